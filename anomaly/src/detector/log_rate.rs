@@ -1,0 +1,258 @@
+//! Lines and error lines of one container or workload against their own past, counted in a sliding minute.
+//!
+//! A line costs an addition and a comparison: the threshold is set when a minute closes. It is the highest of a robust
+//! one (median and spread), a Poisson tail, a multiple of the usual and a least count.
+
+use std::time::Duration;
+
+use whyd_signals::Timestamp;
+
+use super::history::{History, Usual};
+use super::onset::Onset;
+
+const SLOT_NS: i64 = 10_000_000_000;
+const SLOTS: usize = 6;
+/// Chance of a healthy minute being over the Poisson threshold, as `-ln p`.
+const TAIL: f64 = 20.7;
+/// Spreads from the median, as for gauges.
+const SPREADS: f64 = 6.0;
+/// After a silence this many empty minutes are enough to know it.
+const MOST_EMPTY: i64 = 400;
+
+/// What burst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// All lines.
+    Lines,
+    /// Lines that tell an error.
+    Errors,
+}
+
+/// A burst of lines.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Burst {
+    /// Of which lines.
+    pub what: What,
+    /// Above 1 is anomalous.
+    pub score: f64,
+    /// Lines in the last minute.
+    pub per_minute: f64,
+    /// What was usual.
+    pub expected: f64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Count {
+    slots: [u32; SLOTS],
+    sum: u32,
+    history: History,
+    /// Median and threshold, once learnt.
+    usual: Option<(f64, f64)>,
+    onset: Onset,
+}
+
+impl Count {
+    /// Empties the slot that falls out of the minute.
+    fn roll(&mut self, slot: i64) {
+        let at = slot.rem_euclid(SLOTS as i64) as usize;
+        self.sum -= self.slots[at];
+        self.slots[at] = 0;
+    }
+
+    fn close_minute(&mut self, at: Timestamp) {
+        let score = self.score();
+        self.onset.observe(at, score.min(1.0));
+        self.history.push(at, f64::from(self.sum));
+    }
+
+    fn learn(&mut self, now: Timestamp, learning: Duration, least: f64, multiple: f64) {
+        self.usual = self.history.usual(now, learning).map(|usual| (usual.median, threshold(&usual, least, multiple)));
+    }
+
+    fn score(&self) -> f64 {
+        match self.usual {
+            Some((median, threshold)) => (f64::from(self.sum) - median) / (threshold - median).max(1.0),
+            None => 0.0,
+        }
+    }
+
+    fn add(&mut self, ts: Timestamp, slot: i64, what: What) -> Option<Burst> {
+        let at = slot.rem_euclid(SLOTS as i64) as usize;
+        self.slots[at] = self.slots[at].saturating_add(1);
+        self.sum = self.slots.iter().fold(0, |sum: u32, n| sum.saturating_add(*n));
+        let (median, threshold) = self.usual?;
+        let sum = f64::from(self.sum);
+        if sum <= threshold {
+            return None;
+        }
+        let score = self.score();
+        // A minute over the threshold is many lines: no second look is needed.
+        self.onset.observe(ts, score.max(2.0)).then_some(Burst { what, score, per_minute: sum, expected: median })
+    }
+}
+
+fn threshold(usual: &Usual, least: f64, multiple: f64) -> f64 {
+    let n = usual.values as f64;
+    let spread = ((usual.q75 - usual.q25) / 1.349).max((usual.q95 - usual.median) / 1.645);
+    let robust = usual.median + SPREADS * (1.0 + 8.0 / n) * spread;
+    let seen = usual.median + 1.5 * (usual.high - usual.median);
+    // Three more than were seen: a mean of nothing in n minutes may still be 3/n.
+    let poisson = poisson_tail(usual.mean.max(usual.median) + 3.0 / n);
+    robust.max(seen).max(poisson).max(multiple * usual.median).max(least)
+}
+
+/// The count that a Poisson variable of this mean exceeds with a chance below `exp(-TAIL)`, by Chernoff's bound.
+fn poisson_tail(mean: f64) -> f64 {
+    let exponent = |n: f64| n * (n / mean).ln() - n + mean;
+    let (mut low, mut high) = (mean, mean + 10.0 * mean.sqrt() + 40.0);
+    for _ in 0..40 {
+        let middle = f64::midpoint(low, high);
+        if exponent(middle) < TAIL {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    high
+}
+
+/// The detector of one stream of lines.
+#[derive(Debug, Clone, Default)]
+pub struct LogRate {
+    current: Option<i64>,
+    lines: Count,
+    errors: Count,
+    late: u64,
+}
+
+impl LogRate {
+    /// The most that one takes, in bytes.
+    pub const BYTES: usize = size_of::<Self>() + 2 * History::BYTES;
+    /// Fewer lines a minute are no burst.
+    pub const LEAST_LINES: f64 = 100.0;
+    /// Fewer error lines a minute are no burst.
+    pub const LEAST_ERRORS: f64 = 10.0;
+
+    /// Counts a line; the burst that it opens, errors before lines. A line more than a minute late is not counted.
+    pub fn observe(&mut self, ts: Timestamp, is_error: bool, learning: Duration) -> Option<Burst> {
+        let slot = ts.0.div_euclid(SLOT_NS);
+        let current = *self.current.get_or_insert(slot);
+        if slot <= current - SLOTS as i64 {
+            self.late += 1;
+            return None;
+        }
+        if slot > current {
+            self.advance(current, slot, learning);
+        }
+        let errors = if is_error { self.errors.add(ts, slot, What::Errors) } else { None };
+        let lines = self.lines.add(ts, slot, What::Lines);
+        errors.or(lines)
+    }
+
+    /// Lines that came too late to be counted.
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    fn advance(&mut self, current: i64, slot: i64, learning: Duration) {
+        let from = current.max(slot - MOST_EMPTY * SLOTS as i64);
+        for next in from + 1..=slot {
+            let starts_minute = next.rem_euclid(SLOTS as i64) == 0;
+            let at = Timestamp(next.saturating_mul(SLOT_NS).saturating_sub(1));
+            for count in [&mut self.lines, &mut self.errors] {
+                if starts_minute {
+                    count.close_minute(at);
+                }
+                count.roll(next);
+            }
+        }
+        if from != current || slot.div_euclid(SLOTS as i64) != current.div_euclid(SLOTS as i64) {
+            let now = Timestamp(slot.saturating_mul(SLOT_NS));
+            self.lines.learn(now, learning, Self::LEAST_LINES, 2.0);
+            self.errors.learn(now, learning, Self::LEAST_ERRORS, 2.0);
+        }
+        self.current = Some(slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::detector::synthetic::Noise;
+
+    const LEARNING: Duration = Duration::from_secs(600);
+
+    /// The seconds at which bursts open, given the mean of lines and errors in each second.
+    fn bursts(hours: u64, seed: u64, mean: impl Fn(u64) -> (f64, f64)) -> Vec<(u64, What)> {
+        let mut rate = LogRate::default();
+        let mut noise = Noise::new(seed);
+        let mut found = Vec::new();
+        for s in 0..hours * 3600 {
+            let (lines, errors) = mean(s);
+            let (lines, errors) = (noise.poisson(lines), noise.poisson(errors));
+            for i in 0..lines + errors {
+                let ts = Timestamp((s * 1_000_000_000 + i * 1000) as i64);
+                found.extend(rate.observe(ts, i < errors, LEARNING).map(|b| (s, b.what)));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn healthy_logs_give_no_burst() {
+        type Mean = fn(u64) -> (f64, f64);
+        let healthy: &[(&str, Mean)] = &[
+            ("steady", |_| (10.0, 0.0)),
+            ("steady with errors", |_| (10.0, 0.1)),
+            ("sparse", |_| (0.02, 0.002)),
+            ("busy", |_| (300.0, 1.0)),
+            ("a line a minute", |s| (if s % 60 == 0 { 1.0 } else { 0.0 }, 0.0)),
+            ("every five minutes", |s| (if s % 300 < 10 { 20.0 } else { 0.1 }, 0.0)),
+            ("hourly wave", |s| (20.0 + 10.0 * (s as f64 / 573.0).sin(), 0.05)),
+        ];
+        for (name, mean) in healthy {
+            for seed in 1..=3 {
+                let found = bursts(8, seed, mean);
+                assert!(found.is_empty(), "{name}, seed {seed}: {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn bursts_are_found_within_seconds_and_once() {
+        type Mean = fn(u64) -> (f64, f64);
+        let faults: &[(&str, What, u64, Mean)] = &[
+            ("errors from none", What::Errors, 30, |s| (5.0, if s >= 7300 { 2.0 } else { 0.0 })),
+            ("errors tenfold", What::Errors, 30, |s| (5.0, if s >= 7300 { 2.0 } else { 0.2 })),
+            ("lines tenfold", What::Lines, 30, |s| (if s >= 7300 { 100.0 } else { 10.0 }, 0.0)),
+            ("after silence", What::Errors, 30, |s| (if s < 900 { 1.0 } else { 0.0 }, if s >= 7300 { 5.0 } else { 0.0 })),
+        ];
+        for (name, what, within, mean) in faults {
+            for seed in 1..=3 {
+                let found = bursts(2, seed, |_| (0.0, 0.0));
+                assert!(found.is_empty());
+                let mut found = bursts(3, seed, |s| if s < 7900 { mean(s) } else { mean(0) });
+                found.retain(|(_, w)| w == what);
+                assert_eq!(found.len(), 1, "{name}, seed {seed}: {found:?}");
+                assert!((7300..=7300 + within).contains(&found[0].0), "{name}, seed {seed}: {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn poisson_threshold_grows_with_the_mean() {
+        let thresholds: Vec<f64> = [0.05, 1.0, 10.0, 100.0, 1e6].iter().map(|m| poisson_tail(*m)).collect();
+        assert!(thresholds.is_sorted(), "{thresholds:?}");
+        assert!(thresholds[0] < 10.0 && thresholds[4] < 1.01e6 && thresholds[3] > 150.0, "{thresholds:?}");
+    }
+
+    #[test]
+    fn late_lines_are_counted_as_such() {
+        let mut rate = LogRate::default();
+        rate.observe(Timestamp(1_000_000_000_000), false, LEARNING);
+        rate.observe(Timestamp(990_000_000_000), false, LEARNING);
+        rate.observe(Timestamp(900_000_000_000), false, LEARNING);
+        assert_eq!((rate.late(), rate.lines.sum), (1, 2));
+    }
+}

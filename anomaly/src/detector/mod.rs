@@ -1,0 +1,11 @@
+//! Detectors of one series each, one a file. Every window is in time, never in samples.
+
+pub mod climb;
+pub mod history;
+pub mod log_rate;
+pub mod onset;
+pub mod rate;
+pub mod robust;
+
+#[cfg(test)]
+pub(crate) mod synthetic;

@@ -1,0 +1,17 @@
+//! What is unlike its own past: metric series, log rates, a pod's metrics together, and the templates of log lines.
+//!
+//! Pure and synchronous: no IO, no clock, no task. Time is an argument, the only randomness is seeded, hashing is
+//! fixed, so the same input gives the same anomalies. Nothing here knows of wire formats, buffers or causes.
+
+pub mod detector;
+mod hash;
+pub mod pod_vector;
+mod slots;
+pub mod templates;
+pub mod watch;
+pub mod watched;
+mod wording;
+
+pub use hash::hash64;
+pub use watch::{Config, Detectors, LineKey, SeriesKey, Stats};
+pub use watched::Kind;

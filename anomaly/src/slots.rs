@@ -1,0 +1,115 @@
+//! A table of per-series state with a bound on its entries; what does not fit is refused and counted.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::Duration;
+
+use whyd_signals::Timestamp;
+
+use crate::hash::Fixed;
+
+#[derive(Debug)]
+struct Slot<K, V> {
+    key: K,
+    touched: Timestamp,
+    value: V,
+}
+
+/// Entries by key, dense in memory, dropped when idle.
+#[derive(Debug)]
+pub(crate) struct Slots<K, V> {
+    index: HashMap<K, u32, Fixed>,
+    slots: Vec<Option<Slot<K, V>>>,
+    free: Vec<u32>,
+    cap: usize,
+    cursor: usize,
+    pub(crate) refused: u64,
+    pub(crate) evicted: u64,
+}
+
+impl<K: Copy + Eq + Hash, V> Slots<K, V> {
+    pub(crate) fn new(cap: usize) -> Self {
+        Self {
+            index: HashMap::default(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            cap: cap.min(u32::MAX as usize),
+            cursor: 0,
+            refused: 0,
+            evicted: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// The entry of `key`, made when there is none; `None` when the table is full.
+    pub(crate) fn entry(&mut self, key: K, now: Timestamp, make: impl FnOnce() -> V) -> Option<&mut V> {
+        let at = match self.index.get(&key) {
+            Some(at) => *at as usize,
+            None => self.admit(key, now, make)?,
+        };
+        let slot = self.slots.get_mut(at)?.as_mut()?;
+        slot.touched = slot.touched.max(now);
+        Some(&mut slot.value)
+    }
+
+    fn admit(&mut self, key: K, now: Timestamp, make: impl FnOnce() -> V) -> Option<usize> {
+        if self.index.len() >= self.cap {
+            self.refused += 1;
+            return None;
+        }
+        let slot = Some(Slot { key, touched: now, value: make() });
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.slots[at as usize] = slot;
+                at
+            }
+            None => {
+                self.slots.push(slot);
+                (self.slots.len() - 1) as u32
+            }
+        };
+        self.index.insert(key, at);
+        Some(at as usize)
+    }
+
+    /// Looks at the next `most` slots and drops those not touched for `idle`; called often, it gets round to all.
+    pub(crate) fn sweep(&mut self, now: Timestamp, idle: Duration, most: usize) {
+        let oldest = now.minus(idle);
+        for _ in 0..most.min(self.slots.len()) {
+            let at = self.cursor;
+            self.cursor = (self.cursor + 1) % self.slots.len();
+            let Some(slot) = &self.slots[at] else { continue };
+            if slot.touched < oldest {
+                self.index.remove(&slot.key);
+                self.slots[at] = None;
+                self.free.push(at as u32);
+                self.evicted += 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn full_refuses_and_idle_makes_room() {
+        let mut slots: Slots<u32, u64> = Slots::new(2);
+        let at = |s: i64| Timestamp(s * 1_000_000_000);
+        for key in [1, 2] {
+            *slots.entry(key, at(0), || 0).unwrap() += 1;
+        }
+        assert!(slots.entry(3, at(1), || 0).is_none());
+        assert_eq!(slots.refused, 1);
+        slots.entry(2, at(100), || 0);
+        slots.sweep(at(110), Duration::from_secs(60), 10);
+        assert_eq!((slots.len(), slots.evicted), (1, 1));
+        assert!(slots.entry(3, at(111), || 7).is_some());
+        assert_eq!(slots.entry(2, at(112), || 0).copied(), Some(1));
+    }
+}

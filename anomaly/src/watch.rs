@@ -1,0 +1,270 @@
+//! What the core drives: every published sample and line goes through here, and anomalies come out at their onset.
+
+use std::time::Duration;
+
+use whyd_signals::schema::Anomaly;
+use whyd_signals::{SeriesId, Team, Timestamp, is_stale};
+
+use crate::detector::climb::ClimbDetector;
+use crate::detector::log_rate::{LogRate, What};
+use crate::detector::onset::Onset;
+use crate::detector::rate::Rate;
+use crate::detector::robust::{Direction, Robust};
+use crate::slots::Slots;
+use crate::watched::{self, Kind, Watched};
+use crate::wording;
+
+/// Slots looked at for idleness in one tick.
+const SWEEP: usize = 2048;
+
+/// Bounds and times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Bytes of all detectors' state.
+    pub bytes: usize,
+    /// Series watched at once; more are refused and counted.
+    pub series: usize,
+    /// Groups of log lines watched at once; more are refused and counted.
+    pub streams: usize,
+    /// Nothing is judged before so much past.
+    pub learning: Duration,
+    /// State not touched for so long goes.
+    pub idle: Duration,
+    /// Watch every metric, not just those of [`watched::WATCHED`].
+    pub every_metric: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            bytes: 128 << 20,
+            series: 100_000,
+            streams: 10_000,
+            learning: Duration::from_secs(600),
+            idle: Duration::from_secs(2 * 3600),
+            every_metric: false,
+        }
+    }
+}
+
+/// A series and what it is about. The id finds its state; the rest is only read when there is something to tell.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)]
+pub struct SeriesKey<'a> {
+    pub id: SeriesId,
+    pub team: &'a Team,
+    pub namespace: &'a str,
+    pub pod: &'a str,
+    pub container: &'a str,
+    pub metric: &'a str,
+    pub kind: Kind,
+}
+
+/// Lines that are counted together, and whom the line at hand came from.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)]
+pub struct LineKey<'a> {
+    /// The caller's choice: a hash of namespace, workload and container keeps the baseline when pods are replaced.
+    pub group: u64,
+    pub team: &'a Team,
+    pub namespace: &'a str,
+    pub pod: &'a str,
+    pub container: &'a str,
+}
+
+/// What the detectors hold and what they turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Series watched.
+    pub series: usize,
+    /// Groups of log lines watched.
+    pub streams: usize,
+    /// Upper bound of the bytes they take.
+    pub bytes: usize,
+    /// Samples of series there was no room for.
+    pub refused_samples: u64,
+    /// Lines of groups there was no room for.
+    pub refused_lines: u64,
+    /// States dropped as idle.
+    pub evicted: u64,
+    /// Anomalies told.
+    pub anomalies: u64,
+}
+
+#[derive(Debug)]
+struct SeriesState {
+    watched: Option<&'static Watched>,
+    rate: Rate,
+    last: Option<Timestamp>,
+    robust: Robust,
+    unusual: Onset,
+    climb: Option<Box<Climbing>>,
+}
+
+#[derive(Debug, Default)]
+struct Climbing {
+    detector: ClimbDetector,
+    onset: Onset,
+}
+
+/// All detectors of single series, with their state.
+#[derive(Debug)]
+pub struct Detectors {
+    config: Config,
+    series: Slots<u32, SeriesState>,
+    streams: Slots<u64, LogRate>,
+    anomalies: u64,
+}
+
+impl Detectors {
+    /// The most that the state of one series takes, in bytes.
+    pub const SERIES_BYTES: usize =
+        size_of::<SeriesState>() + Robust::BYTES + size_of::<Climbing>() + ClimbDetector::BYTES + 32;
+    /// The most that the state of one group of lines takes, in bytes.
+    pub const STREAM_BYTES: usize = LogRate::BYTES + 32;
+
+    /// With nothing learnt. Of `config.bytes` a quarter at most goes to log rates.
+    pub fn new(config: Config) -> Self {
+        let streams = config.streams.min(config.bytes / 4 / Self::STREAM_BYTES);
+        let series = config.series.min((config.bytes - streams * Self::STREAM_BYTES) / Self::SERIES_BYTES);
+        Self { config, series: Slots::new(series), streams: Slots::new(streams), anomalies: 0 }
+    }
+
+    /// How a metric of this name is read, if it is watched: ask once a series, and leave the samples of others away.
+    pub fn watches(&self, metric: &str) -> Option<Kind> {
+        let counter = || if metric.ends_with("_total") { Kind::Counter } else { Kind::Gauge };
+        watched::of(metric).map(|w| w.kind).or_else(|| self.config.every_metric.then(counter))
+    }
+
+    /// Takes a sample as it was published; the anomaly that it opens. `limit` is the container's limit of what the
+    /// metric measures, where there is one. Samples that are not newer than the last of their series are passed over.
+    pub fn observe_sample(
+        &mut self,
+        key: &SeriesKey<'_>,
+        limit: Option<f64>,
+        ts: Timestamp,
+        value: f64,
+    ) -> Option<Anomaly> {
+        let every = self.config.every_metric;
+        let state = self.series.entry(key.id.0, ts, || SeriesState::new(key, every))?;
+        let watched = state.watched?;
+        if state.last.is_some_and(|last| ts <= last) {
+            return None;
+        }
+        state.last = Some(ts);
+        let value = match key.kind {
+            Kind::Counter => state.rate.observe(ts, value)?,
+            Kind::Gauge if is_stale(value) || !value.is_finite() => return None,
+            Kind::Gauge => value,
+        };
+        let (score, expected, text) = state.judge(watched, key, limit, ts, value, self.config.learning)?;
+        self.anomalies += 1;
+        Some(Anomaly {
+            ts,
+            team: key.team.clone(),
+            namespace: key.namespace.to_owned(),
+            pod: key.pod.to_owned(),
+            container: key.container.to_owned(),
+            metric: key.metric.to_owned(),
+            score,
+            value,
+            expected,
+            text,
+        })
+    }
+
+    /// Takes a line as it was published; the burst that it opens.
+    pub fn observe_line(&mut self, key: &LineKey<'_>, ts: Timestamp, is_error: bool) -> Option<Anomaly> {
+        let rate = self.streams.entry(key.group, ts, LogRate::default)?;
+        let burst = rate.observe(ts, is_error, self.config.learning)?;
+        self.anomalies += 1;
+        let metric = match burst.what {
+            What::Lines => "log_lines",
+            What::Errors => "log_errors",
+        };
+        Some(Anomaly {
+            ts,
+            team: key.team.clone(),
+            namespace: key.namespace.to_owned(),
+            pod: key.pod.to_owned(),
+            container: key.container.to_owned(),
+            metric: metric.to_owned(),
+            score: burst.score,
+            value: burst.per_minute,
+            expected: burst.expected,
+            text: wording::burst(&burst),
+        })
+    }
+
+    /// Drops idle state, a part of it each time.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.series.sweep(now, self.config.idle, SWEEP);
+        self.streams.sweep(now, self.config.idle, SWEEP);
+    }
+
+    /// Counters and sizes.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            series: self.series.len(),
+            streams: self.streams.len(),
+            bytes: self.series.len() * Self::SERIES_BYTES + self.streams.len() * Self::STREAM_BYTES,
+            refused_samples: self.series.refused,
+            refused_lines: self.streams.refused,
+            evicted: self.series.evicted + self.streams.evicted,
+            anomalies: self.anomalies,
+        }
+    }
+}
+
+impl SeriesState {
+    fn new(key: &SeriesKey<'_>, every_metric: bool) -> Self {
+        let any = match key.kind {
+            Kind::Gauge => &watched::ANY_GAUGE,
+            Kind::Counter => &watched::ANY_COUNTER,
+        };
+        let sum_of_pod = key.container.is_empty() || key.container == "POD";
+        let watched = match watched::of(key.metric) {
+            Some(watched) if watched.per_container && sum_of_pod => None,
+            Some(watched) => Some(watched),
+            None => every_metric.then_some(any),
+        };
+        Self {
+            watched,
+            rate: Rate::default(),
+            last: None,
+            robust: Robust::default(),
+            unusual: Onset::default(),
+            climb: None,
+        }
+    }
+
+    /// Score, expected value and text of what opens here. A climb to the limit tells more than an unusual height.
+    fn judge(
+        &mut self,
+        watched: &Watched,
+        key: &SeriesKey<'_>,
+        limit: Option<f64>,
+        ts: Timestamp,
+        value: f64,
+        learning: Duration,
+    ) -> Option<(f64, f64, String)> {
+        let words = if watched.words.is_empty() { key.metric } else { watched.words };
+        let judged = self.robust.observe(ts, value, &watched.tuning, learning);
+        let unusual = judged.filter(|judged| self.unusual.observe(ts, judged.score));
+        if let Some(limit) = limit.filter(|_| key.kind == Kind::Gauge && watched.tuning.direction != Direction::Below) {
+            let climbing = self.climb.get_or_insert_default();
+            let climb = climbing.detector.observe(ts, value, limit);
+            // A projection rests on four points at least: no second look is needed.
+            let opens = climbing.onset.observe(ts, if climb.is_some() { 2.0 } else { 0.0 });
+            if let Some(climb) = climb.filter(|_| opens) {
+                return Some((climb.score(), climb.from, wording::climbing(words, watched.unit, &climb)));
+            }
+        }
+        unusual.map(|judged| {
+            (judged.score, judged.expected, wording::unusual(words, watched.unit, value, judged.expected))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::*;
+use crate::detector::synthetic::Noise;
+
+const MIB: f64 = 1_048_576.0;
+const HOUR: f64 = 3600.0;
+
+struct Case {
+    name: &'static str,
+    metric: &'static str,
+    limit: Option<f64>,
+    hours: f64,
+    /// The value of a gauge, the rate of a counter.
+    value: fn(f64, &mut Noise) -> f64,
+    /// The second at which it is told at the latest, after when, and a part of the text.
+    expected: Option<(f64, f64, &'static str)>,
+}
+
+fn run(case: &Case, step: f64, seed: u64) -> Vec<Anomaly> {
+    let mut detectors = Detectors::new(Config::default());
+    let mut noise = Noise::new(seed);
+    let team = Team::new("demo");
+    let kind = detectors.watches(case.metric).unwrap();
+    let key = SeriesKey {
+        id: SeriesId(7),
+        team: &team,
+        namespace: "shop",
+        pod: "cart-0",
+        container: "cart",
+        metric: case.metric,
+        kind,
+    };
+    let (mut s, mut count) = (0.0, 0.0);
+    let mut found = Vec::new();
+    while s < case.hours * HOUR {
+        let value = (case.value)(s, &mut noise);
+        count += value.max(0.0) * step;
+        let sample = if kind == Kind::Counter { count } else { value };
+        let ts = Timestamp((s * 1e9) as i64);
+        found.extend(detectors.observe_sample(&key, case.limit, ts, sample));
+        detectors.tick(ts);
+        s += step;
+    }
+    found
+}
+
+fn check(case: &Case) {
+    for step in [5.0, 15.0, 60.0] {
+        for seed in 1..=3 {
+            let found = run(case, step, seed);
+            let told = format!("{}, step {step}, seed {seed}: {found:#?}", case.name);
+            match case.expected {
+                None => assert!(found.is_empty(), "{told}"),
+                Some((from, to, text)) => {
+                    assert_eq!(found.len(), 1, "{told}");
+                    let at = found[0].ts.0 as f64 / 1e9;
+                    assert!((from..=to + 2.0 * step).contains(&at), "{told}");
+                    assert!(found[0].text.contains(text) && found[0].score > 1.0, "{told}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn health() {
+    let cases: &[Case] = &[
+        Case {
+            name: "constant memory",
+            metric: "container_memory_working_set_bytes",
+            limit: Some(256.0 * MIB),
+            hours: 24.0,
+            value: |_, _| 100.0 * MIB,
+            expected: None,
+        },
+        Case {
+            name: "collected memory",
+            metric: "container_memory_working_set_bytes",
+            limit: Some(256.0 * MIB),
+            hours: 24.0,
+            value: |s, n| (80.0 + (s % 700.0) / 7.0 + n.normal()) * MIB,
+            expected: None,
+        },
+        Case {
+            name: "memory of a start",
+            metric: "container_memory_working_set_bytes",
+            limit: Some(256.0 * MIB),
+            hours: 12.0,
+            value: |s, n| ((10.0 + s).min(160.0) + n.normal()) * MIB,
+            expected: None,
+        },
+        Case {
+            name: "busy CPU",
+            metric: "container_cpu_usage_seconds_total",
+            limit: None,
+            hours: 24.0,
+            value: |s, n| 0.4 + 0.2 * (s / 900.0).sin() + 0.05 * n.normal(),
+            expected: None,
+        },
+        Case {
+            name: "idle CPU",
+            metric: "container_cpu_usage_seconds_total",
+            limit: None,
+            hours: 24.0,
+            value: |_, n| 0.002 * (0.8 * n.normal()).exp(),
+            expected: None,
+        },
+        Case {
+            name: "a packet lost now and then",
+            metric: "container_network_receive_errors_total",
+            limit: None,
+            hours: 24.0,
+            value: |_, n| n.poisson(0.02) as f64 / 15.0,
+            expected: None,
+        },
+        Case {
+            name: "node memory",
+            metric: "node_memory_MemAvailable_bytes",
+            limit: None,
+            hours: 24.0,
+            value: |s, n| (8000.0 + 900.0 * (s / 5000.0).sin() + 100.0 * n.normal()) * MIB,
+            expected: None,
+        },
+    ];
+    cases.iter().for_each(check);
+}
+
+#[test]
+fn faults() {
+    let cases: &[Case] = &[
+        Case {
+            name: "memory step",
+            metric: "container_memory_working_set_bytes",
+            limit: None,
+            hours: 2.2,
+            value: |s, n| (n.normal() + if s < 2.0 * HOUR { 100.0 } else { 310.0 }) * MIB,
+            expected: Some((2.0 * HOUR, 2.0 * HOUR, "memory working set 3.1x its usual")),
+        },
+        Case {
+            name: "leak from the start, without a past",
+            metric: "container_memory_working_set_bytes",
+            limit: Some(256.0 * MIB),
+            hours: 0.149,
+            value: |s, n| (20.0 + s * 0.44 + 0.2 * n.normal()) * MIB,
+            expected: Some((300.0, 390.0, "of its limit and climbing 4")),
+        },
+        Case {
+            name: "busy loop",
+            metric: "container_cpu_usage_seconds_total",
+            limit: None,
+            hours: 2.2,
+            value: |s, n| if s < 2.0 * HOUR { 0.2 + 0.02 * n.normal() } else { 1.0 },
+            expected: Some((2.0 * HOUR, 2.0 * HOUR, "CPU usage")),
+        },
+        Case {
+            name: "network errors",
+            metric: "container_network_receive_errors_total",
+            limit: None,
+            hours: 2.2,
+            value: |s, _| if s < 2.0 * HOUR { 0.0 } else { 5.0 },
+            expected: Some((2.0 * HOUR, 2.0 * HOUR, "network receive errors 5/s, usually 0/s")),
+        },
+        Case {
+            name: "node out of memory",
+            metric: "node_memory_MemAvailable_bytes",
+            limit: None,
+            hours: 2.2,
+            value: |s, n| (100.0 * n.normal() + if s < 2.0 * HOUR { 8000.0 } else { 700.0 }) * MIB,
+            expected: Some((2.0 * HOUR, 2.0 * HOUR, "memory left on the node at")),
+        },
+    ];
+    // The mebibytes per second of a leak are words of kibibytes.
+    let fits = |case: &Case| Case { expected: case.expected.map(|(a, b, t)| (a, b, t)), ..*case };
+    cases.iter().map(fits).for_each(|case| check(&case));
+}
+
+#[test]
+fn what_is_not_watched_gives_nothing_and_bounds_hold() {
+    let team = Team::platform();
+    let mut detectors = Detectors::new(Config { series: 2, streams: 1, ..Config::default() });
+    assert_eq!(detectors.watches("up"), None);
+    let key = |id, metric, container| SeriesKey {
+        id: SeriesId(id),
+        team: &team,
+        namespace: "a",
+        pod: "p",
+        container,
+        metric,
+        kind: Kind::Gauge,
+    };
+    for s in 0..1000 {
+        let value = if s < 500 { 1e8 } else { 1e10 };
+        for (id, container) in [(1, ""), (2, "POD"), (3, "c")] {
+            let key = key(id, "container_memory_working_set_bytes", container);
+            assert_eq!(detectors.observe_sample(&key, None, Timestamp(s * 15_000_000_000), value), None);
+        }
+    }
+    let line = |group| LineKey { group, team: &team, namespace: "a", pod: "p", container: "c" };
+    detectors.observe_line(&line(1), Timestamp(1), false);
+    detectors.observe_line(&line(2), Timestamp(1), false);
+    let stats = detectors.stats();
+    assert_eq!((stats.series, stats.streams, stats.refused_samples, stats.refused_lines), (2, 1, 1000, 1));
+    detectors.tick(Timestamp(100_000 * 1_000_000_000));
+    assert_eq!((detectors.stats().series, detectors.stats().evicted), (0, 3));
+}
+
+#[test]
+fn an_error_burst_is_told_once() {
+    let team = Team::new("demo");
+    let mut detectors = Detectors::new(Config::default());
+    let key = LineKey { group: 1, team: &team, namespace: "shop", pod: "cart-0", container: "cart" };
+    let mut found = Vec::new();
+    for s in 0..3700i64 {
+        let errors = if s >= 3600 { 5 } else { 0 };
+        for i in 0..3 + errors {
+            found.extend(detectors.observe_line(&key, Timestamp(s * 1_000_000_000 + i), i < errors));
+        }
+    }
+    let told: Vec<_> = found.iter().map(|a| (a.metric.as_str(), a.text.as_str())).collect();
+    let (metric, text) = told[0];
+    assert_eq!(metric, "log_errors");
+    assert!(text.starts_with("error lines: ") && text.ends_with(", usually none"), "{text}");
+    assert_eq!(told.iter().filter(|(m, _)| *m == "log_errors").count(), 1);
+    assert!(found[0].ts.0 < 3610 * 1_000_000_000);
+}

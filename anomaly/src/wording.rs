@@ -1,0 +1,123 @@
+//! Anomalies in words.
+
+use std::time::Duration;
+
+use crate::detector::climb::Climb;
+use crate::detector::log_rate::{Burst, What};
+use crate::watched::Unit;
+
+/// "memory working set 3.1x its usual: 312 MiB, usually 100 MiB".
+pub(crate) fn unusual(words: &str, unit: Unit, value: f64, expected: f64) -> String {
+    let (is, was) = (amount(value, unit), amount(expected, unit));
+    let ratio = value / expected;
+    if expected > 0.0 && (1.1..1000.0).contains(&ratio) {
+        format!("{words} {ratio:.1}x its usual: {is}, usually {was}")
+    } else if expected > 0.0 && (0.0..0.995).contains(&ratio) {
+        format!("{words} at {:.0} % of its usual: {is}, usually {was}", ratio * 100.0)
+    } else {
+        format!("{words} {is}, usually {was}")
+    }
+}
+
+/// "memory working set at 82 % of its limit and climbing 1.2 MiB/s, reaches it in 40 s".
+pub(crate) fn climbing(words: &str, unit: Unit, climb: &Climb) -> String {
+    format!(
+        "{words} at {:.0} % of its limit and climbing {}/s, reaches it in {}",
+        climb.fraction_of_limit * 100.0,
+        amount(climb.slope_per_s, unit),
+        span(climb.reaches_limit_in)
+    )
+}
+
+/// "error lines 12x their usual: 120 in the last minute, usually 10".
+pub(crate) fn burst(burst: &Burst) -> String {
+    let words = match burst.what {
+        What::Lines => "log lines",
+        What::Errors => "error lines",
+    };
+    let (is, was) = (number(burst.per_minute), number(burst.expected));
+    if burst.expected >= 1.0 {
+        let ratio = burst.per_minute / burst.expected;
+        format!("{words} {ratio:.1}x their usual: {is} in the last minute, usually {was}")
+    } else {
+        format!("{words}: {is} in the last minute, usually none")
+    }
+}
+
+fn amount(value: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Bytes => bytes(value),
+        Unit::Cores => format!("{} cores", number(value)),
+        Unit::PerSecond => format!("{}/s", number(value)),
+        Unit::Share => format!("{} % of the time", number(value * 100.0)),
+        Unit::Plain => number(value),
+    }
+}
+
+fn bytes(value: f64) -> String {
+    let mut value = value;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if value.abs() < 1024.0 {
+            return format!("{} {unit}", number(value));
+        }
+        value /= 1024.0;
+    }
+    format!("{} TiB", number(value))
+}
+
+/// Three digits that count.
+fn number(value: f64) -> String {
+    let size = value.abs();
+    let text = match size {
+        s if s == 0.0 || s >= 100.0 => format!("{value:.0}"),
+        s if s >= 10.0 => format!("{value:.1}"),
+        s if s >= 1.0 => format!("{value:.2}"),
+        s if s >= 0.001 => format!("{value:.3}"),
+        _ => return format!("{value:.1e}"),
+    };
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+fn span(left: Duration) -> String {
+    match left.as_secs() {
+        0 => "no time".to_owned(),
+        s @ 1..120 => format!("{s} s"),
+        s => format!("{} min", s / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn in_words() {
+        const MIB: f64 = 1_048_576.0;
+        let check = |got: String, expected: &str| assert_eq!(got, expected);
+        check(
+            unusual("memory working set", Unit::Bytes, 312.0 * MIB, 100.0 * MIB),
+            "memory working set 3.1x its usual: 312 MiB, usually 100 MiB",
+        );
+        check(
+            unusual("network receive errors", Unit::PerSecond, 5.25, 0.0),
+            "network receive errors 5.25/s, usually 0/s",
+        );
+        check(
+            unusual("memory left on the node", Unit::Bytes, 1.5 * 1024.0 * MIB, 6.0 * 1024.0 * MIB),
+            "memory left on the node at 25 % of its usual: 1.5 GiB, usually 6 GiB",
+        );
+        let climb = Climb {
+            slope_per_s: 1.2 * MIB,
+            fraction_of_limit: 0.82,
+            reaches_limit_in: Duration::from_secs(40),
+            from: 0.0,
+        };
+        check(
+            climbing("memory working set", Unit::Bytes, &climb),
+            "memory working set at 82 % of its limit and climbing 1.2 MiB/s, reaches it in 40 s",
+        );
+        let errors = Burst { what: What::Errors, score: 2.0, per_minute: 42.0, expected: 0.0 };
+        check(burst(&errors), "error lines: 42 in the last minute, usually none");
+    }
+}

@@ -1,0 +1,352 @@
+//! The only response types: what the API and `whyd replay --json` print.
+//!
+//! A field is never left out: what is not known is null. Times are RFC 3339 with nine fraction digits.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+use whyd_signals::{Timestamp, schema};
+
+/// The object at fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[allow(missing_docs)]
+pub struct Root {
+    pub kind: String,
+    /// Empty where the kind is cluster-scoped.
+    pub namespace: String,
+    pub name: String,
+}
+
+impl From<&schema::Root> for Root {
+    fn from(root: &schema::Root) -> Self {
+        Self { kind: root.kind.clone(), namespace: root.namespace.clone(), name: root.name.clone() }
+    }
+}
+
+/// Which of the raw data an item of evidence was found in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum EvidenceSource {
+    Kube,
+    Events,
+    Metrics,
+    Logs,
+}
+
+impl From<schema::EvidenceSource> for EvidenceSource {
+    fn from(source: schema::EvidenceSource) -> Self {
+        match source {
+            schema::EvidenceSource::Kube => Self::Kube,
+            schema::EvidenceSource::Events => Self::Events,
+            schema::EvidenceSource::Metrics => Self::Metrics,
+            schema::EvidenceSource::Logs => Self::Logs,
+        }
+    }
+}
+
+/// One fact, as it stands in the raw data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Evidence {
+    /// Where it was found.
+    pub source: EvidenceSource,
+    /// When it was so.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    pub at: Option<Timestamp>,
+    /// The object it is about, `Kind/name`.
+    pub object: String,
+    /// The field path, event reason, metric or log stream.
+    pub field: String,
+    /// What it held: exactly the line, message, status value or sample.
+    pub value: Value,
+    /// The same in words.
+    pub text: String,
+}
+
+impl From<&schema::Evidence> for Evidence {
+    fn from(e: &schema::Evidence) -> Self {
+        Self {
+            source: e.source.into(),
+            at: e.at,
+            object: e.object.clone(),
+            field: e.field.clone(),
+            value: e.value.clone(),
+            text: e.text.clone(),
+        }
+    }
+}
+
+/// A cause that was considered and is contradicted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RuledOut {
+    /// Its id.
+    pub cause: String,
+    /// The contradiction in words.
+    pub because: String,
+    /// The field that contradicts it.
+    pub field: String,
+    /// What that field held.
+    pub value: Value,
+}
+
+impl From<&schema::RuledOut> for RuledOut {
+    fn from(r: &schema::RuledOut) -> Self {
+        Self { cause: r.cause.clone(), because: r.because.clone(), field: r.field.clone(), value: r.value.clone() }
+    }
+}
+
+/// Why one container instance ended, or why one pod was replaced or never started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[allow(missing_docs)]
+pub struct Restart {
+    pub team: String,
+    pub namespace: String,
+    /// `Kind/name`.
+    pub workload: String,
+    /// Null where no pod was made.
+    #[schema(required)]
+    pub pod: Option<String>,
+    #[schema(required)]
+    pub pod_uid: Option<String>,
+    #[schema(required)]
+    pub node: Option<String>,
+    #[schema(required)]
+    pub container: Option<String>,
+    #[schema(required)]
+    pub restart_count: Option<i64>,
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    pub started_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    pub finished_at: Option<Timestamp>,
+    #[schema(required)]
+    pub exit_code: Option<i32>,
+    #[schema(required)]
+    pub signal: Option<i32>,
+    /// What the kubelet says.
+    #[schema(required)]
+    pub reason: Option<String>,
+    /// How the instance ended.
+    pub mechanism: String,
+    /// The deepest link that has evidence.
+    pub cause: String,
+    #[schema(required)]
+    pub cause_detail: Option<String>,
+    /// 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
+    pub confidence: f64,
+    #[schema(required)]
+    pub root: Option<Root>,
+    /// One sentence for people.
+    pub summary: String,
+    pub evidence: Vec<Evidence>,
+    pub ruled_out: Vec<RuledOut>,
+    /// Sources that would have been needed and are not there.
+    pub missing: Vec<String>,
+}
+
+impl From<&schema::Restart> for Restart {
+    fn from(r: &schema::Restart) -> Self {
+        Self {
+            team: r.team.to_string(),
+            namespace: r.namespace.clone(),
+            workload: r.workload.clone(),
+            pod: r.pod.clone(),
+            pod_uid: r.pod_uid.clone(),
+            node: r.node.clone(),
+            container: r.container.clone(),
+            restart_count: r.restart_count,
+            started_at: r.started_at,
+            finished_at: r.finished_at,
+            exit_code: r.exit_code,
+            signal: r.signal,
+            reason: r.reason.clone(),
+            mechanism: r.mechanism.clone(),
+            cause: r.cause.clone(),
+            cause_detail: r.cause_detail.clone(),
+            confidence: r.confidence,
+            root: r.root.as_ref().map(Root::from),
+            summary: r.summary.clone(),
+            evidence: r.evidence.iter().map(Evidence::from).collect(),
+            ruled_out: r.ruled_out.iter().map(RuledOut::from).collect(),
+            missing: r.missing.clone(),
+        }
+    }
+}
+
+/// How bad, by rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Severity {
+    Warning,
+    Critical,
+}
+
+impl From<schema::Severity> for Severity {
+    fn from(severity: schema::Severity) -> Self {
+        match severity {
+            schema::Severity::Warning => Self::Warning,
+            schema::Severity::Critical => Self::Critical,
+        }
+    }
+}
+
+/// Whether an incident goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum IncidentStatus {
+    Open,
+    Resolved,
+}
+
+impl From<schema::IncidentStatus> for IncidentStatus {
+    fn from(status: schema::IncidentStatus) -> Self {
+        match status {
+            schema::IncidentStatus::Open => Self::Open,
+            schema::IncidentStatus::Resolved => Self::Resolved,
+        }
+    }
+}
+
+/// Trouble with one root and all that it took down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[allow(missing_docs)]
+pub struct Incident {
+    /// The same after a restart of the daemon and on every replay.
+    pub id: String,
+    pub team: String,
+    pub severity: Severity,
+    pub status: IncidentStatus,
+    #[schema(value_type = String, format = DateTime)]
+    pub opened_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    pub resolved_at: Option<Timestamp>,
+    pub cause: String,
+    #[schema(required)]
+    pub root: Option<Root>,
+    /// `namespace/pod/container`.
+    pub members: Vec<String>,
+    pub summary: String,
+}
+
+impl From<&schema::Incident> for Incident {
+    fn from(i: &schema::Incident) -> Self {
+        Self {
+            id: i.id.clone(),
+            team: i.team.to_string(),
+            severity: i.severity.into(),
+            status: i.status.into(),
+            opened_at: i.opened_at,
+            resolved_at: i.resolved_at,
+            cause: i.cause.clone(),
+            root: i.root.as_ref().map(Root::from),
+            members: i.members.clone(),
+            summary: i.summary.clone(),
+        }
+    }
+}
+
+/// One place of the root-cause ranking.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[allow(missing_docs)]
+pub struct Ranked {
+    pub kind: String,
+    pub namespace: String,
+    pub name: String,
+    /// Higher is likelier.
+    pub score: f64,
+}
+
+/// Something that keeps an answer from being whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// The source that is concerned; null where it is the daemon itself.
+    #[schema(required)]
+    pub source: Option<String>,
+    /// What is wrong with it, for people.
+    pub detail: String,
+}
+
+/// What `whyd replay --json` prints.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Replay {
+    /// In order of their end.
+    pub restarts: Vec<Restart>,
+    /// In order of their start.
+    pub incidents: Vec<Incident>,
+    /// Best first.
+    pub ranking: Vec<Ranked>,
+    /// What the capture lacks.
+    pub problems: Vec<Problem>,
+}
+
+/// How the asked name was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Match {
+    /// It is a pod's name.
+    Pod,
+    /// It is a workload's name.
+    Workload,
+    /// Pods' names begin with it.
+    Prefix,
+}
+
+/// The answer to `why`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Why {
+    /// How the name was found.
+    pub matched: Match,
+    /// Newest first, never empty.
+    pub restarts: Vec<Restart>,
+    /// The incidents that these restarts belong to, newest first.
+    pub incidents: Vec<Incident>,
+    /// What is missing from the answer.
+    pub problems: Vec<Problem>,
+}
+
+/// A page of the ledger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Restarts {
+    /// Newest first.
+    pub restarts: Vec<Restart>,
+    /// The `cursor` of the next page; null on the last.
+    #[schema(required)]
+    pub next: Option<String>,
+    /// What is missing from the answer.
+    pub problems: Vec<Problem>,
+}
+
+/// A page of incidents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Incidents {
+    /// Newest first.
+    pub incidents: Vec<Incident>,
+    /// The `cursor` of the next page; null on the last.
+    #[schema(required)]
+    pub next: Option<String>,
+    /// What is missing from the answer.
+    pub problems: Vec<Problem>,
+}
+
+/// Whether the daemon can be asked, and how fresh its view is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Readiness {
+    /// True once the log has been read back.
+    pub ready: bool,
+    /// Every source; one that is not synced does not make the daemon unready.
+    pub sources: Vec<Freshness>,
+}
+
+/// One source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Freshness {
+    /// Its name.
+    pub source: String,
+    /// Whether what it does not hold is known not to be.
+    pub synced: bool,
+    /// When its newest item was received.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    pub newest: Option<Timestamp>,
+}

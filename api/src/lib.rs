@@ -1,0 +1,19 @@
+//! What the daemon answers over HTTP: the API with its schema, health, metrics, and the listener that serves them.
+//!
+//! A request passes the [`access::Door`], which decides its [`whyd_signals::Access`]; everything it reads after that
+//! comes through a [`Reader`] scoped to it. Nothing in here holds state or reads the wall clock.
+
+pub mod access;
+mod cursor;
+pub mod dto;
+pub mod listen;
+pub mod problem;
+pub mod reader;
+pub mod routes;
+mod scope;
+
+pub use access::{Anonymous, Door, Grant};
+pub use listen::{Deadlines, serve};
+pub use reader::{Kind, Metric, PodName, Reader, SourceStatus, Status};
+pub use routes::openapi::document;
+pub use routes::{Api, router};

@@ -1,0 +1,207 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! A reader over two teams, of which one must never show.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use whyd_signals::schema::{
+    Anomaly, Evidence, EvidenceSource, Incident, IncidentStatus, Restart, Root, RuledOut, Severity,
+};
+use whyd_signals::{Access, Team, Timestamp};
+
+use crate::{Anonymous, Api, Door, Grant, Kind, Metric, PodName, Reader, SourceStatus, Status, router};
+
+/// In every name and text of the other team.
+pub(super) const CANARY: &str = "canary";
+
+/// The namespaces of a team are its name and what follows a dash.
+pub(super) fn team_of(namespace: &str) -> Team {
+    Team::new(namespace.split('-').next().unwrap_or_default())
+}
+
+pub(super) struct Fixture {
+    pub(super) restarts: Vec<Arc<Restart>>,
+    pub(super) incidents: Vec<Arc<Incident>>,
+    pub(super) pods: Vec<PodName>,
+    pub(super) status: Status,
+}
+
+/// A reader that filters as the buffers do.
+impl Reader for Fixture {
+    fn restarts(&self, access: &Access) -> Vec<Arc<Restart>> {
+        self.restarts.iter().filter(|r| access.allows(&r.team)).cloned().collect()
+    }
+    fn incidents(&self, access: &Access) -> Vec<Arc<Incident>> {
+        self.incidents.iter().filter(|i| access.allows(&i.team)).cloned().collect()
+    }
+    fn anomalies(&self, _: &Access) -> Vec<Arc<Anomaly>> {
+        Vec::new()
+    }
+    fn pods(&self, access: &Access) -> Vec<PodName> {
+        self.pods.iter().filter(|p| self.sees(access, &p.namespace)).cloned().collect()
+    }
+    fn sees(&self, access: &Access, namespace: &str) -> bool {
+        access.allows(&team_of(namespace))
+    }
+    fn status(&self) -> Status {
+        self.status.clone()
+    }
+    fn metrics(&self) -> Vec<Metric> {
+        let samples = vec![(vec![("team", CANARY.to_owned())], 7.0)];
+        vec![Metric { name: "whyd_rows_total", help: "rows", kind: Kind::Counter, samples }]
+    }
+}
+
+pub(super) fn at(second: i64) -> Timestamp {
+    Timestamp::from_parts(1_790_000_000 + second, 0).unwrap()
+}
+
+pub(super) fn restart(namespace: &str, workload: &str, pod: &str, container: &str, second: i64) -> Restart {
+    Restart {
+        team: team_of(namespace),
+        namespace: namespace.into(),
+        workload: format!("Deployment/{workload}"),
+        pod: Some(pod.into()),
+        pod_uid: Some(format!("uid-{pod}")),
+        node: Some("node-1".into()),
+        container: Some(container.into()),
+        container_id: format!("containerd://{pod}-{second}"),
+        restart_count: Some(second),
+        started_at: Some(at(second - 5)),
+        finished_at: Some(at(second)),
+        exit_code: Some(137),
+        signal: None,
+        reason: Some("OOMKilled".into()),
+        mechanism: "oom-limit".into(),
+        cause: "oom-limit".into(),
+        cause_detail: None,
+        confidence: 0.95,
+        root: Some(root(namespace, workload)),
+        summary: format!("{container} of {pod} went over its memory limit"),
+        evidence: vec![
+            evidence(EvidenceSource::Kube, &format!("Pod/{pod}"), json!("OOMKilled"), "the kubelet says so"),
+            evidence(EvidenceSource::Metrics, &format!("Pod/{pod}"), json!(67108864.0), "at its limit"),
+        ],
+        ruled_out: vec![ruled_out("the code is not 1", json!(137))],
+        missing: vec!["events".into()],
+        seen_at: at(second + 1),
+    }
+}
+
+pub(super) fn root(namespace: &str, name: &str) -> Root {
+    Root { kind: "Deployment".into(), namespace: namespace.into(), name: name.into(), uid: "u".into() }
+}
+
+pub(super) fn evidence(source: EvidenceSource, object: &str, value: Value, text: &str) -> Evidence {
+    Evidence { source, at: None, object: object.into(), field: "f".into(), value, text: text.into() }
+}
+
+pub(super) fn ruled_out(because: &str, value: Value) -> RuledOut {
+    RuledOut { cause: "app-error".into(), because: because.into(), field: "exitCode".into(), value }
+}
+
+pub(super) fn incident(namespace: &str, id: &str, status: IncidentStatus, second: i64, members: &[&str]) -> Incident {
+    Incident {
+        id: id.into(),
+        team: team_of(namespace),
+        severity: Severity::Critical,
+        status,
+        opened_at: at(second),
+        resolved_at: (status == IncidentStatus::Resolved).then(|| at(second + 60)),
+        cause: "oom-limit".into(),
+        root: Some(root(namespace, "web")),
+        members: members.iter().map(|m| (*m).to_owned()).collect(),
+        summary: format!("web of {namespace} is out of memory"),
+    }
+}
+
+fn pod(namespace: &str, workload: &str, name: &str) -> PodName {
+    PodName { namespace: namespace.into(), name: name.into(), workload: format!("Deployment/{workload}") }
+}
+
+impl Default for Fixture {
+    fn default() -> Self {
+        let mut blamed = restart("a", "api", "api-1", "api", 30);
+        let canary_db = root("canary-data", "canary-db");
+        blamed.root = Some(canary_db.clone());
+        blamed.cause = "dependency-down".into();
+        blamed.cause_detail = Some("Deployment/canary-db".into());
+        blamed.summary = "api-1 lost canary-db".into();
+        blamed.evidence.extend([
+            evidence(EvidenceSource::Kube, "Pod/canary-db-0", json!("NotReady"), "it was not ready"),
+            evidence(EvidenceSource::Metrics, "Pod/x", json!(0.0), "canary-db has no endpoints"),
+            evidence(EvidenceSource::Logs, "Pod/api-1", json!("dial db.internal: refused"), "it is canary-db"),
+            evidence(EvidenceSource::Logs, "Pod/api-1", json!("dial db.internal: no"), "it could not connect"),
+        ]);
+        blamed.ruled_out.push(ruled_out("canary-db was up", json!(1)));
+        let mut spread = incident("a", "i-spread", IncidentStatus::Open, 31, &["a/api-1/api", "canary/web-1/canary-c"]);
+        spread.root = Some(canary_db);
+        spread.summary = "canary-db took 2 down".into();
+
+        let restarts = vec![
+            restart("a", "web", "web-1", "web", 10),
+            restart("a", "web", "web-1", "web", 20),
+            restart("a", "web", "web-1", "sidecar", 15),
+            restart("a", "web", "web-2", "web", 12),
+            restart("a-dev", "web", "web-9", "web", 40),
+            blamed,
+            restart(CANARY, "web", "web-1", "canary-c", 50),
+            restart(CANARY, "only", "only-canary", "canary-c", 51),
+        ];
+        let incidents = vec![
+            incident("a", "i-1", IncidentStatus::Resolved, 10, &["a/web-1/web"]),
+            incident("a", "i-2", IncidentStatus::Open, 20, &["a/web-1/web", "a/web-2/web"]),
+            spread,
+            incident(CANARY, "i-canary", IncidentStatus::Open, 50, &["canary/web-1/canary-c"]),
+        ];
+        let pods = vec![pod("a", "web", "web-1"), pod("a", "calm", "calm-1"), pod(CANARY, "calm", "calm-canary")];
+        let source = |source, synced, newest| SourceStatus { source, synced, newest };
+        let sources =
+            vec![source("pods", true, Some(at(60))), source("events", false, None), source("metrics", true, None)];
+        Self {
+            restarts: restarts.into_iter().map(Arc::new).collect(),
+            incidents: incidents.into_iter().map(Arc::new).collect(),
+            pods,
+            status: Status { replayed: true, sources },
+        }
+    }
+}
+
+/// The routes over `fixture`: without a token as an admin, with token `a` as that team.
+pub(super) fn routes(fixture: Fixture) -> Router {
+    let grants = vec![Grant::new("a", Access::team("a")), Grant::new("b", Access::team("b"))];
+    let door = Door::new(Anonymous::All, grants).unwrap();
+    router(Api::new(Arc::new(fixture), door), Router::new())
+}
+
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+}
+
+pub(super) async fn send(router: &Router, method: &str, uri: &str, token: Option<&str>) -> Answer {
+    let mut request = Request::builder().method(method).uri(uri);
+    if let Some(token) = token {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+}
+
+pub(super) async fn get(router: &Router, uri: &str, token: Option<&str>) -> Answer {
+    send(router, "GET", uri, token).await
+}

@@ -1,0 +1,93 @@
+//! The routes, one file each.
+
+mod health;
+mod incidents;
+mod metrics;
+pub mod openapi;
+mod query;
+mod restarts;
+mod why;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{Method, Uri};
+use axum::middleware::from_fn;
+use axum::routing::{MethodRouter, get};
+
+use crate::access::Door;
+use crate::dto;
+use crate::problem::{ErrorKind, Failure, render};
+use crate::reader::{Reader, Status};
+
+/// What every route is given.
+#[derive(Clone)]
+pub struct Api {
+    pub(crate) reader: Arc<dyn Reader>,
+    pub(crate) door: Arc<Door>,
+}
+
+impl Api {
+    /// Routes over `reader`, behind `door`.
+    pub fn new(reader: Arc<dyn Reader>, door: Door) -> Self {
+        Self { reader, door: Arc::new(door) }
+    }
+}
+
+/// The whole HTTP face: the API's routes and `others` (the receivers), with one way to say 404 and 405.
+///
+/// `others` must have no fallback of its own and no path of the API; it decides about access by itself.
+pub fn router(api: Api, others: Router) -> Router {
+    let mut router = Router::new();
+    for (path, route) in table() {
+        router = router.route(path, route);
+    }
+    router
+        .with_state(api)
+        .merge(others)
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(no_such_route)
+        .layer(from_fn(render))
+}
+
+/// Every path; the OpenAPI document must list the same.
+fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
+    vec![
+        ("/api/v1/why", get(why::why)),
+        ("/api/v1/restarts", get(restarts::restarts)),
+        ("/api/v1/incidents", get(incidents::incidents)),
+        ("/api/v1/incidents/{id}", get(incidents::incident)),
+        ("/livez", get(health::livez)),
+        ("/readyz", get(health::readyz)),
+        ("/metrics", get(metrics::metrics)),
+        ("/openapi.json", get(openapi::openapi_json)),
+    ]
+}
+
+async fn no_such_route(uri: Uri) -> Failure {
+    Failure::new(ErrorKind::NoSuchRoute, format!("{} is not a path of this API; /openapi.json lists them", uri.path()))
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Failure {
+    Failure::new(ErrorKind::MethodNotAllowed, format!("{} does not take {method}", uri.path()))
+}
+
+/// What keeps any answer from being whole right now.
+fn problems(status: &Status) -> Vec<dto::Problem> {
+    let mut problems = Vec::new();
+    if !status.replayed {
+        let detail = "the log is still being read back: what was known before the start may be missing".to_owned();
+        problems.push(dto::Problem { source: None, detail });
+    }
+    for source in status.sources.iter().filter(|s| !s.synced) {
+        let name = source.source;
+        let detail = format!("{name} is not synced: what it would hold is unknown, not empty");
+        problems.push(dto::Problem { source: Some(name.to_owned()), detail });
+    }
+    problems
+}
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;

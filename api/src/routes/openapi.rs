@@ -1,0 +1,55 @@
+//! `GET /openapi.json`: the document, made from the code.
+
+use axum::http::header;
+use axum::response::IntoResponse;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::{health, incidents, metrics, restarts, why};
+use crate::dto;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "whyd", description = "Why did this pod restart?"),
+    paths(
+        why::why,
+        restarts::restarts,
+        incidents::incidents,
+        incidents::incident,
+        health::livez,
+        health::readyz,
+        metrics::metrics,
+        openapi_json
+    ),
+    components(schemas(dto::Replay)),
+    // The empty one: where the configuration lets anonymous requests in, none is needed.
+    security((), ("bearer" = [])),
+    modifiers(&Bearer),
+    tags((name = "api", description = "verdicts and incidents"), (name = "health", description = "the daemon itself"))
+)]
+struct Document;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", scheme);
+    }
+}
+
+/// The OpenAPI document as JSON; also what `whyd openapi` prints.
+pub fn document() -> String {
+    let mut text = serde_json::to_string_pretty(&Document::openapi()).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "health", security(()), responses(
+    (status = 200, description = "the OpenAPI document", body = serde_json::Value),
+))]
+pub(super) async fn openapi_json() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], document())
+}

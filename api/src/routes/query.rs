@@ -1,0 +1,85 @@
+//! Reading a query: every error of it at once, and a parameter that is not known is an error, not ignored.
+
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
+use serde::de::DeserializeOwned;
+use whyd_signals::Timestamp;
+
+use crate::cursor;
+use crate::problem::{ErrorKind, Failure};
+
+/// What axum makes of a query.
+pub(super) type Raw<Q> = Result<Query<Q>, QueryRejection>;
+
+/// The query, if its parameters are known ones, each at most once.
+pub(super) fn known<Q>(raw: Raw<Q>) -> Result<Q, Failure> {
+    match raw {
+        Ok(Query(query)) => Ok(query),
+        Err(rejection) => Err(Failure::new(ErrorKind::InvalidQuery, rejection.body_text())),
+    }
+}
+
+/// Parses values and collects what is wrong with them.
+#[derive(Default)]
+pub(super) struct Checks {
+    errors: Vec<String>,
+}
+
+impl Checks {
+    pub(super) fn limit(&mut self, text: Option<&str>) -> usize {
+        let Some(text) = text else { return cursor::DEFAULT_LIMIT };
+        match text.parse() {
+            Ok(n @ 1..=cursor::MAX_LIMIT) => n,
+            _ => {
+                self.errors.push(format!("limit must be a number from 1 to {}, not {text:?}", cursor::MAX_LIMIT));
+                cursor::DEFAULT_LIMIT
+            }
+        }
+    }
+
+    pub(super) fn time(&mut self, name: &str, text: Option<&str>) -> Option<Timestamp> {
+        let text = text?;
+        let at = Timestamp::parse(text);
+        if at.is_none() {
+            // A + in a query is a space, the usual reason for an offset to go wrong.
+            self.errors.push(format!("{name} must be an RFC 3339 time such as 2026-01-31T12:00:00Z, not {text:?}"));
+        }
+        at
+    }
+
+    pub(super) fn cursor<K: DeserializeOwned>(&mut self, text: Option<&str>) -> Option<K> {
+        let text = text?;
+        let place = cursor::decode(text);
+        if place.is_none() {
+            self.errors.push("cursor must be the next of an earlier answer".to_owned());
+        }
+        place
+    }
+
+    pub(super) fn one_of<T: Copy>(&mut self, name: &str, text: Option<&str>, choices: &[(&str, T)]) -> Option<T> {
+        let text = text?;
+        let found = choices.iter().find(|(choice, _)| *choice == text);
+        if found.is_none() {
+            let names: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
+            self.errors.push(format!("{name} must be one of {}, not {text:?}", names.join(", ")));
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    pub(super) fn needed<'a>(&mut self, name: &str, text: Option<&'a str>) -> &'a str {
+        let text = text.unwrap_or_default();
+        if text.is_empty() {
+            self.errors.push(format!("{name} is needed"));
+        }
+        text
+    }
+
+    /// # Errors
+    /// Everything that was found.
+    pub(super) fn done(self) -> Result<(), Failure> {
+        if self.errors.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(ErrorKind::InvalidQuery, self.errors.join("; ")))
+    }
+}

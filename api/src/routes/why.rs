@@ -1,0 +1,167 @@
+//! `GET /api/v1/why`: why did this pod restart?
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use whyd_signals::schema::Restart;
+
+use super::query::{Checks, Raw, known};
+use super::{Api, problems};
+use crate::access::Caller;
+use crate::cursor::DEFAULT_LIMIT;
+use crate::dto::{self, Match};
+use crate::problem::{ErrorKind, Failure, ProblemDetails};
+use crate::reader::Status;
+use crate::scope::Scope;
+
+/// How many names an error suggests.
+const NEARBY: usize = 5;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct WhyQuery {
+    /// The pod's name, its workload's (`Kind/name` or `name`), or the beginning of pods' names; in that order.
+    #[param(required, value_type = String)]
+    pod: Option<String>,
+    /// Needed only where the name is known in several namespaces.
+    namespace: Option<String>,
+    /// Only this container.
+    container: Option<String>,
+}
+
+/// Why a pod restarted: its verdicts, newest first.
+#[utoipa::path(get, path = "/api/v1/why", tag = "api", params(WhyQuery), responses(
+    (status = 200, description = "the verdicts", body = dto::Why),
+    (status = 400, description = "the query is not valid, or the namespace is ambiguous", body = ProblemDetails,
+        content_type = "application/problem+json"),
+    (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
+    (status = 404, description = "no restart of it is known", body = ProblemDetails,
+        content_type = "application/problem+json"),
+    (status = 503, description = "it may turn up once the log is read back", body = ProblemDetails,
+        content_type = "application/problem+json"),
+))]
+pub(super) async fn why(
+    State(api): State<Api>,
+    Caller(access): Caller,
+    query: Raw<WhyQuery>,
+) -> Result<Json<dto::Why>, Failure> {
+    let query = known(query)?;
+    let mut checks = Checks::default();
+    let name = checks.needed("pod", query.pod.as_deref());
+    checks.done()?;
+
+    let scope = Scope::new(&*api.reader, &access);
+    let status = api.reader.status();
+    let namespace = query.namespace.as_deref();
+    let Some((matched, mut rows)) = find(&scope.restarts(), name, namespace) else {
+        return Err(unknown(&scope, &status, name, namespace));
+    };
+    if let Some(container) = &query.container {
+        let known: BTreeSet<&str> = rows.iter().filter_map(|r| r.container.as_deref()).collect();
+        let known = known.into_iter().collect::<Vec<_>>().join(", ");
+        rows.retain(|r| r.container.as_ref() == Some(container));
+        if rows.is_empty() {
+            let detail = format!("no restart of container {container:?} of {name:?} is known; those that have one: {known}");
+            return Err(Failure::new(ErrorKind::NotFound, detail));
+        }
+    }
+    let namespaces: BTreeSet<&str> = rows.iter().map(|r| r.namespace.as_str()).collect();
+    if namespaces.len() > 1 {
+        let candidates: Vec<String> = namespaces.into_iter().map(str::to_owned).collect();
+        let detail = format!("{name:?} is known in the namespaces {}; say which", candidates.join(", "));
+        return Err(Failure::new(ErrorKind::AmbiguousNamespace, detail).with_candidates(candidates));
+    }
+
+    rows.sort_by(|a, b| super::restarts::place(a).cmp(&super::restarts::place(b)));
+    let mut problems = problems(&status);
+    if rows.len() > DEFAULT_LIMIT {
+        let detail = format!("these are the newest {DEFAULT_LIMIT} of {}; /api/v1/restarts has all", rows.len());
+        problems.push(dto::Problem { source: None, detail });
+        rows.truncate(DEFAULT_LIMIT);
+    }
+    let incidents = incidents_of(&scope, &rows);
+    let restarts = rows.iter().map(|r| scope.restart(r)).collect();
+    Ok(Json(dto::Why { matched, restarts, incidents, problems }))
+}
+
+/// The rows that `name` names best.
+fn find(rows: &[Arc<Restart>], name: &str, namespace: Option<&str>) -> Option<(Match, Vec<Arc<Restart>>)> {
+    let by = |test: &dyn Fn(&Restart) -> bool| -> Vec<Arc<Restart>> {
+        rows.iter().filter(|r| namespace.is_none_or(|n| r.namespace == n) && test(r)).cloned().collect()
+    };
+    let pod = by(&|r| r.pod.as_deref() == Some(name));
+    if !pod.is_empty() {
+        return Some((Match::Pod, pod));
+    }
+    let workload = by(&|r| super::restarts::is_workload(r, name));
+    if !workload.is_empty() {
+        return Some((Match::Workload, workload));
+    }
+    let prefix = by(&|r| r.pod.as_ref().is_some_and(|pod| pod.starts_with(name)));
+    if prefix.is_empty() { None } else { Some((Match::Prefix, prefix)) }
+}
+
+fn incidents_of(scope: &Scope<'_>, rows: &[Arc<Restart>]) -> Vec<dto::Incident> {
+    let members: BTreeSet<String> = rows
+        .iter()
+        .filter_map(|r| Some(format!("{}/{}/{}", r.namespace, r.pod.as_ref()?, r.container.as_ref()?)))
+        .collect();
+    let mut incidents = scope.incidents();
+    incidents.retain(|i| i.members.iter().any(|m| members.contains(m)));
+    incidents.sort_by(|a, b| super::incidents::place(a).cmp(&super::incidents::place(b)));
+    incidents.iter().map(|i| scope.incident(i)).collect()
+}
+
+/// No verdict: what is known instead.
+fn unknown(scope: &Scope<'_>, status: &Status, name: &str, namespace: Option<&str>) -> Failure {
+    let pods = scope.pods();
+    let asked = namespace.map_or_else(|| format!("{name:?}"), |n| format!("{name:?} in namespace {n:?}"));
+    let running = pods
+        .iter()
+        .find(|p| p.name == name && namespace.is_none_or(|n| p.namespace == n));
+    let mut detail = match running {
+        Some(pod) => format!("pod {}/{} is known and no restart of it is", pod.namespace, pod.name),
+        None => format!("no restart of {asked} is known"),
+    };
+
+    let mut names: BTreeSet<(String, String)> = pods.into_iter().map(|p| (p.namespace, p.name)).collect();
+    for row in scope.restarts() {
+        names.extend(row.pod.iter().map(|pod| (row.namespace.clone(), pod.clone())));
+    }
+    let candidates = nearby(&names, name, namespace);
+    if !candidates.is_empty() && running.is_none() {
+        detail.push_str("; names nearby: ");
+        detail.push_str(&candidates.join(", "));
+    }
+    for (synced, words) in [(true, "; synced: "), (false, "; not synced, so unknown: ")] {
+        let sources: Vec<&str> = status.sources.iter().filter(|s| s.synced == synced).map(|s| s.source).collect();
+        if !sources.is_empty() {
+            detail.push_str(words);
+            detail.push_str(&sources.join(", "));
+        }
+    }
+    let kind = if status.replayed { ErrorKind::NotFound } else { ErrorKind::Replaying };
+    Failure::new(kind, detail).with_candidates(candidates)
+}
+
+/// The names most like `name`: the same one elsewhere, those that hold it, then those that begin alike.
+fn nearby(names: &BTreeSet<(String, String)>, name: &str, namespace: Option<&str>) -> Vec<String> {
+    let mut scored: Vec<_> = names
+        .iter()
+        .filter_map(|(n, pod)| {
+            let alike = pod.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
+            let holds = pod.contains(name);
+            let close = holds || alike >= 3;
+            let here = namespace.is_some_and(|asked| asked == n);
+            close.then_some((Reverse((pod == name, holds, alike, here)), n, pod))
+        })
+        .collect();
+    scored.sort();
+    scored.into_iter().take(NEARBY).map(|(_, n, pod)| format!("{n}/{pod}")).collect()
+}

@@ -1,0 +1,100 @@
+//! The second lock: what a route may say of a row that is the caller's own but speaks of others.
+//!
+//! A reader gives only rows of the caller's teams. Such a row can still name a root or members in another team's
+//! namespace; here those names are left out, and with them every sentence that holds them.
+
+use std::sync::Arc;
+
+use whyd_signals::Access;
+use whyd_signals::schema::{EvidenceSource, Incident, Restart, Root};
+
+use crate::dto;
+use crate::reader::{PodName, Reader};
+
+/// The reader through the eyes of one caller.
+pub(crate) struct Scope<'a> {
+    reader: &'a dyn Reader,
+    access: &'a Access,
+}
+
+impl<'a> Scope<'a> {
+    pub(crate) fn new(reader: &'a dyn Reader, access: &'a Access) -> Self {
+        Self { reader, access }
+    }
+
+    pub(crate) fn restarts(&self) -> Vec<Arc<Restart>> {
+        let mut rows = self.reader.restarts(self.access);
+        rows.retain(|r| self.access.allows(&r.team));
+        rows
+    }
+
+    pub(crate) fn incidents(&self) -> Vec<Arc<Incident>> {
+        let mut rows = self.reader.incidents(self.access);
+        rows.retain(|i| self.access.allows(&i.team));
+        rows
+    }
+
+    pub(crate) fn pods(&self) -> Vec<PodName> {
+        let mut pods = self.reader.pods(self.access);
+        pods.retain(|p| self.sees(&p.namespace));
+        pods
+    }
+
+    /// The row as this caller may read it.
+    pub(crate) fn restart(&self, row: &Restart) -> dto::Restart {
+        let mut out = dto::Restart::from(row);
+        let Some(root) = row.root.as_ref().filter(|root| !self.sees_root(root)) else { return out };
+        let says = |text: &str| mentions(text, root);
+        out.root = None;
+        out.summary = format!("{}; its root lies outside of the namespaces that you may see", row.cause);
+        out.cause_detail.take_if(|detail| says(detail));
+        out.missing.retain(|source| !says(source));
+        out.ruled_out.retain(|r| !says(&r.because) && !says(&r.field) && !says(&r.value.to_string()));
+        // A log line is the caller's own, whatever it names.
+        let own = row.evidence.iter().map(|e| e.source == EvidenceSource::Logs);
+        out.evidence = out
+            .evidence
+            .into_iter()
+            .zip(own)
+            .filter(|(e, own)| {
+                let value = says(&e.value.to_string());
+                let words = says(&e.object) || says(&e.field) || says(&e.text);
+                if *own { value || !words } else { !value && !words }
+            })
+            .map(|(e, _)| e)
+            .collect();
+        out
+    }
+
+    /// The incident as this caller may read it.
+    pub(crate) fn incident(&self, row: &Incident) -> dto::Incident {
+        let mut out = dto::Incident::from(row);
+        let hidden = row.root.as_ref().is_some_and(|root| !self.sees_root(root));
+        if hidden {
+            out.root = None;
+        }
+        out.members.retain(|member| self.sees(member.split('/').next().unwrap_or_default()));
+        if hidden || out.members.len() < row.members.len() {
+            let cause = &row.cause;
+            out.summary = format!("{cause}; it reaches beyond the namespaces that you may see");
+        }
+        out
+    }
+
+    fn sees(&self, namespace: &str) -> bool {
+        matches!(self.access, Access::All) || self.reader.sees(self.access, namespace)
+    }
+
+    /// A node is no team's, and every pod names its own.
+    fn sees_root(&self, root: &Root) -> bool {
+        match root.kind.as_str() {
+            "Node" => true,
+            "Namespace" => self.sees(&root.name),
+            _ => self.sees(&root.namespace),
+        }
+    }
+}
+
+fn mentions(text: &str, root: &Root) -> bool {
+    [&root.name, &root.namespace].into_iter().any(|name| !name.is_empty() && text.contains(name.as_str()))
+}

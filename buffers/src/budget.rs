@@ -1,0 +1,77 @@
+//! How much the buffers may hold, and how much they do.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use whyd_signals::sink::Refusal;
+
+/// The bounds of the buffers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of all buffers together.
+    pub bytes: usize,
+    /// How long rows are kept, by the time at which they were received.
+    pub window: Duration,
+    /// How far behind or ahead a row may be.
+    pub lateness: Duration,
+    /// How many series there may be; a new one beyond is refused, known ones go on.
+    pub series: usize,
+    /// How many log streams there may be.
+    pub streams: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bytes: 1 << 30,
+            window: Duration::from_secs(6 * 3600),
+            lateness: Duration::from_secs(600),
+            series: 1_000_000,
+            streams: 100_000,
+        }
+    }
+}
+
+impl Limits {
+    /// What the unsealed samples may take before they are sealed early.
+    pub(crate) fn tail_bytes(&self) -> usize {
+        self.bytes / 8
+    }
+
+    /// What the tables of series may take before new series are refused.
+    pub(crate) fn index_bytes(&self) -> usize {
+        self.bytes / 2
+    }
+}
+
+/// What the buffers hold and what became of the rest, for `/metrics` and tests.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Samples published since the start.
+    pub samples: u64,
+    /// Log lines published since the start.
+    pub lines: u64,
+    /// Samples and lines that were there already, bit for bit.
+    pub repeated: u64,
+    /// Samples held now.
+    pub samples_held: u64,
+    /// Log lines held now.
+    pub lines_held: u64,
+    /// Series known now.
+    pub series: usize,
+    /// Log streams known now.
+    pub streams: usize,
+    /// Bytes by owner: `series`, `tail`, `chunks`, `streams`, `logs`.
+    pub bytes: BTreeMap<&'static str, usize>,
+    /// Rows refused, by reason.
+    pub refused: BTreeMap<Refusal, u64>,
+    /// Rows dropped after they were stored: `window` (too old by now) and `bytes` (no room).
+    pub dropped: BTreeMap<&'static str, u64>,
+}
+
+impl Stats {
+    /// All bytes together.
+    pub fn total_bytes(&self) -> usize {
+        self.bytes.values().sum()
+    }
+}

@@ -1,0 +1,173 @@
+//! Sealed samples of one namespace, series by series, immutable.
+//!
+//! A namespace belongs to one team at a time, so a chunk holds rows of one team only, and of which one is asked when
+//! it is read: a namespace that changes its team takes its chunks along.
+
+use std::sync::Arc;
+
+use crate::encoding::{Pair, timestamps, values};
+
+#[derive(Clone, Copy)]
+struct Entry {
+    /// First word of its times; its values follow.
+    start: u32,
+    count: u32,
+    times: timestamps::Form,
+    values: values::Form,
+}
+
+/// The samples of some series within some time.
+pub(crate) struct Chunk {
+    series: Box<[u32]>,
+    entries: Box<[Entry]>,
+    words: Box<[u64]>,
+    pub(crate) min_ts: i64,
+    pub(crate) max_ts: i64,
+    pub(crate) rows: u64,
+    /// Between when its rows were received.
+    pub(crate) received: (i64, i64),
+    /// How often it was merged.
+    pub(crate) level: u8,
+}
+
+/// The samples of one series in a chunk.
+pub(crate) struct Run<'a> {
+    entry: Entry,
+    words: &'a [u64],
+}
+
+impl<'a> Run<'a> {
+    fn times(&self) -> timestamps::Times<'a> {
+        self.entry.times.read(self.words, self.len())
+    }
+
+    fn values(&self) -> &'a [u64] {
+        &self.words[self.entry.times.words(self.len())..]
+    }
+
+    /// How many samples there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entry.count as usize
+    }
+
+    /// The newest at or before `at`.
+    pub(crate) fn asof(&self, at: i64) -> Option<Pair> {
+        let times = self.times();
+        let i = times.count_upto(at).checked_sub(1)?;
+        Some((times.get(i), self.entry.values.get(self.values(), i)))
+    }
+
+    /// Those from `from` to `to`, both included, in order.
+    pub(crate) fn between(&self, from: i64, to: i64) -> impl Iterator<Item = Pair> + use<'a> {
+        let times = self.times();
+        let first = from.checked_sub(1).map_or(0, |before| times.count_upto(before));
+        let (values, form, end) = (self.values(), self.entry.values, times.count_upto(to));
+        (first..end).map(move |i| (times.get(i), form.get(values, i)))
+    }
+
+    /// All of them, in order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Pair> + use<'a> {
+        let (times, values, form) = (self.times(), self.values(), self.entry.values);
+        (0..self.len()).map(move |i| (times.get(i), form.get(values, i)))
+    }
+}
+
+impl Chunk {
+    /// What it holds of one series.
+    pub(crate) fn run(&self, series: u32) -> Option<Run<'_>> {
+        self.run_at(self.series.binary_search(&series).ok()?)
+    }
+
+    fn run_at(&self, i: usize) -> Option<Run<'_>> {
+        let entry = *self.entries.get(i)?;
+        Some(Run { entry, words: &self.words[entry.start as usize..] })
+    }
+
+    /// All its series, in id order.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (u32, Run<'_>)> {
+        self.series.iter().enumerate().filter_map(|(i, id)| self.run_at(i).map(|run| (*id, run)))
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.words.len() * 8 + self.entries.len() * (size_of::<Entry>() + 4)
+    }
+}
+
+/// Builds a chunk series by series.
+#[derive(Default)]
+pub(crate) struct Builder {
+    series: Vec<u32>,
+    entries: Vec<Entry>,
+    words: Vec<u64>,
+    range: Option<(i64, i64)>,
+    rows: u64,
+}
+
+impl Builder {
+    /// Adds a series, of a higher id than the one before; its samples rise strictly in time.
+    pub(crate) fn push(&mut self, series: u32, samples: &[Pair]) {
+        let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return };
+        let start = self.words.len() as u32;
+        let times = timestamps::encode(samples, &mut self.words);
+        let values = values::encode(samples, &mut self.words);
+        self.series.push(series);
+        self.entries.push(Entry { start, count: samples.len() as u32, times, values });
+        let (min, max) = self.range.unwrap_or((first.0, last.0));
+        self.range = Some((min.min(first.0), max.max(last.0)));
+        self.rows += samples.len() as u64;
+    }
+
+    /// The chunk; `None` when nothing was added.
+    pub(crate) fn finish(self, received: (i64, i64), level: u8) -> Option<Arc<Chunk>> {
+        let (min_ts, max_ts) = self.range?;
+        Some(Arc::new(Chunk {
+            series: self.series.into(),
+            entries: self.entries.into(),
+            words: self.words.into(),
+            min_ts,
+            max_ts,
+            rows: self.rows,
+            received,
+            level,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn reads_as_written(
+            series in proptest::collection::btree_map(0u32..50, proptest::collection::btree_map(-1000i64..1000, any::<f32>(), 1..30), 1..10),
+            ats in proptest::collection::vec(-1100i64..1100, 20),
+        ) {
+            let mut builder = Builder::default();
+            let pairs = |s: &BTreeMap<i64, f32>| s.iter().map(|(t, v)| (*t, f64::from(*v).to_bits())).collect::<Vec<_>>();
+            for (id, samples) in &series {
+                builder.push(*id, &pairs(samples));
+            }
+            let chunk = builder.finish((0, 0), 0).unwrap();
+            for id in 0..50 {
+                let Some(samples) = series.get(&id) else {
+                    prop_assert!(chunk.run(id).is_none());
+                    continue;
+                };
+                let (run, samples) = (chunk.run(id).unwrap(), pairs(samples));
+                prop_assert_eq!(&run.all().collect::<Vec<_>>(), &samples);
+                for w in ats.windows(2) {
+                    prop_assert_eq!(run.asof(w[0]), samples.iter().copied().rfind(|(t, _)| *t <= w[0]));
+                    let expected: Vec<Pair> = samples.iter().copied().filter(|(t, _)| (w[0]..=w[1]).contains(t)).collect();
+                    prop_assert_eq!(run.between(w[0], w[1]).collect::<Vec<_>>(), expected);
+                }
+            }
+        }
+    }
+}

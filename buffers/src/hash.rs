@@ -1,0 +1,89 @@
+//! One fast hash with fixed keys: the same input gives the same order in every run.
+
+use std::hash::{BuildHasherDefault, Hasher};
+
+const K0: u64 = 0x9e37_79b9_7f4a_7c15;
+const K1: u64 = 0xe703_7ed1_a0b4_28db;
+
+/// Builds [`FixedHasher`]s.
+pub(crate) type FixedState = BuildHasherDefault<FixedHasher>;
+/// For maps whose keys are hashes already.
+pub(crate) type HashedState = BuildHasherDefault<Hashed>;
+
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+fn word(bytes: &[u8]) -> u64 {
+    match bytes.first_chunk::<8>() {
+        Some(w) => u64::from_le_bytes(*w),
+        None => bytes.iter().rev().fold(0, |acc, b| (acc << 8) | u64::from(*b)),
+    }
+}
+
+fn absorb(state: u64, bytes: &[u8]) -> u64 {
+    let mut h = state ^ (bytes.len() as u64).wrapping_mul(K0);
+    let (pairs, rest) = bytes.as_chunks::<16>();
+    for pair in pairs {
+        h = fold(word(&pair[..8]) ^ K1, word(&pair[8..]) ^ h);
+    }
+    let (low, high) = rest.split_at(rest.len().min(8));
+    fold(word(low) ^ K1, word(high) ^ h)
+}
+
+/// Hash of one byte string.
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
+    fold(absorb(K0, bytes), K1)
+}
+
+/// Hash of several strings, lengths included: `["a", "bc"]` is not `["ab", "c"]`.
+pub(crate) fn hash_parts(parts: &[&str]) -> u64 {
+    fold(parts.iter().fold(K0, |h, p| absorb(h, p.as_bytes())), K1)
+}
+
+/// The fixed hash behind the standard trait.
+#[derive(Default)]
+pub(crate) struct FixedHasher(u64);
+
+impl Hasher for FixedHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = absorb(self.0, bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        fold(self.0 ^ K0, K1)
+    }
+}
+
+/// Passes a `u64` through.
+#[derive(Default)]
+pub(crate) struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = absorb(self.0, bytes);
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.0 = n;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_and_order_matter() {
+        assert_ne!(hash(b""), hash(b"\0"));
+        assert_ne!(hash(b"abcdefgh"), hash(b"abcdefgh\0"));
+        assert_ne!(hash_parts(&["a", "bc"]), hash_parts(&["ab", "c"]));
+        let distinct: std::collections::BTreeSet<u64> = (0..100_000u32).map(|n| hash(&n.to_le_bytes())).collect();
+        assert_eq!(distinct.len(), 100_000);
+    }
+}

@@ -1,0 +1,292 @@
+//! Log lines: staged push by push, published in batches, merged into larger ones, dropped when old.
+
+mod batch;
+mod level;
+mod streams;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use whyd_signals::sink::Refusal;
+use whyd_signals::{StreamId, TemplateId, Timestamp};
+
+pub(crate) use batch::{Batch, Line};
+pub use level::Level;
+pub(crate) use streams::{Lookup, StreamMeta, Streams};
+
+use crate::hash::{HashedState, hash};
+
+/// How many batches of one tier are merged into one of the next.
+const MERGE: usize = 8;
+/// Bytes above which a batch is not merged further.
+const LARGE: usize = 8 << 20;
+
+/// A log line with what it is known by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When it was written.
+    pub ts: Timestamp,
+    /// The line itself.
+    pub line: String,
+    /// How bad it says it is.
+    pub level: Level,
+    /// Its template, in its team's tree.
+    pub template_id: TemplateId,
+    /// The namespace, or empty.
+    pub namespace: Arc<str>,
+    /// The pod, or empty.
+    pub pod: Arc<str>,
+    /// The container, or empty.
+    pub container: Arc<str>,
+}
+
+/// A log line where it lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineRef<'a> {
+    /// When it was written.
+    pub ts: Timestamp,
+    /// The line itself.
+    pub line: &'a str,
+    /// How bad it says it is.
+    pub level: Level,
+    /// Its template, in its team's tree.
+    pub template_id: TemplateId,
+    /// The stream it is of.
+    pub stream: StreamId,
+}
+
+impl<'a> From<Line<'a>> for LineRef<'a> {
+    fn from(l: Line<'a>) -> Self {
+        Self {
+            ts: Timestamp(l.ts),
+            line: l.text,
+            level: l.level,
+            template_id: l.template,
+            stream: StreamId(l.stream),
+        }
+    }
+}
+
+struct StagedLine {
+    stream: u32,
+    ts: i64,
+    end: usize,
+    level: Level,
+}
+
+/// The lines of the push that is being decoded.
+#[derive(Default)]
+struct Staging {
+    text: String,
+    lines: Vec<StagedLine>,
+    /// How often each line came in this push, stored or not.
+    seen: HashMap<u64, u32, HashedState>,
+    key: Vec<u8>,
+}
+
+/// What became of a line.
+pub(crate) enum Kept {
+    New,
+    /// It was stored by an earlier push.
+    Repeated,
+}
+
+/// The writer's lines.
+#[derive(Default)]
+pub(crate) struct LogStore {
+    pub(crate) streams: Streams,
+    batches: Arc<Vec<Arc<Batch>>>,
+    /// Staged and not yet published, each with the number of its staging.
+    pending: VecDeque<(u64, Batch)>,
+    staging: Staging,
+    arrivals: u64,
+    lines: u64,
+    bytes: usize,
+}
+
+/// Up to when lines are accepted, from when the push was received.
+pub(crate) struct Bounds {
+    /// Older than this is too old, unless its stream is behind as a whole.
+    pub(crate) oldest: i64,
+    /// Newer than this is too new.
+    pub(crate) newest: i64,
+    /// How far a line may be behind its own stream.
+    pub(crate) lateness: i64,
+    /// Whether an earlier judgement is to be followed.
+    pub(crate) obey: bool,
+}
+
+impl LogStore {
+    /// Stages one line.
+    ///
+    /// The n-th of equal lines in one push is the n-th of those stored before: a push that is sent again adds nothing,
+    /// while two equal lines in one push are two.
+    pub(crate) fn line(&mut self, stream: u32, ts: i64, text: &str, bounds: &Bounds) -> Result<Kept, Refusal> {
+        if ts > bounds.newest && !bounds.obey {
+            return Err(Refusal::TooNew);
+        }
+        let Some(slot) = self.streams.registry.slot(stream) else { return Err(Refusal::InvalidLabels) };
+        let last = slot.last;
+        let staging = &mut self.staging;
+        staging.key.clear();
+        staging.key.extend_from_slice(&stream.to_le_bytes());
+        staging.key.extend_from_slice(&ts.to_le_bytes());
+        staging.key.extend_from_slice(text.as_bytes());
+        let key = hash(&staging.key);
+        if ts <= last {
+            let stored = self.count(stream, ts, text);
+            let before = self.staging.seen.get(&key).copied().unwrap_or(0);
+            if before < stored {
+                self.staging.seen.insert(key, before + 1);
+                return Ok(Kept::Repeated);
+            }
+            if !bounds.obey && ts < bounds.oldest && ts < last.saturating_sub(bounds.lateness) {
+                return Err(Refusal::TooOld);
+            }
+        }
+        let hint = self.streams.registry.meta(stream).map_or(Level::Unknown, |m| m.level);
+        let staging = &mut self.staging;
+        *staging.seen.entry(key).or_default() += 1;
+        staging.text.push_str(text);
+        let level = match Level::of(text) {
+            Level::Unknown => hint,
+            level => level,
+        };
+        staging.lines.push(StagedLine { stream, ts, end: staging.text.len(), level });
+        Ok(Kept::New)
+    }
+
+    /// How many such lines earlier pushes brought.
+    fn count(&self, stream: u32, ts: i64, text: &str) -> u32 {
+        let pending = self.pending.iter().map(|(_, b)| b);
+        let all = pending.chain(self.batches.iter().rev().map(AsRef::as_ref));
+        let near = all.filter(|b| b.min_ts <= ts && ts <= b.max_ts);
+        near.map(|b| b.between(stream, ts, ts).filter(|l| l.text == text).count() as u32).sum()
+    }
+
+    /// Ends the push: what was staged waits to be published under this number. Returns how many lines.
+    pub(crate) fn stage(&mut self, number: u64, received: i64) -> u64 {
+        self.streams.commit();
+        let staged = std::mem::take(&mut self.staging);
+        if staged.lines.is_empty() {
+            return 0;
+        }
+        let (mut lines, mut start) = (Vec::with_capacity(staged.lines.len()), 0);
+        for l in &staged.lines {
+            let text = staged.text.get(start..l.end).unwrap_or_default();
+            start = l.end;
+            let arrival = self.arrivals;
+            self.arrivals += 1;
+            lines.push(Line { stream: l.stream, ts: l.ts, arrival, level: l.level, template: TemplateId(0), text });
+            let epoch = self.streams.registry.epoch;
+            if let Some(slot) = self.streams.registry.slot_mut(l.stream) {
+                slot.last = slot.last.max(l.ts);
+                slot.epoch = epoch;
+            }
+        }
+        self.pending.push_back((number, Batch::new(lines, (received, received), 0)));
+        staged.lines.len() as u64
+    }
+
+    /// Forgets the push that is being decoded.
+    pub(crate) fn rollback(&mut self) {
+        self.staging = Staging::default();
+        self.streams.registry.rollback();
+    }
+
+    /// Forgets what waits to be published. A stream's newest time stays as it is: it only decides how much a later
+    /// line is compared with.
+    pub(crate) fn discard(&mut self) {
+        self.rollback();
+        self.pending.clear();
+    }
+
+    /// Publishes what was staged up to this number; `template` gives each line its template. `widest` is the longest
+    /// span of receive times that a batch may have.
+    pub(crate) fn publish(
+        &mut self,
+        upto: u64,
+        widest: i64,
+        mut template: impl FnMut(&StreamMeta, &str) -> TemplateId,
+    ) -> Vec<Arc<Batch>> {
+        let mut fresh = Vec::new();
+        while self.pending.front().is_some_and(|(number, _)| *number <= upto) {
+            let Some((_, mut batch)) = self.pending.pop_front() else { break };
+            let registry = &self.streams.registry;
+            let of = |l: Line<'_>| registry.meta(l.stream).map_or(TemplateId(0), |meta| template(meta, l.text));
+            let templates: Vec<TemplateId> = batch.lines().map(of).collect();
+            batch.templates = templates;
+            self.lines += batch.len() as u64;
+            self.bytes += batch.bytes();
+            let batch = Arc::new(batch);
+            fresh.push(Arc::clone(&batch));
+            Arc::make_mut(&mut self.batches).push(batch);
+            self.merge(widest);
+        }
+        fresh
+    }
+
+    fn merge(&mut self, widest: i64) {
+        let batches = Arc::make_mut(&mut self.batches);
+        while let Some(from) = batches.len().checked_sub(MERGE) {
+            let Some(some) = batches.get(from..) else { return };
+            let Some(tier) = some.first().map(|b| b.tier) else { return };
+            let span = some.iter().fold((i64::MAX, i64::MIN), |(a, b), s| (a.min(s.received.0), b.max(s.received.1)));
+            let before: usize = some.iter().map(|b| b.bytes()).sum();
+            let alike = some.iter().all(|b| b.tier == tier);
+            if !alike || before > LARGE || span.1.saturating_sub(span.0) > widest {
+                return;
+            }
+            let merged = Batch::new(some.iter().flat_map(|b| b.lines()).collect(), span, tier + 1);
+            self.bytes = self.bytes - before + merged.bytes();
+            batches.truncate(from);
+            batches.push(Arc::new(merged));
+        }
+    }
+
+    /// Drops what was received before `horizon`; returns how many lines.
+    pub(crate) fn drop_before(&mut self, horizon: i64) -> u64 {
+        if self.batches.iter().all(|b| b.received.1 >= horizon) {
+            return 0;
+        }
+        let before = self.lines;
+        let (lines, bytes) = (&mut self.lines, &mut self.bytes);
+        Arc::make_mut(&mut self.batches).retain(|b| {
+            let keep = b.received.1 >= horizon;
+            if !keep {
+                *lines -= b.len() as u64;
+                *bytes -= b.bytes();
+            }
+            keep
+        });
+        before - self.lines
+    }
+
+    /// Drops the batch received longest ago; returns its lines and bytes.
+    pub(crate) fn drop_oldest(&mut self) -> Option<(u64, usize)> {
+        let at = self.batches.iter().enumerate().min_by_key(|(_, b)| b.received.1)?.0;
+        let batch = Arc::make_mut(&mut self.batches).remove(at);
+        let (lines, bytes) = (batch.len() as u64, batch.bytes());
+        self.lines -= lines;
+        self.bytes -= bytes;
+        Some((lines, bytes))
+    }
+
+    /// What readers may see.
+    pub(crate) fn batches(&self) -> &Arc<Vec<Arc<Batch>>> {
+        &self.batches
+    }
+
+    /// Lines held, published ones.
+    pub(crate) fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// Bytes held, those that wait included.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes + self.pending.iter().map(|(_, b)| b.bytes()).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests;

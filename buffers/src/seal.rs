@@ -1,0 +1,253 @@
+//! From the tail into chunks, from small chunks into larger ones, and out when too old or too many.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::chunk::{Builder, Chunk};
+use crate::encoding::Pair;
+use crate::tail::Visible;
+
+/// How many chunks of one level are merged into one of the next.
+const MERGE: usize = 4;
+
+/// Values that won over one stored for the same series and time, until a chunk is written with them.
+pub(crate) type Corrections = BTreeMap<(u32, i64), u64>;
+
+/// All chunks, by number of their namespace, each list in the order of sealing.
+#[derive(Clone, Default)]
+pub(crate) struct Chunks {
+    by_namespace: Arc<Vec<Arc<Vec<Arc<Chunk>>>>>,
+}
+
+impl Chunks {
+    /// The chunks of one namespace, the oldest first.
+    pub(crate) fn of(&self, namespace: u32) -> &[Arc<Chunk>] {
+        self.by_namespace.get(namespace as usize).map_or(&[], |list| list.as_slice())
+    }
+
+    /// All chunks with the number of their namespace.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Arc<Chunk>)> {
+        self.by_namespace.iter().enumerate().flat_map(|(n, list)| list.iter().map(move |c| (n as u32, c)))
+    }
+
+    fn change(&mut self, namespace: u32) -> Option<&mut Vec<Arc<Chunk>>> {
+        let lists = Arc::make_mut(&mut self.by_namespace);
+        if namespace as usize >= lists.len() {
+            lists.resize_with(namespace as usize + 1, Arc::default);
+        }
+        lists.get_mut(namespace as usize).map(Arc::make_mut)
+    }
+
+    /// Adds a chunk and merges while there are enough of one level, up to a span of `widest` nanoseconds.
+    pub(crate) fn push(&mut self, namespace: u32, chunk: Arc<Chunk>, widest: i64, corrections: &mut Corrections) {
+        let Some(list) = self.change(namespace) else { return };
+        list.push(chunk);
+        while let Some(from) = list.len().checked_sub(MERGE) {
+            let Some(some) = list.get(from..) else { return };
+            let Some(merged) = mergeable(some, widest).and_then(|level| merge(some, level, corrections)) else { return };
+            list.truncate(from);
+            list.push(merged);
+        }
+    }
+
+    /// Drops what was received before `horizon`; returns how many rows.
+    pub(crate) fn drop_before(&mut self, horizon: i64) -> u64 {
+        let old: Vec<u32> = self.iter().filter(|(_, c)| c.received.1 < horizon).map(|(n, _)| n).collect();
+        let mut rows = 0;
+        for namespace in old {
+            if let Some(list) = self.change(namespace) {
+                list.retain(|c| {
+                    let keep = c.received.1 >= horizon;
+                    rows += if keep { 0 } else { c.rows };
+                    keep
+                });
+            }
+        }
+        rows
+    }
+
+    /// Drops the chunk received longest ago; returns its rows and bytes.
+    pub(crate) fn drop_oldest(&mut self) -> Option<(u64, usize)> {
+        let (namespace, _) = self.iter().min_by_key(|(n, c)| (c.received.1, *n))?;
+        let list = self.change(namespace)?;
+        let at = list.iter().enumerate().min_by_key(|(_, c)| c.received.1)?.0;
+        let chunk = list.remove(at);
+        Some((chunk.rows, chunk.bytes()))
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.iter().map(|(_, c)| c.bytes()).sum()
+    }
+
+    /// Rows held.
+    pub(crate) fn rows(&self) -> u64 {
+        self.iter().map(|(_, c)| c.rows).sum()
+    }
+}
+
+fn span(chunks: &[Arc<Chunk>]) -> (i64, i64) {
+    chunks.iter().fold((i64::MAX, i64::MIN), |(a, b), c| (a.min(c.received.0), b.max(c.received.1)))
+}
+
+/// The level that these chunks make together.
+fn mergeable(chunks: &[Arc<Chunk>], widest: i64) -> Option<u8> {
+    let level = chunks.first()?.level;
+    let (from, to) = span(chunks);
+    (chunks.iter().all(|c| c.level == level) && to.saturating_sub(from) <= widest).then_some(level + 1)
+}
+
+fn merge(chunks: &[Arc<Chunk>], level: u8, corrections: &mut Corrections) -> Option<Arc<Chunk>> {
+    let mut sources: Vec<_> = chunks.iter().map(|c| c.runs().peekable()).collect();
+    let (mut builder, mut samples) = (Builder::default(), Vec::new());
+    while let Some(series) = sources.iter_mut().filter_map(|s| s.peek().map(|(id, _)| *id)).min() {
+        samples.clear();
+        for source in &mut sources {
+            if let Some((_, run)) = source.next_if(|(id, _)| *id == series) {
+                samples.extend(run.all());
+            }
+        }
+        settle(series, &mut samples, corrections);
+        builder.push(series, &samples);
+    }
+    builder.finish(span(chunks), level)
+}
+
+/// Brings samples of one series into strict order and applies the corrections to them.
+fn settle(series: u32, samples: &mut Vec<Pair>, corrections: &mut Corrections) {
+    if !samples.is_sorted_by(|a, b| a.0 < b.0) {
+        samples.sort_by_key(|(ts, _)| *ts);
+        samples.dedup_by(|later, first| {
+            let same = later.0 == first.0;
+            if same && f64::from_bits(later.1).total_cmp(&f64::from_bits(first.1)).is_gt() {
+                first.1 = later.1;
+            }
+            same
+        });
+    }
+    if corrections.is_empty() {
+        return;
+    }
+    let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return };
+    let range = (series, first.0)..=(series, last.0);
+    let due: Vec<((u32, i64), u64)> = corrections.range(range).map(|(k, v)| (*k, *v)).collect();
+    for (key, bits) in due {
+        if let Ok(at) = samples.binary_search_by_key(&key.1, |(ts, _)| *ts)
+            && let Some(sample) = samples.get_mut(at)
+        {
+            sample.1 = bits;
+            corrections.remove(&key);
+        }
+    }
+}
+
+/// Sorts the rows of these blocks by series and makes a chunk of each namespace.
+pub(crate) fn chunks_of(
+    blocks: &[Visible],
+    received: (i64, i64),
+    namespace_of: impl Fn(u32) -> Option<u32>,
+    corrections: &mut Corrections,
+) -> Vec<(u32, Arc<Chunk>)> {
+    let rows = || blocks.iter().flat_map(Visible::scan);
+    let Some((lowest, highest)) = rows().fold(None, |range: Option<(u32, u32)>, (id, ..)| {
+        Some(range.map_or((id, id), |(a, b)| (a.min(id), b.max(id))))
+    }) else {
+        return Vec::new();
+    };
+    let mut places = vec![0u32; (highest - lowest) as usize + 1];
+    for (id, ..) in rows() {
+        places[(id - lowest) as usize] += 1;
+    }
+    let counted = places.iter().enumerate().filter(|(_, n)| **n > 0).map(|(i, n)| (lowest + i as u32, *n));
+    // A series that is gone meanwhile was not written for longer than the window.
+    let mut order: Vec<(u32, u32, u32)> =
+        counted.map(|(id, n)| (namespace_of(id).unwrap_or(u32::MAX), id, n)).collect();
+    order.sort_unstable();
+    let mut total = 0u32;
+    for (_, id, n) in &order {
+        places[(id - lowest) as usize] = total;
+        total += n;
+    }
+    let mut sorted: Vec<Pair> = vec![(0, 0); total as usize];
+    for (id, ts, bits) in rows() {
+        let place = &mut places[(id - lowest) as usize];
+        sorted[*place as usize] = (ts, bits);
+        *place += 1;
+    }
+    let (mut out, mut from, mut samples) = (Vec::new(), 0usize, Vec::new());
+    for group in order.chunk_by(|a, b| a.0 == b.0) {
+        let mut builder = Builder::default();
+        for (_, id, n) in group {
+            let to = from + *n as usize;
+            samples.clear();
+            samples.extend_from_slice(&sorted[from..to]);
+            settle(*id, &mut samples, corrections);
+            builder.push(*id, &samples);
+            from = to;
+        }
+        let namespace = group.first().map_or(u32::MAX, |g| g.0);
+        if namespace != u32::MAX
+            && let Some(chunk) = builder.finish(received, 0)
+        {
+            out.push((namespace, chunk));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn chunk(rows: &[(u32, i64, u64)], received: i64) -> Arc<Chunk> {
+        let mut builder = Builder::default();
+        for group in rows.chunk_by(|a, b| a.0 == b.0) {
+            builder.push(group[0].0, &group.iter().map(|(_, t, v)| (*t, *v)).collect::<Vec<_>>());
+        }
+        builder.finish((received, received), 0).unwrap()
+    }
+
+    fn rows(c: &Chunk) -> Vec<(u32, i64, u64)> {
+        c.runs().flat_map(|(id, run)| run.all().map(move |(t, v)| (id, t, v)).collect::<Vec<_>>()).collect()
+    }
+
+    #[test]
+    fn four_of_a_level_become_one() {
+        let (mut chunks, mut none) = (Chunks::default(), Corrections::new());
+        for n in 0..4 {
+            chunks.push(2, chunk(&[(1, n * 10, n as u64), (n as u32 + 5, 0, 9)], n), 100, &mut none);
+        }
+        let list = chunks.of(2);
+        assert_eq!((list.len(), list[0].level, list[0].received), (1, 1, (0, 3)));
+        assert_eq!(
+            rows(&list[0]),
+            [(1, 0, 0), (1, 10, 1), (1, 20, 2), (1, 30, 3), (5, 0, 9), (6, 0, 9), (7, 0, 9), (8, 0, 9)]
+        );
+        assert!(chunks.of(0).is_empty() && chunks.of(9).is_empty());
+    }
+
+    #[test]
+    fn chunks_too_far_apart_stay_apart_and_the_oldest_go_first() {
+        let (mut chunks, mut none) = (Chunks::default(), Corrections::new());
+        for n in 0..6 {
+            chunks.push(0, chunk(&[(1, n, 0)], n * 100), 50, &mut none);
+        }
+        assert_eq!(chunks.of(0).len(), 6);
+        assert_eq!(chunks.drop_before(200), 2);
+        assert_eq!(chunks.drop_oldest().map(|(rows, _)| rows), Some(1));
+        assert_eq!(chunks.of(0).first().map(|c| c.received.1), Some(300));
+    }
+
+    #[test]
+    fn corrections_and_disorder_are_settled() {
+        let mut corrections = Corrections::from([((1, 20), 7), ((1, 99), 8)]);
+        let mut samples = vec![(30, 3), (20, 2), (10, 1)];
+        settle(1, &mut samples, &mut corrections);
+        assert_eq!(samples, [(10, 1), (20, 7), (30, 3)]);
+        assert_eq!(corrections.len(), 1);
+        let mut twice = vec![(10, 1.0f64.to_bits()), (10, 2.0f64.to_bits()), (5, 0)];
+        settle(2, &mut twice, &mut corrections);
+        assert_eq!(twice, [(5, 0), (10, 2.0f64.to_bits())]);
+    }
+}

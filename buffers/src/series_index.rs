@@ -1,0 +1,264 @@
+//! Raw label bytes to series ids, and ids by metric and pod.
+//!
+//! A sender sends its series in the same order each time. So the id that followed the previous one last time is
+//! tried first, by comparing bytes; only a miss is hashed, and only a miss of that is parsed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use whyd_signals::SeriesId;
+use whyd_signals::sink::Refusal;
+
+use crate::budget::Limits;
+use crate::hash::{FixedState, HashedState, hash_parts};
+use crate::labels::{self, Labels};
+use crate::names::{Names, Namespaces};
+use crate::registry::{NONE, Registry, Slot};
+
+/// What a series is about. The strings are shared with other series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeriesMeta {
+    /// The metric.
+    pub name: Arc<str>,
+    /// All labels, sorted by name, `__name__` included.
+    pub labels: Labels,
+    /// Label `namespace`; empty where there is none, and then it is the platform's.
+    pub namespace: Arc<str>,
+    /// Label `pod`, or empty.
+    pub pod: Arc<str>,
+    /// Label `container`, or empty.
+    pub container: Arc<str>,
+    /// Label `node`, or empty.
+    pub node: Arc<str>,
+    pub(crate) namespace_id: u32,
+}
+
+impl SeriesMeta {
+    /// The value of one label.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.get(name)
+    }
+}
+
+/// One id or several, in order; most pods have one series of a metric.
+enum Ids {
+    One(u32),
+    Many(Vec<u32>),
+}
+
+impl Ids {
+    fn as_slice(&self) -> &[u32] {
+        match self {
+            Self::One(id) => std::slice::from_ref(id),
+            Self::Many(ids) => ids,
+        }
+    }
+
+    fn push(&mut self, id: u32) {
+        match self {
+            Self::One(first) => *self = Self::Many(vec![*first, id]),
+            Self::Many(ids) => ids.push(id),
+        }
+    }
+}
+
+/// Ids by what is asked for. Shared with readers behind a lock that is taken to write only for a new series.
+#[derive(Default)]
+pub(crate) struct Lookup {
+    by_pod: HashMap<u64, Ids, HashedState>,
+    by_name: HashMap<Arc<str>, Vec<u32>, FixedState>,
+    by_namespace: HashMap<Arc<str>, usize, FixedState>,
+}
+
+/// Hash of what a verdict looks a series up by.
+fn pod_key(metric: &str, namespace: &str, pod: &str) -> u64 {
+    hash_parts(&[metric, namespace, pod])
+}
+
+impl Lookup {
+    /// Candidates for this metric of this pod, in id order; another's may be among them, so compare.
+    pub(crate) fn of_pod(&self, metric: &str, namespace: &str, pod: &str) -> &[u32] {
+        self.by_pod.get(&pod_key(metric, namespace, pod)).map_or(&[], Ids::as_slice)
+    }
+
+    /// All series of this metric, in id order.
+    pub(crate) fn named(&self, metric: &str) -> &[u32] {
+        self.by_name.get(metric).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether there is any series of this namespace.
+    pub(crate) fn has_namespace(&self, namespace: &str) -> bool {
+        self.by_namespace.contains_key(namespace)
+    }
+
+    fn add(&mut self, id: u32, meta: &SeriesMeta) {
+        let key = pod_key(&meta.name, &meta.namespace, &meta.pod);
+        self.by_pod.entry(key).and_modify(|ids| ids.push(id)).or_insert(Ids::One(id));
+        self.by_name.entry(Arc::clone(&meta.name)).or_default().push(id);
+        *self.by_namespace.entry(Arc::clone(&meta.namespace)).or_default() += 1;
+    }
+
+    /// Takes out what is gone; `gone` is in id order.
+    fn remove(&mut self, gone: &[(u32, Arc<SeriesMeta>)]) {
+        let is_gone = |id: &u32| gone.binary_search_by_key(id, |(g, _)| *g).is_ok();
+        let mut names: Vec<&Arc<str>> = Vec::new();
+        for (_, meta) in gone {
+            let key = pod_key(&meta.name, &meta.namespace, &meta.pod);
+            let empty = match self.by_pod.get_mut(&key) {
+                Some(Ids::Many(ids)) => {
+                    ids.retain(|id| !is_gone(id));
+                    ids.is_empty()
+                }
+                Some(Ids::One(id)) => is_gone(id),
+                None => false,
+            };
+            if empty {
+                self.by_pod.remove(&key);
+            }
+            names.push(&meta.name);
+            if let Some(n) = self.by_namespace.get_mut(&meta.namespace) {
+                *n -= 1;
+                if *n == 0 {
+                    self.by_namespace.remove(&meta.namespace);
+                }
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        for name in names {
+            if let Some(ids) = self.by_name.get_mut(name) {
+                ids.retain(|id| !is_gone(id));
+                if ids.is_empty() {
+                    self.by_name.remove(name);
+                }
+            }
+        }
+    }
+}
+
+/// The writer's index of series.
+#[derive(Default)]
+pub(crate) struct SeriesIndex {
+    pub(crate) registry: Registry<SeriesMeta>,
+    lookup: Arc<RwLock<Lookup>>,
+    previous: u32,
+    scratch: Vec<u8>,
+}
+
+impl SeriesIndex {
+    /// The id of the series with these labels.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidLabels`]; [`Refusal::SeriesLimit`] when it is new and there is no room.
+    pub(crate) fn resolve(
+        &mut self,
+        raw: &[u8],
+        limits: &Limits,
+        names: &mut Names,
+        namespaces: &mut Namespaces,
+    ) -> Result<SeriesId, Refusal> {
+        let guess = self.registry.slot(self.previous).map_or(NONE, |s| s.next);
+        if self.registry.is(guess, raw) {
+            self.previous = guess;
+            return Ok(SeriesId(guess));
+        }
+        let id = match self.registry.find(raw) {
+            Some(id) => id,
+            None => self.resolve_unseen(raw, limits, names, namespaces)?,
+        };
+        if let Some(slot) = self.registry.slot_mut(self.previous) {
+            slot.next = id;
+        }
+        self.previous = id;
+        Ok(SeriesId(id))
+    }
+
+    /// These bytes are not the canonical form of a known series: another spelling of one, or a new one.
+    fn resolve_unseen(
+        &mut self,
+        raw: &[u8],
+        limits: &Limits,
+        names: &mut Names,
+        namespaces: &mut Namespaces,
+    ) -> Result<u32, Refusal> {
+        let mut canonical = std::mem::take(&mut self.scratch);
+        let found = labels::canonicalise(raw, &mut canonical).map(|()| self.registry.find(&canonical));
+        let id = match found {
+            Err(why) => Err(why),
+            Ok(Some(id)) => Ok(id),
+            Ok(None) => self.add(&canonical, limits, names, namespaces).ok_or(Refusal::SeriesLimit),
+        };
+        self.scratch = canonical;
+        id
+    }
+
+    fn add(&mut self, key: &[u8], limits: &Limits, names: &mut Names, namespaces: &mut Namespaces) -> Option<u32> {
+        if self.registry.live() >= limits.series || self.bytes() >= limits.index_bytes() {
+            return None;
+        }
+        let key: Arc<[u8]> = Arc::from(key);
+        let labels = Labels::from_canonical(Arc::clone(&key));
+        let [mut name, mut namespace, mut pod, mut container, mut node] = [""; 5];
+        for (label, value) in labels.iter() {
+            match label {
+                labels::NAME => name = value,
+                "namespace" => namespace = value,
+                "pod" => pod = value,
+                "container" => container = value,
+                "node" => node = value,
+                _ => {}
+            }
+        }
+        let meta = SeriesMeta {
+            name: names.get(name),
+            namespace: names.get(namespace),
+            pod: names.get(pod),
+            container: names.get(container),
+            node: names.get(node),
+            namespace_id: namespaces.id(namespace)?,
+            labels: labels.clone(),
+        };
+        self.registry.insert(key, meta)
+    }
+
+    /// What the writer keeps of a series.
+    pub(crate) fn slot_mut(&mut self, id: SeriesId) -> Option<&mut Slot> {
+        self.registry.slot_mut(id.0)
+    }
+
+    /// Keeps the series added since the last commit.
+    pub(crate) fn commit(&mut self) {
+        if !self.registry.has_fresh() {
+            return;
+        }
+        let mut lookup = self.lookup.write().unwrap_or_else(PoisonError::into_inner);
+        self.registry.commit(|id, meta| lookup.add(id, meta));
+    }
+
+    /// Takes back the series added since the last commit.
+    pub(crate) fn rollback(&mut self) {
+        self.registry.rollback();
+    }
+
+    /// Forgets series that were not written since sweep `oldest`.
+    pub(crate) fn sweep(&mut self, oldest: u32) {
+        let gone = self.registry.sweep(oldest);
+        if !gone.is_empty() {
+            self.lookup.write().unwrap_or_else(PoisonError::into_inner).remove(&gone);
+        }
+    }
+
+    /// What readers look ids up in.
+    pub(crate) fn lookup(&self) -> &Arc<RwLock<Lookup>> {
+        &self.lookup
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        // Two entries and a number in the look-ups for each.
+        self.registry.bytes() + self.registry.live() * 40
+    }
+}
+
+#[cfg(test)]
+mod tests;

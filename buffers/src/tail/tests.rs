@@ -1,0 +1,100 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use super::*;
+
+const ROOM: Room = Room { series: 10, ids: 10, received: 0 };
+
+fn tail(rows: &[(u32, i64, u64)]) -> Tail {
+    let mut tail = Tail::new(1 << 20);
+    append(&mut tail, rows);
+    tail
+}
+
+fn append(tail: &mut Tail, rows: &[(u32, i64, u64)]) {
+    for (series, ts, bits) in rows {
+        let last = tail.exact_last(*series);
+        tail.append(*series, *ts, *bits, last, &ROOM);
+    }
+}
+
+impl Tail {
+    fn exact_last(&self, series: u32) -> i64 {
+        self.segments.iter().flat_map(|s| s.block.chain(series, u32::MAX)).map(|(ts, _)| ts).max().unwrap_or(i64::MIN)
+    }
+}
+
+fn asof(view: &[Visible], series: u32, at: i64) -> Option<(i64, u64)> {
+    view.iter().filter_map(|v| v.asof(series, at)).max()
+}
+
+#[test]
+fn only_what_is_published_is_seen() {
+    let mut t = tail(&[(1, 10, 100), (2, 10, 200), (1, 20, 101)]);
+    assert!(t.view().is_empty());
+    t.publish(2);
+    let early = t.view();
+    assert_eq!(asof(&early, 1, 50), Some((10, 100)));
+    t.publish(3);
+    assert_eq!(asof(&t.view(), 1, 50), Some((20, 101)));
+    assert_eq!(asof(&t.view(), 1, 19), Some((10, 100)));
+    assert_eq!(asof(&t.view(), 1, 9), None);
+    assert_eq!(asof(&t.view(), 2, 10), Some((10, 200)));
+    assert_eq!(asof(&t.view(), 3, 10), None);
+    assert_eq!(asof(&early, 1, 50), Some((10, 100)), "an older view stays");
+}
+
+#[test]
+fn out_of_order_rows_are_found() {
+    let mut t = tail(&[(1, 10, 1), (1, 30, 3), (1, 20, 2)]);
+    t.publish(3);
+    assert_eq!(asof(&t.view(), 1, 35), Some((30, 3)));
+    assert_eq!(asof(&t.view(), 1, 25), Some((20, 2)));
+    assert_eq!(t.exact(1, 20), Some(2));
+    assert_eq!(t.exact(1, 25), None);
+}
+
+#[test]
+fn rows_taken_back_are_gone_and_the_rest_is_linked() {
+    let mut t = tail(&[(1, 10, 1)]);
+    t.publish(1);
+    append(&mut t, &[(1, 20, 2), (2, 20, 2), (1, 30, 3)]);
+    let mut restored = Vec::new();
+    t.undo(1, |series, last| restored.push((series, last)));
+    assert_eq!(restored, [(1, 20), (2, i64::MIN), (1, 10)]);
+    append(&mut t, &[(1, 40, 4)]);
+    t.publish(t.next());
+    assert_eq!(asof(&t.view(), 1, 100), Some((40, 4)));
+    assert_eq!(asof(&t.view(), 1, 39), Some((10, 1)));
+    assert_eq!(t.view()[0].scan().count(), 2);
+    t.undo(0, |_, _| panic!("published rows stay"));
+}
+
+#[test]
+fn blocks_are_taken_when_published() {
+    let mut t = Tail::new(0);
+    let rows: Vec<_> = (0..TINY as i64 * 2 + 5).map(|n| (n as u32 % 3, n, n as u64)).collect();
+    append(&mut t, &rows);
+    t.publish(TINY as u64 + 1);
+    let before = t.view();
+    assert_eq!(before.iter().map(|v| v.rows as usize).sum::<usize>(), TINY + 1);
+    let (taken, _) = t.take(true);
+    assert_eq!(taken.len(), 1, "the second block holds unpublished rows");
+    t.publish(t.next());
+    assert_eq!(t.take(false).0.len(), 1);
+    assert_eq!(t.take(true).0.len(), 1);
+    assert_eq!((t.rows(), t.bytes()), (0, 0));
+    append(&mut t, &[(7, 1, 1)]);
+    t.publish(t.next());
+    assert_eq!(asof(&t.view(), 7, 1), Some((1, 1)));
+    assert_eq!(before.iter().map(|v| v.scan().count()).sum::<usize>(), TINY + 1, "an older view stays");
+}
+
+#[test]
+fn many_new_series_open_a_wider_block() {
+    let mut t = tail(&[(1, 1, 1)]);
+    let far = (PAGE * (SLACK + 5)) as u32;
+    append(&mut t, &[(far, 2, 2), (1, 3, 3)]);
+    t.publish(3);
+    assert_eq!(asof(&t.view(), far, 9), Some((2, 2)));
+    assert_eq!(asof(&t.view(), 1, 9), Some((3, 3)));
+    assert_eq!(t.view().len(), 2);
+}

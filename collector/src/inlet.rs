@@ -1,0 +1,198 @@
+//! The one door to the core: a queue bounded in messages and in bytes.
+//!
+//! When either bound is reached a message is refused as [`Reply::Overloaded`] and counted; nothing waits.
+//! A message's bytes are given back when it is answered, so what the core still holds counts as well.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use whyd_signals::sink::Refusal;
+use whyd_signals::{Envelope, Timestamp};
+
+/// The time of day, given to loops by the driver.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// Durable as a whole.
+    Stored {
+        /// Samples, lines or objects.
+        rows: u64,
+    },
+    /// Durable but for the rows refused.
+    Partial {
+        /// Samples or lines that are durable.
+        stored: u64,
+        /// How many were not, by reason.
+        refused: BTreeMap<Refusal, u64>,
+    },
+    /// Unreadable; nothing of it was kept, and sending it again is of no use.
+    Invalid(String),
+    /// Over a limit of size; nothing of it was kept, and sending it again is of no use.
+    TooLarge(String),
+    /// Not now; nothing of it was kept, and it may be sent again.
+    Overloaded(String),
+}
+
+/// The bounds of the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InletLimits {
+    /// Messages waiting.
+    pub messages: usize,
+    /// Bytes of messages being received, waiting or not yet answered.
+    pub bytes: usize,
+}
+
+impl Default for InletLimits {
+    fn default() -> Self {
+        Self { messages: 1024, bytes: 128 << 20 }
+    }
+}
+
+/// What the inlet did so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InletCounts {
+    /// Messages taken.
+    pub accepted: u64,
+    /// Messages refused because too many were waiting.
+    pub full_of_messages: u64,
+    /// Messages refused because too many bytes were held.
+    pub full_of_bytes: u64,
+    /// Bytes held now.
+    pub bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    accepted: AtomicU64,
+    full_of_messages: AtomicU64,
+    full_of_bytes: AtomicU64,
+}
+
+/// The senders' side.
+#[derive(Debug, Clone)]
+pub struct Inlet {
+    queue: mpsc::Sender<Delivery>,
+    bytes: Arc<Semaphore>,
+    limit: usize,
+    counters: Arc<Counters>,
+}
+
+/// One message and the way to answer it.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The message.
+    pub envelope: Envelope,
+    /// Its answer; dropped unanswered it tells the sender to try again.
+    pub responder: Responder,
+}
+
+/// Answers one message and gives its bytes back.
+#[derive(Debug)]
+pub struct Responder {
+    answer: oneshot::Sender<Reply>,
+    _room: Room,
+}
+
+impl Responder {
+    /// Answers; a sender that has gone away does not matter.
+    pub fn reply(self, reply: Reply) {
+        let _ = self.answer.send(reply);
+    }
+}
+
+/// Bytes of the bound that one message holds.
+#[derive(Debug)]
+pub struct Room {
+    held: OwnedSemaphorePermit,
+    inlet: Inlet,
+}
+
+impl Room {
+    /// Takes `bytes` more.
+    ///
+    /// # Errors
+    /// [`Reply::Overloaded`], counted; what was held stays held until this is dropped.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), Reply> {
+        self.held.merge(self.inlet.permit(bytes)?);
+        Ok(())
+    }
+
+    /// Gives back what is held above `bytes`.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        drop(self.held.split(self.held.num_permits().saturating_sub(bytes)));
+    }
+}
+
+/// Opens the door: senders get the [`Inlet`], the core's driver the receiver.
+pub fn inlet(limits: InletLimits) -> (Inlet, mpsc::Receiver<Delivery>) {
+    let (queue, receiver) = mpsc::channel(limits.messages.max(1));
+    // permits are taken as u32, which bounds the bytes at 4 GiB
+    let limit = limits.bytes.min(u32::MAX as usize);
+    let bytes = Arc::new(Semaphore::new(limit));
+    (Inlet { queue, bytes, limit, counters: Arc::default() }, receiver)
+}
+
+impl Inlet {
+    /// Room for a message of which `bytes` are known so far.
+    ///
+    /// # Errors
+    /// [`Reply::Overloaded`], counted.
+    pub fn room(&self, bytes: usize) -> Result<Room, Reply> {
+        Ok(Room { held: self.permit(bytes)?, inlet: self.clone() })
+    }
+
+    /// Hands a message over and waits for its answer.
+    pub async fn send(&self, envelope: Envelope) -> Reply {
+        match self.room(envelope.body.len()) {
+            Ok(room) => self.send_in(room, envelope).await,
+            Err(reply) => reply,
+        }
+    }
+
+    /// [`Inlet::send`] for a message that has its room already.
+    pub async fn send_in(&self, room: Room, envelope: Envelope) -> Reply {
+        let (answer, answered) = oneshot::channel();
+        let delivery = Delivery { envelope, responder: Responder { answer, _room: room } };
+        match self.queue.try_send(delivery) {
+            Ok(()) => {
+                self.counters.accepted.fetch_add(1, Ordering::Relaxed);
+                answered.await.unwrap_or_else(|_| Reply::Overloaded("stopping".into()))
+            }
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.counters.full_of_messages.fetch_add(1, Ordering::Relaxed);
+                Reply::Overloaded("too many messages waiting".into())
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => Reply::Overloaded("stopping".into()),
+        }
+    }
+
+    /// Whether the core takes no more messages.
+    pub fn is_closed(&self) -> bool {
+        self.queue.is_closed()
+    }
+
+    /// What it did so far.
+    pub fn counts(&self) -> InletCounts {
+        let c = &self.counters;
+        InletCounts {
+            accepted: c.accepted.load(Ordering::Relaxed),
+            full_of_messages: c.full_of_messages.load(Ordering::Relaxed),
+            full_of_bytes: c.full_of_bytes.load(Ordering::Relaxed),
+            bytes: self.limit.saturating_sub(self.bytes.available_permits()) as u64,
+        }
+    }
+
+    fn permit(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Reply> {
+        u32::try_from(bytes).ok().and_then(|n| self.bytes.clone().try_acquire_many_owned(n).ok()).ok_or_else(|| {
+            self.counters.full_of_bytes.fetch_add(1, Ordering::Relaxed);
+            Reply::Overloaded("too many bytes waiting".into())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

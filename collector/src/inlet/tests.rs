@@ -1,0 +1,64 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use bytes::Bytes;
+use whyd_signals::Media;
+
+use super::*;
+
+fn message(bytes: usize) -> Envelope {
+    Envelope {
+        received: Timestamp(1),
+        media: Media::LokiJson,
+        tenant: None,
+        body: Bytes::from(vec![0; bytes]),
+    }
+}
+
+fn overloaded(reply: &Reply) -> bool {
+    matches!(reply, Reply::Overloaded(_))
+}
+
+#[tokio::test]
+async fn answers_reach_the_sender_and_free_the_bytes() {
+    let (inlet, mut queue) = inlet(InletLimits { messages: 4, bytes: 100 });
+    let sender = inlet.clone();
+    let (reply, ()) = tokio::join!(sender.send(message(60)), async {
+        let delivery = queue.recv().await.unwrap();
+        assert_eq!(inlet.counts().bytes, 60);
+        assert!(overloaded(&inlet.send(message(41)).await), "a message the core still holds counts");
+        delivery.responder.reply(Reply::Stored { rows: 3 });
+    });
+    assert_eq!(reply, Reply::Stored { rows: 3 });
+    assert_eq!(inlet.counts(), InletCounts { accepted: 1, full_of_messages: 0, full_of_bytes: 1, bytes: 0 });
+}
+
+#[tokio::test]
+async fn the_bound_on_messages_refuses_and_counts() {
+    let (inlet, queue) = inlet(InletLimits { messages: 1, bytes: 100 });
+    let waiting = tokio::spawn({
+        let inlet = inlet.clone();
+        async move { inlet.send(message(1)).await }
+    });
+    while inlet.counts().accepted == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(overloaded(&inlet.send(message(1)).await));
+    assert_eq!(inlet.counts().full_of_messages, 1);
+    drop(queue);
+    assert!(overloaded(&waiting.await.unwrap()), "a dropped message is to be sent again");
+    assert!(inlet.is_closed() && overloaded(&inlet.send(message(1)).await));
+    assert_eq!(inlet.counts().bytes, 0);
+}
+
+#[tokio::test]
+async fn room_grows_and_shrinks() {
+    let (inlet, _queue) = inlet(InletLimits { messages: 1, bytes: 100 });
+    let mut room = inlet.room(30).unwrap();
+    room.grow(70).unwrap();
+    assert!(overloaded(&room.grow(1).unwrap_err()));
+    room.shrink_to(20);
+    assert_eq!(inlet.counts().bytes, 20);
+    room.shrink_to(50);
+    assert_eq!(inlet.counts().bytes, 20);
+    drop(room);
+    assert_eq!(inlet.counts().bytes, 0);
+}

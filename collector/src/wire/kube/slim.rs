@@ -1,0 +1,85 @@
+//! What of an object is never kept: bulk that no verdict reads, and what may be secret.
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use whyd_signals::Resource;
+use whyd_signals::sink::DecodeError;
+
+use super::malformed;
+
+/// Holds a copy of the whole object, values of variables included.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Parses one object of the API and gives it back without managed fields, nulls, the data of ConfigMaps, plain
+/// values of environment variables, probe headers, a node's image list and the last applied configuration.
+///
+/// # Errors
+/// [`DecodeError::Malformed`] for what is no object of `resource`, or one without name or uid.
+pub fn slim(resource: Resource, raw: &[u8]) -> Result<Bytes, DecodeError> {
+    slim_value(resource, serde_json::from_slice(raw).map_err(|e| malformed(resource, &e))?).map(|(body, _)| body)
+}
+
+/// [`slim`] for an object that is parsed already; gives its uid too.
+///
+/// # Errors
+/// Those of [`slim`].
+pub fn slim_value(resource: Resource, object: Value) -> Result<(Bytes, String), DecodeError> {
+    let Value::Object(mut object) = object else {
+        return Err(DecodeError::Malformed(format!("{}: not an object", resource.kind())));
+    };
+    let kind = object.get("kind").and_then(Value::as_str).unwrap_or(resource.kind());
+    // a metadata-only request answers with this kind, whatever the object is
+    if kind != resource.kind() && kind != "PartialObjectMetadata" {
+        return Err(DecodeError::Malformed(format!("expected the kind {}, found {kind}", resource.kind())));
+    }
+    let mut uid = String::new();
+    for field in ["name", "uid"] {
+        match object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str) {
+            Some(text) if !text.is_empty() => text.clone_into(&mut uid),
+            _ => {
+                let kind = resource.kind();
+                return Err(DecodeError::Malformed(format!("{kind} without the field `metadata.{field}`")));
+            }
+        }
+    }
+    match resource {
+        Resource::ConfigMaps => object.retain(|key, _| matches!(key.as_str(), "kind" | "apiVersion" | "metadata")),
+        Resource::Nodes => {
+            if let Some(Value::Object(status)) = object.get_mut("status") {
+                status.remove("images");
+            }
+        }
+        _ => {}
+    }
+    strip_object(&mut object);
+    let body = serde_json::to_vec(&object).map_err(|e| malformed(resource, &e))?;
+    Ok((Bytes::from(body), uid))
+}
+
+/// Recursion is bounded: the parser refuses more than 128 levels.
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(object) => strip_object(object),
+        Value::Array(items) => items.iter_mut().for_each(strip),
+        _ => {}
+    }
+}
+
+fn strip_object(object: &mut Map<String, Value>) {
+    object.retain(|key, value| {
+        match (key.as_str(), &mut *value) {
+            (_, Value::Null) | ("managedFields" | "httpHeaders", Value::Array(_)) => return false,
+            ("annotations", Value::Object(annotations)) => {
+                annotations.remove(LAST_APPLIED);
+            }
+            ("env", Value::Array(variables)) => {
+                for variable in variables.iter_mut().filter_map(Value::as_object_mut) {
+                    variable.remove("value");
+                }
+            }
+            _ => {}
+        }
+        strip(value);
+        true
+    });
+}

@@ -1,0 +1,25 @@
+//! Loki push: the JSON form, already inflated, and the protobuf form in a snappy block.
+//!
+//! Labels and structured metadata reach the sink sorted by name, so that the order in which a sender writes them
+//! makes no second stream; all metadata pairs are passed on, which of them tell streams apart is for the sink.
+
+mod json;
+mod labels;
+mod proto;
+
+pub use json::decode_json;
+pub use labels::parse_labels;
+pub use proto::{decode_message, decode_proto};
+
+use whyd_signals::StreamId;
+use whyd_signals::sink::{Pair, Refusal};
+
+/// What a sink said of a stream, kept while lines of the same labels and metadata follow.
+type Resolved = Result<StreamId, Refusal>;
+
+fn sort(pairs: &mut [Pair<'_>]) {
+    pairs.sort_by(|a, b| a.0.cmp(&b.0));
+}
+
+#[cfg(test)]
+mod tests;

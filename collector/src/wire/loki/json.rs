@@ -1,0 +1,240 @@
+//! `{"streams":[{"stream":{"app":"web"},"values":[["<ns>","line",{"pod":"web-1"}]]}]}`.
+//!
+//! Strings borrow from the body where they hold no escape. The values of a stream are read after its labels,
+//! whichever of the two fields comes first.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, de};
+use serde_json::value::RawValue;
+use whyd_signals::Timestamp;
+use whyd_signals::sink::{Counts, DecodeError, LogSink, Pair};
+
+use super::{Resolved, sort};
+
+/// Decodes an inflated body. [`Counts::rows`] are the lines handed over, refused ones included.
+///
+/// # Errors
+/// [`DecodeError::Malformed`], one line that names the field at fault; lines handed over before it are the caller's
+/// to roll back.
+pub fn decode_json(body: &[u8], sink: &mut impl LogSink) -> Result<Counts, DecodeError> {
+    let mut counts = Counts::default();
+    let mut json = serde_json::Deserializer::from_slice(body);
+    Push { sink, lines: &mut counts.rows }
+        .deserialize(&mut json)
+        .and_then(|()| json.end())
+        .map_err(|e| DecodeError::Malformed(e.to_string().replace('\n', " ")))?;
+    Ok(counts)
+}
+
+/// The whole body.
+struct Push<'s, S> {
+    sink: &'s mut S,
+    lines: &'s mut u64,
+}
+
+impl<'de, S: LogSink> DeserializeSeed<'de> for Push<'_, S> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<(), D::Error> {
+        d.deserialize_map(self)
+    }
+}
+
+impl<'de, S: LogSink> Visitor<'de> for Push<'_, S> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with the field `streams`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = false;
+        while let Some(key) = map.next_key::<Text<'de>>()? {
+            if key.0 == "streams" {
+                seen = true;
+                map.next_value_seed(Streams { sink: self.sink, lines: self.lines })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        if seen { Ok(()) } else { Err(A::Error::missing_field("streams")) }
+    }
+}
+
+struct Streams<'s, S> {
+    sink: &'s mut S,
+    lines: &'s mut u64,
+}
+
+impl<'de, S: LogSink> DeserializeSeed<'de> for Streams<'_, S> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<(), D::Error> {
+        d.deserialize_seq(self)
+    }
+}
+
+impl<'de, S: LogSink> Visitor<'de> for Streams<'_, S> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of streams")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let mut index = 0;
+        while let Some(stream) = seq.next_element::<Stream<'de>>()? {
+            let mut labels = stream.stream.0;
+            sort(&mut labels);
+            let entries = Entries { sink: self.sink, lines: self.lines, labels: &labels };
+            let mut json = serde_json::Deserializer::from_str(stream.values.get());
+            entries.deserialize(&mut json).map_err(|e| A::Error::custom(format!("streams[{index}].values: {e}")))?;
+            index += 1;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct Stream<'a> {
+    #[serde(borrow)]
+    stream: Pairs<'a>,
+    #[serde(borrow)]
+    values: &'a RawValue,
+}
+
+/// The lines of one stream.
+struct Entries<'s, 'l, S> {
+    sink: &'s mut S,
+    lines: &'s mut u64,
+    labels: &'l [Pair<'l>],
+}
+
+impl<'de, S: LogSink> DeserializeSeed<'de> for Entries<'_, '_, S> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<(), D::Error> {
+        d.deserialize_seq(self)
+    }
+}
+
+impl<'de, S: LogSink> Visitor<'de> for Entries<'_, '_, S> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of entries")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let mut last: Option<(Vec<Pair<'de>>, Resolved)> = None;
+        while let Some(Entry { ts, line, metadata }) = seq.next_element::<Entry<'de>>()? {
+            let resolved = match &last {
+                Some((before, resolved)) if *before == metadata => *resolved,
+                _ => {
+                    let resolved = self.sink.stream(self.labels, &metadata);
+                    last = Some((metadata, resolved));
+                    resolved
+                }
+            };
+            *self.lines += 1;
+            match resolved {
+                // a refusal is counted by the sink that makes it
+                Ok(id) => drop(self.sink.line(id, ts, &line)),
+                Err(why) => self.sink.refused(1, why),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `["<ns>", "line"]` or `["<ns>", "line", {metadata}]`.
+struct Entry<'a> {
+    ts: Timestamp,
+    line: Cow<'a, str>,
+    metadata: Vec<Pair<'a>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Entry<'a> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'de> Visitor<'de> for V {
+            type Value = Entry<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an entry of timestamp, line and optional metadata")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Entry<'de>, A::Error> {
+                let ts: Text<'de> = seq.next_element()?.ok_or_else(|| A::Error::custom("entry without a timestamp"))?;
+                let ns = ts.0.parse().map_err(|_| {
+                    A::Error::custom(format!("timestamp {:?} is not a number of nanoseconds in range", ts.brief()))
+                })?;
+                let line: Text<'de> = seq.next_element()?.ok_or_else(|| A::Error::custom("entry without a line"))?;
+                let mut metadata = seq.next_element::<Pairs<'de>>()?.map(|p| p.0).unwrap_or_default();
+                sort(&mut metadata);
+                if seq.next_element::<IgnoredAny>()?.is_some() {
+                    return Err(A::Error::custom("entry with more than timestamp, line and metadata"));
+                }
+                Ok(Entry { ts: Timestamp(ns), line: line.0, metadata })
+            }
+        }
+        d.deserialize_seq(V)
+    }
+}
+
+/// An object of strings, in the order of the body.
+struct Pairs<'a>(Vec<Pair<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'de> Visitor<'de> for V {
+            type Value = Pairs<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of strings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'de>, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some((name, value)) = map.next_entry::<Text<'de>, Text<'de>>()? {
+                    pairs.push((name.0, value.0));
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        d.deserialize_map(V)
+    }
+}
+
+/// A string that borrows where it can.
+struct Text<'a>(Cow<'a, str>);
+
+impl Text<'_> {
+    /// Its start, for an error text.
+    fn brief(&self) -> String {
+        self.0.chars().take(40).collect()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'de> Visitor<'de> for V {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, s: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(s)))
+            }
+
+            fn visit_str<E: de::Error>(self, s: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(s.to_owned())))
+            }
+        }
+        d.deserialize_str(V)
+    }
+}

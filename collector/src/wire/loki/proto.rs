@@ -1,0 +1,139 @@
+//! `logproto.PushRequest`. Field numbers are those of grafana/loki `pkg/push/push.proto`.
+
+use std::borrow::Cow;
+
+use whyd_signals::Timestamp;
+use whyd_signals::sink::{Counts, DecodeError, LogSink, Pair};
+
+use super::{Resolved, parse_labels, sort};
+use crate::wire::protobuf::Reader;
+use crate::wire::snappy;
+
+const REQUEST_STREAMS: u32 = 1;
+const STREAM_LABELS: u32 = 1;
+const STREAM_ENTRIES: u32 = 2;
+const ENTRY_TIMESTAMP: u32 = 1;
+const ENTRY_LINE: u32 = 2;
+const ENTRY_METADATA: u32 = 3;
+const TIMESTAMP_SECONDS: u32 = 1;
+const TIMESTAMP_NANOS: u32 = 2;
+const PAIR_NAME: u32 = 1;
+const PAIR_VALUE: u32 = 2;
+
+/// Decodes a snappy block of at most [`snappy::DEFAULT_LIMIT`] inflated bytes.
+///
+/// # Errors
+/// Those of [`snappy::inflate`] and [`decode_message`]; lines handed over before it are the caller's to roll back.
+pub fn decode_proto(body: &[u8], scratch: &mut Vec<u8>, sink: &mut impl LogSink) -> Result<Counts, DecodeError> {
+    decode_message(snappy::inflate(body, snappy::DEFAULT_LIMIT, scratch)?, sink)
+}
+
+/// Decodes the inflated message. [`Counts::rows`] are the lines handed over, refused ones included.
+///
+/// Bytes of a line that are not UTF-8 become U+FFFD.
+///
+/// # Errors
+/// [`DecodeError::Malformed`] for broken protobuf, an unreadable label string, a missing timestamp or one out of
+/// range.
+pub fn decode_message(message: &[u8], sink: &mut impl LogSink) -> Result<Counts, DecodeError> {
+    let mut counts = Counts::default();
+    let mut reader = Reader::new(message);
+    while let Some((number, value)) = reader.next()? {
+        if number == REQUEST_STREAMS {
+            counts.rows += stream(value.bytes("streams")?, sink)?;
+        }
+    }
+    Ok(counts)
+}
+
+fn stream(message: &[u8], sink: &mut impl LogSink) -> Result<u64, DecodeError> {
+    let mut text = None;
+    let mut reader = Reader::new(message);
+    while let Some((number, value)) = reader.next()? {
+        if number == STREAM_LABELS {
+            text = Some(value.bytes("labels")?);
+        }
+    }
+    let text = text.ok_or_else(|| DecodeError::Malformed("stream without the field `labels`".into()))?;
+    let text = utf8(text, "labels")?;
+    let mut labels = parse_labels(text)?;
+    sort(&mut labels);
+
+    let mut lines = 0;
+    let mut last: Option<(Vec<&[u8]>, Resolved)> = None;
+    let mut reader = Reader::new(message);
+    while let Some((number, value)) = reader.next()? {
+        if number != STREAM_ENTRIES {
+            continue;
+        }
+        let (ts, line, raw_metadata) = entry(value.bytes("entries")?)?;
+        let resolved = match &last {
+            Some((raw, resolved)) if *raw == raw_metadata => *resolved,
+            _ => {
+                let resolved = sink.stream(&labels, &metadata(&raw_metadata)?);
+                last = Some((raw_metadata, resolved));
+                resolved
+            }
+        };
+        lines += 1;
+        match resolved {
+            // a refusal is counted by the sink that makes it
+            Ok(id) => drop(sink.line(id, ts, &String::from_utf8_lossy(line))),
+            Err(why) => sink.refused(1, why),
+        }
+    }
+    Ok(lines)
+}
+
+fn entry(message: &[u8]) -> Result<(Timestamp, &[u8], Vec<&[u8]>), DecodeError> {
+    let (mut ts, mut line, mut metadata) = (None, &[][..], Vec::new());
+    let mut reader = Reader::new(message);
+    while let Some((number, value)) = reader.next()? {
+        match number {
+            ENTRY_TIMESTAMP => ts = Some(timestamp(value.bytes("timestamp")?)?),
+            ENTRY_LINE => line = value.bytes("line")?,
+            ENTRY_METADATA => metadata.push(value.bytes("structuredMetadata")?),
+            _ => {}
+        }
+    }
+    let ts = ts.ok_or_else(|| DecodeError::Malformed("entry without the field `timestamp`".into()))?;
+    Ok((ts, line, metadata))
+}
+
+fn timestamp(message: &[u8]) -> Result<Timestamp, DecodeError> {
+    let (mut seconds, mut nanos) = (0, 0);
+    let mut reader = Reader::new(message);
+    while let Some((number, value)) = reader.next()? {
+        match number {
+            TIMESTAMP_SECONDS => seconds = value.int("seconds")?,
+            TIMESTAMP_NANOS => nanos = value.int("nanos")?,
+            _ => {}
+        }
+    }
+    Some(nanos)
+        .filter(|n| (0..1_000_000_000).contains(n))
+        .and_then(|n| Timestamp::from_parts(seconds, n))
+        .ok_or_else(|| DecodeError::Malformed(format!("timestamp of {seconds} s and {nanos} ns is out of range")))
+}
+
+fn metadata<'a>(raw: &[&'a [u8]]) -> Result<Vec<Pair<'a>>, DecodeError> {
+    let mut pairs = Vec::with_capacity(raw.len());
+    for message in raw {
+        let (mut name, mut value) = ("", "");
+        let mut reader = Reader::new(message);
+        while let Some((number, field)) = reader.next()? {
+            match number {
+                PAIR_NAME => name = utf8(field.bytes("name")?, "name of structuredMetadata")?,
+                PAIR_VALUE => value = utf8(field.bytes("value")?, "value of structuredMetadata")?,
+                _ => {}
+            }
+        }
+        pairs.push((Cow::Borrowed(name), Cow::Borrowed(value)));
+    }
+    sort(&mut pairs);
+    Ok(pairs)
+}
+
+fn utf8<'a>(bytes: &'a [u8], field: &str) -> Result<&'a str, DecodeError> {
+    std::str::from_utf8(bytes).map_err(|_| DecodeError::Malformed(format!("{field}: not UTF-8")))
+}

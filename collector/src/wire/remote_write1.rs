@@ -1,0 +1,152 @@
+//! Prometheus remote write 1.0: `prometheus.WriteRequest` in a snappy block.
+//!
+//! Field numbers are those of prometheus/prompb `remote.proto` and `types.proto`.
+
+use whyd_signals::Timestamp;
+use whyd_signals::sink::{Counts, DecodeError, RawLabels, SampleSink};
+
+use super::protobuf::Reader;
+use super::snappy;
+
+const REQUEST_TIMESERIES: u32 = 1;
+const SERIES_LABELS: u32 = 1;
+const SERIES_SAMPLES: u32 = 2;
+const SERIES_EXEMPLARS: u32 = 3;
+const SERIES_HISTOGRAMS: u32 = 4;
+const SAMPLE_VALUE: u32 = 1;
+const SAMPLE_TIMESTAMP: u32 = 2;
+
+/// Decodes a snappy block of at most [`snappy::DEFAULT_LIMIT`] inflated bytes.
+///
+/// # Errors
+/// Those of [`snappy::inflate`] and [`decode_message`]; rows handed over before it are the caller's to roll back.
+pub fn decode(body: &[u8], scratch: &mut Vec<u8>, sink: &mut impl SampleSink) -> Result<Counts, DecodeError> {
+    decode_message(snappy::inflate(body, snappy::DEFAULT_LIMIT, scratch)?, sink)
+}
+
+/// Decodes the inflated message. [`Counts::rows`] are the samples handed over, refused ones included.
+///
+/// Values keep their bits, the stale marker among them; milliseconds become nanoseconds.
+/// A series without samples is not looked up. What the labels hold is for the sink to judge.
+///
+/// # Errors
+/// [`DecodeError::Malformed`] for broken protobuf or a time that does not fit.
+pub fn decode_message(message: &[u8], sink: &mut impl SampleSink) -> Result<Counts, DecodeError> {
+    let mut counts = Counts::default();
+    let mut reader = Reader::new(message);
+    while let Some((number, value)) = reader.next()? {
+        if number == REQUEST_TIMESERIES {
+            time_series(value.bytes("timeseries")?, sink, &mut counts)?;
+        }
+    }
+    Ok(counts)
+}
+
+/// Where the parts of one series lie, found by stepping over its fields once.
+struct Layout {
+    labels_start: usize,
+    labels_end: usize,
+    contiguous: bool,
+    samples_start: usize,
+    samples: u64,
+}
+
+fn time_series(message: &[u8], sink: &mut impl SampleSink, counts: &mut Counts) -> Result<(), DecodeError> {
+    let layout = layout(message, counts)?;
+    if layout.samples == 0 {
+        return Ok(());
+    }
+    counts.rows += layout.samples;
+    let resolved = if layout.contiguous {
+        sink.series(RawLabels(message.get(layout.labels_start..layout.labels_end).unwrap_or_default()))
+    } else {
+        sink.series(RawLabels(&gathered_labels(message)?))
+    };
+    let mut reader = Reader::new(message.get(layout.samples_start..).unwrap_or_default());
+    match resolved {
+        Ok(id) => {
+            while let Some((number, value)) = reader.next()? {
+                if number == SERIES_SAMPLES {
+                    let (ts, value) = sample(value.bytes("samples")?)?;
+                    // a refusal is counted by the sink that makes it
+                    let _ = sink.sample(id, ts, value);
+                }
+            }
+        }
+        Err(why) => {
+            while let Some((number, value)) = reader.next()? {
+                if number == SERIES_SAMPLES {
+                    sample(value.bytes("samples")?)?;
+                }
+            }
+            sink.refused(layout.samples, why);
+        }
+    }
+    Ok(())
+}
+
+fn layout(message: &[u8], counts: &mut Counts) -> Result<Layout, DecodeError> {
+    let mut found = Layout { labels_start: 0, labels_end: 0, contiguous: true, samples_start: 0, samples: 0 };
+    let mut labelled = false;
+    let mut reader = Reader::new(message);
+    loop {
+        let start = reader.position();
+        let Some((number, value)) = reader.next()? else { return Ok(found) };
+        match number {
+            SERIES_LABELS => {
+                value.bytes("labels")?;
+                if !labelled {
+                    labelled = true;
+                    found.labels_start = start;
+                } else if found.labels_end != start {
+                    found.contiguous = false;
+                }
+                found.labels_end = reader.position();
+            }
+            SERIES_SAMPLES => {
+                if found.samples == 0 {
+                    found.samples_start = start;
+                }
+                found.samples += 1;
+            }
+            SERIES_EXEMPLARS => counts.exemplars += 1,
+            SERIES_HISTOGRAMS => counts.histograms += 1,
+            _ => {}
+        }
+    }
+}
+
+/// The label fields one after another, for a sender that put something in between.
+fn gathered_labels(message: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let mut labels = Vec::new();
+    let mut reader = Reader::new(message);
+    loop {
+        let start = reader.position();
+        match reader.next()? {
+            Some((SERIES_LABELS, _)) => {
+                labels.extend_from_slice(message.get(start..reader.position()).unwrap_or_default());
+            }
+            Some(_) => {}
+            None => return Ok(labels),
+        }
+    }
+}
+
+#[inline]
+fn sample(message: &[u8]) -> Result<(Timestamp, f64), DecodeError> {
+    let (mut value, mut ms) = (0.0, 0);
+    let mut reader = Reader::new(message);
+    while let Some((number, field)) = reader.next()? {
+        match number {
+            SAMPLE_VALUE => value = field.double("value")?,
+            SAMPLE_TIMESTAMP => ms = field.int("timestamp")?,
+            _ => {}
+        }
+    }
+    let ts = Timestamp::from_millis(ms)
+        .ok_or_else(|| DecodeError::Malformed(format!("timestamp of {ms} ms is out of range")))?;
+    Ok((ts, value))
+}
+
+#[cfg(test)]
+mod tests;

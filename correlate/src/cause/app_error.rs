@@ -1,0 +1,46 @@
+//! The program ended itself with an error.
+
+use super::Cause;
+use crate::case::Case;
+use crate::finding::{Depth, Finding, ruled_out};
+
+/// See [`super::ALL`].
+pub const CAUSE: Cause = Cause { id: "app-error", judge, contradict };
+
+/// Exit codes that a signal, the runtime or a clean end would give.
+fn is_own(code: i32) -> bool {
+    code != 0 && !matches!(code, 126..=128) && (code < 129 || code > 128 + 31)
+}
+
+fn judge(case: &Case<'_>) -> Option<Finding> {
+    let t = case.terminated().filter(|t| is_own(t.exit_code) && t.reason != "OOMKilled")?;
+    if case.deleting() || case.evicted() {
+        return None;
+    }
+    let said = case.lines();
+    let telling = crate::last_words::telling(&said);
+    let because = telling.map_or(String::new(), |l| format!(": {}", l.line.trim()));
+    let name = case.container.unwrap_or_default();
+    let summary = format!("{name} ended itself with exit {}{because}", t.exit_code);
+    // Without its last words, a failed dependency or a bad configuration cannot be told from an error of its own;
+    // a probe's kill ends in an own exit code too, and only an event tells.
+    let probed = case.spec().is_some_and(|c| c.liveness_probe.is_some() || c.startup_probe.is_some());
+    let doubt = match (case.logs_known(), case.events_known()) {
+        (false, _) => Some("logs"),
+        (true, false) if probed && telling.is_none_or(|l| crate::last_words::weight(&l.line) == 0) => Some("events"),
+        _ => None,
+    };
+    Some(
+        Finding::new(CAUSE.id, Depth::Mechanism, 50, case.pod_root(), summary)
+            .with(case.status("exitCode", "the exit code it chose"))
+            .with(case.status("reason", "how the runtime names it"))
+            .with_all(telling.map(|l| case.line(l, "its last words")))
+            .unless(doubt),
+    )
+}
+
+fn contradict(case: &Case<'_>) -> Option<whyd_signals::schema::RuledOut> {
+    let code = case.exit().filter(|c| !is_own(*c))?;
+    let because = if code == 0 { "exit 0 is no error".to_owned() } else { format!("exit {code} comes from outside") };
+    Some(ruled_out(CAUSE.id, because, &case.field("exitCode"), code))
+}

@@ -1,0 +1,35 @@
+//! An init container failed, so the pod's containers never start.
+
+use super::Cause;
+use crate::case::Case;
+use crate::finding::{Depth, Finding, kube, ruled_out};
+
+/// See [`super::ALL`].
+pub const CAUSE: Cause = Cause { id: "init-failed", judge, contradict };
+
+fn judge(case: &Case<'_>) -> Option<Finding> {
+    let code = case.exit().filter(|c| *c != 0)?;
+    let name = case.container?;
+    if !case.pod.object.is_init(name) || case.deleting() {
+        return None;
+    }
+    let said = case.lines();
+    let telling = crate::last_words::telling(&said);
+    let because = telling.map_or(String::new(), |l| format!(": {}", l.line.trim()));
+    let summary = format!("init container {name} failed with exit {code}{because}");
+    let waits = case.pod.object.condition("Initialized").filter(|c| c.status == "False").map(|c| {
+        let object = format!("Pod/{}", case.pod_name());
+        kube(c.last_transition_time, object, "status.conditions[Initialized].message", c.message.clone(), "the pod waits")
+    });
+    Some(
+        Finding::new(CAUSE.id, Depth::Deeper, 84, case.pod_root(), summary)
+            .with(case.status("exitCode", "the init container's exit code"))
+            .with(waits.filter(|e| e.value != ""))
+            .with_all(telling.map(|l| case.line(l, "its last words"))),
+    )
+}
+
+fn contradict(case: &Case<'_>) -> Option<whyd_signals::schema::RuledOut> {
+    let name = case.container.filter(|n| !case.pod.object.is_init(n))?;
+    Some(ruled_out(CAUSE.id, format!("{name} is no init container"), "spec.initContainers", name))
+}

@@ -1,0 +1,243 @@
+//! SQL over tables that a caller hands in: bounded, read-only, and knowing nothing of pods or metrics.
+//!
+//! DataFusion is no authorization boundary. Each query gets a session of its own whose catalog holds the given
+//! tables and nothing else, so what a caller may not see is not there to be named.
+
+mod functions;
+mod gate;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::record_batch::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::error::DataFusionError;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{
+    FairSpillPool, GreedyMemoryPool, MemoryConsumer, MemoryPool, MemoryReservation,
+};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionStateBuilder, SessionStateDefaults};
+use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
+use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use futures::StreamExt;
+use thiserror::Error;
+
+use functions::Functions;
+
+/// What one engine, and one query of it, may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineLimits {
+    /// Shared by all running queries: sorts, joins, groups and the rows of unfinished answers.
+    pub memory_bytes: usize,
+    /// How many tasks one query may run side by side.
+    pub target_partitions: usize,
+    /// An answer with more rows is an error, not a shorter answer.
+    pub max_rows: usize,
+    /// From parsing to the last row.
+    pub timeout: Duration,
+}
+
+impl Default for EngineLimits {
+    fn default() -> Self {
+        Self { memory_bytes: 256 << 20, target_partitions: 2, max_rows: 100_000, timeout: Duration::from_secs(30) }
+    }
+}
+
+/// Why there is no answer. Texts name only what the caller wrote or could see.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum QueryError {
+    /// Sound SQL that is not allowed here: more than one statement, or one that is not a query.
+    #[error("{0}")]
+    Refused(String),
+    /// It cannot be parsed or planned: syntax, an unknown table, column or function.
+    #[error("{0}")]
+    Invalid(String),
+    /// The answer is over [`EngineLimits::max_rows`].
+    #[error("more than {max} rows: narrow the query or add a LIMIT")]
+    TooManyRows {
+        /// The limit.
+        max: usize,
+    },
+    /// The memory of all queries is used up.
+    #[error("the query needs more memory than the {bytes} bytes that all queries share")]
+    Memory {
+        /// The limit.
+        bytes: usize,
+    },
+    /// It took longer than [`EngineLimits::timeout`].
+    #[error("the query took longer than {0:?}")]
+    Timeout(Duration),
+    /// It failed while it ran, for instance on a cast.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The tables that one query may name.
+#[derive(Debug, Clone, Default)]
+pub struct Tables(Vec<(&'static str, Arc<dyn TableProvider>)>);
+
+impl Tables {
+    /// No table; still enough for `SELECT 1`.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same and this one.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, table: Arc<dyn TableProvider>) -> Self {
+        self.0.push((name, table));
+        self
+    }
+
+    /// Name and table, in the order given.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Arc<dyn TableProvider>)> {
+        self.0.iter().map(|(name, table)| (*name, table))
+    }
+}
+
+/// Runs queries within limits. Cheap to share; one for the process, so that its memory is one bound.
+#[derive(Debug)]
+pub struct Engine {
+    limits: EngineLimits,
+    runtime: Arc<RuntimeEnv>,
+    functions: Functions,
+}
+
+impl Engine {
+    /// An engine that never touches a disk: what does not fit its memory is refused.
+    ///
+    /// # Errors
+    /// [`QueryError::Failed`] when DataFusion cannot be set up.
+    pub fn new(limits: EngineLimits) -> Result<Self, QueryError> {
+        let pool = Arc::new(GreedyMemoryPool::new(limits.memory_bytes));
+        Self::build(limits, pool, DiskManagerMode::Disabled, 0)
+    }
+
+    /// An engine whose sorts and groups may spill into `dir`, at most `bytes` of it at a time.
+    ///
+    /// # Errors
+    /// [`QueryError::Failed`] when DataFusion cannot be set up.
+    pub fn spilling(limits: EngineLimits, dir: PathBuf, bytes: u64) -> Result<Self, QueryError> {
+        let pool = Arc::new(FairSpillPool::new(limits.memory_bytes));
+        Self::build(limits, pool, DiskManagerMode::Directories(vec![dir]), bytes)
+    }
+
+    fn build(
+        limits: EngineLimits,
+        pool: Arc<dyn MemoryPool>,
+        mode: DiskManagerMode,
+        disk_bytes: u64,
+    ) -> Result<Self, QueryError> {
+        let mut disk = DiskManagerBuilder::default();
+        disk.set_mode(mode);
+        disk.set_max_temp_directory_size(disk_bytes);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(pool)
+            .with_disk_manager_builder(disk)
+            .build_arc()
+            .map_err(|e| QueryError::Failed(e.strip_backtrace()))?;
+        Ok(Self { limits, runtime, functions: Functions::allowed() })
+    }
+
+    /// The limits it was made with.
+    pub fn limits(&self) -> &EngineLimits {
+        &self.limits
+    }
+
+    /// Bytes that running queries hold right now.
+    pub fn reserved_bytes(&self) -> usize {
+        self.runtime.memory_pool.reserved()
+    }
+
+    /// Answers one `SELECT` or `EXPLAIN` over `tables`.
+    ///
+    /// There is always at least one batch, so that an empty answer still tells its columns. Dropping the future
+    /// cancels the query and frees what it holds. It computes where it is polled: give it a runtime that nothing
+    /// urgent shares.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub async fn query(&self, tables: Tables, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
+        let timeout = self.limits.timeout;
+        match tokio::time::timeout(timeout, self.run(&tables, sql)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(QueryError::Timeout(timeout)),
+        }
+    }
+
+    async fn run(&self, tables: &Tables, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
+        let statement = gate::admit(sql)?;
+        let context = self.session(tables).map_err(|e| self.error(&e))?;
+        let state = context.state();
+        let plan = state.statement_to_plan(statement).await.map_err(|e| self.error(&e))?;
+        // The gate has judged the syntax; this judges what it was planned to.
+        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        read_only.verify_plan(&plan).map_err(|e| QueryError::Refused(e.strip_backtrace()))?;
+        let plan = state.create_physical_plan(&plan).await.map_err(|e| self.error(&e))?;
+        let stream = execute_stream(plan, context.task_ctx()).map_err(|e| self.error(&e))?;
+        self.collect(stream).await
+    }
+
+    /// What one query sees, and no other.
+    fn session(&self, tables: &Tables) -> Result<SessionContext, DataFusionError> {
+        let mut config = SessionConfig::new()
+            .with_information_schema(false)
+            .with_default_catalog_and_schema("whyd", "public")
+            .with_target_partitions(self.limits.target_partitions.max(1));
+        let options = config.options_mut();
+        options.execution.enable_recursive_ctes = false;
+        options.execution.time_zone = Some("UTC".to_owned());
+        // Readers such as Grafana's Flight SQL client know Utf8 but not its views.
+        options.sql_parser.map_string_types_to_utf8view = false;
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_expr_planners(SessionStateDefaults::default_expr_planners())
+            .with_scalar_functions(self.functions.scalar.clone())
+            .with_aggregate_functions(self.functions.aggregate.clone())
+            .with_window_functions(self.functions.window.clone())
+            .build();
+        let context = SessionContext::new_with_state(state);
+        for (name, table) in tables.iter() {
+            context.register_table(name, Arc::clone(table))?;
+        }
+        Ok(context)
+    }
+
+    async fn collect(&self, mut stream: SendableRecordBatchStream) -> Result<Vec<RecordBatch>, QueryError> {
+        let held: MemoryReservation = MemoryConsumer::new("answer").register(&self.runtime.memory_pool);
+        let mut rows = 0;
+        let mut batches = Vec::new();
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(|e| self.error(&e))?;
+            rows += batch.num_rows();
+            if rows > self.limits.max_rows {
+                return Err(QueryError::TooManyRows { max: self.limits.max_rows });
+            }
+            if batch.num_rows() > 0 {
+                held.try_grow(batch.get_array_memory_size()).map_err(|e| self.error(&e))?;
+                batches.push(batch);
+            }
+        }
+        if batches.is_empty() {
+            batches.push(RecordBatch::new_empty(stream.schema()));
+        }
+        Ok(batches)
+    }
+
+    fn error(&self, error: &DataFusionError) -> QueryError {
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(_) => QueryError::Memory { bytes: self.limits.memory_bytes },
+            DataFusionError::SQL(..)
+            | DataFusionError::Plan(_)
+            | DataFusionError::SchemaError(..)
+            | DataFusionError::NotImplemented(_)
+            | DataFusionError::Diagnostic(..) => QueryError::Invalid(error.strip_backtrace()),
+            _ => QueryError::Failed(error.strip_backtrace()),
+        }
+    }
+}

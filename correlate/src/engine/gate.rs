@@ -1,0 +1,131 @@
+//! Which statements are let in, judged before anything is planned.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::ast::{Query, Select, Statement as Sql, Visit, Visitor};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use super::QueryError;
+
+/// Longer texts are not read.
+const MAX_BYTES: usize = 64 << 10;
+/// A chain such as `1+1+1...` becomes a tree as deep as it is long, and the planner walks trees on its stack.
+const MAX_OPERATORS: usize = 512;
+
+/// The one statement of `sql`, if it only reads.
+pub(super) fn admit(sql: &str) -> Result<Statement, QueryError> {
+    if sql.len() > MAX_BYTES {
+        return Err(QueryError::Refused(format!("a query of {} bytes is over the limit of {MAX_BYTES}", sql.len())));
+    }
+    let dialect = GenericDialect {};
+    let tokens = Tokenizer::new(&dialect, sql).tokenize().map_err(|e| QueryError::Invalid(e.to_string()))?;
+    let operators = tokens.iter().filter(|t| deepens(t)).count();
+    if operators > MAX_OPERATORS {
+        return Err(QueryError::Refused(format!(
+            "a query with {operators} operators is over the limit of {MAX_OPERATORS}"
+        )));
+    }
+    let mut statements = DFParserBuilder::new(sql)
+        .with_dialect(&dialect)
+        .build()
+        .and_then(|mut p| p.parse_statements())
+        .map_err(|e| QueryError::Invalid(e.strip_backtrace()))?;
+    match (statements.pop_front(), statements.len()) {
+        (None, _) => Err(QueryError::Invalid("no statement".to_owned())),
+        (Some(statement), 0) => {
+            judge(&statement)?;
+            Ok(statement)
+        }
+        (Some(_), more) => Err(QueryError::Refused(format!("{} statements: send one at a time", more + 1))),
+    }
+}
+
+/// Whether this token can add a level to the tree without a bracket, whose nesting the parser bounds itself.
+fn deepens(token: &Token) -> bool {
+    match token {
+        Token::Word(w) => matches!(
+            w.keyword,
+            Keyword::AND
+                | Keyword::OR
+                | Keyword::XOR
+                | Keyword::DIV
+                | Keyword::IS
+                | Keyword::AT
+                | Keyword::COLLATE
+                | Keyword::LIKE
+                | Keyword::ILIKE
+                | Keyword::SIMILAR
+                | Keyword::BETWEEN
+                | Keyword::IN
+                | Keyword::NOTNULL
+                | Keyword::JOIN
+                | Keyword::UNION
+                | Keyword::EXCEPT
+                | Keyword::INTERSECT
+                | Keyword::MINUS
+        ),
+        Token::Comma
+        | Token::Period
+        | Token::SemiColon
+        | Token::LParen
+        | Token::RParen
+        | Token::EOF
+        | Token::Number(..)
+        | Token::Char(_)
+        | Token::Whitespace(_)
+        | Token::SingleQuotedString(_)
+        | Token::DoubleQuotedString(_) => false,
+        _ => true,
+    }
+}
+
+fn judge(statement: &Statement) -> Result<(), QueryError> {
+    match statement {
+        Statement::Statement(sql) => match sql.as_ref() {
+            Sql::Query(query) => reads_only(query),
+            other => Err(refuse(&other.to_string())),
+        },
+        Statement::Explain(explain) => judge(&explain.statement),
+        Statement::CreateExternalTable(_) => Err(refuse("CREATE EXTERNAL TABLE")),
+        Statement::CopyTo(_) => Err(refuse("COPY")),
+        Statement::Reset(_) => Err(refuse("RESET")),
+    }
+}
+
+/// Names what was refused by its first word or two, without the rest of what was written.
+fn refuse(text: &str) -> QueryError {
+    let mut words = text.split_whitespace();
+    let first = words.next().unwrap_or_default().to_uppercase();
+    let name = match (first.as_str(), words.next()) {
+        ("CREATE" | "DROP" | "ALTER", Some(second)) => format!("{first} {}", second.to_uppercase()),
+        _ => first,
+    };
+    QueryError::Refused(format!("{name} is not allowed: only a single SELECT or EXPLAIN is"))
+}
+
+/// A query may hide a statement that writes: `WITH x AS (DELETE ...)`, `SELECT ... INTO t`.
+fn reads_only(query: &Query) -> Result<(), QueryError> {
+    match query.visit(&mut Writes) {
+        ControlFlow::Break(text) => Err(refuse(&text)),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Writes;
+
+impl Visitor for Writes {
+    type Break = String;
+
+    fn pre_visit_statement(&mut self, statement: &Sql) -> ControlFlow<Self::Break> {
+        match statement {
+            Sql::Query(_) => ControlFlow::Continue(()),
+            other => ControlFlow::Break(other.to_string()),
+        }
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Self::Break> {
+        if select.into.is_some() { ControlFlow::Break("INTO".to_owned()) } else { ControlFlow::Continue(()) }
+    }
+}

@@ -1,0 +1,98 @@
+//! What a cause says when it holds, and the small builders of evidence.
+
+use serde_json::Value;
+use whyd_buffers::state::EventSeen;
+use whyd_signals::Timestamp;
+use whyd_signals::schema::{Evidence, EvidenceSource, Root, RuledOut};
+
+/// Whether a cause says how the instance ended, or why it came to that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// How it ended.
+    Mechanism,
+    /// What lies behind.
+    Deeper,
+}
+
+/// A cause that has evidence.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// Its id.
+    pub cause: &'static str,
+    /// Whether it is the mechanism or a deeper link.
+    pub depth: Depth,
+    /// 0 to 100: the most specific evidence wins.
+    pub score: u32,
+    /// The object at fault.
+    pub root: Root,
+    /// A qualification, for instance `not-found` of an image.
+    pub detail: Option<String>,
+    /// One sentence.
+    pub summary: String,
+    /// The facts.
+    pub evidence: Vec<Evidence>,
+    /// A source without which this is not certain: it turns the verdict into `insufficient-evidence`.
+    pub doubt: Option<&'static str>,
+    /// The incident of the failure behind this one, where it is another's.
+    pub incident_key: Option<String>,
+}
+
+impl Finding {
+    /// A finding without detail, doubt or evidence yet.
+    pub fn new(cause: &'static str, depth: Depth, score: u32, root: Root, summary: String) -> Self {
+        let (detail, doubt, incident_key) = (None, None, None);
+        Self { cause, depth, score, root, detail, summary, evidence: Vec::new(), doubt, incident_key }
+    }
+
+    /// With one more fact.
+    #[must_use]
+    pub fn with(mut self, item: Option<Evidence>) -> Self {
+        self.evidence.extend(item);
+        self
+    }
+
+    /// With several more facts.
+    #[must_use]
+    pub fn with_all(mut self, items: impl IntoIterator<Item = Evidence>) -> Self {
+        self.evidence.extend(items);
+        self
+    }
+
+    /// With a qualification.
+    #[must_use]
+    pub fn detail(mut self, detail: &str) -> Self {
+        self.detail = Some(detail.to_owned());
+        self
+    }
+
+    /// Uncertain without this source.
+    #[must_use]
+    pub fn unless(mut self, doubt: Option<&'static str>) -> Self {
+        self.doubt = doubt;
+        self
+    }
+}
+
+/// A fact of an object's spec or status.
+pub fn kube(at: Option<Timestamp>, object: String, field: &str, value: impl Into<Value>, text: &str) -> Evidence {
+    let (field, text) = (field.to_owned(), text.to_owned());
+    Evidence { source: EvidenceSource::Kube, at, object, field, value: value.into(), text }
+}
+
+/// An event, as it was observed.
+pub fn event(seen: &EventSeen) -> Evidence {
+    let about = &seen.event.involved_object;
+    Evidence {
+        source: EvidenceSource::Events,
+        at: Some(seen.at),
+        object: format!("{}/{}", about.kind, about.name),
+        field: seen.event.reason.clone(),
+        value: seen.event.message.clone().into(),
+        text: format!("event {} ({}x)", seen.event.reason, seen.event.count()),
+    }
+}
+
+/// A cause that is contradicted by a field.
+pub fn ruled_out(cause: &str, because: String, field: &str, value: impl Into<Value>) -> RuledOut {
+    RuledOut { cause: cause.to_owned(), because, field: field.to_owned(), value: value.into() }
+}

@@ -1,0 +1,210 @@
+//! Who replaced a pod: a controller that wanted another revision or fewer pods, or somebody by hand.
+
+use std::time::Duration;
+
+use whyd_buffers::state::{NamespaceState, Record};
+use whyd_signals::objects::Workload;
+use whyd_signals::schema::{Evidence, Root};
+use whyd_signals::{Resource, Timestamp};
+
+use crate::case::{Case, Ending};
+use crate::finding::{Depth, Finding, event, kube};
+
+/// The annotation that `kubectl rollout restart` writes.
+pub const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+/// The annotation by which a Deployment numbers its ReplicaSets.
+const REVISION: &str = "deployment.kubernetes.io/revision";
+/// The label by which StatefulSets and DaemonSets tell revisions apart.
+const REVISION_HASH: &str = "controller-revision-hash";
+/// A controller's decision and the deletion it leads to lie no further apart.
+const NEAR: Duration = Duration::from_secs(60);
+
+/// What was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Kind {
+    Rollout,
+    RestartedByCommand,
+    Scaled,
+    ByHand,
+}
+
+/// A decision with its evidence.
+pub struct Replacement {
+    /// What was decided.
+    pub kind: Kind,
+    /// The object on which it was decided.
+    pub root: Root,
+    /// What shows it.
+    pub evidence: Vec<Evidence>,
+}
+
+/// The finding of one of the four replacement causes.
+pub fn judge(case: &Case<'_>, cause: &'static str, kind: Kind, words: &str) -> Option<Finding> {
+    let found = of(case).filter(|r| r.kind == kind)?;
+    let summary = format!("{} was replaced: {words} {}", case.pod_name(), found.root);
+    Some(
+        Finding::new(cause, Depth::Deeper, 94, found.root, summary)
+            .with_all(found.evidence)
+            .with(case.status("exitCode", "how it went when told to stop")),
+    )
+}
+
+/// Who replaced the pod; `None` when it was not deleted, the kubelet or the API evicted it, or its owner is unknown.
+pub fn of(case: &Case<'_>) -> Option<Replacement> {
+    let asked = case.deletion_asked()?;
+    let disrupted = case.pod.object.condition("DisruptionTarget").is_some_and(|c| c.status == "True");
+    let never = matches!(case.ending, Ending::NeverStarted { .. });
+    if never || !case.deleting() || case.evicted() || disrupted {
+        return None;
+    }
+    let owner = case.pod.object.metadata.controller()?;
+    let (resource, record) = case.space.owner(&owner.uid)?;
+    if going(record) {
+        return None;
+    }
+    match resource {
+        Resource::ReplicaSets => of_replica_set(case, record, asked),
+        Resource::StatefulSets | Resource::DaemonSets => of_set(case, resource, record, asked),
+        _ => None,
+    }
+}
+
+/// Whether a workload is itself deleted or about to be.
+pub fn going(record: &Record<Workload>) -> bool {
+    record.deleted_at.is_some() || record.object.metadata.deletion_timestamp.is_some()
+}
+
+/// The ReplicaSet's revision.
+pub fn revision(rs: &Workload) -> u64 {
+    rs.metadata.annotations.get(REVISION).and_then(|r| r.parse().ok()).unwrap_or(0)
+}
+
+/// The other ReplicaSets of the same Deployment.
+pub fn siblings<'a>(space: &'a NamespaceState, rs: &Workload) -> impl Iterator<Item = &'a Record<Workload>> {
+    let owner = rs.metadata.controller().map(|o| o.uid.clone());
+    let own = rs.metadata.uid.clone();
+    space.workloads.values().filter(|(r, _)| *r == Resource::ReplicaSets).map(|(_, w)| w).filter(move |w| {
+        owner.is_some() && w.object.metadata.controller().map(|o| &o.uid) == owner.as_ref() && w.object.metadata.uid != own
+    })
+}
+
+fn of_replica_set(case: &Case<'_>, rs: &Record<Workload>, asked: Timestamp) -> Option<Replacement> {
+    let deployment = rs.object.metadata.controller();
+    let by_controller = scaled_down_near(rs, asked).is_some() || deleted_by(case, &rs.object.metadata.uid);
+    let object = format!("ReplicaSet/{}", rs.object.metadata.name);
+    if !by_controller {
+        // With neither the ReplicaSet's history nor its events nothing tells a hand from the controller.
+        if !case.events_known() && rs.versions.len() < 2 && rs.object.spec.replicas == Some(0) {
+            return None;
+        }
+        return Some(by_hand(case, asked, object, rs));
+    }
+    let newest = siblings(case.space, &rs.object).max_by_key(|w| revision(&w.object));
+    let newer = newest.filter(|w| revision(&w.object) > revision(&rs.object));
+    let root = match deployment {
+        Some(d) => case.root(&d.kind, &d.name, &d.uid),
+        None => case.root("ReplicaSet", &rs.object.metadata.name, &rs.object.metadata.uid),
+    };
+    let mut evidence: Vec<Evidence> = Vec::new();
+    if let Some((at, version)) = scaled_down_near(rs, asked) {
+        let wanted = version.spec.replicas.unwrap_or(0);
+        evidence.push(kube(Some(at), object, "spec.replicas", wanted, "its ReplicaSet was scaled down to this"));
+    }
+    evidence.extend(deletion_event(case, &rs.object.metadata.uid));
+    let Some(newer) = newer else {
+        return Some(Replacement { kind: Kind::Scaled, root, evidence });
+    };
+    let name = format!("ReplicaSet/{}", newer.object.metadata.name);
+    if let Some(at) = restarted_at(&newer.object).filter(|at| restarted_at(&rs.object).as_ref() != Some(at)) {
+        let field = format!("spec.template.metadata.annotations[{RESTARTED_AT}]");
+        evidence.push(kube(Some(newer.first_seen), name, &field, at, "kubectl rollout restart was run"));
+        return Some(Replacement { kind: Kind::RestartedByCommand, root, evidence });
+    }
+    let number = newer.object.metadata.annotations.get(REVISION).cloned().unwrap_or_default();
+    let field = format!("metadata.annotations[{REVISION}]");
+    evidence.push(kube(Some(newer.first_seen), name, &field, number, "a newer revision took over"));
+    Some(Replacement { kind: Kind::Rollout, root, evidence })
+}
+
+fn of_set(case: &Case<'_>, resource: Resource, set: &Record<Workload>, asked: Timestamp) -> Option<Replacement> {
+    let meta = &set.object.metadata;
+    let object = format!("{}/{}", resource.kind(), meta.name);
+    let root = case.root(resource.kind(), &meta.name, &meta.uid);
+    let ordinal = case.pod_name().rsplit('-').next().and_then(|n| n.parse::<i64>().ok());
+    if let (Resource::StatefulSets, Some(wanted), Some(n)) = (resource, set.object.spec.replicas, ordinal)
+        && n >= wanted
+    {
+        let item = kube(Some(asked), object, "spec.replicas", wanted, "the set was scaled down to this");
+        return Some(Replacement { kind: Kind::Scaled, root, evidence: vec![item] });
+    }
+    let revised = set.versions.iter().any(|(at, _)| at.seconds_since(set.first_seen) > 0.0 && *at <= asked.plus(NEAR));
+    let own = case.pod.object.metadata.labels.get(REVISION_HASH);
+    let wanted = &set.object.status.update_revision;
+    let outdated = if wanted.is_empty() { revised } else { own.is_some_and(|h| h != wanted) };
+    if !outdated {
+        return Some(by_hand(case, asked, object, set));
+    }
+    let created = case.pod.object.metadata.creation_timestamp;
+    let field = format!("spec.template.metadata.annotations[{RESTARTED_AT}]");
+    match restarted_at(&set.object).filter(|at| Timestamp::parse(at) > created) {
+        Some(at) => {
+            let item = kube(Timestamp::parse(&at), object, &field, at.clone(), "kubectl rollout restart was run");
+            Some(Replacement { kind: Kind::RestartedByCommand, root, evidence: vec![item] })
+        }
+        None => {
+            let generation = meta.generation;
+            let item = kube(Some(asked), object, "metadata.generation", generation, "its template changed");
+            Some(Replacement { kind: Kind::Rollout, root, evidence: vec![item] })
+        }
+    }
+}
+
+fn by_hand(case: &Case<'_>, asked: Timestamp, owner: String, record: &Record<Workload>) -> Replacement {
+    let deletion = &case.pod.object.metadata.deletion_timestamp;
+    let object = format!("Pod/{}", case.pod_name());
+    let mut evidence = Vec::new();
+    let first = case.pod.versions.iter().find_map(|(_, p)| p.metadata.deletion_timestamp).or(*deletion);
+    if let Some(at) = first {
+        let whole = whole_seconds(at);
+        evidence.push(kube(Some(asked), object, "metadata.deletionTimestamp", whole, "the pod was deleted"));
+    }
+    if let Some(wanted) = record.object.spec.replicas {
+        evidence.push(kube(Some(asked), owner, "spec.replicas", wanted, "its owner went on wanting as many"));
+    }
+    let uid = &case.pod.object.metadata.uid;
+    let stopping = case.space.events_about(uid).find(|e| e.event.reason == "Killing");
+    evidence.extend(stopping.map(event));
+    Replacement { kind: Kind::ByHand, root: case.pod_root(), evidence }
+}
+
+/// A time as the API server writes it, without fraction.
+fn whole_seconds(at: Timestamp) -> String {
+    let text = at.to_string();
+    format!("{}Z", text.split('.').next().unwrap_or(&text))
+}
+
+fn restarted_at(w: &Workload) -> Option<String> {
+    w.spec.template.metadata.annotations.get(RESTARTED_AT).cloned()
+}
+
+/// The generation by which the ReplicaSet wanted fewer pods than before, near the deletion.
+fn scaled_down_near(rs: &Record<Workload>, asked: Timestamp) -> Option<(Timestamp, &Workload)> {
+    rs.versions.windows(2).find_map(|pair| match pair {
+        [(_, before), (at, after)] => {
+            let near = at.seconds_since(asked).abs() <= NEAR.as_secs_f64();
+            (near && after.spec.replicas < before.spec.replicas).then_some((*at, after.as_ref()))
+        }
+        _ => None,
+    })
+}
+
+fn deletion_event(case: &Case<'_>, owner_uid: &str) -> Option<Evidence> {
+    let name = case.pod_name();
+    let mut events = case.space.events_about(owner_uid);
+    events.find(|e| e.event.reason == "SuccessfulDelete" && e.event.message.contains(name)).map(event)
+}
+
+fn deleted_by(case: &Case<'_>, owner_uid: &str) -> bool {
+    deletion_event(case, owner_uid).is_some()
+}

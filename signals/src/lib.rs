@@ -1,0 +1,19 @@
+//! The vocabulary every other crate speaks: ids, time, access, messages, Kubernetes objects and table rows.
+//!
+//! Nothing in here does IO, reads a clock or holds state. A name used by two crates is defined here once.
+
+pub mod access;
+pub mod ids;
+pub mod message;
+pub mod objects;
+pub mod sample;
+pub mod schema;
+pub mod sink;
+pub mod templates;
+pub mod time;
+
+pub use access::Access;
+pub use ids::{Lsn, SeriesId, StreamId, Team, TemplateId};
+pub use message::{Envelope, Media, Resource, Source, Verb};
+pub use sample::{Sample, is_stale};
+pub use time::Timestamp;

@@ -1,0 +1,42 @@
+//! Incidents: one for each root.
+
+use serde::Serialize;
+
+use super::Root;
+use crate::{Team, Timestamp};
+
+/// How bad, by rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Severity {
+    Warning,
+    Critical,
+}
+
+/// Whether it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum IncidentStatus {
+    Open,
+    Resolved,
+}
+
+/// Trouble with one root and all that it took down.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct Incident {
+    /// A hash of cluster, root uid and first member; never of a time of arrival.
+    pub id: String,
+    pub team: Team,
+    pub severity: Severity,
+    pub status: IncidentStatus,
+    pub opened_at: Timestamp,
+    pub resolved_at: Option<Timestamp>,
+    pub cause: String,
+    pub root: Option<Root>,
+    /// `namespace/pod/container`, in order.
+    pub members: Vec<String>,
+    pub summary: String,
+}

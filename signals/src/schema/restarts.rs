@@ -1,0 +1,110 @@
+//! The restart ledger: one row for each ended container instance and each replaced or never-started pod.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::{Team, Timestamp};
+
+/// The object at fault.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[allow(missing_docs)]
+pub struct Root {
+    pub kind: String,
+    pub namespace: String,
+    pub name: String,
+    /// Its uid where it is known; incident ids are made of it.
+    #[serde(skip)]
+    pub uid: String,
+}
+
+impl fmt::Display for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
+
+/// Which of the raw data an item of evidence was found in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum EvidenceSource {
+    Kube,
+    Events,
+    Metrics,
+    Logs,
+}
+
+/// One fact, as it stands in the raw data.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evidence {
+    /// Where it was found.
+    pub source: EvidenceSource,
+    /// When it was so.
+    pub at: Option<Timestamp>,
+    /// The object it is about, `Kind/name`.
+    pub object: String,
+    /// The field path, event reason, metric or log stream.
+    pub field: String,
+    /// What it held: exactly the line, message, status value or sample.
+    pub value: serde_json::Value,
+    /// The same in words.
+    pub text: String,
+}
+
+/// A cause that was considered and is contradicted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RuledOut {
+    /// Its id.
+    pub cause: String,
+    /// The contradiction in words.
+    pub because: String,
+    /// The field that contradicts it.
+    pub field: String,
+    /// What that field held.
+    pub value: serde_json::Value,
+}
+
+/// One ended instance, or one pod that was replaced or never started.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct Restart {
+    pub team: Team,
+    pub namespace: String,
+    /// `Kind/name`.
+    pub workload: String,
+    /// `None` where no pod was made.
+    pub pod: Option<String>,
+    pub pod_uid: Option<String>,
+    pub node: Option<String>,
+    pub container: Option<String>,
+    /// Identity of the instance within the pod; empty where nothing was started.
+    #[serde(skip)]
+    pub container_id: String,
+    pub restart_count: Option<i64>,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub exit_code: Option<i32>,
+    pub signal: Option<i32>,
+    pub reason: Option<String>,
+    /// How the instance ended.
+    pub mechanism: String,
+    /// The deepest link that has evidence.
+    pub cause: String,
+    pub cause_detail: Option<String>,
+    /// 0 to 1.
+    pub confidence: f64,
+    pub root: Option<Root>,
+    /// One sentence for people.
+    pub summary: String,
+    pub evidence: Vec<Evidence>,
+    pub ruled_out: Vec<RuledOut>,
+    /// Sources that would have been needed and are not there.
+    pub missing: Vec<String>,
+    /// Which incident it belongs to: rows with the same key share one. `None`: no incident.
+    #[serde(skip)]
+    pub incident_key: Option<String>,
+    /// When the daemon first saw it.
+    #[serde(skip)]
+    pub seen_at: Timestamp,
+}

@@ -1,0 +1,109 @@
+//! What a decoder writes into. A decoder knows nothing of buffers, and buffers nothing of wire formats.
+
+use std::borrow::Cow;
+
+use thiserror::Error;
+
+use crate::{SeriesId, StreamId, Timestamp};
+
+/// A body that cannot be read, or holds something out of range. Nothing of it was kept.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// The compression is broken or not the expected one.
+    #[error("{0}")]
+    Compression(String),
+    /// More bytes than allowed, said by the header before anything was allocated.
+    #[error("body of {decoded} bytes is over the limit of {limit}")]
+    TooLarge {
+        /// What the header says.
+        decoded: u64,
+        /// What is allowed.
+        limit: u64,
+    },
+    /// The bytes are not what the media type says.
+    #[error("{0}")]
+    Malformed(String),
+}
+
+/// Why the buffers refused a single sample or line of a sound body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Refusal {
+    /// Older than the lateness allows.
+    TooOld,
+    /// Same series and time, another value.
+    Duplicate,
+    /// Labels without a name, not sorted, or repeated.
+    InvalidLabels,
+    /// The cap on series is reached and this one is new.
+    SeriesLimit,
+    /// The cap on streams is reached and this one is new.
+    StreamLimit,
+    /// Further ahead of the receive time than the lateness allows.
+    TooNew,
+}
+
+impl Refusal {
+    /// The name used in answers and counters.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TooOld => "too_old",
+            Self::Duplicate => "duplicate",
+            Self::InvalidLabels => "invalid_labels",
+            Self::SeriesLimit => "series_limit",
+            Self::StreamLimit => "stream_limit",
+            Self::TooNew => "too_new",
+        }
+    }
+}
+
+/// How much a decoder handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Samples or log lines.
+    pub rows: u64,
+    /// Histograms seen and not kept.
+    pub histograms: u64,
+    /// Exemplars seen and not kept.
+    pub exemplars: u64,
+}
+
+/// The labels of one series as they lie in the body: the protobuf `Label` fields, tag and length included.
+///
+/// Two equal byte strings are the same series, so an index may compare before it parses.
+#[derive(Debug, Clone, Copy)]
+pub struct RawLabels<'a>(pub &'a [u8]);
+
+/// Takes samples. Nothing is visible to readers until the caller commits.
+pub trait SampleSink {
+    /// The id of the series with these labels.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidLabels`] or [`Refusal::SeriesLimit`]; the caller counts its samples as refused.
+    fn series(&mut self, labels: RawLabels<'_>) -> Result<SeriesId, Refusal>;
+    /// One sample of it.
+    ///
+    /// # Errors
+    /// [`Refusal::TooOld`], [`Refusal::TooNew`] or [`Refusal::Duplicate`]: the sample is not kept.
+    fn sample(&mut self, series: SeriesId, ts: Timestamp, value: f64) -> Result<(), Refusal>;
+    /// `samples` samples of a series that [`SampleSink::series`] refused.
+    fn refused(&mut self, samples: u64, why: Refusal);
+}
+
+/// A label or metadata pair, borrowed from the body where it needs no unescaping.
+pub type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// Takes log lines. Nothing is visible to readers until the caller commits.
+pub trait LogSink {
+    /// The id of the stream with these labels and this structured metadata (`pod` is often only there).
+    ///
+    /// # Errors
+    /// [`Refusal::StreamLimit`] or [`Refusal::InvalidLabels`].
+    fn stream(&mut self, labels: &[Pair<'_>], metadata: &[Pair<'_>]) -> Result<StreamId, Refusal>;
+    /// One line of it.
+    ///
+    /// # Errors
+    /// [`Refusal::TooOld`] or [`Refusal::TooNew`].
+    fn line(&mut self, stream: StreamId, ts: Timestamp, line: &str) -> Result<(), Refusal>;
+    /// `lines` lines of a stream that [`LogSink::stream`] refused.
+    fn refused(&mut self, lines: u64, why: Refusal);
+}
