@@ -10,10 +10,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
 use serde::Deserialize;
-use whyd_collector::wire::kube::slim;
-use whyd_signals::{Envelope, Media, Resource, Timestamp, Verb};
+use whyd_collector::wire::kube::{envelope, listed};
+use whyd_signals::{Envelope, Resource, Timestamp, Verb};
 
 use bodies::{Body, Kind};
 use kube::Recorded;
@@ -84,7 +83,7 @@ impl Capture {
     /// Every message in the order of its receive time, then source, then file and line.
     ///
     /// # Errors
-    /// When a file of bodies that was there on opening cannot be read, or an object's JSON is not one.
+    /// When a file of bodies that was there on opening cannot be read.
     pub fn messages(&self) -> Result<Vec<Envelope>> {
         let mut messages = self.lists()?;
         for recorded in &self.recorded {
@@ -94,9 +93,7 @@ impl Capture {
                     "DELETED" => Verb::Delete,
                     _ => continue,
                 };
-                let body = slim(recorded.resource, change.object.get().as_bytes())
-                    .with_context(|| format!("{}:{}", recorded.watch_file, change.line))?;
-                messages.push(envelope(change.at, Media::Kube(recorded.resource, verb), body.into()));
+                messages.push(envelope(recorded.resource, verb, change.at, change.object.slim.clone()));
             }
         }
         messages.extend(bodies::load(&self.bodies)?);
@@ -113,24 +110,17 @@ impl Capture {
             let files: Vec<_> = self.recorded.iter().filter(|r| r.resource == resource && r.list.is_some()).collect();
             let mut uids = Vec::new();
             for recorded in &files {
-                for (n, item) in recorded.list.iter().flat_map(|l| &l.items).enumerate() {
-                    let place = || format!("{}: item {}", recorded.list_file, n + 1);
-                    uids.push(kube::uid(item).with_context(place)?);
-                    let body = slim(resource, item.get().as_bytes()).with_context(place)?;
-                    messages.push(envelope(start, Media::Kube(resource, Verb::Apply), body.into()));
+                for item in recorded.list.iter().flat_map(|l| &l.items) {
+                    uids.push(item.uid.clone());
+                    messages.push(envelope(resource, Verb::Apply, start, item.slim.clone()));
                 }
             }
             if !files.is_empty() {
-                let body = serde_json::to_vec(&uids)?;
-                messages.push(envelope(start, Media::Kube(resource, Verb::Listed), body.into()));
+                messages.push(listed(resource, start, &uids)?);
             }
         }
         Ok(messages)
     }
-}
-
-fn envelope(received: Timestamp, media: Media, body: Bytes) -> Envelope {
-    Envelope { received, media, tenant: None, body }
 }
 
 #[cfg(test)]

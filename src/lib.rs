@@ -1,1 +1,17 @@
-//! whyd
+//! whyd: why did this pod restart?
+//!
+//! This crate is the wiring: the synchronous [`core`], its two drivers [`live`] and [`replay`], and the commands.
+
+pub mod capture;
+pub mod cli;
+pub mod config;
+pub mod core;
+pub mod daemon;
+mod feed;
+pub mod fixture_api;
+pub mod live;
+pub mod render;
+pub mod replay;
+pub mod report;
+pub mod view;
+pub mod wiring;

@@ -1,1 +1,7 @@
-fn main(){}
+//! The command line: parse, run, say what went wrong.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    whyd::cli::main()
+}

@@ -78,7 +78,8 @@ impl Door {
                 Anonymous::None => Err(refused("the request carries no bearer token")),
             };
         };
-        let bearer = credential.as_bytes().split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
+        let bearer =
+            credential.as_bytes().split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
         let Some((_, token)) = bearer.filter(|_| sent.next().is_none()) else {
             return Err(refused("the request must carry exactly one credential, a bearer token"));
         };

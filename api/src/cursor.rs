@@ -36,7 +36,7 @@ pub(crate) fn page<'a, T, K>(
 where
     K: Ord + Serialize,
 {
-    let start = after.map_or(0, |after| rows.partition_point(|row| place(row) <= *after));
+    let start = after.map_or(0, |after| rows.iter().position(|row| place(row) > *after).unwrap_or(rows.len()));
     let end = rows.len().min(start + limit);
     let page = &rows[start..end];
     let next = if end < rows.len() { page.last().and_then(|row| encode(&place(row))) } else { None };

@@ -26,15 +26,15 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower::ServiceExt;
 
 use crate::problem::{ErrorKind, Failure, instance};
-use body::{Watched, Watch};
+use body::{Watch, Watched};
 
 /// The most that one connection buffers, each way; a head that is larger is answered 431.
 const BUFFER: usize = 64 << 10;
 
 /// Answered to a connection over the bound.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
-content-type: application/problem+json\r\ncontent-length: 116\r\n\r\n\
-{\"type\":\"urn:whyd:problem:too-many-connections\",\"title\":\"too many connections\",\"status\":503,\"detail\":\"\",\"instance\":\"\"}";
+content-type: application/problem+json\r\ncontent-length: 127\r\n\r\n\
+{\"type\":\"urn:whyd:problem:too-many-connections\",\"title\":\"too many connections\",\"status\":503,\"detail\":\"try again\",\"instance\":\"\"}";
 
 /// How long a connection may take for what, and how many there may be.
 #[derive(Debug, Clone)]
@@ -133,9 +133,10 @@ async fn connection(socket: TcpStream, router: Router, deadlines: Deadlines, mut
     let _ = socket.set_nodelay(true);
     let opened = Instant::now();
     // When the connection is cut, in milliseconds after it was opened; each request moves it on.
-    let cut = Arc::new(AtomicU64::new(millis(deadlines.header + deadlines.total + deadlines.body_idle)));
+    let span = deadlines.total + deadlines.body_idle;
+    let cut = AtomicU64::new(millis(deadlines.header + span));
     let service = service_fn(|request| {
-        cut.store(millis(opened.elapsed() + deadlines.total + deadlines.body_idle), Relaxed);
+        cut.store(millis(opened.elapsed() + span), Relaxed);
         answer(router.clone(), request, deadlines.clone())
     });
     let served = http1::Builder::new()
@@ -146,7 +147,8 @@ async fn connection(socket: TcpStream, router: Router, deadlines: Deadlines, mut
     let mut served = pin!(served);
     let mut asked = false;
     loop {
-        let at = opened + Duration::from_millis(cut.load(Relaxed));
+        // A request may begin after this, so look again before the first moment at which it could be late.
+        let at = (opened + Duration::from_millis(cut.load(Relaxed))).min(Instant::now() + span);
         tokio::select! {
             ended = served.as_mut() => {
                 match ended {

@@ -40,7 +40,12 @@ impl Limits {
 
     /// What the tables of series may take before new series are refused.
     pub(crate) fn index_bytes(&self) -> usize {
-        self.bytes / 2
+        self.bytes / 4 * 3
+    }
+
+    /// What the table of streams may take before new streams are refused.
+    pub(crate) fn stream_bytes(&self) -> usize {
+        self.bytes / 8
     }
 }
 

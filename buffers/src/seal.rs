@@ -44,7 +44,9 @@ impl Chunks {
         list.push(chunk);
         while let Some(from) = list.len().checked_sub(MERGE) {
             let Some(some) = list.get(from..) else { return };
-            let Some(merged) = mergeable(some, widest).and_then(|level| merge(some, level, corrections)) else { return };
+            let Some(merged) = mergeable(some, widest).and_then(|level| merge(some, level, corrections)) else {
+                return;
+            };
             list.truncate(from);
             list.push(merged);
         }

@@ -115,9 +115,9 @@ impl Room {
     /// Takes `bytes` more.
     ///
     /// # Errors
-    /// [`Reply::Overloaded`], counted; what was held stays held until this is dropped.
+    /// Those of [`Inlet::room`]; what was held stays held until this is dropped.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Reply> {
-        self.held.merge(self.inlet.permit(bytes)?);
+        self.held.merge(self.inlet.permit(self.held.num_permits(), bytes)?);
         Ok(())
     }
 
@@ -140,9 +140,9 @@ impl Inlet {
     /// Room for a message of which `bytes` are known so far.
     ///
     /// # Errors
-    /// [`Reply::Overloaded`], counted.
+    /// [`Reply::Overloaded`], counted; [`Reply::TooLarge`] for what is over the bound by itself.
     pub fn room(&self, bytes: usize) -> Result<Room, Reply> {
-        Ok(Room { held: self.permit(bytes)?, inlet: self.clone() })
+        Ok(Room { held: self.permit(0, bytes)?, inlet: self.clone() })
     }
 
     /// Hands a message over and waits for its answer.
@@ -186,8 +186,11 @@ impl Inlet {
         }
     }
 
-    fn permit(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Reply> {
-        u32::try_from(bytes).ok().and_then(|n| self.bytes.clone().try_acquire_many_owned(n).ok()).ok_or_else(|| {
+    fn permit(&self, held: usize, more: usize) -> Result<OwnedSemaphorePermit, Reply> {
+        if held.saturating_add(more) > self.limit {
+            return Err(Reply::TooLarge(format!("message is over the inlet's bound of {} bytes", self.limit)));
+        }
+        u32::try_from(more).ok().and_then(|n| self.bytes.clone().try_acquire_many_owned(n).ok()).ok_or_else(|| {
             self.counters.full_of_bytes.fetch_add(1, Ordering::Relaxed);
             Reply::Overloaded("too many bytes waiting".into())
         })

@@ -10,7 +10,7 @@ use std::time::Duration;
 use whyd_buffers::Scoped;
 use whyd_buffers::state::{Applied, NamespaceState};
 use whyd_signals::objects::{ContainerStatus, Object, Pod, Terminated};
-use whyd_signals::schema::{Evidence, EvidenceSource, Incident, Restart, Root};
+use whyd_signals::schema::{Evidence, EvidenceSource, Incident, IncidentStatus, Restart, Root};
 use whyd_signals::{Resource, Timestamp, Verb};
 
 use crate::case::{Case, Ending};
@@ -86,6 +86,8 @@ pub struct Ledger {
     entries: BTreeMap<Key, Entry>,
     unready: BTreeMap<String, Unready>,
     touched: BTreeSet<String>,
+    /// Entries not settled.
+    open: usize,
     rows: Arc<Vec<Arc<Restart>>>,
     incidents: Arc<Vec<Arc<Incident>>>,
     /// Rows that went because of the bound.
@@ -103,6 +105,7 @@ impl Ledger {
             entries: BTreeMap::new(),
             unready: BTreeMap::new(),
             touched: BTreeSet::new(),
+            open: 0,
             rows: Arc::default(),
             incidents: Arc::default(),
             dropped: 0,
@@ -123,6 +126,11 @@ impl Ledger {
     /// Whether nothing waits for [`Ledger::evaluate`].
     pub fn is_idle(&self) -> bool {
         self.touched.is_empty()
+    }
+
+    /// Whether time alone may change something: a verdict may still be revised, or an incident end.
+    pub fn has_open(&self) -> bool {
+        self.open > 0 || self.incidents.iter().any(|i| i.status == IncidentStatus::Open)
     }
 
     /// New logs, metrics or events came for this namespace: its open verdicts are looked at again.
@@ -257,6 +265,7 @@ impl Ledger {
         let mut open: Vec<Key> = self.entries.iter().filter(|(_, e)| !e.settled).map(|(k, _)| k.clone()).collect();
         open.sort_by_key(|k| self.entries.get(k).map(|e| (e.at(), k.clone())));
         let mut changed = false;
+        self.open = open.len();
         for key in open {
             let Some(entry) = self.entries.get_mut(&key) else { continue };
             if touched.contains(&entry.namespace) || entry.row.is_none() {
@@ -266,6 +275,7 @@ impl Ledger {
                 entry.row = row;
             }
             entry.settled = now >= entry.seen_at.plus(self.lateness);
+            self.open -= usize::from(entry.settled);
             failures.extend(entry.row.as_ref().and_then(|r| failure(r, scoped)));
         }
         changed |= self.watch_readiness(now, &touched, scoped);

@@ -10,3 +10,5 @@ pub mod ledger;
 mod probe;
 mod replacement;
 mod verdict;
+pub mod joins;
+pub mod tables;

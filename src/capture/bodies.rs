@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use serde::Deserialize;
+use whyd_collector::wire::gzip;
 use whyd_signals::{Envelope, Media, Timestamp};
 
 /// More than any receiver takes; a recorded body that inflates to more is left as it is and refused as malformed.
@@ -154,5 +155,5 @@ pub(super) fn load(bodies: &[Body]) -> Result<Vec<Envelope>> {
 
 /// What was compressed; a body that is not gzip stays as it is, for the decoder to refuse with its own words.
 fn inflated(body: Bytes) -> Bytes {
-    whyd_collector::wire::loki::inflate(&body, INFLATED).map_or(body, Bytes::from)
+    gzip::inflate(body.clone(), INFLATED).unwrap_or(body)
 }

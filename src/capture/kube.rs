@@ -4,9 +4,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::Context;
-use serde::{Deserialize, Deserializer};
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::value::RawValue;
+use whyd_collector::wire::kube::slim_value;
 use whyd_signals::{Resource, Timestamp};
 
 const LIST: &str = ".list.json";
@@ -29,23 +31,23 @@ pub struct Recorded {
 }
 
 /// An initial list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub struct List {
-    /// Its metadata.
-    #[serde(default)]
-    pub metadata: ListMeta,
-    /// Its objects, text as recorded.
-    #[serde(default, deserialize_with = "null_is_empty")]
-    pub items: Vec<Box<RawValue>>,
+    /// Where the watch begins.
+    pub resource_version: String,
+    /// Its objects.
+    pub items: Vec<Recording>,
 }
 
-/// The metadata of a list.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ListMeta {
-    /// Where the watch begins.
-    #[serde(default)]
-    pub resource_version: String,
+/// One object at one time.
+#[derive(Debug)]
+pub struct Recording {
+    /// The text as recorded.
+    pub raw: Box<RawValue>,
+    /// What the daemon keeps of it.
+    pub slim: Bytes,
+    /// Its uid; empty for a bookmark.
+    pub uid: String,
 }
 
 /// One line of a watch.
@@ -57,8 +59,22 @@ pub struct Change {
     pub line: usize,
     /// `ADDED`, `MODIFIED`, `DELETED` or `BOOKMARK`.
     pub kind: String,
-    /// The object, text as recorded.
-    pub object: Box<RawValue>,
+    /// The object.
+    pub object: Recording,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    metadata: PageMeta,
+    /// An empty list may be written as `null`.
+    items: Option<Vec<Box<RawValue>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct PageMeta {
+    resource_version: String,
 }
 
 #[derive(Deserialize)]
@@ -78,36 +94,13 @@ struct Status {
     message: String,
 }
 
-#[derive(Deserialize)]
-struct Identified {
-    metadata: Identity,
-}
-
-#[derive(Deserialize)]
-struct Identity {
-    uid: String,
-}
-
-/// An empty list may be written as `null`.
-fn null_is_empty<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Box<RawValue>>, D::Error> {
-    Ok(Option::deserialize(d)?.unwrap_or_default())
-}
-
-/// The uid of an object.
-///
-/// # Errors
-/// When it has none.
-pub fn uid(object: &RawValue) -> serde_json::Result<String> {
-    serde_json::from_str::<Identified>(object.get()).map(|o| o.metadata.uid)
-}
-
 /// Reads all files of `kube/` that hold a watched resource, in the order of [`Resource::ALL`], then by name; none when
 /// there is no such folder. A file's resource is its name up to the first `-` or `.`: `events-default` are events too.
 /// Lines without a time of their own take that of the line before them, the first one `from`.
 ///
 /// # Errors
 /// When the folder cannot be listed.
-pub(super) fn read(root: &Path, from: Timestamp, problems: &mut Vec<String>) -> anyhow::Result<Vec<Recorded>> {
+pub(super) fn read(root: &Path, from: Timestamp, problems: &mut Vec<String>) -> Result<Vec<Recorded>> {
     let dir = root.join("kube");
     let entries = match fs::read_dir(&dir) {
         Ok(entries) => entries,
@@ -130,9 +123,9 @@ pub(super) fn read(root: &Path, from: Timestamp, problems: &mut Vec<String>) -> 
     for (resource, stem) in stems {
         let list_file = format!("kube/{stem}{LIST}");
         let watch_file = format!("kube/{stem}{WATCH}");
-        let list = read_list(root, &list_file, problems);
+        let list = read_list(root, &list_file, resource, problems);
         let times = read_times(root, &format!("kube/{stem}{TIMES}"), problems);
-        let changes = read_watch(root, &watch_file, &times, from, problems);
+        let changes = read_watch(root, &watch_file, resource, from, &times, problems);
         recorded.push(Recorded { resource, list_file, list, watch_file, changes });
     }
     Ok(recorded)
@@ -150,20 +143,28 @@ fn text_of(root: &Path, file: &str, problems: &mut Vec<String>) -> Option<String
     }
 }
 
-fn read_list(root: &Path, file: &str, problems: &mut Vec<String>) -> Option<List> {
-    let mut list: List = match serde_json::from_str(&text_of(root, file, problems)?) {
-        Ok(list) => list,
+fn recording(resource: Resource, raw: Box<RawValue>) -> Result<Recording, String> {
+    let object = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
+    let (slim, uid) = slim_value(resource, object).map_err(|e| e.to_string())?;
+    Ok(Recording { raw, slim, uid })
+}
+
+fn read_list(root: &Path, file: &str, resource: Resource, problems: &mut Vec<String>) -> Option<List> {
+    let page: Page = match serde_json::from_str(&text_of(root, file, problems)?) {
+        Ok(page) => page,
         Err(e) => {
             problems.push(format!("{file}:{}: {e}", e.line()));
             return None;
         }
     };
-    let mut n = 0;
-    list.items.retain(|item| {
-        n += 1;
-        uid(item).map_err(|e| problems.push(format!("{file}: item {n}: {e}"))).is_ok()
-    });
-    Some(list)
+    let mut items = Vec::new();
+    for (n, raw) in page.items.into_iter().flatten().enumerate() {
+        match recording(resource, raw) {
+            Ok(item) => items.push(item),
+            Err(problem) => problems.push(format!("{file}: item {}: {problem}", n + 1)),
+        }
+    }
+    Some(List { resource_version: page.metadata.resource_version, items })
 }
 
 fn read_times(root: &Path, file: &str, problems: &mut Vec<String>) -> Vec<Option<Timestamp>> {
@@ -182,41 +183,35 @@ fn read_times(root: &Path, file: &str, problems: &mut Vec<String>) -> Vec<Option
 fn read_watch(
     root: &Path,
     file: &str,
+    resource: Resource,
+    mut at: Timestamp,
     times: &[Option<Timestamp>],
-    from: Timestamp,
     problems: &mut Vec<String>,
 ) -> Vec<Change> {
     let text = text_of(root, file, problems).unwrap_or_default();
     let mut changes = Vec::new();
-    let (mut at, mut untimed) = (from, 0);
     for (n, text) in text.lines().enumerate() {
-        let line = n + 1;
-        match times.get(n) {
-            Some(time) => at = time.unwrap_or(at),
-            None => untimed += 1,
-        }
-        let Line { kind, object } = match serde_json::from_str(text) {
-            Ok(parsed) => parsed,
-            Err(e) => {
-                problems.push(format!("{file}:{line}: {e}"));
-                continue;
-            }
-        };
-        let problem = match kind.as_str() {
-            "BOOKMARK" => None,
-            "ADDED" | "MODIFIED" | "DELETED" => uid(&object).err().map(|e| e.to_string()),
-            "ERROR" => Some(ended(&object)),
-            other => Some(format!("{other:?} is no type of watch event")),
-        };
-        match problem {
-            Some(problem) => problems.push(format!("{file}:{line}: {problem}")),
-            None => changes.push(Change { at, line, kind, object }),
+        at = times.get(n).copied().flatten().unwrap_or(at);
+        match read_line(resource, text) {
+            Ok((kind, object)) => changes.push(Change { at, line: n + 1, kind, object }),
+            Err(problem) => problems.push(format!("{file}:{}: {problem}", n + 1)),
         }
     }
+    let untimed = text.lines().count().saturating_sub(times.len());
     if untimed > 0 {
         problems.push(format!("{file}: {untimed} of its lines have no time beside them"));
     }
     changes
+}
+
+fn read_line(resource: Resource, text: &str) -> Result<(String, Recording), String> {
+    let Line { kind, object } = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    match kind.as_str() {
+        "ADDED" | "MODIFIED" | "DELETED" => Ok((kind, recording(resource, object)?)),
+        "BOOKMARK" => Ok((kind, Recording { raw: object, slim: Bytes::new(), uid: String::new() })),
+        "ERROR" => Err(ended(&object)),
+        other => Err(format!("{other:?} is no type of watch event")),
+    }
 }
 
 /// An `ERROR` line in words.

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use whyd_signals::Media;
+
 use super::*;
 
 const ABOUT: &str =
@@ -143,7 +145,7 @@ fn damage_is_a_problem_with_file_and_line() {
             "kube/pods.watch.times:2: not an RFC 3339 time",
             "kube/pods.watch.ndjson:2: EOF while parsing a value at line 1 column 8",
             "kube/pods.watch.ndjson:4: the watch ended: 410 Expired: too old",
-            "kube/pods.watch.ndjson:5: missing field `uid` at line 1 column 14",
+            "kube/pods.watch.ndjson:5: Pod without the field `metadata.name`",
             "kube/pods.watch.ndjson: 1 of its lines have no time beside them",
             "loki_push/index.ndjson:1: missing field `received_ns` at line 1 column 2",
             "loki_push/index.ndjson:2: \"../capture.json\" is not the name of a file beside it",

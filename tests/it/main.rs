@@ -1,1 +1,4 @@
+//! The one integration binary: a line for each module.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod dependencies;

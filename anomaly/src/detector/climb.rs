@@ -18,8 +18,8 @@ const NEAR: f64 = 0.75;
 const FATAL: f64 = 0.95;
 /// Of all pairs of points this share must rise.
 const STEADY: f64 = 0.9;
-/// A climb is told when it gets there within this.
-const HORIZON: Duration = Duration::from_secs(1800);
+/// A climb is told when it gets there within this, and within the time for which it was seen to climb.
+const HORIZON: Duration = WINDOW;
 
 /// A climb towards the limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -105,7 +105,8 @@ impl ClimbDetector {
         }
         let (_, slope, _) = slopes.select_nth_unstable_by(n / 2, f64::total_cmp);
         let left = ((limit - value) / *slope).max(0.0);
-        if left > HORIZON.as_secs_f64() {
+        let seen = self.points.first().zip(self.points.last()).map_or(0.0, |(a, b)| b.0.seconds_since(a.0));
+        if left > HORIZON.as_secs_f64().min(seen) {
             return None;
         }
         Some(Climb {
@@ -161,7 +162,7 @@ mod tests {
         for (step, per_s) in [(5.0, 0.5), (15.0, 0.1), (15.0, 0.5), (60.0, 0.1), (60.0, 0.02)] {
             let found = climbs(step, 4000.0, |s, n| (20.0 + per_s * s + 0.05 * n.normal()).min(100.0));
             let (at, climb) = found.first().unwrap_or_else(|| panic!("step {step}, {per_s}/s: not found"));
-            let crossed = (NEAR * 100.0 - 20.0) / per_s;
+            let crossed = ((NEAR * 100.0 - 20.0) / per_s).max(80.0 / per_s - HORIZON.as_secs_f64());
             assert!(*at <= crossed + 2.0 * step && *at < 80.0 / per_s, "step {step}, {per_s}/s: at {at}");
             assert!((climb.slope_per_s / per_s - 1.0).abs() < 0.1, "{climb:?}");
             let left = 80.0 / per_s - at;

@@ -83,8 +83,7 @@ impl Default for History {
 
 impl History {
     /// The most that one history takes, in bytes.
-    pub const BYTES: usize =
-        size_of::<Self>() + ENTRIES * size_of::<Entry>() + (BLOCKS + 1) * size_of::<Block>();
+    pub const BYTES: usize = size_of::<Self>() + ENTRIES * size_of::<Entry>() + (BLOCKS + 1) * size_of::<Block>();
 
     /// What was usual up to the last closed cell, when that is at least `learning` of time and eight values.
     pub fn usual(&mut self, now: Timestamp, learning: Duration) -> Option<Usual> {
@@ -127,8 +126,8 @@ impl History {
             self.level += 1;
             self.thin();
         }
-        let oldest = (entry.cell >> self.level).saturating_sub(ENTRIES as u32);
-        let gone = self.entries.iter().take_while(|e| e.cell >> self.level < oldest).count();
+        let oldest = (entry.cell >> MAX_LEVEL).saturating_sub(ENTRIES as u32);
+        let gone = self.entries.iter().take_while(|e| e.cell >> MAX_LEVEL < oldest).count();
         let full = usize::from(self.entries.len() >= ENTRIES);
         self.entries.drain(..gone.max(full));
         self.entries.push(entry);

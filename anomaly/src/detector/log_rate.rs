@@ -226,7 +226,9 @@ mod tests {
             ("errors from none", What::Errors, 30, |s| (5.0, if s >= 7300 { 2.0 } else { 0.0 })),
             ("errors tenfold", What::Errors, 30, |s| (5.0, if s >= 7300 { 2.0 } else { 0.2 })),
             ("lines tenfold", What::Lines, 30, |s| (if s >= 7300 { 100.0 } else { 10.0 }, 0.0)),
-            ("after silence", What::Errors, 30, |s| (if s < 900 { 1.0 } else { 0.0 }, if s >= 7300 { 5.0 } else { 0.0 })),
+            ("after silence", What::Errors, 30, |s| {
+                (if s < 900 { 1.0 } else { 0.0 }, if s >= 7300 { 5.0 } else { 0.0 })
+            }),
         ];
         for (name, what, within, mean) in faults {
             for seed in 1..=3 {

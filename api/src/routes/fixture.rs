@@ -89,6 +89,7 @@ pub(super) fn restart(namespace: &str, workload: &str, pod: &str, container: &st
         ],
         ruled_out: vec![ruled_out("the code is not 1", json!(137))],
         missing: vec!["events".into()],
+        incident_key: None,
         seen_at: at(second + 1),
     }
 }

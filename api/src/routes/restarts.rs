@@ -62,7 +62,7 @@ pub(super) async fn restarts(
     rows.retain(|r| {
         query.namespace.as_ref().is_none_or(|n| r.namespace == *n)
             && query.pod.as_ref().is_none_or(|p| r.pod.as_ref() == Some(p))
-            && query.workload.as_ref().is_none_or(|w| is_workload(r, w))
+            && query.workload.as_ref().is_none_or(|w| same_workload(&r.workload, w))
             && query.cause.as_ref().is_none_or(|c| r.cause == *c)
             && since.is_none_or(|since| when(r) >= since)
     });
@@ -77,9 +77,9 @@ pub(super) fn when(r: &Restart) -> Timestamp {
     r.finished_at.or(r.started_at).unwrap_or(r.seen_at)
 }
 
-/// Whether `name` names the row's workload, with or without its kind.
-pub(super) fn is_workload(r: &Restart, name: &str) -> bool {
-    r.workload == name || r.workload.split_once('/').is_some_and(|(_, bare)| bare == name)
+/// Whether `name` names this workload, with or without its kind.
+pub(super) fn same_workload(workload: &str, name: &str) -> bool {
+    workload == name || workload.split_once('/').is_some_and(|(_, bare)| bare == name)
 }
 
 /// The order of the ledger, newest first; total, as the fields after the time identify the row.

@@ -11,12 +11,13 @@ use utoipa::IntoParams;
 use whyd_signals::schema::Restart;
 
 use super::query::{Checks, Raw, known};
+use super::restarts::same_workload;
 use super::{Api, problems};
 use crate::access::Caller;
 use crate::cursor::DEFAULT_LIMIT;
 use crate::dto::{self, Match};
 use crate::problem::{ErrorKind, Failure, ProblemDetails};
-use crate::reader::Status;
+use crate::reader::{PodName, Status};
 use crate::scope::Scope;
 
 /// How many names an error suggests.
@@ -67,7 +68,8 @@ pub(super) async fn why(
         let known = known.into_iter().collect::<Vec<_>>().join(", ");
         rows.retain(|r| r.container.as_ref() == Some(container));
         if rows.is_empty() {
-            let detail = format!("no restart of container {container:?} of {name:?} is known; those that have one: {known}");
+            let detail =
+                format!("no restart of container {container:?} of {name:?} is known; those that have one: {known}");
             return Err(Failure::new(ErrorKind::NotFound, detail));
         }
     }
@@ -99,7 +101,7 @@ fn find(rows: &[Arc<Restart>], name: &str, namespace: Option<&str>) -> Option<(M
     if !pod.is_empty() {
         return Some((Match::Pod, pod));
     }
-    let workload = by(&|r| super::restarts::is_workload(r, name));
+    let workload = by(&|r| same_workload(&r.workload, name));
     if !workload.is_empty() {
         return Some((Match::Workload, workload));
     }
@@ -122,20 +124,25 @@ fn incidents_of(scope: &Scope<'_>, rows: &[Arc<Restart>]) -> Vec<dto::Incident> 
 fn unknown(scope: &Scope<'_>, status: &Status, name: &str, namespace: Option<&str>) -> Failure {
     let pods = scope.pods();
     let asked = namespace.map_or_else(|| format!("{name:?}"), |n| format!("{name:?} in namespace {n:?}"));
-    let running = pods
-        .iter()
-        .find(|p| p.name == name && namespace.is_none_or(|n| p.namespace == n));
-    let mut detail = match running {
-        Some(pod) => format!("pod {}/{} is known and no restart of it is", pod.namespace, pod.name),
-        None => format!("no restart of {asked} is known"),
-    };
+    let here = |p: &&PodName| namespace.is_none_or(|n| p.namespace == n);
+    let quiet = pods.iter().filter(here).find_map(|p| {
+        if p.name == name {
+            Some(format!("pod {}/{name} is known and no restart of it is", p.namespace))
+        } else if same_workload(&p.workload, name) {
+            Some(format!("{} in namespace {} is known and no restart of its pods is", p.workload, p.namespace))
+        } else {
+            None
+        }
+    });
+    let named = quiet.is_some();
+    let mut detail = quiet.unwrap_or_else(|| format!("no restart of {asked} is known"));
 
     let mut names: BTreeSet<(String, String)> = pods.into_iter().map(|p| (p.namespace, p.name)).collect();
     for row in scope.restarts() {
         names.extend(row.pod.iter().map(|pod| (row.namespace.clone(), pod.clone())));
     }
     let candidates = nearby(&names, name, namespace);
-    if !candidates.is_empty() && running.is_none() {
+    if !named && !candidates.is_empty() {
         detail.push_str("; names nearby: ");
         detail.push_str(&candidates.join(", "));
     }

@@ -89,9 +89,9 @@ impl Times<'_> {
         {
             let Ok(ahead) = u64::try_from(ahead) else { return 0 };
             let widest = if self.width == 0 { 0 } else { u64::MAX >> (64 - u32::from(self.width)) };
-            let bound = |n: u64| usize::try_from(n / self.step + 1).unwrap_or(usize::MAX).min(self.count);
-            high = bound(ahead);
-            low = ahead.checked_sub(widest).map_or(0, bound);
+            let bounds = [Some(ahead), ahead.checked_sub(widest)];
+            let [most, least] = bounds.map(|n| n.map_or(0, |n| n / self.step + 1).min(self.count as u64) as usize);
+            (low, high) = (least, most);
         }
         while low < high {
             let middle = low + (high - low) / 2;

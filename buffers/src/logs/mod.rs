@@ -57,13 +57,7 @@ pub struct LineRef<'a> {
 
 impl<'a> From<Line<'a>> for LineRef<'a> {
     fn from(l: Line<'a>) -> Self {
-        Self {
-            ts: Timestamp(l.ts),
-            line: l.text,
-            level: l.level,
-            template_id: l.template,
-            stream: StreamId(l.stream),
-        }
+        Self { ts: Timestamp(l.ts), line: l.text, level: l.level, template_id: l.template, stream: StreamId(l.stream) }
     }
 }
 

@@ -94,7 +94,7 @@ impl Streams {
     }
 
     fn add(&mut self, key: &[u8], limits: &Limits, names: &mut Names, namespaces: &mut Namespaces) -> Option<u32> {
-        if self.registry.live() >= limits.streams || self.bytes() >= limits.index_bytes() / 2 {
+        if self.registry.live() >= limits.streams || self.bytes() >= limits.stream_bytes() {
             return None;
         }
         let key: Arc<[u8]> = Arc::from(key);

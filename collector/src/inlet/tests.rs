@@ -5,12 +5,7 @@ use whyd_signals::Media;
 use super::*;
 
 fn message(bytes: usize) -> Envelope {
-    Envelope {
-        received: Timestamp(1),
-        media: Media::LokiJson,
-        tenant: None,
-        body: Bytes::from(vec![0; bytes]),
-    }
+    Envelope { received: Timestamp(1), media: Media::LokiJson, tenant: None, body: Bytes::from(vec![0; bytes]) }
 }
 
 fn overloaded(reply: &Reply) -> bool {
@@ -54,7 +49,8 @@ async fn room_grows_and_shrinks() {
     let (inlet, _queue) = inlet(InletLimits { messages: 1, bytes: 100 });
     let mut room = inlet.room(30).unwrap();
     room.grow(70).unwrap();
-    assert!(overloaded(&room.grow(1).unwrap_err()));
+    assert!(matches!(room.grow(1), Err(Reply::TooLarge(_))));
+    assert!(overloaded(&inlet.room(1).unwrap_err()));
     room.shrink_to(20);
     assert_eq!(inlet.counts().bytes, 20);
     room.shrink_to(50);

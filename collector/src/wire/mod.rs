@@ -8,3 +8,6 @@ pub mod loki;
 pub mod protobuf;
 pub mod remote_write1;
 pub mod snappy;
+
+#[cfg(test)]
+pub(crate) mod encode;

@@ -8,7 +8,7 @@ use whyd_signals::sink::DecodeError;
 use super::malformed;
 
 /// Holds a copy of the whole object, values of variables included.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Parses one object of the API and gives it back without managed fields, nulls, the data of ConfigMaps, plain
 /// values of environment variables, probe headers, a node's image list and the last applied configuration.
@@ -32,16 +32,8 @@ pub fn slim_value(resource: Resource, object: Value) -> Result<(Bytes, String), 
     if kind != resource.kind() && kind != "PartialObjectMetadata" {
         return Err(DecodeError::Malformed(format!("expected the kind {}, found {kind}", resource.kind())));
     }
-    let mut uid = String::new();
-    for field in ["name", "uid"] {
-        match object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str) {
-            Some(text) if !text.is_empty() => text.clone_into(&mut uid),
-            _ => {
-                let kind = resource.kind();
-                return Err(DecodeError::Malformed(format!("{kind} without the field `metadata.{field}`")));
-            }
-        }
-    }
+    required(resource, &object, "name")?;
+    let uid = required(resource, &object, "uid")?;
     match resource {
         Resource::ConfigMaps => object.retain(|key, _| matches!(key.as_str(), "kind" | "apiVersion" | "metadata")),
         Resource::Nodes => {
@@ -54,6 +46,14 @@ pub fn slim_value(resource: Resource, object: Value) -> Result<(Bytes, String), 
     strip_object(&mut object);
     let body = serde_json::to_vec(&object).map_err(|e| malformed(resource, &e))?;
     Ok((Bytes::from(body), uid))
+}
+
+/// A field of the metadata without which an object cannot be told from others.
+fn required(resource: Resource, object: &Map<String, Value>, field: &str) -> Result<String, DecodeError> {
+    match object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str) {
+        Some(text) if !text.is_empty() => Ok(text.to_owned()),
+        _ => Err(DecodeError::Malformed(format!("{} without the field `metadata.{field}`", resource.kind()))),
+    }
 }
 
 /// Recursion is bounded: the parser refuses more than 128 levels.

@@ -1,0 +1,278 @@
+//! A snapshot as one caller may see it: the kernels `asof` and `slice`, look-ups, log lines and whyd's own rows.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, PoisonError};
+
+use whyd_signals::schema::{Anomaly, Incident, Restart};
+use whyd_signals::{Access, Sample, SeriesId, StreamId, Team, Timestamp};
+
+use crate::encoding::Pair;
+use crate::logs::{Line, LineRef, LogLine};
+use crate::series_index::SeriesMeta;
+use crate::snapshot::Snapshot;
+use crate::state::ClusterView;
+
+const UNASKED: u8 = 0;
+const SEEN: u8 = 1;
+const HIDDEN: u8 = 2;
+
+/// The only thing a table provider, an operator, a route or an error text may hold of the buffers.
+///
+/// Rows, series, names and counts of other teams are not in it. What has no namespace is the platform's.
+#[derive(Clone)]
+pub struct Scoped {
+    pub(crate) snapshot: Arc<Snapshot>,
+    view: ClusterView,
+    access: Access,
+    /// What is known of each namespace; empty when all may be seen.
+    judged: Arc<[AtomicU8]>,
+}
+
+impl std::fmt::Debug for Scoped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scoped").field("access", &self.access).finish_non_exhaustive()
+    }
+}
+
+impl Scoped {
+    pub(crate) fn new(snapshot: Arc<Snapshot>, access: &Access) -> Self {
+        let namespaces = if *access == Access::All { 0 } else { snapshot.namespaces.len() };
+        let judged = (0..namespaces).map(|_| AtomicU8::new(UNASKED)).collect();
+        let view = snapshot.cluster.view(access);
+        Self { snapshot, view, access: access.clone(), judged }
+    }
+
+    /// Who sees it.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// The cluster's objects.
+    pub fn cluster(&self) -> &ClusterView {
+        &self.view
+    }
+
+    /// The team of a namespace; rows without a namespace are the platform's.
+    pub(crate) fn team_of(&self, namespace: &str) -> Team {
+        if namespace.is_empty() { Team::platform() } else { self.view.team_of(namespace) }
+    }
+
+    /// Whether rows of the namespace of this number may be seen.
+    pub(crate) fn sees(&self, namespace: u32) -> bool {
+        if self.access == Access::All {
+            return true;
+        }
+        let Some(judged) = self.judged.get(namespace as usize) else { return false };
+        match judged.load(Ordering::Relaxed) {
+            UNASKED => {
+                let name = self.snapshot.namespaces.get(namespace as usize);
+                let seen = name.is_some_and(|n| self.access.allows(&self.team_of(n)));
+                judged.store(if seen { SEEN } else { HIDDEN }, Ordering::Relaxed);
+                seen
+            }
+            judgement => judgement == SEEN,
+        }
+    }
+
+    fn sees_named(&self, namespace: &str) -> bool {
+        self.access == Access::All || self.access.allows(&self.team_of(namespace))
+    }
+
+    /// The series of a metric of a pod, of one container or of all, in id order. A look-up, not a scan.
+    pub fn series_of(&self, metric: &str, namespace: &str, pod: &str, container: Option<&str>) -> Vec<SeriesId> {
+        if !self.sees_named(namespace) {
+            return Vec::new();
+        }
+        let lookup = self.snapshot.series_lookup.read().unwrap_or_else(PoisonError::into_inner);
+        let candidates = lookup.of_pod(metric, namespace, pod).iter().map(|id| SeriesId(*id));
+        let fits = |m: &SeriesMeta| {
+            *m.name == *metric
+                && *m.namespace == *namespace
+                && *m.pod == *pod
+                && container.is_none_or(|c| *m.container == *c)
+        };
+        candidates.filter(|id| self.snapshot.series.get(id.0).is_some_and(|m| fits(m))).collect()
+    }
+
+    /// All series of a metric, in id order.
+    pub fn series_named(&self, metric: &str) -> Vec<SeriesId> {
+        let ids = {
+            let lookup = self.snapshot.series_lookup.read().unwrap_or_else(PoisonError::into_inner);
+            lookup.named(metric).to_vec()
+        };
+        ids.into_iter().map(SeriesId).filter(|id| self.meta(*id).is_some()).collect()
+    }
+
+    /// All series, in id order.
+    pub fn all_series(&self) -> impl Iterator<Item = (SeriesId, &SeriesMeta)> {
+        let all = self.snapshot.series.iter().map(|(id, meta)| (SeriesId(id), meta.as_ref()));
+        all.filter(|(_, meta)| self.sees(meta.namespace_id))
+    }
+
+    /// What a series is about; `None` when there is none of this id or it is another team's.
+    pub fn meta(&self, id: SeriesId) -> Option<&SeriesMeta> {
+        self.snapshot.series.get(id.0).map(AsRef::as_ref).filter(|m| self.sees(m.namespace_id))
+    }
+
+    /// The newest sample at or before `at`, stale markers included.
+    pub fn asof(&self, id: SeriesId, at: Timestamp) -> Option<Sample> {
+        let namespace = self.meta(id)?.namespace_id;
+        let (id, at) = (id.0, at.0);
+        let mut best: Option<Pair> = None;
+        let take = |found: Option<Pair>, best: &mut Option<Pair>| {
+            if found.is_some_and(|f| best.is_none_or(|b| f.0 > b.0)) {
+                *best = found;
+            }
+        };
+        // Late rows may lie in newer blocks than earlier ones, so a block is passed over by its times alone.
+        let worth = |min: i64, max: i64, best: Option<Pair>| min <= at && best.is_none_or(|b| max > b.0);
+        for block in self.snapshot.tail.iter().rev() {
+            if worth(block.min_ts, block.max_ts, best) {
+                take(block.asof(id, at), &mut best);
+            }
+        }
+        for chunk in self.snapshot.chunks.of(namespace).iter().rev() {
+            if worth(chunk.min_ts, chunk.max_ts, best) {
+                take(chunk.run(id).and_then(|run| run.asof(at)), &mut best);
+            }
+        }
+        best.map(|pair| self.sample(id, pair))
+    }
+
+    /// The samples from `from` to `to`, both included, in time order.
+    pub fn slice(&self, id: SeriesId, from: Timestamp, to: Timestamp) -> Vec<Sample> {
+        let Some(meta) = self.meta(id) else { return Vec::new() };
+        let (id, from, to) = (id.0, from.0, to.0);
+        let mut pairs: Vec<Pair> = Vec::new();
+        for chunk in self.snapshot.chunks.of(meta.namespace_id) {
+            if chunk.min_ts <= to
+                && chunk.max_ts >= from
+                && let Some(run) = chunk.run(id)
+            {
+                pairs.extend(run.between(from, to));
+            }
+        }
+        for block in &self.snapshot.tail {
+            if block.min_ts <= to && block.max_ts >= from {
+                let start = pairs.len();
+                block.collect(id, from, to, &mut pairs);
+                if let Some(fresh) = pairs.get_mut(start..) {
+                    fresh.reverse();
+                }
+            }
+        }
+        if !pairs.is_sorted_by_key(|(ts, _)| *ts) {
+            pairs.sort_unstable_by_key(|(ts, _)| *ts);
+        }
+        pairs.into_iter().map(|pair| self.sample(id, pair)).collect()
+    }
+
+    pub(crate) fn sample(&self, series: u32, (ts, bits): Pair) -> Sample {
+        let corrections = &self.snapshot.corrections;
+        let bits = if corrections.is_empty() { bits } else { *corrections.get(&(series, ts)).unwrap_or(&bits) };
+        Sample { ts: Timestamp(ts), value: f64::from_bits(bits) }
+    }
+
+    /// Whether there is any metric series of this namespace.
+    pub fn has_metrics(&self, namespace: &str) -> bool {
+        let lookup = self.snapshot.series_lookup.read().unwrap_or_else(PoisonError::into_inner);
+        self.sees_named(namespace) && lookup.has_namespace(namespace)
+    }
+
+    /// Whether there is any log stream of this namespace.
+    pub fn has_logs(&self, namespace: &str) -> bool {
+        let lookup = self.snapshot.stream_lookup.read().unwrap_or_else(PoisonError::into_inner);
+        self.sees_named(namespace) && lookup.has_namespace(namespace)
+    }
+
+    /// The lines of a container from `from` to `to`, both included, in time order, ties in order of arrival.
+    /// An empty `container` stands for all of the pod.
+    pub fn lines_of(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: &str,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Vec<LogLine> {
+        let mut lines = self.find(namespace, pod, container, from, to);
+        lines.sort_unstable_by_key(|l| (l.ts, l.arrival));
+        lines.into_iter().filter_map(|l| self.own(l.into())).collect()
+    }
+
+    /// Visits the lines that [`Scoped::lines_of`] would return where they lie, in no particular order.
+    pub fn visit_lines(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: &str,
+        from: Timestamp,
+        to: Timestamp,
+        mut visit: impl FnMut(LineRef<'_>),
+    ) {
+        let streams = self.streams_of(namespace, pod, container);
+        for batch in self.batches_between(from, to) {
+            for stream in &streams {
+                batch.between(*stream, from.0, to.0).for_each(|l| visit(l.into()));
+            }
+        }
+    }
+
+    fn find(&self, namespace: &str, pod: &str, container: &str, from: Timestamp, to: Timestamp) -> Vec<Line<'_>> {
+        let streams = self.streams_of(namespace, pod, container);
+        let batches = self.batches_between(from, to);
+        batches.flat_map(|b| streams.iter().flat_map(move |s| b.between(*s, from.0, to.0))).collect()
+    }
+
+    fn batches_between(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &crate::logs::Batch> {
+        let batches = self.snapshot.batches.iter().map(AsRef::as_ref);
+        batches.filter(move |b| b.min_ts <= to.0 && b.max_ts >= from.0)
+    }
+
+    fn streams_of(&self, namespace: &str, pod: &str, container: &str) -> Vec<u32> {
+        if !self.sees_named(namespace) {
+            return Vec::new();
+        }
+        let lookup = self.snapshot.stream_lookup.read().unwrap_or_else(PoisonError::into_inner);
+        let candidates = lookup.of_pod(namespace, pod).iter().copied();
+        let streams = &self.snapshot.streams;
+        candidates
+            .filter(|id| {
+                streams.get(*id).is_some_and(|m| {
+                    *m.namespace == *namespace && *m.pod == *pod && (container.is_empty() || *m.container == *container)
+                })
+            })
+            .collect()
+    }
+
+    /// An owned line of what [`Scoped::visit_lines`] shows or [`crate::Published::lines`] tells; `None` when its stream is another
+    /// team's or gone.
+    pub fn own(&self, line: LineRef<'_>) -> Option<LogLine> {
+        let StreamId(stream) = line.stream;
+        let meta = self.snapshot.streams.get(stream).filter(|m| self.sees(m.namespace_id))?;
+        Some(LogLine {
+            ts: line.ts,
+            line: line.line.to_owned(),
+            level: line.level,
+            template_id: line.template_id,
+            namespace: Arc::clone(&meta.namespace),
+            pod: Arc::clone(&meta.pod),
+            container: Arc::clone(&meta.container),
+        })
+    }
+
+    /// The ledger.
+    pub fn restarts(&self) -> Vec<Arc<Restart>> {
+        self.snapshot.restarts.iter().filter(|r| self.access.allows(&r.team)).map(Arc::clone).collect()
+    }
+
+    /// The incidents.
+    pub fn incidents(&self) -> Vec<Arc<Incident>> {
+        self.snapshot.incidents.iter().filter(|i| self.access.allows(&i.team)).map(Arc::clone).collect()
+    }
+
+    /// What the detectors found.
+    pub fn anomalies(&self) -> Vec<Arc<Anomaly>> {
+        self.snapshot.anomalies.iter().filter(|a| self.access.allows(&a.team)).map(Arc::clone).collect()
+    }
+}

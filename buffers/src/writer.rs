@@ -1,0 +1,301 @@
+//! The one thing that changes: it stages what a decoder hands over, publishes it, seals, and gives out snapshots.
+
+mod publish;
+mod sinks;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, OnceLock};
+
+use whyd_signals::objects::Object;
+use whyd_signals::schema::{Anomaly, Incident, Restart};
+use whyd_signals::sink::Refusal;
+use whyd_signals::templates::Templates;
+use whyd_signals::{Resource, Team, Timestamp, Verb};
+
+pub use publish::Published;
+
+use crate::bitmap::Bitmap;
+use crate::budget::{Limits, Stats};
+use crate::logs::LogStore;
+use crate::names::{Names, Namespaces};
+use crate::seal::{Chunks, Corrections};
+use crate::series_index::SeriesIndex;
+use crate::snapshot::Snapshot;
+use crate::state::{Cluster, TeamOf};
+use crate::tail::Tail;
+
+/// How many corrections wait to be written into a chunk; over it the value stored first stays.
+const CORRECTIONS: usize = 65_536;
+
+/// How far a staging went; publishing it publishes all staged before it too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark {
+    number: u64,
+    rows: u64,
+    series: u32,
+    streams: u32,
+}
+
+/// What became of the rows of one body.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Staged {
+    /// To be published once the record is durable.
+    pub mark: Mark,
+    /// Rows that are new.
+    pub stored: u64,
+    /// Rows that were there already, bit for bit; they count as written.
+    pub repeated: u64,
+    /// Rows refused, by reason.
+    pub refused: BTreeMap<Refusal, u64>,
+    /// Which rows were not kept, for the log.
+    pub bitmap: Bitmap,
+}
+
+struct StagedObject {
+    resource: Resource,
+    verb: Verb,
+    object: Option<Object>,
+    uids: Vec<String>,
+    received: Timestamp,
+}
+
+/// The body that is being decoded.
+#[derive(Default)]
+struct Body {
+    received: i64,
+    /// Replay: the rows refused when it was first judged.
+    obey: Option<Bitmap>,
+    /// The number of the next row.
+    row: u64,
+    first_row: u64,
+    stored: u64,
+    repeated: u64,
+    refused: BTreeMap<Refusal, u64>,
+    bitmap: Bitmap,
+    corrections: HashMap<(u32, i64), u64>,
+    objects: Vec<StagedObject>,
+    /// Replay: labels of a new series over the cap, until a row of it shows that it was let in.
+    over_cap: Vec<u8>,
+}
+
+/// Staged and waiting to be published.
+struct Waiting {
+    number: u64,
+    stored: u64,
+    corrections: HashMap<(u32, i64), u64>,
+    objects: Vec<StagedObject>,
+}
+
+/// Owns the buffers. Not shared: one thread holds it, readers hold snapshots.
+pub struct Writer {
+    limits: Limits,
+    templates: Box<dyn Templates>,
+    names: Names,
+    namespaces: Namespaces,
+    series: SeriesIndex,
+    tail: Tail,
+    chunks: Chunks,
+    corrections: Arc<Corrections>,
+    logs: LogStore,
+    cluster: Arc<Cluster>,
+    restarts: Arc<Vec<Arc<Restart>>>,
+    incidents: Arc<Vec<Arc<Incident>>>,
+    anomalies: Arc<Vec<Arc<Anomaly>>>,
+    body: Body,
+    waiting: VecDeque<Waiting>,
+    staged: u64,
+    published_series: u32,
+    published_streams: u32,
+    swept: Option<i64>,
+    stats: Stats,
+    /// The snapshot of what is published, until something changes.
+    current: OnceLock<Arc<Snapshot>>,
+}
+
+impl Writer {
+    /// Empty buffers. Every namespace is the platform's until [`Writer::with_teams`] says otherwise.
+    pub fn new(limits: Limits, templates: Box<dyn Templates>) -> Self {
+        Self {
+            tail: Tail::new(limits.tail_bytes()),
+            limits,
+            templates,
+            names: Names::default(),
+            namespaces: Namespaces::default(),
+            series: SeriesIndex::default(),
+            chunks: Chunks::default(),
+            corrections: Arc::default(),
+            logs: LogStore::default(),
+            cluster: Arc::new(Cluster::new(Arc::new(|_, _| Team::platform()))),
+            restarts: Arc::default(),
+            incidents: Arc::default(),
+            anomalies: Arc::default(),
+            body: Body::default(),
+            waiting: VecDeque::new(),
+            staged: 0,
+            published_series: 0,
+            published_streams: 0,
+            swept: None,
+            stats: Stats::default(),
+            current: OnceLock::new(),
+        }
+    }
+
+    /// With the rule by which namespaces belong to teams. To be called before anything is written.
+    #[must_use]
+    pub fn with_teams(mut self, team_of: TeamOf) -> Self {
+        self.cluster = Arc::new(Cluster::new(team_of));
+        self
+    }
+
+    /// Starts staging a body. With `obey` nothing is judged again: the rows in it are refused, all others are kept.
+    pub fn begin(&mut self, received: Timestamp, obey: Option<&Bitmap>) {
+        self.rollback();
+        if self.tail.bytes() > self.limits.tail_bytes() {
+            self.seal_tail(true);
+            self.shrink();
+        }
+        self.body.received = received.0;
+        self.body.obey = obey.cloned();
+        self.body.first_row = self.tail.next();
+    }
+
+    /// Undoes everything since [`Writer::begin`].
+    pub fn rollback(&mut self) {
+        let from = self.tail.next().min(self.body.first_row.max(self.tail.published()));
+        self.undo_rows(from);
+        self.logs.rollback();
+        self.series.rollback();
+        self.reset_body();
+    }
+
+    /// Undoes everything that was staged and is not published: the log could not take it. What was refused for it
+    /// stays counted.
+    pub fn discard(&mut self) {
+        self.undo_rows(self.tail.published());
+        self.logs.discard();
+        self.series.rollback();
+        self.waiting.clear();
+        self.reset_body();
+    }
+
+    fn reset_body(&mut self) {
+        self.body = Body { first_row: self.tail.next(), ..Body::default() };
+    }
+
+    fn undo_rows(&mut self, from: u64) {
+        let series = &mut self.series;
+        self.tail.undo(from, |id, last| {
+            if let Some(slot) = series.registry.slot_mut(id) {
+                slot.last = last;
+            }
+        });
+    }
+
+    /// Stages one change of the cluster.
+    pub fn stage_object(
+        &mut self,
+        resource: Resource,
+        verb: Verb,
+        object: Option<Object>,
+        uids: Vec<String>,
+        received: Timestamp,
+    ) {
+        self.body.objects.push(StagedObject { resource, verb, object, uids, received });
+    }
+
+    /// Ends the body. It is seen once its mark, or a later one, is published.
+    pub fn stage(&mut self) -> Staged {
+        self.staged += 1;
+        self.series.commit();
+        let body = std::mem::take(&mut self.body);
+        let lines = self.logs.stage(self.staged, body.received);
+        let mark = Mark {
+            number: self.staged,
+            rows: self.tail.next(),
+            series: self.series.registry.catalog.len(),
+            streams: self.logs.streams.registry.catalog.len(),
+        };
+        self.reset_body();
+        for (why, n) in &body.refused {
+            *self.stats.refused.entry(*why).or_default() += n;
+        }
+        self.stats.repeated += body.repeated;
+        self.waiting.push_back(Waiting {
+            number: self.staged,
+            stored: body.stored - lines,
+            corrections: body.corrections,
+            objects: body.objects,
+        });
+        Staged { mark, stored: body.stored, repeated: body.repeated, refused: body.refused, bitmap: body.bitmap }
+    }
+
+    /// What is published now. Cheap: counts are copied, not rows.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        let make = || {
+            Arc::new(Snapshot {
+                series: self.series.registry.catalog.view(self.published_series),
+                series_lookup: Arc::clone(self.series.lookup()),
+                chunks: self.chunks.clone(),
+                tail: self.tail.view(),
+                corrections: Arc::clone(&self.corrections),
+                streams: self.logs.streams.registry.catalog.view(self.published_streams),
+                stream_lookup: Arc::clone(self.logs.streams.lookup()),
+                batches: Arc::clone(self.logs.batches()),
+                namespaces: Arc::clone(self.namespaces.names()),
+                cluster: Arc::clone(&self.cluster),
+                restarts: Arc::clone(&self.restarts),
+                incidents: Arc::clone(&self.incidents),
+                anomalies: Arc::clone(&self.anomalies),
+            })
+        };
+        Arc::clone(self.current.get_or_init(make))
+    }
+
+    fn changed(&mut self) {
+        self.current.take();
+    }
+
+    /// Replaces the ledger.
+    pub fn put_restarts(&mut self, rows: Arc<Vec<Arc<Restart>>>) {
+        self.restarts = rows;
+        self.changed();
+    }
+
+    /// Replaces the incidents.
+    pub fn put_incidents(&mut self, rows: Arc<Vec<Arc<Incident>>>) {
+        self.incidents = rows;
+        self.changed();
+    }
+
+    /// Replaces the anomalies.
+    pub fn put_anomalies(&mut self, rows: Arc<Vec<Arc<Anomaly>>>) {
+        self.anomalies = rows;
+        self.changed();
+    }
+
+    /// What is held and what became of the rest.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.stats.clone();
+        stats.samples_held = self.chunks.rows() + self.tail.rows();
+        stats.lines_held = self.logs.lines();
+        stats.series = self.series.registry.live();
+        stats.streams = self.logs.streams.registry.live();
+        stats.bytes = BTreeMap::from([
+            ("series", self.series.bytes()),
+            ("tail", self.tail.bytes()),
+            ("chunks", self.chunks.bytes()),
+            ("streams", self.logs.streams.bytes()),
+            ("logs", self.logs.bytes()),
+        ]);
+        stats
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("limits", &self.limits).field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! Publishing, sealing and dropping.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use whyd_signals::{Sample, SeriesId, Team, TemplateId, Timestamp};
+
+use super::{Mark, Writer};
+use crate::logs::{Batch, LineRef};
+use crate::seal;
+use crate::state::Applied;
+use crate::tail::Block;
+
+/// Rows for each series that make a chunk worth its entries.
+const ROWS_PER_SERIES: u64 = 32;
+/// Rows below which sealing by number does not start.
+const FEW_ROWS: u64 = 1 << 16;
+/// Sweeps for idle series within one window.
+const SWEEPS: i64 = 16;
+
+/// What became visible: for the detectors and for who follows the cluster. It holds what it tells of, so the writer
+/// is free again.
+#[derive(Default)]
+pub struct Published {
+    /// Changes of the cluster, in order, already applied.
+    pub objects: Vec<Applied>,
+    rows: Vec<(Arc<Block>, Range<u32>)>,
+    batches: Vec<Arc<Batch>>,
+}
+
+impl Published {
+    /// New samples in order of arrival. Values that won over one stored before are not among them.
+    pub fn samples(&self) -> impl Iterator<Item = (SeriesId, Sample)> {
+        self.rows
+            .iter()
+            .flat_map(|(block, range)| block.rows(range.clone()))
+            .map(|(series, ts, bits)| (SeriesId(series), Sample { ts: Timestamp(ts), value: f64::from_bits(bits) }))
+    }
+
+    /// New log lines, push by push, stream by stream. [`crate::Scoped::own`] tells whose they are.
+    pub fn lines(&self) -> impl Iterator<Item = LineRef<'_>> {
+        self.batches.iter().flat_map(|b| b.lines()).map(LineRef::from)
+    }
+
+    /// Whether nothing is new.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.rows.is_empty() && self.batches.is_empty()
+    }
+}
+
+impl std::fmt::Debug for Published {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Published").field("objects", &self.objects.len()).finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    /// Lets readers see everything staged up to this mark: its record is durable.
+    pub fn publish(&mut self, mark: Mark) -> Published {
+        // First, so that nothing is copied for a snapshot that nobody holds.
+        self.changed();
+        let mut published = Published { rows: self.tail.publish(mark.rows), ..Published::default() };
+        self.published_series = self.published_series.max(mark.series);
+        self.published_streams = self.published_streams.max(mark.streams);
+        while self.waiting.front().is_some_and(|w| w.number <= mark.number) {
+            let Some(waiting) = self.waiting.pop_front() else { break };
+            self.stats.samples += waiting.stored;
+            if !waiting.corrections.is_empty() {
+                Arc::make_mut(&mut self.corrections).extend(waiting.corrections);
+            }
+            for o in waiting.objects {
+                let cluster = Arc::make_mut(&mut self.cluster);
+                cluster.apply(o.resource, o.verb, o.object.as_ref(), &o.uids, o.received);
+                let (resource, verb, received, object) = (o.resource, o.verb, o.received, o.object);
+                published.objects.push(Applied { resource, verb, received, object });
+            }
+        }
+        let (cluster, templates) = (&self.cluster, &mut self.templates);
+        let mut team: Option<(u32, Team)> = None;
+        let template = |meta: &crate::logs::StreamMeta, text: &str| -> TemplateId {
+            if team.as_ref().is_none_or(|(id, _)| *id != meta.namespace_id) {
+                let of = if meta.namespace.is_empty() { Team::platform() } else { cluster.team_of(&meta.namespace) };
+                team = Some((meta.namespace_id, of));
+            }
+            team.as_ref().map_or(TemplateId(0), |(_, team)| templates.template_of(team, text))
+        };
+        published.batches = self.logs.publish(mark.number, nanos(self.limits.window) / 8, template);
+        self.stats.lines += published.batches.iter().map(|b| b.len() as u64).sum::<u64>();
+        published
+    }
+
+    /// Moves old rows of the tail into chunks, drops what was received before the window or is over the bytes, and
+    /// forgets series and objects that are gone. To be called now and then; what is not due costs nothing.
+    pub fn seal(&mut self, now: Timestamp) {
+        let tail_rows = self.tail.rows();
+        let many = tail_rows >= FEW_ROWS.max(ROWS_PER_SERIES * self.series.registry.live() as u64);
+        let large = self.tail.bytes() > self.limits.tail_bytes();
+        let old = self.tail.oldest().is_some_and(|t| t < now.minus(self.limits.lateness).0);
+        if many || large || old {
+            self.seal_tail(large || old);
+        }
+        let horizon = now.minus(self.limits.window);
+        let dropped = self.chunks.drop_before(horizon.0) + self.logs.drop_before(horizon.0);
+        if dropped > 0 {
+            *self.stats.dropped.entry("window").or_default() += dropped;
+            self.changed();
+        }
+        self.shrink();
+        self.sweep(now.0, horizon);
+    }
+
+    /// Seals what is published; the block that is being filled only when `open` asks for it.
+    pub(super) fn seal_tail(&mut self, open: bool) {
+        let (blocks, received) = self.tail.take(open);
+        if blocks.is_empty() {
+            return;
+        }
+        self.changed();
+        let registry = &self.series.registry;
+        let namespace_of = |id| registry.meta(id).map(|m| m.namespace_id);
+        let corrections = Arc::make_mut(&mut self.corrections);
+        let widest = nanos(self.limits.window) / 4;
+        for (namespace, chunk) in seal::chunks_of(&blocks, received, namespace_of, corrections) {
+            self.chunks.push(namespace, chunk, widest, corrections);
+        }
+    }
+
+    /// Drops the oldest of whatever is larger, samples or lines, until all fits.
+    pub(super) fn shrink(&mut self) {
+        let fixed = self.series.bytes() + self.logs.streams.bytes();
+        let (mut metrics, mut logs) = (self.tail.bytes() + self.chunks.bytes(), self.logs.bytes());
+        let mut dropped = 0;
+        while fixed + metrics + logs > self.limits.bytes {
+            let from_chunks = metrics >= logs;
+            let first = if from_chunks { self.chunks.drop_oldest() } else { self.logs.drop_oldest() };
+            if let Some((rows, bytes)) = first {
+                dropped += rows;
+                let owner = if from_chunks { &mut metrics } else { &mut logs };
+                *owner = owner.saturating_sub(bytes);
+                continue;
+            }
+            let other = if from_chunks { self.logs.drop_oldest() } else { self.chunks.drop_oldest() };
+            let Some((rows, bytes)) = other else { break };
+            dropped += rows;
+            let owner = if from_chunks { &mut logs } else { &mut metrics };
+            *owner = owner.saturating_sub(bytes);
+        }
+        if dropped > 0 {
+            *self.stats.dropped.entry("bytes").or_default() += dropped;
+            self.changed();
+        }
+    }
+
+    /// Forgets series and streams without rows for a window, and objects deleted before it.
+    fn sweep(&mut self, now: i64, horizon: Timestamp) {
+        let every = (nanos(self.limits.window) / SWEEPS).max(1);
+        let due = self.swept.is_none_or(|at| now.saturating_sub(at) >= every);
+        // Nothing may be half added while ids are taken away.
+        let busy = !self.waiting.is_empty() || self.series.registry.has_fresh();
+        if !due || busy || self.logs.streams.registry.has_fresh() {
+            return;
+        }
+        let first = self.swept.is_none();
+        self.swept = Some(now);
+        if first {
+            return;
+        }
+        // A chunk may span a quarter of the window more than the window.
+        let kept = SWEEPS as u32 + SWEEPS as u32 / 4 + 1;
+        let oldest = |epoch: u32| epoch.saturating_sub(kept);
+        self.series.sweep(oldest(self.series.registry.epoch));
+        self.logs.streams.sweep(oldest(self.logs.streams.registry.epoch));
+        self.names.sweep();
+        Arc::make_mut(&mut self.cluster).expire(horizon);
+        self.changed();
+    }
+}
+
+fn nanos(d: std::time::Duration) -> i64 {
+    i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,168 @@
+//! The writer as what decoders write into: judging each row.
+
+use whyd_signals::sink::{LogSink, Pair, RawLabels, Refusal, SampleSink};
+use whyd_signals::{SeriesId, StreamId, Timestamp};
+
+use super::{CORRECTIONS, Writer};
+use crate::logs::{Bounds, Kept};
+use crate::registry::NONE;
+use crate::tail::Room;
+
+/// Stands for a new series over the cap while a record is replayed.
+const OVER_CAP: SeriesId = SeriesId(NONE);
+/// Given for a row that was refused when it was first judged; why is not in the log.
+const REFUSED_BEFORE: Refusal = Refusal::TooOld;
+
+impl SampleSink for Writer {
+    fn series(&mut self, labels: RawLabels<'_>) -> Result<SeriesId, Refusal> {
+        let found = self.series.resolve(labels.0, &self.limits, &mut self.names, &mut self.namespaces);
+        if found == Err(Refusal::SeriesLimit) && self.body.obey.is_some() {
+            self.body.over_cap.clear();
+            self.body.over_cap.extend_from_slice(labels.0);
+            return Ok(OVER_CAP);
+        }
+        found
+    }
+
+    fn sample(&mut self, series: SeriesId, ts: Timestamp, value: f64) -> Result<(), Refusal> {
+        let row = self.body.row;
+        self.body.row += 1;
+        let mut series = series;
+        if let Some(obey) = &self.body.obey {
+            if obey.get(row) {
+                self.body.bitmap.set(row);
+                return Err(REFUSED_BEFORE);
+            }
+            if series == OVER_CAP {
+                series = self.let_in()?;
+            }
+        } else if ts.0 > Timestamp(self.body.received).plus(self.limits.lateness).0 {
+            return self.refuse(row, Refusal::TooNew);
+        }
+        let epoch = self.series.registry.epoch;
+        let Some(slot) = self.series.slot_mut(series) else { return self.refuse(row, Refusal::InvalidLabels) };
+        let last = slot.last;
+        if ts.0 > last {
+            slot.last = ts.0;
+            slot.epoch = epoch;
+            self.append(series, ts.0, value.to_bits(), last);
+            return Ok(());
+        }
+        self.sample_behind(row, series, ts.0, value, last)
+    }
+
+    fn refused(&mut self, samples: u64, why: Refusal) {
+        self.refuse_rows(samples, why);
+    }
+}
+
+impl Writer {
+    fn append(&mut self, series: SeriesId, ts: i64, bits: u64, last: i64) {
+        let room = Room {
+            series: self.series.registry.live(),
+            ids: self.series.registry.catalog.len(),
+            received: self.body.received,
+        };
+        self.tail.append(series.0, ts, bits, last, &room);
+        self.body.stored += 1;
+    }
+
+    /// A sample that is not newer than its series: a repetition, another value of a known one, late or too old.
+    fn sample_behind(&mut self, row: u64, series: SeriesId, ts: i64, value: f64, last: i64) -> Result<(), Refusal> {
+        let bits = value.to_bits();
+        if let Some(stored) = self.stored_at(series.0, ts) {
+            if stored == bits {
+                self.body.repeated += 1;
+                return Ok(());
+            }
+            let waiting: usize = self.waiting.iter().map(|w| w.corrections.len()).sum();
+            let room = self.corrections.len() + waiting + self.body.corrections.len() < CORRECTIONS;
+            if room && value.total_cmp(&f64::from_bits(stored)).is_gt() {
+                self.body.corrections.insert((series.0, ts), bits);
+                *self.body.refused.entry(Refusal::Duplicate).or_default() += 1;
+                return Err(Refusal::Duplicate);
+            }
+            return self.refuse(row, Refusal::Duplicate);
+        }
+        let lateness = i64::try_from(self.limits.lateness.as_nanos()).unwrap_or(i64::MAX);
+        let late = ts < self.body.received.saturating_sub(lateness) && ts < last.saturating_sub(lateness);
+        if late && last != i64::MIN && self.body.obey.is_none() {
+            return self.refuse(row, Refusal::TooOld);
+        }
+        let epoch = self.series.registry.epoch;
+        if let Some(slot) = self.series.slot_mut(series) {
+            slot.epoch = epoch;
+        }
+        self.append(series, ts, bits, last);
+        Ok(())
+    }
+
+    /// The bits of exactly this sample, wherever it is.
+    fn stored_at(&self, series: u32, ts: i64) -> Option<u64> {
+        let stored = self.tail.exact(series, ts).or_else(|| {
+            let namespace = self.series.registry.meta(series)?.namespace_id;
+            let near = self.chunks.of(namespace).iter().rev().filter(|c| c.min_ts <= ts && ts <= c.max_ts);
+            let mut found = near.filter_map(|c| c.run(series)?.asof(ts));
+            found.find(|(t, _)| *t == ts).map(|(_, bits)| bits)
+        })?;
+        let key = (series, ts);
+        let waiting = || self.waiting.iter().rev().find_map(|w| w.corrections.get(&key));
+        let correction = self.body.corrections.get(&key).or_else(waiting).or_else(|| self.corrections.get(&key));
+        Some(correction.copied().unwrap_or(stored))
+    }
+
+    /// Replay: a row of this series was kept, so it was within the cap then.
+    fn let_in(&mut self) -> Result<SeriesId, Refusal> {
+        let labels = std::mem::take(&mut self.body.over_cap);
+        let limits = crate::budget::Limits { series: usize::MAX, bytes: usize::MAX, ..self.limits.clone() };
+        let found = self.series.resolve(&labels, &limits, &mut self.names, &mut self.namespaces);
+        self.body.over_cap = labels;
+        found
+    }
+
+    fn refuse(&mut self, row: u64, why: Refusal) -> Result<(), Refusal> {
+        self.body.bitmap.set(row);
+        *self.body.refused.entry(why).or_default() += 1;
+        Err(why)
+    }
+
+    fn refuse_rows(&mut self, rows: u64, why: Refusal) {
+        self.body.bitmap.set_range(self.body.row, rows);
+        self.body.row += rows;
+        *self.body.refused.entry(why).or_default() += rows;
+    }
+}
+
+impl LogSink for Writer {
+    fn stream(&mut self, labels: &[Pair<'_>], metadata: &[Pair<'_>]) -> Result<StreamId, Refusal> {
+        self.logs.streams.resolve(labels, metadata, &self.limits, &mut self.names, &mut self.namespaces)
+    }
+
+    fn line(&mut self, stream: StreamId, ts: Timestamp, line: &str) -> Result<(), Refusal> {
+        let row = self.body.row;
+        self.body.row += 1;
+        if let Some(obey) = &self.body.obey
+            && obey.get(row)
+        {
+            self.body.bitmap.set(row);
+            return Err(REFUSED_BEFORE);
+        }
+        let received = Timestamp(self.body.received);
+        let bounds = Bounds {
+            oldest: received.minus(self.limits.lateness).0,
+            newest: received.plus(self.limits.lateness).0,
+            lateness: i64::try_from(self.limits.lateness.as_nanos()).unwrap_or(i64::MAX),
+            obey: self.body.obey.is_some(),
+        };
+        match self.logs.line(stream.0, ts.0, line, &bounds) {
+            Ok(Kept::New) => self.body.stored += 1,
+            Ok(Kept::Repeated) => self.body.repeated += 1,
+            Err(why) => return self.refuse(row, why),
+        }
+        Ok(())
+    }
+
+    fn refused(&mut self, lines: u64, why: Refusal) {
+        self.refuse_rows(lines, why);
+    }
+}

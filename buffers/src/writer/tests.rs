@@ -1,0 +1,377 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use std::borrow::Cow;
+use std::time::Duration;
+
+use whyd_signals::sink::{LogSink, RawLabels, SampleSink};
+use whyd_signals::{Access, Sample, SeriesId, TemplateId};
+
+use super::*;
+use crate::labels::tests::raw;
+use crate::scoped::Scoped;
+
+/// A series' pod, seconds, value.
+type Row<'a> = (&'a str, i64, f64);
+
+const SECOND: i64 = 1_000_000_000;
+/// When the tests begin.
+const NOW: i64 = 1_795_341_600 * SECOND;
+
+struct Lengths;
+
+impl Templates for Lengths {
+    fn template_of(&mut self, _: &Team, line: &str) -> TemplateId {
+        TemplateId(line.len() as u64)
+    }
+
+    fn text(&self, _: &Team, _: TemplateId) -> Option<&str> {
+        None
+    }
+}
+
+fn writer(limits: Limits) -> Writer {
+    let teams: TeamOf = Arc::new(|name, labels| {
+        let by_name = name.strip_prefix("team-").map_or_else(Team::platform, Team::new);
+        labels.get("team").map_or(by_name, |t| Team::new(t))
+    });
+    Writer::new(limits, Box::new(Lengths)).with_teams(teams)
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp(NOW + seconds * SECOND)
+}
+
+fn labels(metric: &str, namespace: &str, pod: &str) -> Vec<u8> {
+    raw(&[("__name__", metric), ("container", "c"), ("namespace", namespace), ("pod", pod)])
+}
+
+/// Stages rows of series of namespace `team-a`, received at this second.
+fn put(w: &mut Writer, received: i64, rows: &[Row<'_>], obey: Option<&Bitmap>) -> Staged {
+    w.begin(at(received), obey);
+    for (pod, ts, value) in rows {
+        let raw = labels("m", "team-a", pod);
+        match w.series(RawLabels(&raw)) {
+            Ok(id) => {
+                let _ = w.sample(id, at(*ts), *value);
+            }
+            Err(why) => SampleSink::refused(w, 1, why),
+        }
+    }
+    w.stage()
+}
+
+fn write(w: &mut Writer, received: i64, rows: &[Row<'_>]) -> Staged {
+    let staged = put(w, received, rows, None);
+    w.publish(staged.mark);
+    staged
+}
+
+fn line(w: &mut Writer, namespace: &str, pod: &str, ts: i64, text: &str) {
+    let pair = |n: &'static str, v: &str| (Cow::Borrowed(n), Cow::Owned(v.to_owned()));
+    let labels = [pair("namespace", namespace), pair("container", "c")];
+    let id = w.stream(&labels, &[pair("pod", pod)]).unwrap();
+    let _ = LogSink::line(w, id, at(ts), text);
+}
+
+fn all(w: &Writer) -> Scoped {
+    w.snapshot().scoped(&Access::All)
+}
+
+fn only(s: &Scoped, pod: &str) -> SeriesId {
+    let ids = s.series_of("m", "team-a", pod, Some("c"));
+    assert_eq!(ids.len(), 1, "{pod}");
+    ids[0]
+}
+
+fn sample(ts: i64, value: f64) -> Sample {
+    Sample { ts: at(ts), value }
+}
+
+fn values(s: &Scoped, pod: &str) -> Vec<(i64, f64)> {
+    let samples = s.slice(only(s, pod), Timestamp::MIN, Timestamp::MAX);
+    samples.iter().map(|s| ((s.ts.0 - NOW) / SECOND, s.value)).collect()
+}
+
+#[test]
+fn nothing_is_seen_before_it_is_published() {
+    let mut w = writer(Limits::default());
+    let first = put(&mut w, 0, &[("p", 0, 1.0)], None);
+    let second = put(&mut w, 0, &[("q", 0, 2.0)], None);
+    assert!(all(&w).series_of("m", "team-a", "p", None).is_empty());
+    let published = w.publish(first.mark);
+    assert_eq!(published.samples().map(|(_, s)| s).collect::<Vec<_>>(), [sample(0, 1.0)]);
+    let s = all(&w);
+    assert_eq!(s.asof(only(&s, "p"), at(9)), Some(sample(0, 1.0)));
+    assert!(s.series_of("m", "team-a", "q", None).is_empty());
+    w.publish(second.mark);
+    assert!(s.series_of("m", "team-a", "q", None).is_empty(), "a snapshot does not change");
+    assert_eq!(values(&all(&w), "q"), [(0, 2.0)]);
+}
+
+#[test]
+fn a_body_taken_back_leaves_no_trace() {
+    let mut w = writer(Limits::default());
+    write(&mut w, 0, &[("p", 0, 1.0)]);
+    let before = w.stats();
+    w.begin(at(5), None);
+    for (pod, value) in [("p", 2.0), ("new", 3.0)] {
+        let id = w.series(RawLabels(&labels("m", "team-a", pod))).unwrap();
+        w.sample(id, at(5), value).unwrap();
+    }
+    line(&mut w, "team-a", "p", 5, "x");
+    w.rollback();
+    let after = w.stats();
+    assert_eq!((after.series, after.streams, after.lines_held), (before.series, 0, 0));
+    assert_eq!(write(&mut w, 5, &[("p", 5, 9.0)]).stored, 1, "the same time may come again");
+    assert_eq!(values(&all(&w), "p"), [(0, 1.0), (5, 9.0)]);
+}
+
+#[test]
+fn what_the_log_could_not_take_may_come_again() {
+    let mut w = writer(Limits::default());
+    let rows = [("p", 0, 1.0), ("q", 0, 1.0)];
+    put(&mut w, 0, &rows, None);
+    put(&mut w, 0, &[("p", 1, 1.0)], None);
+    w.discard();
+    let again = write(&mut w, 2, &rows);
+    assert_eq!((again.stored, again.repeated), (2, 0));
+    assert_eq!(values(&all(&w), "p"), [(0, 1.0)]);
+    assert_eq!(w.stats().samples, 2);
+}
+
+#[test]
+fn order_and_duplicates() {
+    let mut w = writer(Limits::default());
+    write(&mut w, 0, &[("p", 0, 1.0), ("p", -30, 2.0), ("p", -60, 3.0)]);
+    let again = write(&mut w, 1, &[("p", 0, 1.0), ("p", -30, 2.0)]);
+    assert_eq!((again.stored, again.repeated, again.bitmap.is_empty()), (0, 2, true));
+    let other = write(&mut w, 2, &[("p", 1, 1.0), ("p", 0, 0.5), ("p", -30, 7.0), ("p", -30, 5.0), ("p", -30, 7.0)]);
+    assert_eq!((other.stored, other.repeated, other.refused[&Refusal::Duplicate]), (1, 1, 3));
+    assert_eq!((0..5).map(|r| other.bitmap.get(r)).collect::<Vec<_>>(), [false, true, false, true, false]);
+    let expected = [(-60, 3.0), (-30, 7.0), (0, 1.0), (1, 1.0)];
+    assert_eq!(values(&all(&w), "p"), expected);
+    let late = write(&mut w, 700, &[("p", 700, 1.0), ("p", 2, 1.0), ("p", 101, 1.0), ("p", -60, 3.0)]);
+    assert_eq!((late.stored, late.repeated, late.refused[&Refusal::TooOld]), (2, 1, 1));
+    let ahead = write(&mut w, 700, &[("p", 1301, 1.0), ("p", 701, 1.0), ("new", -9000, 1.0)]);
+    assert_eq!((ahead.stored, ahead.refused[&Refusal::TooNew]), (2, 1));
+    assert_eq!(w.stats().refused[&Refusal::Duplicate], 3);
+}
+
+#[test]
+fn a_sender_that_is_behind_as_a_whole_is_taken() {
+    let mut w = writer(Limits::default());
+    let rows: Vec<Row<'_>> = (0..100).map(|n| ("p", n * 15 - 90_000, n as f64)).collect();
+    assert_eq!(write(&mut w, 0, &rows).stored, 100);
+    w.seal(at(3600));
+    assert_eq!(values(&all(&w), "p").len(), 100, "kept by when it was received");
+    w.seal(at(7 * 3600));
+    assert!(all(&w).slice(SeriesId(0), Timestamp::MIN, Timestamp::MAX).is_empty());
+    assert_eq!(w.stats().dropped["window"], 100);
+}
+
+#[test]
+fn replay_obeys_and_gives_the_same_rows() {
+    let limits = Limits { series: 2, ..Limits::default() };
+    let bodies: Vec<(i64, Vec<Row<'_>>)> = vec![
+        (0, vec![("p", 0, 1.0), ("q", 0, 1.0), ("r", 0, 1.0)]),
+        (1, vec![("p", 0, 2.0), ("q", 0, 0.5), ("p", 0, 1.5), ("p", -5, 1.0)]),
+        (2000, vec![("p", 2000, 1.0), ("p", 10, 1.0), ("q", 4000, 1.0), ("p", 2000, 1.0)]),
+    ];
+    let mut live = writer(limits.clone());
+    let kept: Vec<Bitmap> = bodies.iter().map(|(received, rows)| write(&mut live, *received, rows).bitmap).collect();
+    // A replay that starts later knows fewer series and judges by another clock.
+    let mut replayed = writer(Limits { series: 1, lateness: Duration::ZERO, ..limits });
+    for ((received, rows), bitmap) in bodies.iter().zip(&kept) {
+        let staged = put(&mut replayed, received + 50_000, rows, Some(bitmap));
+        replayed.publish(staged.mark);
+        assert_eq!(
+            staged.bitmap.count() + staged.refused.values().sum::<u64>(),
+            bitmap.count() + u64::from(*received == 1)
+        );
+    }
+    for pod in ["p", "q"] {
+        assert_eq!(values(&all(&replayed), pod), values(&all(&live), pod), "{pod}");
+    }
+    assert!(all(&replayed).series_of("m", "team-a", "r", None).is_empty());
+}
+
+#[test]
+fn sealing_changes_nothing_that_is_read() {
+    let mut w = writer(Limits::default());
+    let mut expected: BTreeMap<&str, BTreeMap<i64, f64>> = BTreeMap::new();
+    for round in 0..200i64 {
+        let mut rows = Vec::new();
+        for (i, pod) in ["p", "q", "r"].into_iter().enumerate() {
+            let value = if i == 0 { round as f64 } else { round as f64 / 7.0 };
+            // Every seventh round comes late.
+            let ts = if round % 7 == 3 { round * 15 - 40 } else { round * 15 };
+            rows.push((pod, ts, value));
+            expected.entry(pod).or_default().insert(ts, value);
+        }
+        if round % 50 == 49 {
+            rows.push(("p", round * 15, 1e6));
+            expected.get_mut("p").unwrap().insert(round * 15, 1e6);
+        }
+        write(&mut w, round * 15, &rows);
+        if round % 20 == 0 {
+            w.seal_tail(true);
+        }
+        if round == 120 {
+            write(&mut w, round * 15, &[("q", round * 15 - 150, 1e7)]);
+            expected.get_mut("q").unwrap().insert(round * 15 - 150, 1e7);
+        }
+    }
+    for sealed in [false, true] {
+        let s = all(&w);
+        for (pod, rows) in &expected {
+            assert_eq!(values(&s, pod), rows.iter().map(|(t, v)| (*t, *v)).collect::<Vec<_>>(), "{pod} {sealed}");
+            for second in (-50..3100).step_by(13) {
+                let expected = rows.range(..=second).next_back().map(|(t, v)| sample(*t, *v));
+                assert_eq!(s.asof(only(&s, pod), at(second)), expected, "{pod} at {second} {sealed}");
+            }
+        }
+        let scanned: usize = s.sample_batches((Timestamp::MIN, Timestamp::MAX)).map(|b| b.num_rows()).sum();
+        assert_eq!(scanned, expected.values().map(BTreeMap::len).sum::<usize>());
+        w.seal(at(200 * 15 + 3600));
+    }
+    assert_eq!(w.stats().bytes["tail"], 0);
+}
+
+#[test]
+fn teams_see_their_own_and_a_namespace_takes_its_rows_along() {
+    let mut w = writer(Limits::default());
+    w.begin(at(0), None);
+    for namespace in ["team-a", "team-b", ""] {
+        let id = w.series(RawLabels(&labels("m", namespace, "p"))).unwrap();
+        w.sample(id, at(0), 1.0).unwrap();
+        line(&mut w, namespace, "p", 0, &format!("canary {namespace}"));
+    }
+    let staged = w.stage();
+    w.publish(staged.mark);
+    for sealed in [false, true] {
+        for (team, namespace) in [("a", "team-a"), ("b", "team-b"), (Team::PLATFORM, "")] {
+            let s = w.snapshot().scoped(&Access::team(team));
+            for other in ["team-a", "team-b", ""] {
+                let own = usize::from(other == namespace);
+                assert_eq!(s.series_of("m", other, "p", None).len(), own);
+                assert_eq!(s.lines_of(other, "p", "c", Timestamp::MIN, Timestamp::MAX).len(), own);
+                assert_eq!((s.has_metrics(other), s.has_logs(other)), (own == 1, own == 1));
+            }
+            assert_eq!(s.series_named("m").len(), 1);
+            assert_eq!((0..3).filter(|id| s.meta(SeriesId(*id)).is_some()).count(), 1);
+            assert_eq!((0..3).filter(|id| s.asof(SeriesId(*id), at(9)).is_some()).count(), 1);
+            assert_eq!(s.series_batch().num_rows(), 1);
+            let range = (Timestamp::MIN, Timestamp::MAX);
+            assert_eq!(s.sample_batches(range).map(|b| b.num_rows()).sum::<usize>(), 1);
+            assert_eq!(s.log_batches(range).map(|b| b.num_rows()).sum::<usize>(), 1);
+        }
+        assert!(w.snapshot().scoped(&Access::team("c")).series_named("m").is_empty(), "{sealed}");
+        w.seal_tail(true);
+    }
+    let namespace: whyd_signals::objects::Namespace = whyd_signals::objects::Namespace {
+        metadata: whyd_signals::objects::Meta {
+            name: "team-a".into(),
+            uid: "u".into(),
+            labels: BTreeMap::from([("team".into(), "c".into())]),
+            ..Default::default()
+        },
+    };
+    w.begin(at(1), None);
+    w.stage_object(Resource::Namespaces, Verb::Apply, Some(Object::Namespace(Arc::new(namespace))), Vec::new(), at(1));
+    let staged = w.stage();
+    assert_eq!(w.publish(staged.mark).objects.len(), 1);
+    assert_eq!(w.snapshot().scoped(&Access::team("c")).series_named("m").len(), 1);
+    assert!(w.snapshot().scoped(&Access::team("a")).series_named("m").is_empty());
+}
+
+#[test]
+fn readers_in_another_thread_see_whole_snapshots() {
+    let (send, receive) = std::sync::mpsc::sync_channel::<(i64, Arc<Snapshot>)>(4);
+    let reader = std::thread::spawn(move || {
+        let mut seen = 0;
+        for (round, snapshot) in receive {
+            let s = snapshot.scoped(&Access::All);
+            for pod in ["p", "q"] {
+                let id = only(&s, pod);
+                assert_eq!(s.asof(id, Timestamp::MAX), Some(sample(round, round as f64)));
+                assert_eq!(s.slice(id, at(0), at(round)).len() as i64, round + 1);
+            }
+            seen += 1;
+        }
+        seen
+    });
+    let mut w = writer(Limits::default());
+    for round in 0..2000 {
+        let value = round as f64;
+        write(&mut w, round, &[("p", round, value), ("q", round, value)]);
+        // Rows that are taken back while the reader walks.
+        w.begin(at(round), None);
+        for pod in ["q", "p", "x"] {
+            let id = w.series(RawLabels(&labels("m", "team-a", pod))).unwrap();
+            w.sample(id, at(round + 1), -1.0).unwrap();
+        }
+        if round % 3 == 0 {
+            w.stage();
+            w.discard();
+        } else {
+            w.rollback();
+        }
+        if round % 97 == 0 {
+            w.seal_tail(true);
+        }
+        send.send((round, w.snapshot())).unwrap();
+    }
+    drop(send);
+    assert_eq!(reader.join().unwrap(), 2000);
+}
+
+#[test]
+fn lines_are_read_in_order_with_level_and_template() {
+    let mut w = writer(Limits::default());
+    for second in 0..20 {
+        w.begin(at(second), None);
+        line(&mut w, "team-a", "p", second, "level=error b");
+        line(&mut w, "team-a", "p", second, "a");
+        line(&mut w, "team-a", "q", second, "c");
+        let staged = w.stage();
+        assert_eq!(w.publish(staged.mark).lines().count(), 3);
+    }
+    let s = all(&w);
+    let lines = s.lines_of("team-a", "p", "c", at(5), at(7));
+    assert_eq!(lines.len(), 6);
+    assert_eq!((lines[0].line.as_str(), lines[1].line.as_str(), lines[2].ts), ("level=error b", "a", at(6)));
+    assert_eq!((lines[0].level, lines[0].template_id), (crate::Level::Error, TemplateId(13)));
+    assert_eq!(s.lines_of("team-a", "p", "", at(5), at(7)), lines);
+    assert!(s.lines_of("team-a", "p", "other", at(5), at(7)).is_empty());
+    let mut seen = 0;
+    s.visit_lines("team-a", "q", "c", at(0), at(3), |l| seen += usize::from(l.line == "c"));
+    assert_eq!(seen, 4);
+    let rows: usize = s.log_batches((at(5), at(7))).map(|b| b.num_rows()).sum();
+    assert_eq!(rows, 9);
+}
+
+#[test]
+fn bytes_are_bounded_and_idle_series_forgotten() {
+    let mut w = writer(Limits { bytes: 1 << 20, ..Limits::default() });
+    for round in 0..3000i64 {
+        let pods: Vec<String> = (0..40).map(|n| format!("p{n}")).collect();
+        let noise = |n: usize| (round as f64 + n as f64).sin();
+        let rows: Vec<_> = pods.iter().enumerate().map(|(n, p)| (p.as_str(), round, noise(n))).collect();
+        write(&mut w, round, &rows);
+        w.begin(at(round), None);
+        line(&mut w, "team-a", "p", round, &"x".repeat(500));
+        let staged = w.stage();
+        w.publish(staged.mark);
+        w.seal(at(round));
+        assert!(w.stats().total_bytes() <= (1 << 20) + (1 << 17), "{:?}", w.stats());
+    }
+    let stats = w.stats();
+    assert!(stats.dropped["bytes"] > 0);
+    assert_eq!(stats.samples, 120_000);
+    assert!(stats.samples_held > 0 && stats.lines_held > 0 && stats.samples_held + stats.lines_held < 123_000);
+    for hour in 1..30 {
+        w.seal(at(3000 + hour * 3600));
+    }
+    let stats = w.stats();
+    assert_eq!((stats.series, stats.streams, stats.samples_held, stats.lines_held), (0, 0, 0, 0));
+    assert!(stats.total_bytes() < 4096, "{stats:?}");
+}

@@ -1,0 +1,151 @@
+//! The receivers: Prometheus remote write and Loki push, with the status codes their senders act on.
+//!
+//! What a body is, is decided here from its headers; nothing is decoded but gzip. Answers are one line of text.
+
+mod body;
+mod media;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use whyd_signals::sink::Refusal;
+use whyd_signals::{Envelope, Media};
+
+use crate::wire::snappy;
+use crate::{Clock, Inlet, Reply};
+
+/// How large a body may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyLimits {
+    /// As received.
+    pub received: usize,
+    /// Inflated. The core's decoders hold a snappy block to [`snappy::DEFAULT_LIMIT`] whatever is said here.
+    pub inflated: usize,
+}
+
+impl Default for BodyLimits {
+    fn default() -> Self {
+        Self { received: 16 << 20, inflated: snappy::DEFAULT_LIMIT }
+    }
+}
+
+#[derive(Clone)]
+struct Receiver {
+    inlet: Inlet,
+    limits: BodyLimits,
+    clock: Clock,
+}
+
+/// The receivers' routes: `POST /api/v1/write`, `POST /loki/api/v1/push` and `GET /ready`.
+///
+/// 204 stored; 400 unreadable, or partly refused (the good rows are stored); 413 too large; 415 not a known media
+/// type; 503 with `Retry-After` when nothing was stored and the sender should try again.
+pub fn router(inlet: Inlet, limits: BodyLimits, clock: Clock) -> Router {
+    Router::new()
+        .route("/api/v1/write", post(write))
+        .route("/loki/api/v1/push", post(push))
+        .route("/ready", get(ready))
+        .with_state(Receiver { inlet, limits, clock })
+}
+
+/// An answer before the core is asked.
+#[derive(Debug)]
+enum Refused {
+    UnsupportedMedia(String),
+    /// The sender went away or broke the protocol below the body.
+    Unreadable(String),
+    Reply(Reply),
+}
+
+async fn write(State(receiver): State<Receiver>, request: Request) -> Response {
+    let outcome = match media::of_write(request.headers()) {
+        Ok(media) => receiver.receive(request, media, false).await,
+        Err(reason) => Err(Refused::UnsupportedMedia(reason)),
+    };
+    let written = match &outcome {
+        Ok(Reply::Stored { rows }) => *rows,
+        Ok(Reply::Partial { stored, .. }) => *stored,
+        _ => 0,
+    };
+    let mut response = answer(outcome, "samples");
+    // senders take a missing header for failure, so it is on every answer
+    for (name, count) in [
+        ("x-prometheus-remote-write-samples-written", written),
+        ("x-prometheus-remote-write-histograms-written", 0),
+        ("x-prometheus-remote-write-exemplars-written", 0),
+    ] {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from(count));
+    }
+    response
+}
+
+async fn push(State(receiver): State<Receiver>, request: Request) -> Response {
+    let outcome = match media::of_push(request.headers()) {
+        Ok((media, gzip)) => receiver.receive(request, media, gzip).await,
+        Err(reason) => Err(Refused::UnsupportedMedia(reason)),
+    };
+    answer(outcome, "lines")
+}
+
+async fn ready(State(receiver): State<Receiver>) -> Response {
+    if receiver.inlet.is_closed() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
+    }
+    (StatusCode::OK, "ready\n").into_response()
+}
+
+impl Receiver {
+    async fn receive(&self, request: Request, media: Media, gzip: bool) -> Result<Reply, Refused> {
+        let (mut room, mut body) = body::read(request, self.limits.received, &self.inlet).await?;
+        if gzip {
+            body = body::inflate(body, self.limits.inflated, &mut room).await?;
+        } else if media != Media::LokiJson {
+            snappy::decoded_len(&body, self.limits.inflated).map_err(body::refused)?;
+        }
+        let envelope = Envelope { received: (self.clock)(), media, tenant: None, body };
+        Ok(self.inlet.send_in(room, envelope).await)
+    }
+}
+
+fn answer(outcome: Result<Reply, Refused>, rows: &str) -> Response {
+    let reply = match outcome {
+        Ok(reply) | Err(Refused::Reply(reply)) => reply,
+        Err(Refused::UnsupportedMedia(reason)) => return line(StatusCode::UNSUPPORTED_MEDIA_TYPE, &reason),
+        Err(Refused::Unreadable(reason)) => return line(StatusCode::BAD_REQUEST, &reason),
+    };
+    match reply {
+        Reply::Stored { .. } => StatusCode::NO_CONTENT.into_response(),
+        Reply::Partial { stored, refused } => {
+            line(StatusCode::BAD_REQUEST, &format!("{stored} {rows} stored, refused: {}", reasons(&refused)))
+        }
+        Reply::Invalid(reason) => line(StatusCode::BAD_REQUEST, &reason),
+        Reply::TooLarge(reason) => line(StatusCode::PAYLOAD_TOO_LARGE, &reason),
+        Reply::Overloaded(reason) => {
+            let mut response = line(StatusCode::SERVICE_UNAVAILABLE, &reason);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response
+        }
+    }
+}
+
+fn reasons(refused: &BTreeMap<Refusal, u64>) -> String {
+    let mut text = String::new();
+    for (why, count) in refused {
+        let comma = if text.is_empty() { "" } else { ", " };
+        // writing to a string cannot fail
+        let _ = write!(text, "{comma}{} {count}", why.as_str());
+    }
+    text
+}
+
+fn line(status: StatusCode, text: &str) -> Response {
+    (status, format!("{}\n", text.replace(['\n', '\r'], " "))).into_response()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! How each watch fares, for those who ask how fresh an answer is.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use whyd_signals::{Resource, Timestamp};
+
+/// The longest error text that is kept, in characters.
+const ERROR_CHARS: usize = 500;
+
+/// One watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceStatus {
+    /// What is watched.
+    pub resource: Resource,
+    /// When a whole list was last taken in; `None`: what there is, is unknown.
+    pub synced_at: Option<Timestamp>,
+    /// What went wrong since the last message, and when.
+    pub last_error: Option<(Timestamp, String)>,
+    /// How often anything went wrong.
+    pub errors: u64,
+}
+
+/// The statuses of all watches, one entry a resource.
+#[derive(Debug, Clone, Default)]
+pub struct Statuses(Arc<Mutex<BTreeMap<Resource, SourceStatus>>>);
+
+impl Statuses {
+    /// All that have said anything so far, in the order of [`Resource::ALL`].
+    pub fn all(&self) -> Vec<SourceStatus> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    pub(super) fn synced(&self, resource: Resource, at: Timestamp) {
+        self.change(resource, |s| {
+            s.synced_at = Some(at);
+            s.last_error = None;
+        });
+    }
+
+    pub(super) fn received(&self, resource: Resource) {
+        self.change(resource, |s| s.last_error = None);
+    }
+
+    pub(super) fn failed(&self, resource: Resource, at: Timestamp, error: &str) {
+        let text: String = error.chars().take(ERROR_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        self.change(resource, |s| {
+            s.errors += 1;
+            s.last_error = Some((at, text));
+        });
+    }
+
+    fn change(&self, resource: Resource, change: impl FnOnce(&mut SourceStatus)) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let empty = SourceStatus { resource, synced_at: None, last_error: None, errors: 0 };
+        change(all.entry(resource).or_insert(empty));
+    }
+}

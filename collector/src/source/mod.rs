@@ -1,0 +1,4 @@
+//! The thin loops: each receives, stamps the time and hands over, and answers what the core answered.
+
+pub mod http;
+pub mod kube;

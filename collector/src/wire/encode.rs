@@ -1,0 +1,108 @@
+//! A protobuf writer for tests, written apart from the reader, and sinks that remember.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use whyd_signals::sink::{LogSink, Pair, RawLabels, Refusal, SampleSink};
+use whyd_signals::{SeriesId, StreamId, Timestamp};
+
+pub(crate) fn varint(mut n: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    while n >= 0x80 {
+        out.push(u8::try_from(n % 128).unwrap() | 0x80);
+        n /= 128;
+    }
+    out.push(u8::try_from(n).unwrap());
+    out
+}
+
+pub(crate) fn int(field: u64, n: i64) -> Vec<u8> {
+    [varint(field * 8), varint(n.cast_unsigned())].concat()
+}
+
+pub(crate) fn double(field: u64, x: f64) -> Vec<u8> {
+    [varint(field * 8 + 1), x.to_le_bytes().to_vec()].concat()
+}
+
+pub(crate) fn bytes(field: u64, body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    [varint(field * 8 + 2), varint(body.len() as u64), body.to_vec()].concat()
+}
+
+pub(crate) fn snappy(message: &[u8]) -> Vec<u8> {
+    snap::raw::Encoder::new().compress_vec(message).unwrap()
+}
+
+/// `prometheus.Label` as field 1 of a series.
+pub(crate) fn label(name: &str, value: &str) -> Vec<u8> {
+    bytes(1, [bytes(1, name), bytes(2, value)].concat())
+}
+
+/// `prometheus.Sample` as field 2 of a series.
+pub(crate) fn sample(value: f64, ms: i64) -> Vec<u8> {
+    bytes(2, [double(1, value), int(2, ms)].concat())
+}
+
+/// A write request of one series for each list of fields.
+pub(crate) fn request(series: &[&[Vec<u8>]]) -> Vec<u8> {
+    series.iter().flat_map(|fields| bytes(1, fields.concat())).collect()
+}
+
+/// Labels are kept as they come; a series whose labels hold `refuse` is refused.
+#[derive(Default)]
+pub(crate) struct Samples {
+    pub(crate) series: Vec<Vec<u8>>,
+    pub(crate) rows: Vec<(u32, i64, u64)>,
+    pub(crate) refused: u64,
+    pub(crate) refuse: Option<&'static str>,
+}
+
+impl SampleSink for Samples {
+    fn series(&mut self, labels: RawLabels<'_>) -> Result<SeriesId, Refusal> {
+        if self.refuse.is_some_and(|r| labels.0.windows(r.len()).any(|w| w == r.as_bytes())) {
+            return Err(Refusal::SeriesLimit);
+        }
+        let at = self.series.iter().position(|s| s == labels.0).unwrap_or_else(|| {
+            self.series.push(labels.0.to_vec());
+            self.series.len() - 1
+        });
+        Ok(SeriesId(u32::try_from(at).unwrap()))
+    }
+    fn sample(&mut self, series: SeriesId, ts: Timestamp, value: f64) -> Result<(), Refusal> {
+        self.rows.push((series.0, ts.nanos(), value.to_bits()));
+        Ok(())
+    }
+    fn refused(&mut self, samples: u64, _: Refusal) {
+        self.refused += samples;
+    }
+}
+
+/// Streams as `labels|metadata`, each asked for once unless the decoder asks again.
+#[derive(Default)]
+pub(crate) struct Lines {
+    pub(crate) streams: Vec<String>,
+    pub(crate) rows: Vec<(u32, i64, String)>,
+    pub(crate) refused: u64,
+    pub(crate) refuse: bool,
+}
+
+fn show(pairs: &[Pair<'_>]) -> String {
+    pairs.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",")
+}
+
+impl LogSink for Lines {
+    fn stream(&mut self, labels: &[Pair<'_>], metadata: &[Pair<'_>]) -> Result<StreamId, Refusal> {
+        self.streams.push(format!("{}|{}", show(labels), show(metadata)));
+        if self.refuse {
+            Err(Refusal::StreamLimit)
+        } else {
+            Ok(StreamId(u32::try_from(self.streams.len() - 1).unwrap()))
+        }
+    }
+    fn line(&mut self, stream: StreamId, ts: Timestamp, line: &str) -> Result<(), Refusal> {
+        self.rows.push((stream.0, ts.nanos(), line.to_owned()));
+        Ok(())
+    }
+    fn refused(&mut self, lines: u64, _: Refusal) {
+        self.refused += lines;
+    }
+}

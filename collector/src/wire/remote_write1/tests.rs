@@ -1,0 +1,179 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use proptest::prelude::*;
+use whyd_signals::sample::STALE_BITS;
+
+use super::*;
+use crate::wire::encode::{Samples, bytes, double, int, label, request, sample, snappy};
+
+const CAPTURED: &[u8] = include_bytes!("../../../../fixtures/wire/remote_write1.snappy");
+
+fn read(body: &[u8]) -> (Result<Counts, DecodeError>, Samples) {
+    let mut sink = Samples::default();
+    (decode(body, &mut Vec::new(), &mut sink), sink)
+}
+
+fn check(series: &[&[Vec<u8>]], expected: Counts, rows: &[(u32, i64, u64)]) -> Samples {
+    let (counts, sink) = read(&snappy(&request(series)));
+    assert_eq!(counts.unwrap(), expected);
+    assert_eq!(sink.rows, rows);
+    sink
+}
+
+fn rows(rows: u64) -> Counts {
+    Counts { rows, ..Counts::default() }
+}
+
+#[test]
+fn milliseconds_become_nanoseconds_and_values_keep_their_bits() {
+    let up = [label("__name__", "up"), label("job", "a")].concat();
+    let odd_nan = f64::from_bits(0x7ff8_0000_0000_0001);
+    let sink = check(
+        &[
+            &[up.clone(), sample(1.5, 1_700_000_000_123), sample(f64::from_bits(STALE_BITS), -1)],
+            &[label("__name__", "x"), sample(odd_nan, 0)],
+        ],
+        rows(3),
+        &[(0, 1_700_000_000_123_000_000, 1.5f64.to_bits()), (0, -1_000_000, STALE_BITS), (1, 0, 0x7ff8_0000_0000_0001)],
+    );
+    assert_eq!(sink.series, [up, label("__name__", "x")]);
+}
+
+#[test]
+fn zero_fields_may_be_left_out() {
+    let name = label("__name__", "x");
+    check(&[&[name.clone(), bytes(2, [])], &[name, bytes(2, int(2, 1))]], rows(2), &[(0, 0, 0), (0, 1_000_000, 0)]);
+}
+
+#[test]
+fn labels_reach_the_sink_in_one_piece_wherever_they_lie() {
+    let (a, b) = (label("__name__", "x"), label("job", "a"));
+    let whole = [a.clone(), b.clone()].concat();
+    let one = (0, 1_000_000, 1f64.to_bits());
+    for fields in [
+        [a.clone(), b.clone(), sample(1.0, 1)],
+        [a.clone(), sample(1.0, 1), b.clone()],
+        [sample(1.0, 1), a.clone(), b.clone()],
+    ] {
+        let sink = check(&[&fields], rows(1), &[one]);
+        assert_eq!(sink.series, [whole.clone()]);
+    }
+    let sink = check(&[&[a, int(9, 7), b, sample(1.0, 1)]], rows(1), &[one]);
+    assert_eq!(sink.series, [whole]);
+}
+
+#[test]
+fn what_is_not_kept_is_counted() {
+    let exemplar = bytes(3, [double(2, 1.0), int(3, 5)].concat());
+    let histogram = bytes(4, int(15, 5));
+    let metadata = bytes(3, bytes(2, "up"));
+    let series = [label("__name__", "x"), sample(1.0, 1), exemplar, histogram.clone(), histogram];
+    let body = snappy(&[request(&[&series]), metadata].concat());
+    let (counts, sink) = read(&body);
+    assert_eq!(counts.unwrap(), Counts { rows: 1, histograms: 2, exemplars: 1 });
+    assert_eq!(sink.rows.len(), 1);
+    // a series of histograms alone is not even looked up
+    let sink = check(&[&[label("__name__", "h"), bytes(4, [])]], Counts { histograms: 1, ..rows(0) }, &[]);
+    assert!(sink.series.is_empty());
+}
+
+#[test]
+fn samples_of_a_refused_series_are_counted_and_the_others_kept() {
+    let mut sink = Samples { refuse: Some("bad"), ..Samples::default() };
+    let bad = [label("__name__", "bad"), sample(1.0, 1), sample(2.0, 2)];
+    let body = snappy(&request(&[&bad, &[label("__name__", "good"), sample(1.0, 1)]]));
+    assert_eq!(decode(&body, &mut Vec::new(), &mut sink).unwrap().rows, 3);
+    assert_eq!((sink.refused, sink.rows.len()), (2, 1));
+}
+
+#[test]
+fn a_fault_is_named() {
+    let far = i64::MAX / 1_000_000 + 1;
+    for (fields, expected) in [
+        (vec![label("a", "b"), sample(1.0, far)], "out of range"),
+        (vec![label("a", "b"), sample(1.0, i64::MIN)], "out of range"),
+        (vec![int(1, 1)], "labels"),
+        (vec![int(2, 1)], "samples"),
+        (vec![label("a", "b"), bytes(2, int(1, 1))], "value"),
+        (vec![label("a", "b"), bytes(2, double(2, 1.0))], "timestamp"),
+    ] {
+        let (counts, _) = read(&snappy(&request(&[&fields])));
+        let error = counts.unwrap_err().to_string();
+        assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+    }
+    // also where the series was refused, so that a body does not change its answer with the sink
+    let mut sink = Samples { refuse: Some("bad"), ..Samples::default() };
+    let body = snappy(&request(&[&[label("a", "bad"), sample(1.0, far)]]));
+    assert!(decode(&body, &mut Vec::new(), &mut sink).is_err());
+}
+
+#[test]
+fn reads_what_prometheus_sent() {
+    let (counts, sink) = read(CAPTURED);
+    assert_eq!(counts.unwrap(), rows(104));
+    // figures of an independent decoder
+    assert_eq!(sink.series.len(), 104);
+    assert_eq!(sink.rows[0], (0, 1_795_354_607_618_000_000, 0.02492956f64.to_bits()));
+    assert_eq!(sink.rows[103], (103, 1_795_354_608_169_000_000, 138f64.to_bits()));
+    assert_eq!(sink.rows.iter().map(|r| r.1 / 1_000_000).sum::<i64>(), 186_716_879_087_424);
+    assert!(sink.series[0].starts_with(&label("__name__", "container_cpu_usage_seconds_total")));
+}
+
+#[test]
+fn the_scratch_is_used_again() {
+    let mut scratch = Vec::new();
+    decode(CAPTURED, &mut scratch, &mut Samples::default()).unwrap();
+    let grown = scratch.capacity();
+    let small = snappy(&request(&[&[label("a", "b"), sample(1.0, 1)]]));
+    let mut sink = Samples::default();
+    decode(&small, &mut scratch, &mut sink).unwrap();
+    assert_eq!((scratch.capacity(), sink.series), (grown, vec![label("a", "b")]));
+}
+
+#[test]
+fn truncation_at_every_byte_never_panics() {
+    for end in 0..CAPTURED.len() {
+        assert!(read(&CAPTURED[..end]).0.is_err(), "{end}");
+    }
+    let message = request(&[&[label("__name__", "x"), sample(1.0, 1)], &[label("__name__", "y"), sample(2.0, 2)]]);
+    let whole_series = message.len() / 2;
+    for end in 0..message.len() {
+        let result = decode_message(&message[..end], &mut Samples::default());
+        assert_eq!(result.is_ok(), end == 0 || end == whole_series, "{end}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_never_panics() {
+    let mut scratch = Vec::new();
+    let message = snappy::inflate(CAPTURED, snappy::DEFAULT_LIMIT, &mut scratch).unwrap();
+    for at in 0..2000 {
+        for bit in 0..8 {
+            let mut broken = message[..2000].to_vec();
+            broken[at] ^= 1 << bit;
+            let _ = decode_message(&broken, &mut Samples::default());
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_never_panic(body in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = read(&body);
+        let mut sink = Samples::default();
+        let counts = decode_message(&body, &mut sink);
+        prop_assert!(counts.is_err() || counts.unwrap().rows == sink.rows.len() as u64);
+    }
+
+    #[test]
+    fn what_is_written_is_read(series in proptest::collection::vec((".{1,12}", any::<u64>(), -9_000_000_000_000i64..9_000_000_000_000), 0..20)) {
+        let fields: Vec<[Vec<u8>; 2]> =
+            series.iter().map(|(name, bits, ms)| [label("__name__", name), sample(f64::from_bits(*bits), *ms)]).collect();
+        let series_fields: Vec<&[Vec<u8>]> = fields.iter().map(<[_; 2]>::as_slice).collect();
+        let (counts, sink) = read(&snappy(&request(&series_fields)));
+        prop_assert_eq!(counts.unwrap().rows, series.len() as u64);
+        for ((name, bits, ms), (id, ts, value)) in series.iter().zip(&sink.rows) {
+            prop_assert_eq!((*ts, *value), (*ms * 1_000_000, *bits));
+            prop_assert_eq!(&sink.series[*id as usize], &label("__name__", name));
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The small tables, a batch each, in the order of their schemas. Empty text is NULL.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, StringArray, TimestampNanosecondArray,
+};
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use serde::Serialize;
+use whyd_buffers::Scoped;
+use whyd_buffers::state::{EventSeen, NamespaceState, Record};
+use whyd_signals::Timestamp;
+use whyd_signals::objects::Pod;
+use whyd_signals::schema::{Anomaly, Incident, IncidentStatus, Restart, Root, Severity, tables};
+
+type Made = Result<RecordBatch, ArrowError>;
+
+pub(super) fn texts<'a, R>(rows: &'a [R], of: impl Fn(&'a R) -> Option<&'a str>) -> ArrayRef {
+    let values = rows.iter().map(|r| of(r).filter(|t| !t.is_empty()));
+    Arc::new(values.collect::<StringArray>())
+}
+
+pub(super) fn times<'a, R>(rows: &'a [R], of: impl Fn(&'a R) -> Option<Timestamp>) -> ArrayRef {
+    let values = rows.iter().map(|r| of(r).map(|t| t.0));
+    Arc::new(values.collect::<TimestampNanosecondArray>().with_timezone("UTC"))
+}
+
+fn ints<'a, R>(rows: &'a [R], of: impl Fn(&'a R) -> Option<i64>) -> ArrayRef {
+    Arc::new(rows.iter().map(of).collect::<Int64Array>())
+}
+
+fn floats<'a, R>(rows: &'a [R], of: impl Fn(&'a R) -> f64) -> ArrayRef {
+    Arc::new(Float64Array::from_iter_values(rows.iter().map(of)))
+}
+
+/// What has structure is kept as JSON text.
+fn json<'a, R, T: Serialize + 'a>(rows: &'a [R], of: impl Fn(&'a R) -> &'a T) -> ArrayRef {
+    let values = rows.iter().map(|r| serde_json::to_string(of(r)).ok());
+    Arc::new(values.collect::<StringArray>())
+}
+
+pub(super) fn events(scoped: &Scoped) -> Made {
+    let spaces = scoped.cluster().namespaces();
+    let all: Vec<(&NamespaceState, &EventSeen)> = spaces.flat_map(|n| n.events.iter().map(move |e| (n, e))).collect();
+    let columns = vec![
+        times(&all, |(_, e)| Some(e.at)),
+        texts(&all, |(_, e)| Some(&e.event.metadata.uid)),
+        texts(&all, |(_, e)| Some(&e.event.kind)),
+        texts(&all, |(_, e)| Some(&e.event.reason)),
+        texts(&all, |(_, e)| Some(&e.event.message)),
+        texts(&all, |(_, e)| Some(&e.event.involved_object.kind)),
+        texts(&all, |(_, e)| Some(&e.event.involved_object.namespace)),
+        texts(&all, |(_, e)| Some(&e.event.involved_object.name)),
+        texts(&all, |(_, e)| Some(&e.event.involved_object.uid)),
+        ints(&all, |(_, e)| Some(e.event.count())),
+        texts(&all, |(n, _)| Some(n.team.as_str())),
+    ];
+    RecordBatch::try_new(tables::events(), columns)
+}
+
+struct PodRow<'a> {
+    space: &'a NamespaceState,
+    record: &'a Record<Pod>,
+    workload: String,
+}
+
+pub(super) fn pods(scoped: &Scoped) -> Made {
+    let mut all = Vec::new();
+    for space in scoped.cluster().namespaces() {
+        for record in space.pods.values() {
+            all.push(PodRow { space, record, workload: space.workload_of(&record.object) });
+        }
+    }
+    let ready = |p: &PodRow<'_>| p.record.object.condition("Ready").map(|c| c.status == "True");
+    let columns = vec![
+        texts(&all, |p| Some(&p.record.object.metadata.uid)),
+        texts(&all, |p| Some(p.space.team.as_str())),
+        texts(&all, |p| Some(&p.record.object.metadata.namespace)),
+        texts(&all, |p| Some(&p.record.object.metadata.name)),
+        texts(&all, |p| Some(&p.workload)),
+        texts(&all, |p| Some(&p.record.object.spec.node_name)),
+        texts(&all, |p| Some(&p.record.object.status.phase)),
+        Arc::new(all.iter().map(ready).collect::<BooleanArray>()),
+        ints(&all, |p| Some(p.record.object.statuses().map(|s| s.restart_count).sum())),
+        times(&all, |p| p.record.object.metadata.creation_timestamp),
+        times(&all, |p| p.record.deleted_at),
+    ];
+    RecordBatch::try_new(tables::pods(), columns)
+}
+
+fn root_kind(root: Option<&Root>) -> Option<&str> {
+    root.map(|r| r.kind.as_str())
+}
+
+fn root_namespace(root: Option<&Root>) -> Option<&str> {
+    root.map(|r| r.namespace.as_str())
+}
+
+fn root_name(root: Option<&Root>) -> Option<&str> {
+    root.map(|r| r.name.as_str())
+}
+
+pub(super) fn restarts(all: &[Arc<Restart>]) -> Made {
+    let columns = vec![
+        texts(all, |r| Some(r.team.as_str())),
+        texts(all, |r| Some(&r.namespace)),
+        texts(all, |r| Some(&r.workload)),
+        texts(all, |r| r.pod.as_deref()),
+        texts(all, |r| r.pod_uid.as_deref()),
+        texts(all, |r| r.node.as_deref()),
+        texts(all, |r| r.container.as_deref()),
+        ints(all, |r| r.restart_count),
+        times(all, |r| r.started_at),
+        times(all, |r| r.finished_at),
+        Arc::new(all.iter().map(|r| r.exit_code).collect::<Int32Array>()),
+        texts(all, |r| r.reason.as_deref()),
+        texts(all, |r| Some(&r.mechanism)),
+        texts(all, |r| Some(&r.cause)),
+        texts(all, |r| r.cause_detail.as_deref()),
+        floats(all, |r| r.confidence),
+        texts(all, |r| root_kind(r.root.as_ref())),
+        texts(all, |r| root_namespace(r.root.as_ref())),
+        texts(all, |r| root_name(r.root.as_ref())),
+        texts(all, |r| Some(&r.summary)),
+        json(all, |r| &r.evidence),
+        json(all, |r| &r.ruled_out),
+        json(all, |r| &r.missing),
+    ];
+    RecordBatch::try_new(tables::restarts(), columns)
+}
+
+pub(super) fn anomalies(all: &[Arc<Anomaly>]) -> Made {
+    let columns = vec![
+        times(all, |a| Some(a.ts)),
+        texts(all, |a| Some(a.team.as_str())),
+        texts(all, |a| Some(&a.namespace)),
+        texts(all, |a| Some(&a.pod)),
+        texts(all, |a| Some(&a.container)),
+        texts(all, |a| Some(&a.metric)),
+        floats(all, |a| a.score),
+        floats(all, |a| a.value),
+        floats(all, |a| a.expected),
+        texts(all, |a| Some(&a.text)),
+    ];
+    RecordBatch::try_new(tables::anomalies(), columns)
+}
+
+pub(super) fn incidents(all: &[Arc<Incident>]) -> Made {
+    let severity = |i: &Incident| match i.severity {
+        Severity::Warning => "warning",
+        Severity::Critical => "critical",
+    };
+    let status = |i: &Incident| match i.status {
+        IncidentStatus::Open => "open",
+        IncidentStatus::Resolved => "resolved",
+    };
+    let columns = vec![
+        texts(all, |i| Some(&i.id)),
+        texts(all, |i| Some(i.team.as_str())),
+        texts(all, |i| Some(severity(i))),
+        texts(all, |i| Some(status(i))),
+        times(all, |i| Some(i.opened_at)),
+        times(all, |i| i.resolved_at),
+        texts(all, |i| Some(&i.cause)),
+        texts(all, |i| root_kind(i.root.as_ref())),
+        texts(all, |i| root_namespace(i.root.as_ref())),
+        texts(all, |i| root_name(i.root.as_ref())),
+        json(all, |i| &i.members),
+        texts(all, |i| Some(&i.summary)),
+    ];
+    RecordBatch::try_new(tables::incidents(), columns)
+}

@@ -1,0 +1,8 @@
+//! SQL over real buffers: the `.slt` files, and the joins' kernels against their twins in SQL.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod buffers;
+mod cluster;
+mod scan;
+mod slt;
+mod twins;

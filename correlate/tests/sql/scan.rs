@@ -1,0 +1,97 @@
+//! What a scan reads: by time, by limit, and never the samples on the side of a join that is held.
+
+use arrow::array::AsArray;
+use whyd_buffers::Scoped;
+use whyd_correlate::engine::{Engine, EngineLimits, QueryError};
+use whyd_correlate::tables::tables;
+use whyd_signals::Access;
+
+use crate::buffers::{ms, scoped, write_samples, writer};
+use crate::cluster;
+
+fn explain(sql: &str) -> String {
+    let writer = cluster::filled();
+    let batches = ask(EngineLimits::default(), &scoped(&writer, &Access::All), &format!("EXPLAIN FORMAT INDENT {sql}"));
+    let batches = batches.unwrap();
+    let plans = batches[0].column(1).as_string::<i32>();
+    plans.value(plans.len() - 1).to_owned()
+}
+
+fn ask(
+    limits: EngineLimits,
+    scoped: &Scoped,
+    sql: &str,
+) -> Result<Vec<arrow::array::RecordBatch>, QueryError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(Engine::new(limits).unwrap().query(tables(scoped, Vec::new()), sql))
+}
+
+#[track_caller]
+fn reads(sql: &str, scan: &str) {
+    let plan = explain(sql);
+    assert!(plan.lines().any(|l| l.trim() == scan), "no {scan:?} in\n{plan}");
+}
+
+#[test]
+fn times_in_a_filter_bound_the_scan() {
+    reads("SELECT * FROM samples", "SnapshotScan: table=samples");
+    for sql in [
+        "SELECT * FROM samples WHERE ts >= '2026-11-22T13:00:15Z' AND ts < '2026-11-22T13:00:30Z'",
+        "SELECT value FROM samples WHERE ts BETWEEN '2026-11-22T13:00:15Z' AND '2026-11-22T13:00:30Z'",
+        "SELECT * FROM samples WHERE TIMESTAMP '2026-11-22 13:00:30' >= ts AND ts > '2026-11-22T14:00:15+01:00' AND value > 1",
+        "SELECT * FROM samples WHERE ts <= '2026-11-22T13:00:30Z' AND ts >= TIMESTAMP '2026-11-22 13:00:30' - INTERVAL '15 seconds'",
+    ] {
+        let scan = "SnapshotScan: table=samples, from=2026-11-22T13:00:15.000000000Z, to=2026-11-22T13:00:30.000000000Z";
+        reads(sql, scan);
+    }
+    reads(
+        "SELECT line FROM logs WHERE ts >= '2026-11-22T13:00:15Z'",
+        "SnapshotScan: table=logs, from=2026-11-22T13:00:15.000000000Z",
+    );
+    reads("SELECT * FROM samples WHERE ts >= '2026-11-22T13:00:15Z' OR value > 1", "SnapshotScan: table=samples");
+}
+
+#[test]
+fn a_limit_reaches_the_scan_unless_a_filter_is_in_between() {
+    reads("SELECT value FROM samples LIMIT 3", "SnapshotScan: table=samples, limit=3");
+    reads("SELECT value FROM samples WHERE value > 1 LIMIT 3", "SnapshotScan: table=samples");
+    reads(
+        "SELECT value FROM samples WHERE ts >= '2026-11-22T13:00:15Z' LIMIT 3",
+        "SnapshotScan: table=samples, from=2026-11-22T13:00:15.000000000Z",
+    );
+}
+
+/// A join holds its first input: whichever way it is written, that must not be the samples.
+#[test]
+fn a_join_streams_the_samples() {
+    for sql in [
+        "SELECT s.value FROM samples s JOIN series r ON r.series_id = s.series_id",
+        "SELECT s.value FROM series r JOIN samples s ON r.series_id = s.series_id",
+        "SELECT s.value FROM samples s JOIN series r ON r.series_id = s.series_id JOIN restarts t ON t.pod = r.pod AND s.ts <= t.finished_at",
+    ] {
+        let plan = explain(sql);
+        let scans: Vec<&str> =
+            plan.lines().map(str::trim).filter(|l| l.starts_with("SnapshotScan")).collect();
+        let held = plan.lines().map(str::trim).skip_while(|l| !l.starts_with("HashJoinExec")).find(|l| l.starts_with("SnapshotScan"));
+        assert!(held.is_some_and(|h| !h.contains("samples")), "{scans:?}\n{plan}");
+    }
+}
+
+/// Memory for a tenth of the rows is enough to go through all of them.
+#[test]
+fn a_scan_holds_no_table() {
+    let mut w = writer();
+    let rows: Vec<_> = (0..200_000).map(|i| (&[("__name__", "m")] as &[_], i * 100, i as f64)).collect();
+    for chunk in rows.chunks(10_000) {
+        write_samples(&mut w, ms(chunk[chunk.len() - 1].1), chunk);
+    }
+    w.seal(ms(6 * 3_600_000));
+    let limits = EngineLimits { memory_bytes: 400_000, ..EngineLimits::default() };
+    let scoped = scoped(&w, &Access::All);
+    let sql = "SELECT count(*), sum(value) FROM samples JOIN series USING (series_id) WHERE name = 'm'";
+    let answer = ask(limits.clone(), &scoped, sql).unwrap();
+    assert_eq!(answer[0].column(0).as_primitive::<arrow::datatypes::Int64Type>().value(0), 200_000);
+    assert_eq!(ask(limits.clone(), &scoped, "SELECT * FROM samples LIMIT 5").unwrap()[0].num_rows(), 5);
+    let sorted = ask(limits, &scoped, "SELECT value FROM samples ORDER BY value DESC, ts");
+    assert!(matches!(sorted, Err(QueryError::Memory { .. })), "{sorted:?}");
+}

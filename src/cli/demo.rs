@@ -1,0 +1,176 @@
+//! `whyd demo`: a real daemon on loopback, a recorded cluster played into its real listeners, the verdicts printed.
+
+use std::io::{IsTerminal, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use whyd_collector::source::kube::ApiServer;
+use whyd_signals::{Access, Envelope, Media, Timestamp};
+
+use super::{DemoArgs, print};
+use crate::capture::Capture;
+use crate::config::{Config, ConfigFile};
+use crate::daemon::Daemon;
+use crate::fixture_api::FixtureApi;
+use crate::render::Style;
+use crate::report::report;
+
+/// Where the bundled capture lies: in a checkout, in the image.
+const BUNDLED: [&str; 2] = ["fixtures/captures/dependency-down", "/usr/share/whyd/captures/dependency-down"];
+/// The playing takes about so long, however long the recording is.
+const PLAYING: Duration = Duration::from_secs(12);
+/// The daemon has taken in everything when nothing was new for so long.
+const SETTLED: Duration = Duration::from_millis(1500);
+/// After so long without settling something is wrong.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// Between two looks at the daemon and two strokes of the progress.
+const LOOK: Duration = Duration::from_millis(100);
+
+pub(super) fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
+    let path = bundled(args.capture.as_deref())?;
+    let capture = Capture::open(&path)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(play(args, &capture))
+}
+
+fn bundled(asked: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(path) = asked {
+        return Ok(path.to_owned());
+    }
+    let found = BUNDLED.iter().map(PathBuf::from).find(|p| p.join("capture.json").exists());
+    found.with_context(|| format!("no capture at {}; run it in the project's root or name one with --capture", BUNDLED.join(" or ")))
+}
+
+async fn play(args: &DemoArgs, capture: &Capture) -> anyhow::Result<ExitCode> {
+    let dir = tempdir()?;
+    let config = Config {
+        http: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)),
+        data_dir: dir.0.clone(),
+        cluster: capture.about.cluster.clone(),
+        tick: LOOK,
+        ..ConfigFile::default().validate().map_err(|e| anyhow::anyhow!("{}", e.join("; ")))?
+    };
+    let messages = capture.messages()?;
+    let (start, end) = (capture.start(), messages.last().map_or(capture.about.to, |m| m.received));
+    let (time, told) = watch::channel(start);
+    let clock = told.clone();
+
+    let fixture = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let url = format!("http://{}", fixture.local_addr()?);
+    let served = tokio::spawn(FixtureApi::new(capture, told).serve(fixture));
+    let daemon = Daemon::start(&config, Some(ApiServer::Url(url.clone())), Arc::new(move || *clock.borrow())).await?;
+    let address = daemon.address();
+    say(&format!("whyd is running on http://{address}, its data in {}", dir.0.display()))?;
+    say(&format!("a recorded Kubernetes API server is on {url}; metrics and logs go to whyd's receivers"))?;
+
+    push(capture, &messages, address, &time, (start, end)).await?;
+    settle(&daemon, &time, end.plus(config.lateness)).await?;
+    let scoped = daemon.view.scoped(&Access::All);
+    print(&report(&scoped, Style { colour: super::coloured(), ..Style::PLAIN }))?;
+    say(&format!("\nThe API: http://{address}/api/v1/restarts, /api/v1/why?pod=…, /api/v1/incidents, schema at /openapi.json"))?;
+    if !args.once {
+        say(&format!("Ask it:  whyd why payments-api --server http://{address}      (Ctrl-C ends the demo)"))?;
+        tokio::signal::ctrl_c().await?;
+    }
+    served.abort();
+    daemon.stop().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Posts metrics and logs in their order while the clock runs; the fixture API server follows the same clock.
+async fn push(
+    capture: &Capture,
+    messages: &[Envelope],
+    address: SocketAddr,
+    time: &watch::Sender<Timestamp>,
+    (start, end): (Timestamp, Timestamp),
+) -> anyhow::Result<()> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let factor = (end.seconds_since(start) / PLAYING.as_secs_f64()).max(0.001);
+    let began = Instant::now();
+    let bodies: Vec<&Envelope> = messages.iter().filter(|m| !matches!(m.media, Media::Kube(..))).collect();
+    let kube = messages.len() - bodies.len();
+    say(&format!("playing {:.0} s of {} ({} bodies of metrics and logs, {kube} object versions)", end.seconds_since(start), capture.about.name, bodies.len()))?;
+    for (n, body) in bodies.iter().enumerate() {
+        let due = began + Duration::from_secs_f64((body.received.seconds_since(start) / factor).max(0.0));
+        tokio::time::sleep_until(due).await;
+        time.send_replace(body.received);
+        let (path, media) = match body.media {
+            Media::RemoteWrite1 => ("/api/v1/write", "application/x-protobuf"),
+            Media::LokiJson => ("/loki/api/v1/push", "application/json"),
+            _ => ("/loki/api/v1/push", "application/x-protobuf"),
+        };
+        let request = client.post(format!("http://{address}{path}")).header("content-type", media).body(body.body.clone());
+        let answer = request.send().await.with_context(|| format!("posting to {path}"))?;
+        let status = answer.status();
+        ensure!(status.is_success(), "{path} answered {status}: {}", answer.text().await.unwrap_or_default());
+        progress(n + 1, bodies.len())?;
+    }
+    time.send_replace(end);
+    Ok(())
+}
+
+/// Waits until the daemon has taken in all that the clock shows, then lets the lateness pass, so that verdicts stand.
+async fn settle(daemon: &Daemon, time: &watch::Sender<Timestamp>, last: Timestamp) -> anyhow::Result<()> {
+    let began = Instant::now();
+    for until in [None, Some(last)] {
+        if let Some(at) = until {
+            time.send_replace(at);
+        }
+        let (mut seen, mut since) = (daemon.view.progress(), Instant::now());
+        while since.elapsed() < SETTLED {
+            if began.elapsed() > PATIENCE {
+                bail!("the daemon did not settle within {} s", PATIENCE.as_secs());
+            }
+            tokio::time::sleep(LOOK).await;
+            let now = daemon.view.progress();
+            if now != seen {
+                (seen, since) = (now, Instant::now());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A line that is drawn over, on a terminal only.
+fn progress(done: usize, all: usize) -> anyhow::Result<()> {
+    let mut err = std::io::stderr().lock();
+    if !err.is_terminal() {
+        return Ok(());
+    }
+    let filled = done * 30 / all.max(1);
+    write!(err, "\r[{}{}] {done}/{all}", "#".repeat(filled), ".".repeat(30 - filled))?;
+    if done == all {
+        writeln!(err)?;
+    }
+    err.flush().map_err(Into::into)
+}
+
+/// What is not the answer goes to standard error.
+fn say(text: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stderr(), "{text}").map_err(Into::into)
+}
+
+/// A folder that goes when the demo does.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn tempdir() -> anyhow::Result<Folder> {
+    let base = std::env::temp_dir();
+    let name = format!("whyd-demo-{}", std::process::id());
+    let dir = base.join(name);
+    std::fs::create_dir_all(&dir).with_context(|| format!("{}", dir.display()))?;
+    Ok(Folder(dir))
+}

@@ -1,0 +1,196 @@
+//! The commands: what the user said, then what is done about it, one file each.
+
+mod demo;
+mod replay;
+mod run;
+mod why;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::config::{Config, ConfigFile};
+
+/// Why did this pod restart?
+///
+/// whyd takes in Prometheus metrics, Loki logs and the objects of one Kubernetes cluster, joins them by team, pod and
+/// time, and tells for every restart the cause, its evidence, what was ruled out and what is missing.
+#[derive(Debug, Parser)]
+#[command(name = "whyd", version, propagate_version = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  whyd demo                          a recorded cluster through a real daemon on this machine
+  whyd run --config whyd.yaml        the daemon
+  whyd why cart-6f6ff55c87-p825w     why that pod restarted, asked of a running daemon
+  whyd replay fixtures/captures/oom-limit --json";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon
+    Run(RunArgs),
+    /// Play a recorded cluster through a real daemon on loopback and print why its pods restarted
+    Demo(DemoArgs),
+    /// Run a capture through the same core and print the verdicts
+    Replay(ReplayArgs),
+    /// Ask a running daemon why a pod restarted
+    Why(WhyArgs),
+    /// Check a configuration file and report every error at once
+    CheckConfig {
+        /// The file, YAML
+        file: PathBuf,
+    },
+    /// Print a JSON Schema
+    Schema {
+        /// Of what
+        #[arg(value_enum)]
+        of: SchemaOf,
+    },
+    /// Print the OpenAPI document of the API
+    Openapi,
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// Configuration file, YAML; without one the defaults work inside a cluster
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the log is kept; overrides the configuration
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// HTTP address of API and receivers, for instance 127.0.0.1:8080; overrides the configuration
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<std::net::SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// Port of the API on 127.0.0.1; 0 takes a free one
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Exit after the verdicts instead of serving on
+    #[arg(long)]
+    once: bool,
+    /// The capture to play [default: the bundled one]
+    #[arg(long, value_name = "DIR")]
+    capture: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct ReplayArgs {
+    /// A capture: a folder with capture.json
+    capture: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Stop at this time, RFC 3339 [default: the capture's end]
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Configuration file, YAML
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct WhyArgs {
+    /// A pod, the beginning of its name, or a workload
+    pod: String,
+    /// Its namespace
+    #[arg(short, long)]
+    namespace: Option<String>,
+    /// One container of it
+    #[arg(short, long)]
+    container: Option<String>,
+    /// The daemon's API
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", env = "WHYD_SERVER")]
+    server: String,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SchemaOf {
+    /// The configuration file
+    Config,
+}
+
+/// Parses the command line, runs the command and says what went wrong.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli.command) {
+        Ok(code) => code,
+        Err(e) => {
+            let _ = writeln!(std::io::stderr(), "whyd: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(args) => run::run(args),
+        Command::Demo(args) => demo::demo(&args),
+        Command::Replay(args) => replay::replay(&args),
+        Command::Why(args) => why::why(&args),
+        Command::CheckConfig { file } => check_config(&file),
+        Command::Schema { of: SchemaOf::Config } => {
+            let schema = schemars::schema_for!(ConfigFile);
+            print(&serde_json::to_string_pretty(&schema)?)
+        }
+        Command::Openapi => print(&serde_json::to_string_pretty(&whyd_api::document())?),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "whyd", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn check_config(file: &std::path::Path) -> anyhow::Result<ExitCode> {
+    match ConfigFile::read(file).and_then(ConfigFile::validate) {
+        Ok(_) => print(&format!("{}: ok", file.display())),
+        Err(errors) => {
+            let mut err = std::io::stderr().lock();
+            for e in errors {
+                writeln!(err, "{e}")?;
+            }
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// The configuration of a file, or the defaults; every error at once.
+fn configured(file: Option<&PathBuf>) -> anyhow::Result<Config> {
+    let read = file.map_or_else(|| Ok(ConfigFile::default()), |f| ConfigFile::read(f));
+    read.and_then(ConfigFile::validate).map_err(|errors| anyhow::anyhow!("{}", errors.join("\n      ")))
+}
+
+/// Prints to standard output; a reader that has had enough is no error.
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Whether to colour: only on a terminal, and not when NO_COLOR asks not to.
+fn coloured() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}

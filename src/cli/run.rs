@@ -1,0 +1,67 @@
+//! `whyd run`: the daemon.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::Context;
+use whyd_collector::Clock;
+use whyd_collector::source::kube::ApiServer;
+use whyd_signals::Timestamp;
+
+use super::{RunArgs, configured};
+use crate::daemon::Daemon;
+
+pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let mut config = configured(args.config.as_ref())?;
+    if let Some(dir) = args.data_dir {
+        config.data_dir = dir;
+    }
+    if let Some(addr) = args.listen {
+        config.http = addr;
+    }
+    logging();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let api = match (&config.kubernetes_url, config.kubernetes) {
+            (_, false) => None,
+            (Some(url), true) => Some(ApiServer::Url(url.clone())),
+            (None, true) => Some(ApiServer::Inferred),
+        };
+        let daemon = Daemon::start(&config, api, wall_clock()).await?;
+        tracing::info!(address = %daemon.address(), "listening");
+        stop_asked().await.context("signals cannot be received")?;
+        tracing::info!("stopping");
+        daemon.stop().await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The only place, with the demo, where the wall clock enters.
+#[allow(clippy::disallowed_methods)]
+fn wall_clock() -> Clock {
+    Arc::new(|| {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+    })
+}
+
+/// Logs to standard error: for people on a terminal, JSON elsewhere. `WHYD_LOG` filters.
+pub(super) fn logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WHYD_LOG").unwrap_or_else(|_| "info".into());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        log.init();
+    } else {
+        log.json().init();
+    }
+}
+
+async fn stop_asked() -> std::io::Result<()> {
+    let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        done = tokio::signal::ctrl_c() => done,
+        _ = term.recv() => Ok(()),
+    }
+}

@@ -1,0 +1,145 @@
+//! `whyd why`: a look-up in a running daemon.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use kube::client::ConfigExt;
+use reqwest::{StatusCode, Url};
+use whyd_api::dto::Why;
+use whyd_api::problem::ProblemDetails;
+
+use super::{Output, WhyArgs, coloured, print};
+use crate::render::{self, Style, clean};
+
+/// A verdict is stored when it is reached: a daemon that needs longer than this is in trouble.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) fn why(args: &WhyArgs) -> Result<ExitCode> {
+    let url = query(args)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (status, body) = runtime.block_on(ask(url, &args.server))?;
+    if status != StatusCode::OK {
+        return refused(status, &body, &args.server);
+    }
+    let answer: Why = serde_json::from_slice(&body)
+        .with_context(|| format!("{} answers, but not as a whyd does; is --server right?", clean(&args.server)))?;
+    match args.output {
+        Output::Json => print(&serde_json::to_string_pretty(&answer)?),
+        Output::Text => print(&render::why(&answer, Style { colour: coloured(), ..Style::PLAIN })),
+    }
+}
+
+/// The address of the question. A server may have a path of its own, as behind an ingress.
+fn query(args: &WhyArgs) -> Result<Url> {
+    let mut url =
+        Url::parse(&args.server).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host()).with_context(
+            || format!("--server {:?} is no address, expected one like http://127.0.0.1:8080", args.server),
+        )?;
+    url.set_path(&format!("{}/api/v1/why", url.path().trim_end_matches('/')));
+    url.set_query(None);
+    url.query_pairs_mut().append_pair("pod", &args.pod);
+    for (name, value) in [("namespace", &args.namespace), ("container", &args.container)] {
+        if let Some(value) = value {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    Ok(url)
+}
+
+async fn ask(url: Url, server: &str) -> Result<(StatusCode, Vec<u8>)> {
+    let unreachable = || format!("no daemon answers at {}; start one, or say where it is with --server", clean(server));
+    let client = client(&url)?;
+    let response = client.get(url).send().await.with_context(unreachable)?;
+    let status = response.status();
+    let body = response.bytes().await.with_context(unreachable)?;
+    Ok((status, body.to_vec()))
+}
+
+/// A client with the TLS of the Kubernetes client, whose crypto provider it shares. Without TLS no roots are read, so
+/// that plain HTTP works where there are none.
+fn client(url: &Url) -> Result<reqwest::Client> {
+    let mut config = kube::Config::new(url.as_str().parse()?);
+    if url.scheme() == "http" {
+        config.root_cert = Some(Vec::new());
+    }
+    let tls = config.rustls_client_config().context("no TLS")?;
+    Ok(reqwest::Client::builder().timeout(TIMEOUT).tls_backend_preconfigured(tls).build()?)
+}
+
+/// The daemon's own words about why it has no verdict. Anything but an answer ends with exit code 1.
+fn refused(status: StatusCode, body: &[u8], server: &str) -> Result<ExitCode> {
+    let Ok(problem) = serde_json::from_slice::<ProblemDetails>(body) else {
+        bail!("{} answers {status}, and not as a whyd does; is --server right?", clean(server));
+    };
+    let mut err = std::io::stderr().lock();
+    writeln!(err, "whyd: {}", clean(&problem.detail))?;
+    for candidate in &problem.candidates {
+        writeln!(err, "      {}", clean(candidate))?;
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use axum::Router;
+    use axum::extract::RawQuery;
+
+    use super::*;
+
+    fn args(server: &str, container: Option<&str>) -> WhyArgs {
+        WhyArgs {
+            pod: "cart 1&2".to_owned(),
+            namespace: Some("team-shop".to_owned()),
+            container: container.map(str::to_owned),
+            server: server.to_owned(),
+            output: Output::Text,
+        }
+    }
+
+    #[test]
+    fn the_question_is_encoded_and_keeps_the_servers_path() {
+        let url = query(&args("http://h:1/whyd/", Some("c"))).unwrap();
+        assert_eq!(url.as_str(), "http://h:1/whyd/api/v1/why?pod=cart+1%262&namespace=team-shop&container=c");
+    }
+
+    #[test]
+    fn what_is_no_address_is_named() {
+        for server in ["127.0.0.1:8080", "", "ftp://h", "http://"] {
+            let error = query(&args(server, None)).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("--server {server:?} is no address")), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn plain_http_is_asked_without_a_crypto_provider() {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        let routes = Router::new()
+            .fallback(async |RawQuery(query): RawQuery| (StatusCode::NOT_FOUND, query.unwrap_or_default()));
+        let task = tokio::spawn(async move { axum::serve(listener, routes).await });
+        let (status, body) = ask(query(&args(&server, None)).unwrap(), &server).await.unwrap();
+        assert_eq!((status, &*body), (StatusCode::NOT_FOUND, &b"pod=cart+1%262&namespace=team-shop"[..]));
+        task.abort();
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_is_not_there_is_named_with_the_flag() {
+        let free = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
+        let server = format!("http://{free}");
+        let error = ask(query(&args(&server, None)).unwrap(), &server).await.unwrap_err().to_string();
+        assert_eq!(error, format!("no daemon answers at {server}; start one, or say where it is with --server"));
+    }
+
+    #[test]
+    fn an_answer_of_something_else_is_told_so() {
+        let error = refused(StatusCode::NOT_FOUND, b"<html>", "http://h").unwrap_err().to_string();
+        assert_eq!(error, "http://h answers 404 Not Found, and not as a whyd does; is --server right?");
+        let problem = br#"{"type":"t","title":"t","status":404,"detail":"no restart of it","instance":"/"}"#;
+        let code = refused(StatusCode::NOT_FOUND, problem, "http://h").unwrap();
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE));
+    }
+}

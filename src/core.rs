@@ -1,0 +1,302 @@
+//! The synchronous core: one closed set of messages in, effects out. No IO, no clock, no task inside.
+//!
+//! Two drivers run it, [`crate::live`] and [`crate::replay`]; a test can be a third. An input is decoded into rows
+//! beyond what readers see, goes to the log as an effect, and is published and acknowledged when the driver says
+//! that the log is durable. A body that is malformed anywhere leaves no trace.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use whyd_anomaly::Detectors;
+use whyd_buffers::wal::Record;
+use whyd_buffers::{Mark, Snapshot, Writer};
+use whyd_collector::inlet::Reply;
+use whyd_collector::wire;
+use whyd_correlate::ledger::Ledger;
+use whyd_signals::sink::{Counts, DecodeError, Refusal};
+use whyd_signals::{Access, Envelope, Lsn, Media, Timestamp, Verb};
+
+use crate::feed::Feed;
+
+/// What the core is told.
+#[derive(Debug)]
+pub enum Message {
+    /// An input came; the token goes back with its answer.
+    Input {
+        /// The driver's own number for the sender.
+        token: u64,
+        /// What came.
+        envelope: Envelope,
+    },
+    /// The log is durable up to here.
+    Durable(Lsn),
+    /// The log cannot be written any more: nothing is acknowledged from here on.
+    LogFailed(String),
+    /// A record read back from the log; it was judged when it came and is obeyed now.
+    Replayed(Record),
+    /// Time went on: verdicts are revised, chunks sealed, the old forgotten.
+    Tick,
+}
+
+/// What the driver has to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Append this record to the log, then say [`Message::Durable`].
+    Append(Record),
+    /// Answer a sender.
+    Reply {
+        /// The token of its input.
+        token: u64,
+        /// The answer.
+        reply: Reply,
+    },
+    /// What readers may see has changed.
+    Changed,
+}
+
+/// An input that waits for the log.
+#[derive(Debug)]
+struct Pending {
+    lsn: Lsn,
+    token: u64,
+    mark: Mark,
+    reply: Reply,
+}
+
+/// How the core is set up.
+#[derive(Debug, Clone)]
+pub struct CoreConfig {
+    /// The cluster's name; incident ids depend on it.
+    pub cluster: String,
+    /// How long evidence may come late.
+    pub lateness: Duration,
+}
+
+/// The only owner of the writer.
+pub struct Core {
+    writer: Writer,
+    ledger: Ledger,
+    detectors: Detectors,
+    feed: Feed,
+    pending: VecDeque<Pending>,
+    next: Lsn,
+    failed: Option<String>,
+    scratch: Vec<u8>,
+    counters: Counters,
+}
+
+/// What the core counted since it started.
+#[derive(Debug, Clone, Default)]
+pub struct Counters {
+    /// Inputs taken, by source name.
+    pub inputs: BTreeMap<&'static str, u64>,
+    /// Rows stored, by source name.
+    pub rows: BTreeMap<&'static str, u64>,
+    /// Rows refused, by reason.
+    pub refused: BTreeMap<Refusal, u64>,
+    /// Bodies that could not be read.
+    pub malformed: u64,
+    /// When each source last sent something.
+    pub last_seen: BTreeMap<&'static str, Timestamp>,
+}
+
+impl Core {
+    /// A core over an empty writer.
+    pub fn new(config: &CoreConfig, writer: Writer, detectors: Detectors) -> Self {
+        Self {
+            writer,
+            ledger: Ledger::new(&config.cluster, config.lateness),
+            detectors,
+            feed: Feed::default(),
+            pending: VecDeque::new(),
+            next: Lsn(1),
+            failed: None,
+            scratch: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// What readers see now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.writer.snapshot()
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The buffers' own figures.
+    pub fn stats(&self) -> whyd_buffers::Stats {
+        self.writer.stats()
+    }
+
+    /// Verdicts reached so far, revisions included, and ledger rows lost to the bound.
+    pub fn ledger_counts(&self) -> (u64, u64) {
+        (self.ledger.judged, self.ledger.dropped)
+    }
+
+    /// The detectors' own figures.
+    pub fn detector_stats(&self) -> whyd_anomaly::Stats {
+        self.detectors.stats()
+    }
+
+    /// Goes on at this place of the log, which may lie behind the last record that was read.
+    pub fn resume(&mut self, next: Lsn) {
+        self.next = next;
+    }
+
+    /// One step. `at` is the driver's time.
+    pub fn step(&mut self, at: Timestamp, message: Message) -> Vec<Effect> {
+        match message {
+            Message::Input { token, envelope } => self.input(token, envelope),
+            Message::Durable(lsn) => self.durable(lsn),
+            Message::LogFailed(why) => self.log_failed(why),
+            Message::Replayed(record) => self.replayed(&record),
+            Message::Tick => self.tick(at),
+        }
+    }
+
+    fn input(&mut self, token: u64, envelope: Envelope) -> Vec<Effect> {
+        if let Some(why) = &self.failed {
+            let reply = Reply::Overloaded(format!("the log cannot be written: {why}"));
+            return vec![Effect::Reply { token, reply }];
+        }
+        self.writer.begin(envelope.received, None);
+        match self.decode(&envelope) {
+            Ok(_) => {}
+            Err(e) => {
+                self.writer.rollback();
+                self.counters.malformed += 1;
+                return vec![Effect::Reply { token, reply: refusal(&e) }];
+            }
+        }
+        let staged = self.writer.stage();
+        self.count(&envelope, staged.stored, &staged.refused);
+        // A repetition is there already: to the sender it is written.
+        let reply = answer(staged.stored + staged.repeated, staged.refused);
+        let lsn = self.next;
+        self.next = lsn.next();
+        self.pending.push_back(Pending { lsn, token, mark: staged.mark, reply });
+        vec![Effect::Append(Record { lsn, envelope, refused: staged.bitmap })]
+    }
+
+    fn durable(&mut self, lsn: Lsn) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        while let Some(front) = self.pending.front()
+            && front.lsn <= lsn
+        {
+            let Some(Pending { token, mark, reply, .. }) = self.pending.pop_front() else { break };
+            self.publish(mark);
+            effects.push(Effect::Reply { token, reply });
+        }
+        if !effects.is_empty() {
+            effects.push(Effect::Changed);
+        }
+        effects
+    }
+
+    /// Nothing that waits was acknowledged, so nothing acknowledged is lost; it is never tried again.
+    fn log_failed(&mut self, why: String) -> Vec<Effect> {
+        self.writer.discard();
+        let waiting = std::mem::take(&mut self.pending);
+        let reply = Reply::Overloaded(format!("the log cannot be written: {why}"));
+        self.failed = Some(why);
+        waiting.into_iter().map(|p| Effect::Reply { token: p.token, reply: reply.clone() }).collect()
+    }
+
+    fn replayed(&mut self, record: &Record) -> Vec<Effect> {
+        self.next = record.lsn.next();
+        self.writer.begin(record.envelope.received, Some(&record.refused));
+        if self.decode(&record.envelope).is_err() {
+            // It was sound when it was logged; a newer decoder that disagrees must not lose the rest.
+            self.writer.rollback();
+            self.counters.malformed += 1;
+            return Vec::new();
+        }
+        let staged = self.writer.stage();
+        self.count(&record.envelope, staged.stored, &BTreeMap::new());
+        self.publish(staged.mark);
+        Vec::new()
+    }
+
+    fn decode(&mut self, envelope: &Envelope) -> Result<Counts, DecodeError> {
+        let body = &envelope.body;
+        match envelope.media {
+            Media::RemoteWrite1 => wire::remote_write1::decode(body, &mut self.scratch, &mut self.writer),
+            Media::LokiProto => wire::loki::decode_proto(body, &mut self.scratch, &mut self.writer),
+            Media::LokiJson => wire::loki::decode_json(body, &mut self.writer),
+            Media::Kube(resource, verb) => {
+                let object = wire::kube::decode(resource, verb, body)?;
+                let uids = if verb == Verb::Listed { wire::kube::listed_uids(body)? } else { Vec::new() };
+                self.writer.stage_object(resource, verb, object, uids, envelope.received);
+                Ok(Counts { rows: 1, ..Counts::default() })
+            }
+        }
+    }
+
+    /// Makes staged rows visible and shows them to those that follow: detectors, then ledger.
+    fn publish(&mut self, mark: Mark) {
+        let published = self.writer.publish(mark);
+        let scoped = self.writer.snapshot().scoped(&Access::All);
+        let touched: BTreeSet<String> = self.feed.follow(&published, &scoped, &mut self.detectors);
+        for namespace in &touched {
+            self.ledger.touch(namespace);
+        }
+        for applied in &published.objects {
+            self.ledger.observe(applied, &scoped);
+        }
+    }
+
+    fn tick(&mut self, at: Timestamp) -> Vec<Effect> {
+        let anomalies = self.feed.take_anomalies();
+        let mut changed = anomalies.is_some();
+        if let Some(rows) = anomalies {
+            self.writer.put_anomalies(rows);
+        }
+        self.detectors.tick(at);
+        if !self.ledger.is_idle() || self.ledger.has_open() {
+            let scoped = self.writer.snapshot().scoped(&Access::All);
+            if self.ledger.evaluate(at, &scoped) {
+                self.writer.put_restarts(self.ledger.rows());
+                self.writer.put_incidents(self.ledger.incidents());
+                changed = true;
+            }
+        }
+        self.writer.seal(at);
+        if changed { vec![Effect::Changed] } else { Vec::new() }
+    }
+
+    fn count(&mut self, envelope: &Envelope, rows: u64, refused: &BTreeMap<Refusal, u64>) {
+        let source = source_name(envelope.media);
+        *self.counters.inputs.entry(source).or_default() += 1;
+        *self.counters.rows.entry(source).or_default() += rows;
+        let last = self.counters.last_seen.entry(source).or_default();
+        *last = (*last).max(envelope.received);
+        for (why, n) in refused {
+            *self.counters.refused.entry(*why).or_default() += n;
+        }
+    }
+}
+
+/// The name of a source in metrics and answers.
+pub fn source_name(media: Media) -> &'static str {
+    match media {
+        Media::RemoteWrite1 => "metrics",
+        Media::LokiProto | Media::LokiJson => "logs",
+        Media::Kube(whyd_signals::Resource::Events, _) => "events",
+        Media::Kube(..) => "kube",
+    }
+}
+
+fn refusal(e: &DecodeError) -> Reply {
+    match e {
+        DecodeError::TooLarge { .. } => Reply::TooLarge(e.to_string()),
+        _ => Reply::Invalid(e.to_string()),
+    }
+}
+
+fn answer(stored: u64, refused: BTreeMap<Refusal, u64>) -> Reply {
+    if refused.is_empty() { Reply::Stored { rows: stored } } else { Reply::Partial { stored, refused } }
+}

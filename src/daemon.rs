@@ -1,0 +1,108 @@
+//! The running daemon: listener, watches and driver, started in the order in which data flows, stopped in that order too.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use whyd_buffers::wal::Bounds;
+use whyd_collector::source::http::{self, BodyLimits};
+use whyd_collector::source::kube::{self, ApiServer, Statuses};
+use whyd_collector::inlet::{InletLimits, inlet};
+use whyd_collector::{Clock, Inlet};
+use whyd_signals::Resource;
+
+use crate::config::Config;
+use crate::live::{Live, Times};
+use crate::view::{Shown, View};
+use crate::wiring;
+
+/// All that runs.
+pub struct Daemon {
+    address: SocketAddr,
+    tasks: JoinSet<()>,
+    driver: JoinHandle<()>,
+    close: watch::Sender<bool>,
+    /// What the API reads.
+    pub view: Arc<View>,
+}
+
+impl Daemon {
+    /// Binds, reads the log back, then watches and receives. `clock` is the only clock there is.
+    ///
+    /// # Errors
+    /// An address that is taken, a log that is another process's, a token or API server that cannot be had.
+    pub async fn start(config: &Config, api: Option<ApiServer>, clock: Clock) -> anyhow::Result<Self> {
+        let door = wiring::door(config).map_err(|e| anyhow::anyhow!("{}", e.join("; ")))?;
+        let bound = TcpListener::bind(config.http).await;
+        let listener = bound.with_context(|| format!("cannot listen on {} (--listen chooses another)", config.http))?;
+        let address = listener.local_addr()?;
+        let core = wiring::core(config);
+        let view = Arc::new(View::new(Shown::of(&core, (0, 0))));
+        let (inlet, inbox) = inlet(InletLimits::default());
+        let (close, closing) = watch::channel(false);
+
+        let mut tasks = JoinSet::new();
+        let limits = BodyLimits { received: config.body, ..BodyLimits::default() };
+        let receivers = http::router(inlet.clone(), limits, Arc::clone(&clock));
+        let router = whyd_api::router(whyd_api::Api::new(Arc::clone(&view) as _, door), receivers);
+        let mut until = closing.clone();
+        tasks.spawn(whyd_api::serve(listener, router, whyd_api::Deadlines::default(), async move {
+            let _ = until.wait_for(|closed| *closed).await;
+        }));
+
+        let dir = config.data_dir.join("log");
+        let times = Times { tick: config.tick, keep: config.window + config.lateness };
+        let bounds = Bounds { bytes: config.log_bytes, ..Bounds::default() };
+        let (for_log, log_clock) = (Arc::clone(&view), Arc::clone(&clock));
+        let opened = tokio::task::spawn_blocking(move || Live::open(core, (&dir, bounds), log_clock, times, for_log));
+        let live = opened.await?.with_context(|| format!("the log in {}", config.data_dir.display()))?;
+        let runtime = tokio::runtime::Handle::current();
+        let driver = std::thread::Builder::new().name("ingest".into()).spawn(move || live.run(inbox, &runtime))?;
+
+        if let Some(server) = api {
+            watch_cluster(&mut tasks, &server, &inlet, &clock, &closing).await?;
+        }
+        Ok(Self { address, tasks, driver, close, view })
+    }
+
+    /// Where API and receivers listen.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops receiving, lets what is in flight finish, then ends the driver: nothing acknowledged is lost.
+    ///
+    /// # Errors
+    /// When the driver's thread ended by a panic.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        let _ = self.close.send(true);
+        while self.tasks.join_next().await.is_some() {}
+        tokio::task::spawn_blocking(|| self.driver.join()).await?.map_err(|_| anyhow::anyhow!("the ingest thread panicked"))
+    }
+}
+
+async fn watch_cluster(
+    tasks: &mut JoinSet<()>,
+    server: &ApiServer,
+    inlet: &Inlet,
+    clock: &Clock,
+    closing: &watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let client = kube::client(server).await.context("the Kubernetes API (kubernetes.url names another)")?;
+    let statuses = Statuses::default();
+    for resource in Resource::ALL {
+        let watching = kube::watch(client.clone(), resource, inlet.clone(), Arc::clone(clock), statuses.clone());
+        let mut until = closing.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = watching => {}
+                _ = until.wait_for(|closed| *closed) => {}
+            }
+        });
+    }
+    Ok(())
+}

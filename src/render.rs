@@ -1,0 +1,293 @@
+//! Verdicts as a person wants to read them: what happened in the first line, then when and where, the evidence in the
+//! order of time, what was ruled out, what is missing and where to look next.
+//!
+//! Every text that comes from outside goes through [`clean`]: log lines are hostile.
+
+mod memory;
+mod next;
+mod text;
+
+use std::collections::BTreeSet;
+
+use whyd_api::dto::{Evidence, Incident, IncidentStatus, Problem, Restart, Root, Severity, Why};
+use whyd_signals::Timestamp;
+
+pub use memory::{Memory, memory};
+use text::{Page, clock, date, day_and_clock, span};
+pub use text::{Style, clean};
+
+/// What `replay` and `demo` print: one verdict for each cause of each container, the newest instance in full, then the
+/// incidents in which nothing restarted. `memory` gives what is to be drawn beside a verdict, if anything is.
+pub fn verdicts(
+    restarts: &[Restart],
+    incidents: &[Incident],
+    memory: &dyn Fn(&Restart) -> Option<Memory>,
+    style: Style,
+) -> String {
+    let mut page = Page::new(style);
+    let mut told = BTreeSet::new();
+    for group in groups(restarts) {
+        let Some(row) = group.last() else { continue };
+        page.gap();
+        verdict(&mut page, row, &group, memory(row).as_ref());
+        for incident in incidents.iter().filter(|i| concerns(i, row)) {
+            told.insert(&incident.id);
+            page.field("incident", &standing(incident));
+        }
+        closing(&mut page, row);
+    }
+    for incident in incidents.iter().filter(|i| !told.contains(&i.id)) {
+        page.gap();
+        alone(&mut page, incident);
+    }
+    if restarts.is_empty() && incidents.is_empty() {
+        page.headline("nothing restarted and nothing is wrong");
+    }
+    page.finish()
+}
+
+/// What `why` prints: the newest restart in full, the earlier ones a line each.
+pub fn why(answer: &Why, style: Style) -> String {
+    let mut page = Page::new(style);
+    if let Some((row, earlier)) = answer.restarts.split_first() {
+        verdict(&mut page, row, &[row], None);
+        for incident in &answer.incidents {
+            page.field("incident", &standing(incident));
+        }
+        closing(&mut page, row);
+        if !earlier.is_empty() {
+            page.section("before that");
+            for row in earlier {
+                let what = format!("{}  {}", row.cause, row.summary);
+                page.item(&[&seen_at(row).map_or_else(|| "-".to_owned(), day_and_clock)], &what, "");
+            }
+        }
+    }
+    problems(&mut page, &answer.problems);
+    page.finish()
+}
+
+fn problems(page: &mut Page, problems: &[Problem]) {
+    if problems.is_empty() {
+        return;
+    }
+    page.section("this answer is not whole");
+    for problem in problems {
+        page.item(&[problem.source.as_deref().unwrap_or("whyd")], &problem.detail, "");
+    }
+}
+
+/// Rows that tell the same: one container of one workload, one cause, one root. In the order of their first.
+fn groups(restarts: &[Restart]) -> Vec<Vec<&Restart>> {
+    let mut groups: Vec<Vec<&Restart>> = Vec::new();
+    for row in restarts {
+        let same = |other: &&Restart| {
+            (&other.namespace, &other.workload, &other.container, &other.cause, &other.root)
+                == (&row.namespace, &row.workload, &row.container, &row.cause, &row.root)
+        };
+        match groups.iter_mut().find(|g| g.first().is_some_and(same)) {
+            Some(group) => group.push(row),
+            None => groups.push(vec![row]),
+        }
+    }
+    for group in &mut groups {
+        group.sort_by_key(|r| seen_at(r));
+    }
+    groups
+}
+
+fn seen_at(row: &Restart) -> Option<Timestamp> {
+    row.finished_at.or_else(|| row.evidence.iter().filter_map(|e| e.at).max())
+}
+
+fn verdict(page: &mut Page, row: &Restart, group: &[&Restart], drawn: Option<&Memory>) {
+    page.headline(&row.summary);
+    let mut cause = row.cause.clone();
+    if let Some(detail) = row.cause_detail.as_ref().filter(|d| !row.summary.contains(d.as_str())) {
+        cause.push_str(&format!(" ({detail})"));
+    }
+    if row.mechanism != row.cause && !row.mechanism.is_empty() {
+        cause.push_str(&format!(", by way of {}", row.mechanism));
+    }
+    cause.push_str(&format!(", {:.0} % sure", row.confidence.clamp(0.0, 1.0) * 100.0));
+    page.strong_field("cause", &cause);
+    page.field("when", &when(row, group));
+    page.field("where", &place(row));
+    if let Some(ending) = ending(row) {
+        page.field("ended", &ending);
+    }
+    if let Some(root) = &row.root {
+        page.field("at fault", &named(root));
+    }
+    if let Some(drawn) = drawn {
+        page.section("memory");
+        page.block(&memory(drawn, page.style));
+    }
+}
+
+fn closing(page: &mut Page, row: &Restart) {
+    if !row.evidence.is_empty() {
+        page.section("evidence");
+        let mut evidence: Vec<&Evidence> = row.evidence.iter().collect();
+        evidence.sort_by_key(|e| e.at);
+        let day = seen_at(row).map(date);
+        for item in evidence {
+            let at = match item.at {
+                Some(at) if Some(date(at)) == day => clock(at),
+                Some(at) => day_and_clock(at),
+                None => "-".to_owned(),
+            };
+            page.item(&[&at, source(item)], &fact(item), &found(item, row));
+        }
+    }
+    if !row.ruled_out.is_empty() {
+        page.section("ruled out");
+        for other in &row.ruled_out {
+            page.item(&[&other.cause], &other.because, &other.field);
+        }
+    }
+    if !row.missing.is_empty() {
+        page.field("missing", &row.missing.join(", "));
+    }
+    let steps = next::steps(row);
+    if !steps.is_empty() {
+        page.section("look next");
+        for step in steps {
+            page.item(&[], &step, "");
+        }
+    }
+}
+
+/// An incident without a row: nothing restarted.
+fn alone(page: &mut Page, incident: &Incident) {
+    page.headline(&incident.summary);
+    page.strong_field("cause", &format!("{}, nothing restarted", incident.cause));
+    page.field("incident", &standing(incident));
+    if let Some(root) = &incident.root {
+        page.field("at fault", &named(root));
+    }
+    if !incident.members.is_empty() {
+        page.field("affects", &incident.members.join(", "));
+    }
+}
+
+fn concerns(incident: &Incident, row: &Restart) -> bool {
+    let member = format!(
+        "{}/{}/{}",
+        row.namespace,
+        row.pod.as_deref().unwrap_or_default(),
+        row.container.as_deref().unwrap_or_default()
+    );
+    incident.members.contains(&member) || (incident.cause == row.cause && incident.root == row.root)
+}
+
+fn standing(incident: &Incident) -> String {
+    let severity = match incident.severity {
+        Severity::Warning => "warning",
+        Severity::Critical => "critical",
+    };
+    let opened = day_and_clock(incident.opened_at);
+    match (incident.status, incident.resolved_at) {
+        (IncidentStatus::Resolved, Some(at)) => {
+            format!("{severity}, from {opened} to {}, id {}", day_and_clock(at), incident.id)
+        }
+        _ => format!("{severity}, open since {opened}, id {}", incident.id),
+    }
+}
+
+fn named(root: &Root) -> String {
+    let place = if root.namespace.is_empty() { String::new() } else { format!(" in {}", root.namespace) };
+    format!("{}/{}{place}", root.kind, root.name)
+}
+
+fn when(row: &Restart, group: &[&Restart]) -> String {
+    let Some(at) = seen_at(row) else { return "at a time that is not known".to_owned() };
+    let mut when = format!("{} UTC", day_and_clock(at));
+    if let (Some(start), Some(end)) = (row.started_at, row.finished_at) {
+        when.push_str(&format!(", {} after its start", span(end.seconds_since(start))));
+    }
+    if let Some(first) = group.first().and_then(|r| seen_at(r)).filter(|_| group.len() > 1) {
+        when.push_str(&format!("; {} times since {}", group.len(), clock(first)));
+    }
+    when
+}
+
+fn place(row: &Restart) -> String {
+    let mut parts = Vec::new();
+    if let Some(container) = &row.container {
+        parts.push(format!("container {container}"));
+    }
+    match &row.pod {
+        Some(pod) => parts.push(format!("pod {pod} of {}", row.workload)),
+        None => parts.push(row.workload.clone()),
+    }
+    parts.push(format!("namespace {}", row.namespace));
+    parts.push(format!("team {}", row.team));
+    if let Some(node) = &row.node {
+        parts.push(format!("node {node}"));
+    }
+    parts.join(", ")
+}
+
+fn ending(row: &Restart) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(code) = row.exit_code {
+        parts.push(match row.signal.and_then(signal_name) {
+            Some(name) => format!("exit code {code} ({name})"),
+            None => format!("exit code {code}"),
+        });
+    }
+    parts.extend(row.reason.clone());
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        15 => "SIGTERM",
+        _ => return None,
+    })
+}
+
+fn source(item: &Evidence) -> &'static str {
+    use whyd_api::dto::EvidenceSource as Source;
+    match item.source {
+        Source::Kube => "kube",
+        Source::Events => "events",
+        Source::Metrics => "metrics",
+        Source::Logs => "logs",
+    }
+}
+
+/// Where it was found; the object only where it is another than the pod.
+fn found(item: &Evidence, row: &Restart) -> String {
+    let pod = row.pod.as_ref().map(|pod| format!("Pod/{pod}"));
+    if pod.as_ref() == Some(&item.object) { item.field.clone() } else { format!("{} {}", item.object, item.field) }
+}
+
+/// What was found, and the same in words where the words add something. A sample's figure stands in its words.
+fn fact(item: &Evidence) -> String {
+    let value = match &item.value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if item.text.is_empty() {
+        return value;
+    }
+    if value.is_empty() || item.value.is_number() && source(item) == "metrics" || item.text.contains(&value) {
+        return item.text.clone();
+    }
+    format!("{}: {value}", item.text)
+}
+
+#[cfg(test)]
+mod tests;

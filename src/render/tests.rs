@@ -1,0 +1,179 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use serde_json::json;
+use whyd_signals::Sample;
+
+use super::*;
+
+fn restart(more: serde_json::Value) -> Restart {
+    let mut row = json!({
+        "team": "shop", "namespace": "team-shop", "workload": "Deployment/basket", "pod": "basket-6f6ff55c87-p825w",
+        "pod_uid": "u", "node": "node-1", "container": "basket", "restart_count": 0,
+        "started_at": "2026-01-31T13:37:17Z", "finished_at": "2026-01-31T13:37:58Z", "exit_code": 137, "signal": 9,
+        "reason": "OOMKilled", "mechanism": "oom-limit", "cause": "oom-limit", "cause_detail": null,
+        "confidence": 0.92, "root": {"kind": "Pod", "namespace": "team-shop", "name": "basket-6f6ff55c87-p825w"},
+        "summary": "basket met its memory limit of 128Mi and the kernel killed it", "evidence": [
+            {"source": "kube", "at": "2026-01-31T13:37:58Z", "object": "Pod/basket-6f6ff55c87-p825w",
+             "field": "status.lastState.terminated.reason", "value": "OOMKilled", "text": "the kernel's OOM killer ended it"},
+            {"source": "metrics", "at": "2026-01-31T13:37:47Z", "object": "Pod/basket-6f6ff55c87-p825w",
+             "field": "container_memory_working_set_bytes", "value": 122683392.0, "text": "117 MiB, 91 % of the limit of 128Mi"}
+        ],
+        "ruled_out": [{"cause": "app-error", "because": "ended as OOMKilled with exit 137",
+                       "field": "status.lastState.terminated.reason", "value": "OOMKilled"}],
+        "missing": []
+    });
+    let serde_json::Value::Object(more) = more else { panic!("not an object") };
+    row.as_object_mut().unwrap().extend(more);
+    serde_json::from_value(row).unwrap()
+}
+
+fn incident(more: serde_json::Value) -> Incident {
+    let mut row = json!({
+        "id": "1a2b", "team": "shop", "severity": "critical", "status": "open", "opened_at": "2026-01-31T13:37:58Z",
+        "resolved_at": null, "cause": "oom-limit", "root": {"kind": "Pod", "namespace": "team-shop", "name": "basket"},
+        "members": ["team-shop/basket-6f6ff55c87-p825w/basket"], "summary": "s"
+    });
+    let serde_json::Value::Object(more) = more else { panic!("not an object") };
+    row.as_object_mut().unwrap().extend(more);
+    serde_json::from_value(row).unwrap()
+}
+
+fn curve() -> Memory {
+    let sample = |n: i64, mib: f64| Sample { ts: Timestamp(n * 1_000_000_000), value: mib * 1048576.0 };
+    let samples = (0..20).map(|n| sample(n * 10, f64::from((n % 10) as i32) * 12.5)).collect();
+    Memory { samples, limit: 128.0 * 1048576.0, ends: vec![Timestamp(95_000_000_000), Timestamp(195_000_000_000)] }
+}
+
+#[test]
+fn a_verdict_tells_all_in_order() {
+    let row = restart(json!({}));
+    let text = verdicts(&[row], &[incident(json!({}))], &|_| None, Style::PLAIN);
+    insta::assert_snapshot!(text, @r#"
+    basket met its memory limit of 128Mi and the kernel killed it
+      cause      oom-limit, 92 % sure
+      when       2026-01-31 13:37:58 UTC, 41 s after its start
+      where      container basket, pod basket-6f6ff55c87-p825w of Deployment/basket, namespace team-shop, team
+                 shop, node node-1
+      ended      exit code 137 (SIGKILL), OOMKilled
+      at fault   Pod/basket-6f6ff55c87-p825w in team-shop
+      incident   critical, open since 2026-01-31 13:37:58, id 1a2b
+      evidence
+        13:37:47  metrics   117 MiB, 91 % of the limit of 128Mi  [container_memory_working_set_bytes]
+        13:37:58  kube      the kernel's OOM killer ended it: OOMKilled  [status.lastState.terminated.reason]
+      ruled out
+        app-error            ended as OOMKilled with exit 137  [status.lastState.terminated.reason]
+      look next
+        kubectl -n team-shop top pod basket-6f6ff55c87-p825w --containers
+        raise the limit if the use is legitimate, find what grows if it is not
+    "#);
+}
+
+#[test]
+fn repeats_are_one_verdict_and_the_rest_stays_apart() {
+    let later =
+        json!({"started_at": "2026-01-31T13:38:00Z", "finished_at": "2026-01-31T13:40:42.5Z", "restart_count": 1});
+    let other = json!({"container": "sidecar", "cause": "app-error", "mechanism": "app-error", "exit_code": 1,
+        "signal": null, "reason": "Error", "summary": "sidecar gave up", "evidence": [], "ruled_out": [],
+        "missing": ["logs"], "root": null, "pod": null});
+    let quiet = json!({"id": "3c", "cause": "readiness-failed", "severity": "warning", "status": "resolved",
+        "resolved_at": "2026-01-31T13:39:00Z", "members": ["team-shop/gate-0/gate"], "summary": "gate is not ready",
+        "root": {"kind": "Pod", "namespace": "team-shop", "name": "gate-0"}});
+    let text =
+        verdicts(&[restart(json!({})), restart(other), restart(later)], &[incident(quiet)], &|_| None, Style::PLAIN);
+    let heads: Vec<&str> = text.lines().filter(|l| !l.starts_with(' ') && !l.is_empty()).collect();
+    assert_eq!(
+        heads,
+        ["basket met its memory limit of 128Mi and the kernel killed it", "sidecar gave up", "gate is not ready"]
+    );
+    assert!(text.contains("2026-01-31 13:40:42 UTC, 2 min 43 s after its start; 2 times since 13:37:58"), "{text}");
+    assert!(text.contains("missing    logs"), "{text}");
+    assert!(text.contains("warning, from 2026-01-31 13:37:58 to 2026-01-31 13:39:00, id 3c"), "{text}");
+}
+
+#[test]
+fn an_answer_lists_what_was_before_and_what_is_missing() {
+    let earlier = restart(json!({"finished_at": "2026-01-31T12:00:00Z"}));
+    let answer = Why {
+        matched: whyd_api::dto::Match::Pod,
+        restarts: vec![restart(json!({})), earlier],
+        incidents: Vec::new(),
+        problems: vec![Problem { source: Some("logs".to_owned()), detail: "nothing came".to_owned() }],
+    };
+    let text = why(&answer, Style::PLAIN);
+    assert!(text.starts_with("basket met its memory limit"), "{text}");
+    assert!(text.contains("before that\n    2026-01-31 12:00:00  oom-limit  basket met"), "{text}");
+    assert!(text.ends_with("this answer is not whole\n    logs                 nothing came"), "{text}");
+}
+
+#[test]
+fn silence_is_said() {
+    assert_eq!(verdicts(&[], &[], &|_| None, Style::PLAIN), "nothing restarted and nothing is wrong");
+}
+
+#[test]
+fn memory_is_drawn_against_its_limit() {
+    insta::assert_snapshot!(memory(&curve(), Style::PLAIN), @r#"
+    128 MiB ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ limit
+                                         ▂▂▂                              ▂▂
+                                  ▁▁▁▁▆▆▆███                       ▁▁▁▁▆▆▆██
+                               ▄▄▄██████████                    ▄▄▄█████████
+                         ▃▃▃▇▇▇█████████████             ▃▃▃▃▇▇▇████████████
+                  ▁▁▁▆▆▆▆███████████████████       ▁▁▁▆▆▆███████████████████
+               ▅▅▅██████████████████████████    ▅▅▅█████████████████████████
+      0 MiB ───────────────────────────────╳───────────────────────────────╳
+            00:00:00                                                00:03:15
+            peak 112 MiB, 88 % of the limit, as far as it was measured; ╳ the container ended, 2 times
+    "#);
+    assert_eq!(memory(&Memory { samples: Vec::new(), ..curve() }, Style::PLAIN), "");
+}
+
+#[test]
+fn memory_without_a_limit_has_no_line() {
+    let text = memory(&Memory { limit: 0.0, ends: Vec::new(), ..curve() }, Style { colour: false, width: 60 });
+    assert!(!text.contains("limit") && text.lines().all(|l| l.chars().count() <= 60), "{text}");
+}
+
+#[test]
+fn only_a_coloured_page_has_escapes() {
+    let rows = [restart(json!({}))];
+    let draw = |_: &Restart| Some(curve());
+    let coloured = verdicts(&rows, &[], &draw, Style { colour: true, ..Style::PLAIN });
+    let plain = verdicts(&rows, &[], &draw, Style::PLAIN);
+    assert!(coloured.contains("\u{1b}[1mbasket met") && !plain.contains('\u{1b}'));
+    assert_eq!(clean(&coloured.replace('\n', "|")), clean(&plain.replace('\n', "|")));
+}
+
+#[test]
+fn hostile_text_is_disarmed() {
+    let cases = [
+        ("\u{1b}[31mred\u{1b}[0m", "red"),
+        ("\u{1b}]0;title\u{7}x\u{1b}]8;;http://e\u{1b}\\y", "xy"),
+        ("\u{9b}2Jx\u{8}\u{7f}", "x"),
+        ("a\nb\r\nc\td", "a b  c d"),
+        ("user\u{202e}txt.exe\u{2066}\u{200b}", "usertxt.exe"),
+        ("ta\u{e0041}g\u{feff}", "tag"),
+        ("\u{1b}", ""),
+        ("\u{1b}[", ""),
+        ("\u{1b}(Bplain", "plain"),
+        ("déjà vu 你好", "déjà vu 你好"),
+    ];
+    for (hostile, safe) in cases {
+        assert_eq!(clean(hostile), safe, "{hostile:?}");
+    }
+    let line = "boom\n\u{1b}[2J\u{202e}kcatta";
+    let row = restart(json!({"summary": line, "pod": "x; rm -rf /", "evidence": [
+        {"source": "logs", "at": null, "object": line, "field": line, "value": line, "text": ""}]}));
+    let text = verdicts(&[row], &[], &|_| None, Style::PLAIN);
+    assert!(!text.contains(['\u{1b}', '\u{202e}']) && !text.contains("kubectl -n team-shop logs"), "{text}");
+    assert!(!text.lines().any(|l| l.trim_start().starts_with("kubectl") && l.contains("rm -rf")), "{text}");
+}
+
+#[test]
+fn long_lines_are_broken_at_the_width() {
+    let long = "word ".repeat(100) + &"x".repeat(500);
+    let row = restart(json!({"summary": long, "evidence": [
+        {"source": "logs", "at": "2026-01-31T13:37:58Z", "object": "Pod/p", "field": "stdout", "value": long, "text": "last words"}]}));
+    let text = verdicts(&[row], &[], &|_| None, Style { colour: false, width: 80 });
+    assert!(text.lines().all(|l| l.chars().count() <= 81), "{text}");
+    assert!(text.contains("last words: word"), "{text}");
+}

@@ -1,0 +1,64 @@
+//! The replay driver: history through the same core, time taken from the messages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use whyd_buffers::Snapshot;
+use whyd_collector::inlet::Reply;
+use whyd_signals::{Envelope, Timestamp};
+
+use crate::core::{Core, Effect, Message};
+
+/// The step of time between messages, as the live driver's tick.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What a replay ends with.
+pub struct Outcome {
+    /// What readers would see.
+    pub snapshot: Arc<Snapshot>,
+    /// Messages that were not taken, and why.
+    pub problems: Vec<String>,
+}
+
+/// Feeds messages in their order, ticking once a second of their time; after the last one time moves on by `lateness`.
+pub fn run(mut core: Core, messages: Vec<Envelope>, lateness: Duration) -> Outcome {
+    let mut problems = Vec::new();
+    let mut ticked = messages.first().map_or(Timestamp(0), |m| m.received);
+    for (n, envelope) in messages.into_iter().enumerate() {
+        let at = envelope.received;
+        while at >= ticked.plus(TICK) {
+            ticked = ticked.plus(TICK);
+            core.step(ticked, Message::Tick);
+        }
+        let media = envelope.media;
+        for reply in deliver(&mut core, at, envelope) {
+            match reply {
+                Reply::Stored { .. } => {}
+                Reply::Partial { refused, .. } => {
+                    let counts: Vec<String> = refused.iter().map(|(why, n)| format!("{n} {}", why.as_str())).collect();
+                    problems.push(format!("message {n} ({media:?}): refused {}", counts.join(", ")));
+                }
+                Reply::Invalid(why) | Reply::TooLarge(why) | Reply::Overloaded(why) => {
+                    problems.push(format!("message {n} ({media:?}): {why}"));
+                }
+            }
+        }
+    }
+    core.step(ticked.plus(TICK), Message::Tick);
+    core.step(ticked.plus(TICK).plus(lateness), Message::Tick);
+    Outcome { snapshot: core.snapshot(), problems }
+}
+
+/// One message in, durable at once: a replay has nothing to lose.
+fn deliver(core: &mut Core, at: Timestamp, envelope: Envelope) -> Vec<Reply> {
+    let mut replies = Vec::new();
+    let mut effects = core.step(at, Message::Input { token: 0, envelope });
+    while let Some(effect) = effects.pop() {
+        match effect {
+            Effect::Append(record) => effects.extend(core.step(at, Message::Durable(record.lsn))),
+            Effect::Reply { reply, .. } => replies.push(reply),
+            Effect::Changed => {}
+        }
+    }
+    replies
+}

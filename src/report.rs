@@ -1,0 +1,37 @@
+//! The verdicts of a snapshot as text: rows, incidents and the drawing of memory against its limit.
+
+use std::time::Duration;
+
+use whyd_api::dto;
+use whyd_buffers::Scoped;
+use whyd_correlate::case::quantity;
+use whyd_signals::{Sample, Timestamp};
+
+use crate::render::{self, Memory, Style};
+
+/// How much of the past is drawn.
+const DRAWN: Duration = Duration::from_secs(1800);
+
+/// All rows and incidents that `scoped` shows.
+pub fn report(scoped: &Scoped, style: Style) -> String {
+    let restarts: Vec<dto::Restart> = scoped.restarts().iter().map(|r| dto::Restart::from(r.as_ref())).collect();
+    let incidents: Vec<dto::Incident> = scoped.incidents().iter().map(|i| dto::Incident::from(i.as_ref())).collect();
+    render::verdicts(&restarts, &incidents, &|row| memory(scoped, row, &restarts), style)
+}
+
+/// The working set of a container that met its limit, over all its instances.
+fn memory(scoped: &Scoped, row: &dto::Restart, all: &[dto::Restart]) -> Option<Memory> {
+    if row.mechanism != "oom-limit" {
+        return None;
+    }
+    let (pod, container) = (row.pod.as_ref()?, row.container.as_ref()?);
+    let spec = scoped.cluster().pod_named(&row.namespace, pod)?.object.container(container).cloned()?;
+    let limit = spec.resources.limits.get("memory").and_then(|l| quantity(l)).unwrap_or(0.0);
+    let same = |r: &&dto::Restart| r.pod.as_ref() == Some(pod) && r.container.as_ref() == Some(container);
+    let ends: Vec<Timestamp> = all.iter().filter(same).filter_map(|r| r.finished_at).collect();
+    let last = *ends.iter().max()?;
+    let ids = scoped.series_of("container_memory_working_set_bytes", &row.namespace, pod, Some(container));
+    let mut samples: Vec<Sample> = ids.into_iter().flat_map(|id| scoped.slice(id, last.minus(DRAWN), last)).collect();
+    samples.sort_by_key(|s| s.ts);
+    Some(Memory { samples, limit, ends })
+}

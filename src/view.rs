@@ -1,0 +1,179 @@
+//! What the API reads: the newest snapshot and how complete it is.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use whyd_api::{Kind, Metric, PodName, Reader, SourceStatus, Status};
+use whyd_buffers::{Scoped, Snapshot, Stats};
+use whyd_signals::schema::{Anomaly, Incident, Restart};
+use whyd_signals::{Access, Resource, Timestamp};
+
+use crate::core::{Core, Counters};
+
+/// What the driver publishes after each step that changed something.
+#[derive(Clone)]
+pub struct Shown {
+    /// The data.
+    pub snapshot: Arc<Snapshot>,
+    /// What the core counted.
+    pub counters: Counters,
+    /// The buffers' figures.
+    pub stats: Stats,
+    /// Verdicts reached, ledger rows dropped.
+    pub ledger: (u64, u64),
+    /// Series and streams watched, samples and lines refused, anomalies told.
+    pub detectors: whyd_anomaly::Stats,
+    /// Bytes of the log, and records appended.
+    pub log: (u64, u64),
+}
+
+impl Shown {
+    /// What this core shows now.
+    pub fn of(core: &Core, log: (u64, u64)) -> Self {
+        Self {
+            snapshot: core.snapshot(),
+            counters: core.counters().clone(),
+            stats: core.stats(),
+            ledger: core.ledger_counts(),
+            detectors: core.detector_stats(),
+            log,
+        }
+    }
+}
+
+/// Shared by the driver, which replaces it, and the routes, which read it.
+pub struct View {
+    shown: RwLock<Arc<Shown>>,
+    replayed: AtomicBool,
+}
+
+impl View {
+    /// A view of this, not ready yet.
+    pub fn new(shown: Shown) -> Self {
+        Self { shown: RwLock::new(Arc::new(shown)), replayed: AtomicBool::new(false) }
+    }
+
+    /// Replaces what is seen. The lock is held for one pointer.
+    pub fn show(&self, shown: Shown) {
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
+    }
+
+    /// The log has been read back.
+    pub fn ready(&self) {
+        self.replayed.store(true, Ordering::Release);
+    }
+
+    /// What a caller may see now.
+    pub fn scoped(&self, access: &Access) -> Scoped {
+        self.now().snapshot.scoped(access)
+    }
+
+    /// A figure that rises with every message and every verdict: while it stands still, nothing is new.
+    pub fn progress(&self) -> u64 {
+        let shown = self.now();
+        shown.counters.inputs.values().sum::<u64>() + shown.ledger.0
+    }
+
+    fn now(&self) -> Arc<Shown> {
+        Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Names of the sources in answers: the watched resources, then what is pushed.
+const PUSHED: [&str; 2] = ["metrics", "logs"];
+
+impl Reader for View {
+    fn restarts(&self, access: &Access) -> Vec<Arc<Restart>> {
+        self.scoped(access).restarts()
+    }
+
+    fn incidents(&self, access: &Access) -> Vec<Arc<Incident>> {
+        self.scoped(access).incidents()
+    }
+
+    fn anomalies(&self, access: &Access) -> Vec<Arc<Anomaly>> {
+        self.scoped(access).anomalies()
+    }
+
+    fn pods(&self, access: &Access) -> Vec<PodName> {
+        let scoped = self.scoped(access);
+        let mut pods = Vec::new();
+        for space in scoped.cluster().namespaces() {
+            for pod in space.pods.values().filter(|p| p.deleted_at.is_none()) {
+                let name = pod.object.metadata.name.clone();
+                let workload = space.workload_of(&pod.object);
+                pods.push(PodName { namespace: space.name.clone(), name, workload });
+            }
+        }
+        pods
+    }
+
+    fn sees(&self, access: &Access, namespace: &str) -> bool {
+        let scoped = self.scoped(access);
+        namespace.is_empty() || access.allows(&scoped.cluster().team_of(namespace))
+    }
+
+    fn status(&self) -> Status {
+        let shown = self.now();
+        let scoped = shown.snapshot.scoped(&Access::All);
+        let last = |source: &str| shown.counters.last_seen.get(source).copied();
+        let watched = Resource::ALL.into_iter().map(|r| SourceStatus {
+            source: r.plural(),
+            synced: scoped.cluster().synced(r),
+            newest: last(if r == Resource::Events { "events" } else { "kube" }),
+        });
+        let pushed = PUSHED.into_iter().map(|source| SourceStatus { source, synced: last(source).is_some(), newest: last(source) });
+        Status { replayed: self.replayed.load(Ordering::Acquire), sources: watched.chain(pushed).collect() }
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        let shown = self.now();
+        let by = |label: &'static str, map: &BTreeMap<&'static str, u64>| {
+            map.iter().map(|(k, v)| (vec![(label, (*k).to_owned())], *v as f64)).collect::<Vec<_>>()
+        };
+        let c = &shown.counters;
+        let refused = c.refused.iter().map(|(why, n)| (vec![("reason", why.as_str().to_owned())], *n as f64)).collect();
+        let seen = c.last_seen.iter().map(|(k, at)| (vec![("source", (*k).to_owned())], seconds(*at))).collect();
+        let one = |v: f64| vec![(Vec::new(), v)];
+        let metric = |name, help, kind, samples| Metric { name, help, kind, samples };
+        let mut metrics = vec![
+            metric("whyd_inputs_total", "messages taken, by source", Kind::Counter, by("source", &c.inputs)),
+            metric("whyd_rows_total", "samples, lines and objects stored, by source", Kind::Counter, by("source", &c.rows)),
+            metric("whyd_discarded_total", "rows refused, by reason", Kind::Counter, refused),
+            metric("whyd_malformed_total", "bodies that could not be read", Kind::Counter, one(c.malformed as f64)),
+            metric("whyd_source_newest_seconds", "when each source last sent something", Kind::Gauge, seen),
+            metric("whyd_verdicts_total", "verdicts reached, revisions included", Kind::Counter, one(shown.ledger.0 as f64)),
+            metric("whyd_ledger_dropped_total", "ledger rows lost to its bound", Kind::Counter, one(shown.ledger.1 as f64)),
+            metric("whyd_anomalies_total", "anomalies told", Kind::Counter, one(shown.detectors.anomalies as f64)),
+            metric("whyd_detector_series", "series watched by a detector", Kind::Gauge, one(shown.detectors.series as f64)),
+            metric("whyd_log_bytes", "bytes of the ordered log on disk", Kind::Gauge, one(shown.log.0 as f64)),
+            metric("whyd_log_records_total", "records appended to the log", Kind::Counter, one(shown.log.1 as f64)),
+        ];
+        metrics.extend(buffer_metrics(&shown.stats));
+        metrics
+    }
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.nanos() as f64 / 1e9
+}
+
+fn buffer_metrics(stats: &Stats) -> Vec<Metric> {
+    let one = |v: f64| vec![(Vec::new(), v)];
+    let by = |label: &'static str, rows: Vec<(&'static str, f64)>| {
+        rows.into_iter().map(|(k, v)| (vec![(label, k.to_owned())], v)).collect::<Vec<_>>()
+    };
+    let metric = |name, help, kind, samples| Metric { name, help, kind, samples };
+    let bytes = by("owner", stats.bytes.iter().map(|(k, v)| (*k, *v as f64)).collect());
+    let dropped = by("reason", stats.dropped.iter().map(|(k, v)| (*k, *v as f64)).collect());
+    vec![
+        metric("whyd_samples_total", "samples published", Kind::Counter, one(stats.samples as f64)),
+        metric("whyd_lines_total", "log lines published", Kind::Counter, one(stats.lines as f64)),
+        metric("whyd_repeated_total", "rows that were there already, bit for bit", Kind::Counter, one(stats.repeated as f64)),
+        metric("whyd_series", "series known", Kind::Gauge, one(stats.series as f64)),
+        metric("whyd_streams", "log streams known", Kind::Gauge, one(stats.streams as f64)),
+        metric("whyd_buffer_bytes", "bytes held, by owner", Kind::Gauge, bytes),
+        metric("whyd_dropped_total", "rows dropped after they were stored, by reason", Kind::Counter, dropped),
+    ]
+}
