@@ -63,6 +63,7 @@ pub(super) async fn incidents(
 #[utoipa::path(get, path = "/api/v1/incidents/{id}", tag = "api",
     params(("id" = String, Path, description = "the incident's id")), responses(
     (status = 200, description = "the incident", body = dto::Incident),
+    (status = 400, description = "the id is not text", body = ProblemDetails, content_type = "application/problem+json"),
     (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
     (status = 404, description = "no such incident", body = ProblemDetails, content_type = "application/problem+json"),
     (status = 503, description = "it may turn up once the log is read back", body = ProblemDetails,
