@@ -9,9 +9,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use whyd_buffers::wal::Bounds;
+use whyd_collector::inlet::{InletLimits, inlet};
 use whyd_collector::source::http::{self, BodyLimits};
 use whyd_collector::source::kube::{self, ApiServer, Statuses};
-use whyd_collector::inlet::{InletLimits, inlet};
 use whyd_collector::{Clock, Inlet};
 use whyd_signals::Resource;
 
@@ -81,7 +81,9 @@ impl Daemon {
     pub async fn stop(mut self) -> anyhow::Result<()> {
         let _ = self.close.send(true);
         while self.tasks.join_next().await.is_some() {}
-        tokio::task::spawn_blocking(|| self.driver.join()).await?.map_err(|_| anyhow::anyhow!("the ingest thread panicked"))
+        tokio::task::spawn_blocking(|| self.driver.join())
+            .await?
+            .map_err(|_| anyhow::anyhow!("the ingest thread panicked"))
     }
 }
 

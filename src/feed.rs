@@ -63,7 +63,13 @@ impl Feed {
         touched
     }
 
-    fn follow_lines(&mut self, published: &Published, scoped: &Scoped, detectors: &mut Detectors, touched: &mut BTreeSet<String>) {
+    fn follow_lines(
+        &mut self,
+        published: &Published,
+        scoped: &Scoped,
+        detectors: &mut Detectors,
+        touched: &mut BTreeSet<String>,
+    ) {
         let mut groups: BTreeMap<(Arc<str>, Arc<str>, Arc<str>), (Team, u64)> = BTreeMap::new();
         for line in published.lines() {
             let Some(line) = scoped.own(line) else { continue };
@@ -73,14 +79,15 @@ impl Feed {
             let key = (Arc::clone(&line.namespace), Arc::clone(&line.pod), Arc::clone(&line.container));
             let (team, group) = groups.entry(key).or_insert_with(|| {
                 let cluster = scoped.cluster();
-                let workload = cluster.pod_named(&line.namespace, &line.pod).and_then(|p| {
-                    cluster.namespace(&line.namespace).map(|n| n.workload_of(&p.object))
-                });
+                let workload = cluster
+                    .pod_named(&line.namespace, &line.pod)
+                    .and_then(|p| cluster.namespace(&line.namespace).map(|n| n.workload_of(&p.object)));
                 let of = (&line.namespace, workload.unwrap_or_else(|| line.pod.to_string()), &line.container);
                 let hasher = BuildHasherDefault::<std::collections::hash_map::DefaultHasher>::default();
                 (cluster.team_of(&line.namespace), hasher.hash_one(of))
             });
-            let key = LineKey { group: *group, team, namespace: &line.namespace, pod: &line.pod, container: &line.container };
+            let key =
+                LineKey { group: *group, team, namespace: &line.namespace, pod: &line.pod, container: &line.container };
             let is_error = matches!(line.level, Level::Error | Level::Fatal);
             if let Some(anomaly) = detectors.observe_line(&key, line.ts, is_error) {
                 self.keep(anomaly);

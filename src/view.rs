@@ -123,7 +123,11 @@ impl Reader for View {
             synced: scoped.cluster().synced(r),
             newest: last(if r == Resource::Events { "events" } else { "kube" }),
         });
-        let pushed = PUSHED.into_iter().map(|source| SourceStatus { source, synced: last(source).is_some(), newest: last(source) });
+        let pushed = PUSHED.into_iter().map(|source| SourceStatus {
+            source,
+            synced: last(source).is_some(),
+            newest: last(source),
+        });
         Status { replayed: self.replayed.load(Ordering::Acquire), sources: watched.chain(pushed).collect() }
     }
 
@@ -139,14 +143,34 @@ impl Reader for View {
         let metric = |name, help, kind, samples| Metric { name, help, kind, samples };
         let mut metrics = vec![
             metric("whyd_inputs_total", "messages taken, by source", Kind::Counter, by("source", &c.inputs)),
-            metric("whyd_rows_total", "samples, lines and objects stored, by source", Kind::Counter, by("source", &c.rows)),
+            metric(
+                "whyd_rows_total",
+                "samples, lines and objects stored, by source",
+                Kind::Counter,
+                by("source", &c.rows),
+            ),
             metric("whyd_discarded_total", "rows refused, by reason", Kind::Counter, refused),
             metric("whyd_malformed_total", "bodies that could not be read", Kind::Counter, one(c.malformed as f64)),
             metric("whyd_source_newest_seconds", "when each source last sent something", Kind::Gauge, seen),
-            metric("whyd_verdicts_total", "verdicts reached, revisions included", Kind::Counter, one(shown.ledger.0 as f64)),
-            metric("whyd_ledger_dropped_total", "ledger rows lost to its bound", Kind::Counter, one(shown.ledger.1 as f64)),
+            metric(
+                "whyd_verdicts_total",
+                "verdicts reached, revisions included",
+                Kind::Counter,
+                one(shown.ledger.0 as f64),
+            ),
+            metric(
+                "whyd_ledger_dropped_total",
+                "ledger rows lost to its bound",
+                Kind::Counter,
+                one(shown.ledger.1 as f64),
+            ),
             metric("whyd_anomalies_total", "anomalies told", Kind::Counter, one(shown.detectors.anomalies as f64)),
-            metric("whyd_detector_series", "series watched by a detector", Kind::Gauge, one(shown.detectors.series as f64)),
+            metric(
+                "whyd_detector_series",
+                "series watched by a detector",
+                Kind::Gauge,
+                one(shown.detectors.series as f64),
+            ),
             metric("whyd_log_bytes", "bytes of the ordered log on disk", Kind::Gauge, one(shown.log.0 as f64)),
             metric("whyd_log_records_total", "records appended to the log", Kind::Counter, one(shown.log.1 as f64)),
         ];
@@ -170,7 +194,12 @@ fn buffer_metrics(stats: &Stats) -> Vec<Metric> {
     vec![
         metric("whyd_samples_total", "samples published", Kind::Counter, one(stats.samples as f64)),
         metric("whyd_lines_total", "log lines published", Kind::Counter, one(stats.lines as f64)),
-        metric("whyd_repeated_total", "rows that were there already, bit for bit", Kind::Counter, one(stats.repeated as f64)),
+        metric(
+            "whyd_repeated_total",
+            "rows that were there already, bit for bit",
+            Kind::Counter,
+            one(stats.repeated as f64),
+        ),
         metric("whyd_series", "series known", Kind::Gauge, one(stats.series as f64)),
         metric("whyd_streams", "log streams known", Kind::Gauge, one(stats.streams as f64)),
         metric("whyd_buffer_bytes", "bytes held, by owner", Kind::Gauge, bytes),

@@ -183,13 +183,7 @@ impl std::fmt::Debug for Cluster {
 impl Cluster {
     /// An empty cluster of which nothing is known yet.
     pub fn new(team_of: TeamOf) -> Self {
-        Self {
-            namespaces: BTreeMap::new(),
-            nodes: Arc::default(),
-            synced: BTreeSet::new(),
-            team_of,
-            dropped: 0,
-        }
+        Self { namespaces: BTreeMap::new(), nodes: Arc::default(), synced: BTreeSet::new(), team_of, dropped: 0 }
     }
 
     /// The team that owns a namespace. One that was never seen is judged by its name alone.
@@ -206,7 +200,14 @@ impl Cluster {
     }
 
     /// Applies one message; `received` is when it came. `uids` is what [`Verb::Listed`] found.
-    pub fn apply(&mut self, resource: Resource, verb: Verb, object: Option<&Object>, uids: &[String], received: Timestamp) {
+    pub fn apply(
+        &mut self,
+        resource: Resource,
+        verb: Verb,
+        object: Option<&Object>,
+        uids: &[String],
+        received: Timestamp,
+    ) {
         match (verb, object) {
             (Verb::Listed, _) => self.listed(resource, uids, received),
             (_, Some(Object::Node(node))) => {
@@ -228,9 +229,10 @@ impl Cluster {
         };
         let uid = meta.uid.clone();
         let team_of = Arc::clone(&self.team_of);
-        let space = self.namespaces.entry(name.clone()).or_insert_with(|| {
-            Arc::new(NamespaceState::new(&name, team_of(&name, &BTreeMap::new())))
-        });
+        let space = self
+            .namespaces
+            .entry(name.clone())
+            .or_insert_with(|| Arc::new(NamespaceState::new(&name, team_of(&name, &BTreeMap::new()))));
         let space = Arc::make_mut(space);
         match object {
             Object::Namespace(o) => {

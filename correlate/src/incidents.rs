@@ -57,7 +57,8 @@ pub fn from_rows<'a>(
             add_unready(drafts.entry(key).or_insert_with(|| from_unready(pod, scoped)), pod, now);
         }
     }
-    let mut incidents: Vec<Arc<Incident>> = drafts.into_values().map(|d| Arc::new(finish(cluster, d, now, scoped))).collect();
+    let mut incidents: Vec<Arc<Incident>> =
+        drafts.into_values().map(|d| Arc::new(finish(cluster, d, now, scoped))).collect();
     incidents.sort_by(|a, b| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
     incidents
 }
@@ -102,7 +103,8 @@ fn add_row(draft: &mut Draft, row: &Restart, key: &str) {
 }
 
 fn from_unready(pod: &Unready, scoped: &Scoped) -> Draft {
-    let root = Root { kind: "Pod".into(), namespace: pod.namespace.clone(), name: pod.pod.clone(), uid: pod.pod_uid.clone() };
+    let root =
+        Root { kind: "Pod".into(), namespace: pod.namespace.clone(), name: pod.pod.clone(), uid: pod.pod_uid.clone() };
     Draft {
         team: scoped.cluster().team_of(&pod.namespace),
         cause: readiness_failed::ID.into(),

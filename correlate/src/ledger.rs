@@ -20,8 +20,13 @@ use crate::verdict;
 
 /// Waiting reasons by which a container is known not to have been started.
 const NOT_STARTED: [&str; 7] = [
-    "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError",
-    "CreateContainerError", "RunContainerError",
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
 ];
 /// How many rows are kept; the oldest go first and are counted.
 const ROWS: usize = 100_000;
@@ -172,7 +177,15 @@ impl Ledger {
         }
     }
 
-    fn ended(&mut self, pod: &Pod, s: &ContainerStatus, t: &Terminated, field: &'static str, count: i64, at: Timestamp) {
+    fn ended(
+        &mut self,
+        pod: &Pod,
+        s: &ContainerStatus,
+        t: &Terminated,
+        field: &'static str,
+        count: i64,
+        at: Timestamp,
+    ) {
         let finishes = pod.is_init(&s.name) || pod.spec.restart_policy != "Always";
         if t.exit_code == 0 && finishes {
             return;

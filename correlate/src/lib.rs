@@ -1,14 +1,14 @@
 //! correlate
 
-pub mod engine;
 pub mod case;
 pub mod cause;
+pub mod engine;
 pub mod finding;
 mod incidents;
+pub mod joins;
 mod last_words;
 pub mod ledger;
 mod probe;
 mod replacement;
-mod verdict;
-pub mod joins;
 pub mod tables;
+mod verdict;

@@ -1,7 +1,7 @@
 //! What a failing probe leaves behind, for the two probes that restart a container.
 
-use whyd_signals::schema::RuledOut;
 use whyd_signals::Timestamp;
+use whyd_signals::schema::RuledOut;
 
 use crate::case::Case;
 use crate::finding::{Depth, Finding, event, ruled_out};
@@ -97,7 +97,12 @@ impl RestartingProbe {
         case.terminated()?;
         if !(self.declared)(spec) {
             let field = format!("spec.containers[{}].{}Probe", spec.name, self.name);
-            return Some(ruled_out(self.cause, format!("{} has no {} probe", spec.name, self.name), &field, serde_json::Value::Null));
+            return Some(ruled_out(
+                self.cause,
+                format!("{} has no {} probe", spec.name, self.name),
+                &field,
+                serde_json::Value::Null,
+            ));
         }
         if !case.events_known() {
             return None;
@@ -129,6 +134,8 @@ pub fn unready_since<'a>(
 ) -> Option<&'a whyd_buffers::state::EventSeen> {
     space
         .events_about(uid)
-        .filter(|e| e.event.reason == "Unhealthy" && e.event.message.starts_with("Readiness probe failed") && e.at >= since)
+        .filter(|e| {
+            e.event.reason == "Unhealthy" && e.event.message.starts_with("Readiness probe failed") && e.at >= since
+        })
         .max_by_key(|e| e.at)
 }

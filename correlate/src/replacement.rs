@@ -85,7 +85,9 @@ pub fn siblings<'a>(space: &'a NamespaceState, rs: &Workload) -> impl Iterator<I
     let owner = rs.metadata.controller().map(|o| o.uid.clone());
     let own = rs.metadata.uid.clone();
     space.workloads.values().filter(|(r, _)| *r == Resource::ReplicaSets).map(|(_, w)| w).filter(move |w| {
-        owner.is_some() && w.object.metadata.controller().map(|o| &o.uid) == owner.as_ref() && w.object.metadata.uid != own
+        owner.is_some()
+            && w.object.metadata.controller().map(|o| &o.uid) == owner.as_ref()
+            && w.object.metadata.uid != own
     })
 }
 

@@ -3,8 +3,8 @@
 use whyd_signals::Resource;
 use whyd_signals::schema::{Restart, RuledOut};
 
-use crate::cause::{ALL, CLEAN, INSUFFICIENT};
 use crate::case::{Case, Ending};
+use crate::cause::{ALL, CLEAN, INSUFFICIENT};
 use crate::finding::{Depth, Finding};
 use crate::replacement;
 

@@ -45,7 +45,9 @@ fn bundled(asked: Option<&Path>) -> anyhow::Result<PathBuf> {
         return Ok(path.to_owned());
     }
     let found = BUNDLED.iter().map(PathBuf::from).find(|p| p.join("capture.json").exists());
-    found.with_context(|| format!("no capture at {}; run it in the project's root or name one with --capture", BUNDLED.join(" or ")))
+    found.with_context(|| {
+        format!("no capture at {}; run it in the project's root or name one with --capture", BUNDLED.join(" or "))
+    })
 }
 
 async fn play(args: &DemoArgs, capture: &Capture) -> anyhow::Result<ExitCode> {
@@ -74,7 +76,9 @@ async fn play(args: &DemoArgs, capture: &Capture) -> anyhow::Result<ExitCode> {
     settle(&daemon, &time, end.plus(config.lateness)).await?;
     let scoped = daemon.view.scoped(&Access::All);
     print(&report(&scoped, Style { colour: super::coloured(), ..Style::PLAIN }))?;
-    say(&format!("\nThe API: http://{address}/api/v1/restarts, /api/v1/why?pod=…, /api/v1/incidents, schema at /openapi.json"))?;
+    say(&format!(
+        "\nThe API: http://{address}/api/v1/restarts, /api/v1/why?pod=…, /api/v1/incidents, schema at /openapi.json"
+    ))?;
     if !args.once {
         say(&format!("Ask it:  whyd why payments-api --server http://{address}      (Ctrl-C ends the demo)"))?;
         tokio::signal::ctrl_c().await?;
@@ -97,7 +101,12 @@ async fn push(
     let began = Instant::now();
     let bodies: Vec<&Envelope> = messages.iter().filter(|m| !matches!(m.media, Media::Kube(..))).collect();
     let kube = messages.len() - bodies.len();
-    say(&format!("playing {:.0} s of {} ({} bodies of metrics and logs, {kube} object versions)", end.seconds_since(start), capture.about.name, bodies.len()))?;
+    say(&format!(
+        "playing {:.0} s of {} ({} bodies of metrics and logs, {kube} object versions)",
+        end.seconds_since(start),
+        capture.about.name,
+        bodies.len()
+    ))?;
     for (n, body) in bodies.iter().enumerate() {
         let due = began + Duration::from_secs_f64((body.received.seconds_since(start) / factor).max(0.0));
         tokio::time::sleep_until(due).await;
@@ -107,7 +116,8 @@ async fn push(
             Media::LokiJson => ("/loki/api/v1/push", "application/json"),
             _ => ("/loki/api/v1/push", "application/x-protobuf"),
         };
-        let request = client.post(format!("http://{address}{path}")).header("content-type", media).body(body.body.clone());
+        let request =
+            client.post(format!("http://{address}{path}")).header("content-type", media).body(body.body.clone());
         let answer = request.send().await.with_context(|| format!("posting to {path}"))?;
         let status = answer.status();
         ensure!(status.is_success(), "{path} answered {status}: {}", answer.text().await.unwrap_or_default());

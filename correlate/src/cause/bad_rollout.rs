@@ -26,7 +26,9 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     }
     let (old, new) = revisions(case)?;
     let created = case.pod.object.metadata.creation_timestamp?;
-    if case.finished().seconds_since(created) > SETTLED.as_secs_f64() && case.finished().seconds_since(case.started()) > 300.0 {
+    if case.finished().seconds_since(created) > SETTLED.as_secs_f64()
+        && case.finished().seconds_since(case.started()) > 300.0
+    {
         return None;
     }
     // The old revision crashed too: the rollout is innocent.

@@ -16,7 +16,9 @@ fn says_so(message: &str) -> bool {
 fn judge(case: &Case<'_>) -> Option<Finding> {
     let (code, message) = match case.ending {
         Ending::Ended { terminated: t, .. } => (Some(t.exit_code), t.message.as_str()),
-        Ending::NeverStarted { reason, message } if reason == "RunContainerError" || reason == "CreateContainerError" => {
+        Ending::NeverStarted { reason, message }
+            if reason == "RunContainerError" || reason == "CreateContainerError" =>
+        {
             (None, message.as_str())
         }
         _ => return None,

@@ -79,7 +79,8 @@ fn names_read(pod: &Pod, container: &str) -> Vec<String> {
     });
     let spec = pod.container(container);
     let env = spec.into_iter().flat_map(|c| {
-        let keys = c.env.iter().filter_map(|e| e.value_from.as_ref()?.config_map_key_ref.as_ref()).map(|k| k.name.clone());
+        let keys =
+            c.env.iter().filter_map(|e| e.value_from.as_ref()?.config_map_key_ref.as_ref()).map(|k| k.name.clone());
         let whole = c.env_from.iter().filter_map(|e| e.config_map_ref.as_ref()).map(|m| m.name.clone());
         keys.chain(whole).collect::<Vec<_>>()
     });

@@ -19,8 +19,20 @@ pub const CAUSE: Cause = Cause { id: "dependency-down", judge, contradict };
 const RECENT: Duration = Duration::from_secs(300);
 /// How a program says that something else did not answer.
 const SAYINGS: [&str; 14] = [
-    "connection refused", "connection reset", "timed out", "timeout", "deadline exceeded", "no route to host", "unreachable",
-    "could not connect", "could not reach", "broken pipe", "bad gateway", "service unavailable", "gateway timeout", "no such host",
+    "connection refused",
+    "connection reset",
+    "timed out",
+    "timeout",
+    "deadline exceeded",
+    "no route to host",
+    "unreachable",
+    "could not connect",
+    "could not reach",
+    "broken pipe",
+    "bad gateway",
+    "service unavailable",
+    "gateway timeout",
+    "no such host",
 ];
 
 /// Something that the last words say did not answer.
@@ -79,8 +91,10 @@ fn failed(case: &Case<'_>, dependency: &Dependency) -> Option<(Root, Option<Stri
     let cluster = case.scoped.cluster();
     let space = cluster.namespace(&dependency.namespace)?;
     let (kind, name) = dependency.workload.split_once('/')?;
-    let (resource, record) = space.workloads.values().find(|(r, w)| r.kind() == kind && w.object.metadata.name == name)?;
-    let root = |uid: &str| Root { kind: kind.into(), namespace: space.name.clone(), name: name.into(), uid: uid.into() };
+    let (resource, record) =
+        space.workloads.values().find(|(r, w)| r.kind() == kind && w.object.metadata.name == name)?;
+    let root =
+        |uid: &str| Root { kind: kind.into(), namespace: space.name.clone(), name: name.into(), uid: uid.into() };
     let object = dependency.workload.clone();
     let meta = &record.object.metadata;
     if let Some(at) = record.deleted_at.filter(|at| *at <= to) {
@@ -101,17 +115,24 @@ fn resolve(case: &Case<'_>, host: &str) -> Vec<Dependency> {
         let spaces = cluster.namespaces();
         return spaces
             .flat_map(|s| {
-                let by_pod = s.pods.values().filter(|p| p.object.status.pod_ip == host).map(|p| s.workload_of(&p.object));
+                let by_pod =
+                    s.pods.values().filter(|p| p.object.status.pod_ip == host).map(|p| s.workload_of(&p.object));
                 let by_service = s.services.values().filter(|v| v.object.spec.cluster_ip == host);
                 let behind = by_service.flat_map(|v| selected(s, &v.object.spec.selector));
-                by_pod.chain(behind).map(|workload| Dependency { workload, namespace: s.name.clone() }).collect::<Vec<_>>()
+                by_pod
+                    .chain(behind)
+                    .map(|workload| Dependency { workload, namespace: s.name.clone() })
+                    .collect::<Vec<_>>()
             })
             .collect();
     }
     let mut labels = host.split('.');
     let (Some(name), second) = (labels.next(), labels.next()) else { return Vec::new() };
     // `pod.service.namespace.svc` of a StatefulSet, `service.namespace.svc`, `service`.
-    let candidates = [(name, second.unwrap_or(&case.space.name)), (second.unwrap_or(name), labels.next().unwrap_or(&case.space.name))];
+    let candidates = [
+        (name, second.unwrap_or(&case.space.name)),
+        (second.unwrap_or(name), labels.next().unwrap_or(&case.space.name)),
+    ];
     let mut found = Vec::new();
     for (service, namespace) in candidates {
         let Some(space) = cluster.namespace(namespace) else { continue };
@@ -136,7 +157,8 @@ fn selected(space: &NamespaceState, selector: &std::collections::BTreeMap<String
     if selector.is_empty() {
         return BTreeSet::new();
     }
-    let matches = |labels: &std::collections::BTreeMap<String, String>| selector.iter().all(|(k, v)| labels.get(k) == Some(v));
+    let matches =
+        |labels: &std::collections::BTreeMap<String, String>| selector.iter().all(|(k, v)| labels.get(k) == Some(v));
     let pods = space.pods.values().filter(|p| matches(&p.object.metadata.labels)).map(|p| space.workload_of(&p.object));
     let empty = space
         .workloads

@@ -9,7 +9,8 @@ pub const CAUSE: Cause = Cause { id: "evicted-storage-limit", judge, contradict 
 
 fn judge(case: &Case<'_>) -> Option<Finding> {
     let status = &case.pod.object.status;
-    let says = status.message.contains("exceeds") && (status.message.contains("storage") || status.message.contains("EmptyDir"));
+    let says = status.message.contains("exceeds")
+        && (status.message.contains("storage") || status.message.contains("EmptyDir"));
     if !case.evicted() || !says {
         return None;
     }

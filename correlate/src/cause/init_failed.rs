@@ -19,7 +19,13 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let summary = format!("init container {name} failed with exit {code}{because}");
     let waits = case.pod.object.condition("Initialized").filter(|c| c.status == "False").map(|c| {
         let object = format!("Pod/{}", case.pod_name());
-        kube(c.last_transition_time, object, "status.conditions[Initialized].message", c.message.clone(), "the pod waits")
+        kube(
+            c.last_transition_time,
+            object,
+            "status.conditions[Initialized].message",
+            c.message.clone(),
+            "the pod waits",
+        )
     });
     Some(
         Finding::new(CAUSE.id, Depth::Deeper, 84, case.pod_root(), summary)

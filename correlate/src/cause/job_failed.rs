@@ -21,7 +21,13 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         Finding::new(CAUSE.id, Depth::Deeper, 88, case.root("Job", &owner.name, &owner.uid), summary)
             .with(case.status("exitCode", "how this attempt ended"))
             .with(words)
-            .with(Some(kube(failed.last_transition_time, object, "status.conditions[Failed].reason", failed.reason.clone(), "the Job gave up")))
+            .with(Some(kube(
+                failed.last_transition_time,
+                object,
+                "status.conditions[Failed].reason",
+                failed.reason.clone(),
+                "the Job gave up",
+            )))
             .with(gave_up.map(event))
             .detail(&failed.reason),
     )

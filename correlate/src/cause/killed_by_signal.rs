@@ -17,11 +17,13 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let name = case.container.unwrap_or_default();
-    let summary = format!("{name} was ended by SIGKILL, and neither memory, a probe, an eviction nor a deletion did it");
+    let summary =
+        format!("{name} was ended by SIGKILL, and neither memory, a probe, an eviction nor a deletion did it");
     let probed = case.spec().is_some_and(|c| c.liveness_probe.is_some() || c.startup_probe.is_some());
     let doubt = (probed && !case.events_known()).then_some("events");
     let usage = case.last_sample("container_memory_working_set_bytes").map(|s| {
-        let share = case.memory_limit().map_or(String::new(), |(l, _)| format!(", {:.0} % of the limit", s.value / l * 100.0));
+        let share =
+            case.memory_limit().map_or(String::new(), |(l, _)| format!(", {:.0} % of the limit", s.value / l * 100.0));
         case.sample("container_memory_working_set_bytes", s, format!("working set when last seen{share}"))
     });
     let said = case.lines();

@@ -2,12 +2,12 @@
 
 use std::ops::ControlFlow;
 
+use super::QueryError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Query, Select, Statement as Sql, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
-use super::QueryError;
 
 /// Longer texts are not read.
 const MAX_BYTES: usize = 64 << 10;

@@ -9,7 +9,8 @@ use datafusion::datasource::MemTable;
 use super::*;
 
 fn numbers(rows: usize) -> Tables {
-    let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false), Field::new("x", DataType::Float64, true)]));
+    let schema =
+        Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false), Field::new("x", DataType::Float64, true)]));
     let n = Int64Array::from_iter_values(0..rows as i64);
     let x = Float64Array::from_iter((0..rows).map(|i| (i % 3 != 0).then_some(i as f64)));
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(n), Arc::new(x)]).unwrap();
@@ -52,7 +53,10 @@ async fn writes_settings_and_second_statements_are_refused_by_name() {
         let text = refused(run(EngineLimits::default(), 1, sql).await);
         assert!(text.starts_with(name), "{sql}: {text}");
     }
-    assert_eq!(refused(run(EngineLimits::default(), 1, "SELECT 1; SELECT 2").await), "2 statements: send one at a time");
+    assert_eq!(
+        refused(run(EngineLimits::default(), 1, "SELECT 1; SELECT 2").await),
+        "2 statements: send one at a time"
+    );
 }
 
 #[tokio::test]
@@ -109,7 +113,8 @@ async fn a_spilling_engine_sorts_what_does_not_fit_and_leaves_no_file() {
     let dir = tempfile::tempdir().unwrap();
     let limits = EngineLimits { memory_bytes: 24 << 20, ..EngineLimits::default() };
     let engine = Engine::spilling(limits, dir.path().to_owned(), 1 << 30).unwrap();
-    let answer = engine.query(numbers(4_000_000), "SELECT n, x FROM numbers ORDER BY x DESC, n LIMIT 1 OFFSET 3999998").await;
+    let answer =
+        engine.query(numbers(4_000_000), "SELECT n, x FROM numbers ORDER BY x DESC, n LIMIT 1 OFFSET 3999998").await;
     assert_eq!(answer.unwrap()[0].num_rows(), 1);
     let left: Vec<_> = walk(dir.path());
     assert!(left.is_empty(), "{left:?}");

@@ -17,11 +17,7 @@ fn explain(sql: &str) -> String {
     plans.value(plans.len() - 1).to_owned()
 }
 
-fn ask(
-    limits: EngineLimits,
-    scoped: &Scoped,
-    sql: &str,
-) -> Result<Vec<arrow::array::RecordBatch>, QueryError> {
+fn ask(limits: EngineLimits, scoped: &Scoped, sql: &str) -> Result<Vec<arrow::array::RecordBatch>, QueryError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(Engine::new(limits).unwrap().query(tables(scoped, Vec::new()), sql))
 }
@@ -41,7 +37,8 @@ fn times_in_a_filter_bound_the_scan() {
         "SELECT * FROM samples WHERE TIMESTAMP '2026-11-22 13:00:30' >= ts AND ts > '2026-11-22T14:00:15+01:00' AND value > 1",
         "SELECT * FROM samples WHERE ts <= '2026-11-22T13:00:30Z' AND ts >= TIMESTAMP '2026-11-22 13:00:30' - INTERVAL '15 seconds'",
     ] {
-        let scan = "SnapshotScan: table=samples, from=2026-11-22T13:00:15.000000000Z, to=2026-11-22T13:00:30.000000000Z";
+        let scan =
+            "SnapshotScan: table=samples, from=2026-11-22T13:00:15.000000000Z, to=2026-11-22T13:00:30.000000000Z";
         reads(sql, scan);
     }
     reads(
@@ -70,9 +67,12 @@ fn a_join_streams_the_samples() {
         "SELECT s.value FROM samples s JOIN series r ON r.series_id = s.series_id JOIN restarts t ON t.pod = r.pod AND s.ts <= t.finished_at",
     ] {
         let plan = explain(sql);
-        let scans: Vec<&str> =
-            plan.lines().map(str::trim).filter(|l| l.starts_with("SnapshotScan")).collect();
-        let held = plan.lines().map(str::trim).skip_while(|l| !l.starts_with("HashJoinExec")).find(|l| l.starts_with("SnapshotScan"));
+        let scans: Vec<&str> = plan.lines().map(str::trim).filter(|l| l.starts_with("SnapshotScan")).collect();
+        let held = plan
+            .lines()
+            .map(str::trim)
+            .skip_while(|l| !l.starts_with("HashJoinExec"))
+            .find(|l| l.starts_with("SnapshotScan"));
         assert!(held.is_some_and(|h| !h.contains("samples")), "{scans:?}\n{plan}");
     }
 }

@@ -32,8 +32,7 @@ const STREAMS: [Labels; 4] = [
     &[("container", "c"), ("namespace", "team-a"), ("pod", "q")],
     &[("container", "c"), ("namespace", "team-b"), ("pod", "p")],
 ];
-const VALUES: [f64; 6] =
-    [0.0, -0.0, 1.5, f64::INFINITY, f64::NAN, f64::from_bits(whyd_signals::sample::STALE_BITS)];
+const VALUES: [f64; 6] = [0.0, -0.0, 1.5, f64::INFINITY, f64::NAN, f64::from_bits(whyd_signals::sample::STALE_BITS)];
 /// Seconds of the rows; those of the left sides reach beyond.
 const SECONDS: i64 = 12;
 
@@ -168,10 +167,11 @@ fn asof_and_slice_are_what_sql_says() {
         prop_assert_eq!(&found(&sql(&scoped, left_table(), ASOF_BY_AGGREGATE)), &expected);
 
         let left: Vec<_> = lefts.iter().map(|l| (ids[l.0], ms(l.1 * 1000), ms(l.2 * 1000))).collect();
-        let kernel: Vec<Found> =
-            slice(&scoped, &left).into_iter().map(|(i, s)| (i as i64, Some(bits(s)))).collect();
+        let kernel: Vec<Found> = slice(&scoped, &left).into_iter().map(|(i, s)| (i as i64, Some(bits(s)))).collect();
         prop_assert_eq!(&kernel, &found(&sql(&scoped, left_table(), INTERVAL)));
-        let inside = |l: &&(usize, i64, i64)| stored.keys().filter(|(s, t)| *s == l.0 && visible(*s) && l.1 <= *t && *t <= l.2).count();
+        let inside = |l: &&(usize, i64, i64)| {
+            stored.keys().filter(|(s, t)| *s == l.0 && visible(*s) && l.1 <= *t && *t <= l.2).count()
+        };
         prop_assert_eq!(kernel.len(), lefts.iter().map(|l| inside(&l)).sum::<usize>());
         Ok(())
     });

@@ -15,8 +15,8 @@ pub use event::{Event, EventSeries, ObjectRef};
 pub use meta::{Condition, Meta, OwnerRef};
 pub use node::{Node, NodeInfo, NodeSpec, NodeStatus};
 pub use pod::{
-    Container, ContainerState, ContainerStatus, EnvFrom, EnvVar, KeySource, NameRef, Pod, PodSpec, PodStatus, Probe,
-    EnvFromProjected, ProjectedSource, Resources, Running, SecretVolume, Terminated, ValueFrom, Volume, Waiting,
+    Container, ContainerState, ContainerStatus, EnvFrom, EnvFromProjected, EnvVar, KeySource, NameRef, Pod, PodSpec,
+    PodStatus, Probe, ProjectedSource, Resources, Running, SecretVolume, Terminated, ValueFrom, Volume, Waiting,
 };
 pub use workload::{
     Job, JobSpec, JobStatus, Namespace, PodTemplate, Selector, Service, ServiceSpec, Workload, WorkloadSpec,

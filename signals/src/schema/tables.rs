@@ -33,9 +33,7 @@ pub fn samples() -> SchemaRef {
 /// `series(series_id, name, labels, team, namespace, pod, pod_uid, container, node, workload)`; `labels` is JSON.
 pub fn series() -> SchemaRef {
     let mut fields = vec![Field::new("series_id", DataType::UInt32, false)];
-    fields.extend(
-        ["name", "labels", "team", "namespace", "pod", "pod_uid", "container", "node", "workload"].map(utf8),
-    );
+    fields.extend(["name", "labels", "team", "namespace", "pod", "pod_uid", "container", "node", "workload"].map(utf8));
     schema(fields)
 }
 
@@ -98,7 +96,8 @@ pub fn restarts() -> SchemaRef {
     fields.push(Field::new("exit_code", DataType::Int32, true));
     fields.extend(["reason", "mechanism", "cause", "cause_detail"].map(utf8));
     fields.push(Field::new("confidence", DataType::Float64, true));
-    fields.extend(["root_kind", "root_namespace", "root_name", "summary", "evidence", "ruled_out", "missing"].map(utf8));
+    fields
+        .extend(["root_kind", "root_namespace", "root_name", "summary", "evidence", "ruled_out", "missing"].map(utf8));
     schema(fields)
 }
 
