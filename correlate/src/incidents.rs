@@ -34,7 +34,7 @@ struct Draft {
 }
 
 /// The incidents of these rows and unready pods as of `now`, in order of opening.
-pub fn from_rows<'a>(
+pub(crate) fn from_rows<'a>(
     cluster: &str,
     rows: &[Arc<Restart>],
     unready: impl Iterator<Item = &'a Unready>,

@@ -22,14 +22,14 @@ const MARKS: [(&str, u32); 12] = [
 ];
 
 /// The line that says most: the heaviest mark, the later one of equals.
-pub fn telling(lines: &[LogLine]) -> Option<&LogLine> {
+pub(crate) fn telling(lines: &[LogLine]) -> Option<&LogLine> {
     let last = &lines[lines.len().saturating_sub(LAST)..];
     let marked = last.iter().filter(|l| weight(&l.line) > 0).max_by_key(|l| (weight(&l.line), l.ts));
     marked.or_else(|| last.iter().rev().find(|l| !l.line.trim().is_empty()))
 }
 
 /// Whether a line tells of trouble, and how much.
-pub fn weight(line: &str) -> u32 {
+pub(crate) fn weight(line: &str) -> u32 {
     let lower = line.to_ascii_lowercase();
     MARKS.iter().filter(|(mark, _)| lower.contains(mark)).map(|(_, w)| *w).max().unwrap_or(0)
 }

@@ -7,24 +7,24 @@ use crate::case::Case;
 use crate::finding::{Depth, Finding, event, ruled_out};
 
 /// One of the probes by which the kubelet restarts a container.
-pub struct RestartingProbe {
+pub(crate) struct RestartingProbe {
     /// Cause id.
-    pub cause: &'static str,
+    pub(crate) cause: &'static str,
     /// As the kubelet writes it: `liveness`, `startup`.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// As the kubelet's metric writes it.
-    pub metric_type: &'static str,
+    pub(crate) metric_type: &'static str,
     /// Whether a container's spec has it.
-    pub declared: fn(&whyd_signals::objects::Container) -> bool,
+    pub(crate) declared: fn(&whyd_signals::objects::Container) -> bool,
     /// Score of a finding with events.
-    pub score: u32,
+    pub(crate) score: u32,
 }
 
 const PROBE_TOTAL: &str = "prober_probe_total";
 
 impl RestartingProbe {
     /// The finding, from the kubelet's own `Killing`, else from its count of failed probes.
-    pub fn judge(&self, case: &Case<'_>) -> Option<Finding> {
+    pub(crate) fn judge(&self, case: &Case<'_>) -> Option<Finding> {
         let t = case.terminated().filter(|t| t.reason != "OOMKilled")?;
         if case.deleting() || case.evicted() {
             return None;
@@ -92,7 +92,7 @@ impl RestartingProbe {
     }
 
     /// Why it is not this probe.
-    pub fn contradict(&self, case: &Case<'_>) -> Option<RuledOut> {
+    pub(crate) fn contradict(&self, case: &Case<'_>) -> Option<RuledOut> {
         let spec = case.spec()?;
         case.terminated()?;
         if !(self.declared)(spec) {
@@ -127,7 +127,7 @@ fn because(message: &str) -> &'static str {
 }
 
 /// The newest readiness failure of a pod at or after `since`.
-pub fn unready_since<'a>(
+pub(crate) fn unready_since<'a>(
     space: &'a whyd_buffers::state::NamespaceState,
     uid: &str,
     since: Timestamp,

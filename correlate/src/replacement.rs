@@ -11,7 +11,7 @@ use crate::case::{Case, Ending};
 use crate::finding::{Depth, Finding, event, kube};
 
 /// The annotation that `kubectl rollout restart` writes.
-pub const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+pub(crate) const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 /// The annotation by which a Deployment numbers its ReplicaSets.
 const REVISION: &str = "deployment.kubernetes.io/revision";
 /// The label by which StatefulSets and DaemonSets tell revisions apart.
@@ -22,7 +22,7 @@ const NEAR: Duration = Duration::from_secs(60);
 /// What was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Kind {
+pub(crate) enum Kind {
     Rollout,
     RestartedByCommand,
     Scaled,
@@ -30,17 +30,17 @@ pub enum Kind {
 }
 
 /// A decision with its evidence.
-pub struct Replacement {
+pub(crate) struct Replacement {
     /// What was decided.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// The object on which it was decided.
-    pub root: Root,
+    pub(crate) root: Root,
     /// What shows it.
-    pub evidence: Vec<Evidence>,
+    pub(crate) evidence: Vec<Evidence>,
 }
 
 /// The finding of one of the four replacement causes.
-pub fn judge(case: &Case<'_>, cause: &'static str, kind: Kind, words: &str) -> Option<Finding> {
+pub(crate) fn judge(case: &Case<'_>, cause: &'static str, kind: Kind, words: &str) -> Option<Finding> {
     let found = of(case).filter(|r| r.kind == kind)?;
     let summary = format!("{} was replaced: {words} {}", case.pod_name(), found.root);
     Some(
@@ -51,7 +51,7 @@ pub fn judge(case: &Case<'_>, cause: &'static str, kind: Kind, words: &str) -> O
 }
 
 /// Who replaced the pod; `None` when it was not deleted, the kubelet or the API evicted it, or its owner is unknown.
-pub fn of(case: &Case<'_>) -> Option<Replacement> {
+pub(crate) fn of(case: &Case<'_>) -> Option<Replacement> {
     let asked = case.deletion_asked()?;
     let disrupted = case.pod.object.condition("DisruptionTarget").is_some_and(|c| c.status == "True");
     let never = matches!(case.ending, Ending::NeverStarted { .. });
@@ -71,17 +71,17 @@ pub fn of(case: &Case<'_>) -> Option<Replacement> {
 }
 
 /// Whether a workload is itself deleted or about to be.
-pub fn going(record: &Record<Workload>) -> bool {
+pub(crate) fn going(record: &Record<Workload>) -> bool {
     record.deleted_at.is_some() || record.object.metadata.deletion_timestamp.is_some()
 }
 
 /// The ReplicaSet's revision.
-pub fn revision(rs: &Workload) -> u64 {
+pub(crate) fn revision(rs: &Workload) -> u64 {
     rs.metadata.annotations.get(REVISION).and_then(|r| r.parse().ok()).unwrap_or(0)
 }
 
 /// The other ReplicaSets of the same Deployment.
-pub fn siblings<'a>(space: &'a NamespaceState, rs: &Workload) -> impl Iterator<Item = &'a Record<Workload>> {
+pub(crate) fn siblings<'a>(space: &'a NamespaceState, rs: &Workload) -> impl Iterator<Item = &'a Record<Workload>> {
     let owner = rs.metadata.controller().map(|o| o.uid.clone());
     let own = rs.metadata.uid.clone();
     space.workloads.values().filter(|(r, _)| *r == Resource::ReplicaSets).map(|(_, w)| w).filter(move |w| {

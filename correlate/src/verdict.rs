@@ -10,7 +10,7 @@ use crate::replacement;
 
 /// The row of a case; `None` where it is no restart: the pod of a workload that was itself deleted,
 /// or a container that started after all.
-pub fn judge(case: &Case<'_>) -> Option<Restart> {
+pub(crate) fn judge(case: &Case<'_>) -> Option<Restart> {
     if case.deleting() && owner_gone(case) {
         return None;
     }

@@ -1,4 +1,5 @@
 //! The one integration binary: a line for each module.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod captures;
 mod dependencies;

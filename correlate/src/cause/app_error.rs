@@ -5,7 +5,7 @@ use crate::case::Case;
 use crate::finding::{Depth, Finding, ruled_out};
 
 /// See [`super::ALL`].
-pub const CAUSE: Cause = Cause { id: "app-error", judge, contradict };
+pub(super) const CAUSE: Cause = Cause { id: "app-error", judge, contradict };
 
 /// Exit codes that a signal, the runtime or a clean end would give.
 fn is_own(code: i32) -> bool {

@@ -13,7 +13,7 @@ use crate::finding::{Depth, Finding, kube, ruled_out};
 use crate::replacement::{revision, siblings};
 
 /// See [`super::ALL`].
-pub const CAUSE: Cause = Cause { id: "bad-rollout", judge, contradict };
+pub(super) const CAUSE: Cause = Cause { id: "bad-rollout", judge, contradict };
 
 /// An instance that lived longer than this was not brought down by its rollout alone.
 const SETTLED: Duration = Duration::from_secs(600);

@@ -5,7 +5,7 @@ use crate::case::Case;
 use crate::finding::{Depth, Finding, kube, ruled_out};
 
 /// See [`super::ALL`].
-pub const CAUSE: Cause = Cause { id: "clean-exit", judge, contradict };
+pub(super) const CAUSE: Cause = Cause { id: "clean-exit", judge, contradict };
 
 fn judge(case: &Case<'_>) -> Option<Finding> {
     let policy = &case.pod.object.spec.restart_policy;

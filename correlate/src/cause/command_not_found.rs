@@ -5,7 +5,7 @@ use crate::case::{Case, Ending};
 use crate::finding::{Depth, Finding, kube, ruled_out};
 
 /// See [`super::ALL`].
-pub const CAUSE: Cause = Cause { id: "command-not-found", judge, contradict };
+pub(super) const CAUSE: Cause = Cause { id: "command-not-found", judge, contradict };
 
 const SAYINGS: [&str; 3] = ["executable file not found", "no such file or directory", "command not found"];
 

@@ -13,7 +13,7 @@ use crate::finding::{Depth, Finding, kube, ruled_out};
 use crate::last_words;
 
 /// See [`super::ALL`].
-pub const CAUSE: Cause = Cause { id: "config-changed", judge, contradict };
+pub(super) const CAUSE: Cause = Cause { id: "config-changed", judge, contradict };
 
 /// A change further back than this is not blamed.
 const RECENT: Duration = Duration::from_secs(1800);

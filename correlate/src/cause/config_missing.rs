@@ -5,7 +5,7 @@ use crate::case::{Case, Ending};
 use crate::finding::{Depth, Finding, event, kube, ruled_out};
 
 /// See [`super::ALL`].
-pub const CAUSE: Cause = Cause { id: "config-missing", judge, contradict };
+pub(super) const CAUSE: Cause = Cause { id: "config-missing", judge, contradict };
 
 /// Kind and name of the object that the kubelet misses, as in `configmap "x" not found` or
 /// `couldn't find key k in ConfigMap ns/x`.

@@ -6,7 +6,7 @@ use crate::finding::ruled_out;
 use crate::replacement::{Kind, judge};
 
 /// See [`super::ALL`].
-pub const CAUSE: Cause = Cause {
+pub(super) const CAUSE: Cause = Cause {
     id: "deleted-by-hand",
     judge: |c: &Case<'_>| judge(c, "deleted-by-hand", Kind::ByHand, "somebody deleted"),
     contradict: |c| {

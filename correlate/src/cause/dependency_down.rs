@@ -13,7 +13,7 @@ use crate::last_words;
 use crate::ledger::Failure;
 
 /// See [`super::ALL`].
-pub const CAUSE: Cause = Cause { id: "dependency-down", judge, contradict };
+pub(super) const CAUSE: Cause = Cause { id: "dependency-down", judge, contradict };
 
 /// A failure of the dependency further back than this does not explain the end.
 const RECENT: Duration = Duration::from_secs(300);

@@ -5,7 +5,7 @@ use crate::case::Case;
 use crate::finding::{Depth, Finding, event, kube, ruled_out};
 
 /// See [`super::ALL`].
-pub const CAUSE: Cause = Cause { id: "evicted-storage-limit", judge, contradict };
+pub(super) const CAUSE: Cause = Cause { id: "evicted-storage-limit", judge, contradict };
 
 fn judge(case: &Case<'_>) -> Option<Finding> {
     let status = &case.pod.object.status;

@@ -5,7 +5,7 @@ use crate::case::{Case, Ending};
 use crate::finding::{Depth, Finding, event, kube, ruled_out};
 
 /// See [`super::ALL`].
-pub const CAUSE: Cause = Cause { id: "image-pull", judge, contradict };
+pub(super) const CAUSE: Cause = Cause { id: "image-pull", judge, contradict };
 
 /// Waiting reasons that mean it.
 pub const REASONS: [&str; 4] = ["ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"];

@@ -5,7 +5,7 @@ use crate::case::Case;
 use crate::finding::{Depth, Finding, kube, ruled_out};
 
 /// See [`super::ALL`].
-pub const CAUSE: Cause = Cause { id: "init-failed", judge, contradict };
+pub(super) const CAUSE: Cause = Cause { id: "init-failed", judge, contradict };
 
 fn judge(case: &Case<'_>) -> Option<Finding> {
     let code = case.exit().filter(|c| *c != 0)?;

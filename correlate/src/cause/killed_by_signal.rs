@@ -5,7 +5,7 @@ use crate::case::Case;
 use crate::finding::{Depth, Finding, ruled_out};
 
 /// See [`super::ALL`].
-pub const CAUSE: Cause = Cause { id: "killed-by-signal", judge, contradict };
+pub(super) const CAUSE: Cause = Cause { id: "killed-by-signal", judge, contradict };
 
 /// 128 and SIGKILL.
 const EXIT: i32 = 137;

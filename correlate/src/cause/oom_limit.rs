@@ -5,7 +5,7 @@ use crate::case::Case;
 use crate::finding::{Depth, Finding, ruled_out};
 
 /// See [`super::ALL`].
-pub const CAUSE: Cause = Cause { id: "oom-limit", judge, contradict };
+pub(super) const CAUSE: Cause = Cause { id: "oom-limit", judge, contradict };
 
 const WORKING_SET: &str = "container_memory_working_set_bytes";
 const MIB: f64 = 1024.0 * 1024.0;

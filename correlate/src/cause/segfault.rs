@@ -5,7 +5,7 @@ use crate::case::Case;
 use crate::finding::{Depth, Finding, ruled_out};
 
 /// See [`super::ALL`].
-pub const CAUSE: Cause = Cause { id: "segfault", judge, contradict };
+pub(super) const CAUSE: Cause = Cause { id: "segfault", judge, contradict };
 
 /// 128 and SIGSEGV.
 const EXIT: i32 = 139;

@@ -5,7 +5,7 @@ use crate::case::Case;
 use crate::finding::{Depth, Finding};
 
 /// See [`super::ALL`].
-pub const CAUSE: Cause = Cause { id: "sigterm", judge, contradict: |_| None };
+pub(super) const CAUSE: Cause = Cause { id: "sigterm", judge, contradict: |_| None };
 
 fn judge(case: &Case<'_>) -> Option<Finding> {
     let t = case.terminated()?;

@@ -5,7 +5,7 @@ use crate::case::Case;
 use crate::probe::RestartingProbe;
 
 /// See [`super::ALL`].
-pub const CAUSE: Cause =
+pub(super) const CAUSE: Cause =
     Cause { id: "startup-failed", judge: |c: &Case<'_>| PROBE.judge(c), contradict: |c| PROBE.contradict(c) };
 
 const PROBE: RestartingProbe = RestartingProbe {

@@ -146,6 +146,7 @@ fn rows(w: &mut Writer) {
             value: json!("False"),
         }],
         missing: vec!["logs".into()],
+        incident_key: None,
         seen_at: ms(46_000),
     };
     let never_started = Restart {

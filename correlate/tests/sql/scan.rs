@@ -1,6 +1,6 @@
 //! What a scan reads: by time, by limit, and never the samples on the side of a join that is held.
 
-use arrow::array::AsArray;
+use arrow::array::{Array, AsArray};
 use whyd_buffers::Scoped;
 use whyd_correlate::engine::{Engine, EngineLimits, QueryError};
 use whyd_correlate::tables::tables;
