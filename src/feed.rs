@@ -29,7 +29,7 @@ struct Watched {
 
 /// What is remembered between batches.
 #[derive(Default)]
-pub struct Feed {
+pub(crate) struct Feed {
     /// By series id; `None`: not watched.
     series: Vec<Option<Option<Watched>>>,
     anomalies: Vec<Arc<Anomaly>>,
@@ -38,7 +38,7 @@ pub struct Feed {
 
 impl Feed {
     /// Feeds one published batch; gives the namespaces with new samples or lines.
-    pub fn follow(&mut self, published: &Published, scoped: &Scoped, detectors: &mut Detectors) -> BTreeSet<String> {
+    pub(crate) fn follow(&mut self, published: &Published, scoped: &Scoped, detectors: &mut Detectors) -> BTreeSet<String> {
         let mut touched = BTreeSet::new();
         for (id, sample) in published.samples() {
             let Some(meta) = scoped.meta(id) else { continue };
@@ -127,7 +127,7 @@ impl Feed {
     }
 
     /// All anomalies that are kept, where there is a new one since the last call.
-    pub fn take_anomalies(&mut self) -> Option<Arc<Vec<Arc<Anomaly>>>> {
+    pub(crate) fn take_anomalies(&mut self) -> Option<Arc<Vec<Arc<Anomaly>>>> {
         std::mem::take(&mut self.fresh).then(|| Arc::new(self.anomalies.clone()))
     }
 }

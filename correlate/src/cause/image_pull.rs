@@ -8,7 +8,7 @@ use crate::finding::{Depth, Finding, event, kube, ruled_out};
 pub(super) const CAUSE: Cause = Cause { id: "image-pull", judge, contradict };
 
 /// Waiting reasons that mean it.
-pub const REASONS: [&str; 4] = ["ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"];
+const REASONS: [&str; 4] = ["ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"];
 
 fn judge(case: &Case<'_>) -> Option<Finding> {
     let Ending::NeverStarted { reason, message } = case.ending else { return None };
