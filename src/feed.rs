@@ -38,7 +38,12 @@ pub(crate) struct Feed {
 
 impl Feed {
     /// Feeds one published batch; gives the namespaces with new samples or lines.
-    pub(crate) fn follow(&mut self, published: &Published, scoped: &Scoped, detectors: &mut Detectors) -> BTreeSet<String> {
+    pub(crate) fn follow(
+        &mut self,
+        published: &Published,
+        scoped: &Scoped,
+        detectors: &mut Detectors,
+    ) -> BTreeSet<String> {
         let mut touched = BTreeSet::new();
         for (id, sample) in published.samples() {
             let Some(meta) = scoped.meta(id) else { continue };
