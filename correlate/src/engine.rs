@@ -3,8 +3,10 @@
 //! DataFusion is no authorization boundary. Each query gets a session of its own whose catalog holds the given
 //! tables and nothing else, so what a caller may not see is not there to be named.
 
+mod deadline;
 mod functions;
 mod gate;
+mod held;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +19,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{
-    FairSpillPool, GreedyMemoryPool, MemoryConsumer, MemoryPool, MemoryReservation,
+    FairSpillPool, GreedyMemoryPool, MemoryPool,
 };
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionStateBuilder, SessionStateDefaults};
@@ -25,8 +27,10 @@ use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
 use thiserror::Error;
+use tokio::time::Instant;
 
 use functions::Functions;
+use held::Held;
 
 /// What one engine, and one query of it, may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,14 +166,14 @@ impl Engine {
     /// # Errors
     /// See [`QueryError`].
     pub async fn query(&self, tables: Tables, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
-        let timeout = self.limits.timeout;
-        match tokio::time::timeout(timeout, self.run(&tables, sql)).await {
+        let deadline = Instant::now() + self.limits.timeout;
+        match tokio::time::timeout_at(deadline, self.run(&tables, sql, deadline)).await {
             Ok(answer) => answer,
-            Err(_) => Err(QueryError::Timeout(timeout)),
+            Err(_) => Err(QueryError::Timeout(self.limits.timeout)),
         }
     }
 
-    async fn run(&self, tables: &Tables, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
+    async fn run(&self, tables: &Tables, sql: &str, deadline: Instant) -> Result<Vec<RecordBatch>, QueryError> {
         let statement = gate::admit(sql)?;
         let context = self.session(tables).map_err(|e| self.error(&e))?;
         let state = context.state();
@@ -178,6 +182,7 @@ impl Engine {
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|e| QueryError::Refused(e.strip_backtrace()))?;
         let plan = state.create_physical_plan(&plan).await.map_err(|e| self.error(&e))?;
+        let plan = deadline::keep(plan, deadline).map_err(|e| self.error(&e))?;
         let stream = execute_stream(plan, context.task_ctx()).map_err(|e| self.error(&e))?;
         self.collect(stream).await
     }
@@ -209,7 +214,7 @@ impl Engine {
     }
 
     async fn collect(&self, mut stream: SendableRecordBatchStream) -> Result<Vec<RecordBatch>, QueryError> {
-        let held: MemoryReservation = MemoryConsumer::new("answer").register(&self.runtime.memory_pool);
+        let mut held = Held::new(&self.runtime.memory_pool);
         let mut rows = 0;
         let mut batches = Vec::new();
         while let Some(batch) = stream.next().await {
@@ -219,7 +224,7 @@ impl Engine {
                 return Err(QueryError::TooManyRows { max: self.limits.max_rows });
             }
             if batch.num_rows() > 0 {
-                held.try_grow(batch.get_array_memory_size()).map_err(|e| self.error(&e))?;
+                held.add(&batch).map_err(|e| self.error(&e))?;
                 batches.push(batch);
             }
         }
@@ -231,6 +236,7 @@ impl Engine {
 
     fn error(&self, error: &DataFusionError) -> QueryError {
         match error.find_root() {
+            DataFusionError::External(e) if e.is::<deadline::Late>() => QueryError::Timeout(self.limits.timeout),
             DataFusionError::ResourcesExhausted(_) => QueryError::Memory { bytes: self.limits.memory_bytes },
             DataFusionError::SQL(..)
             | DataFusionError::Plan(_)

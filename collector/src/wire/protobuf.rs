@@ -78,7 +78,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`DecodeError::Malformed`] for a truncated field, an overlong varint, field number 0 or a group.
     #[inline]
-    pub fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, DecodeError> {
+    pub fn field(&mut self) -> Result<Option<(u32, Value<'a>)>, DecodeError> {
         if self.at == self.message.len() {
             return Ok(None);
         }
@@ -170,7 +170,7 @@ mod tests {
     fn all(message: &[u8]) -> Result<Vec<(u32, Value<'_>)>, DecodeError> {
         let mut reader = Reader::new(message);
         let mut out = Vec::new();
-        while let Some(field) = reader.next()? {
+        while let Some(field) = reader.field()? {
             out.push(field);
         }
         Ok(out)

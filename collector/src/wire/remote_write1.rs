@@ -34,7 +34,7 @@ pub fn decode(body: &[u8], scratch: &mut Vec<u8>, sink: &mut impl SampleSink) ->
 pub fn decode_message(message: &[u8], sink: &mut impl SampleSink) -> Result<Counts, DecodeError> {
     let mut counts = Counts::default();
     let mut reader = Reader::new(message);
-    while let Some((number, value)) = reader.next()? {
+    while let Some((number, value)) = reader.field()? {
         if number == REQUEST_TIMESERIES {
             time_series(value.bytes("timeseries")?, sink, &mut counts)?;
         }
@@ -65,7 +65,7 @@ fn time_series(message: &[u8], sink: &mut impl SampleSink, counts: &mut Counts) 
     let mut reader = Reader::new(message.get(layout.samples_start..).unwrap_or_default());
     match resolved {
         Ok(id) => {
-            while let Some((number, value)) = reader.next()? {
+            while let Some((number, value)) = reader.field()? {
                 if number == SERIES_SAMPLES {
                     let (ts, value) = sample(value.bytes("samples")?)?;
                     // a refusal is counted by the sink that makes it
@@ -74,7 +74,7 @@ fn time_series(message: &[u8], sink: &mut impl SampleSink, counts: &mut Counts) 
             }
         }
         Err(why) => {
-            while let Some((number, value)) = reader.next()? {
+            while let Some((number, value)) = reader.field()? {
                 if number == SERIES_SAMPLES {
                     sample(value.bytes("samples")?)?;
                 }
@@ -91,7 +91,7 @@ fn layout(message: &[u8], counts: &mut Counts) -> Result<Layout, DecodeError> {
     let mut reader = Reader::new(message);
     loop {
         let start = reader.position();
-        let Some((number, value)) = reader.next()? else { return Ok(found) };
+        let Some((number, value)) = reader.field()? else { return Ok(found) };
         match number {
             SERIES_LABELS => {
                 value.bytes("labels")?;
@@ -122,7 +122,7 @@ fn gathered_labels(message: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let mut reader = Reader::new(message);
     loop {
         let start = reader.position();
-        match reader.next()? {
+        match reader.field()? {
             Some((SERIES_LABELS, _)) => {
                 labels.extend_from_slice(message.get(start..reader.position()).unwrap_or_default());
             }
@@ -136,7 +136,7 @@ fn gathered_labels(message: &[u8]) -> Result<Vec<u8>, DecodeError> {
 fn sample(message: &[u8]) -> Result<(Timestamp, f64), DecodeError> {
     let (mut value, mut ms) = (0.0, 0);
     let mut reader = Reader::new(message);
-    while let Some((number, field)) = reader.next()? {
+    while let Some((number, field)) = reader.field()? {
         match number {
             SAMPLE_VALUE => value = field.double("value")?,
             SAMPLE_TIMESTAMP => ms = field.int("timestamp")?,

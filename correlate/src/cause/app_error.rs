@@ -9,7 +9,7 @@ pub(super) const CAUSE: Cause = Cause { id: "app-error", judge, contradict };
 
 /// Exit codes that a signal, the runtime or a clean end would give.
 fn is_own(code: i32) -> bool {
-    code != 0 && !matches!(code, 126..=128) && (code < 129 || code > 128 + 31)
+    code != 0 && !(126..=128 + 31).contains(&code)
 }
 
 fn judge(case: &Case<'_>) -> Option<Finding> {

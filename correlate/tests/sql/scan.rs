@@ -77,20 +77,20 @@ fn a_join_streams_the_samples() {
     }
 }
 
-/// Memory for a tenth of the rows is enough to go through all of them.
+/// Memory for a part of the rows is enough to go through all of them.
 #[test]
 fn a_scan_holds_no_table() {
     let mut w = writer();
-    let rows: Vec<_> = (0..200_000).map(|i| (&[("__name__", "m")] as &[_], i * 100, i as f64)).collect();
-    for chunk in rows.chunks(10_000) {
-        write_samples(&mut w, ms(chunk[chunk.len() - 1].1), chunk);
+    let rows: Vec<_> = (0..600_000).map(|i| (&[("__name__", "m")] as &[_], i * 10, i as f64)).collect();
+    for part in rows.chunks(10_000) {
+        write_samples(&mut w, ms(part[part.len() - 1].1), part);
     }
-    w.seal(ms(6 * 3_600_000));
-    let limits = EngineLimits { memory_bytes: 400_000, ..EngineLimits::default() };
+    w.seal(ms(3_600_000));
+    let limits = EngineLimits { memory_bytes: 5_000_000, ..EngineLimits::default() };
     let scoped = scoped(&w, &Access::All);
     let sql = "SELECT count(*), sum(value) FROM samples JOIN series USING (series_id) WHERE name = 'm'";
     let answer = ask(limits.clone(), &scoped, sql).unwrap();
-    assert_eq!(answer[0].column(0).as_primitive::<arrow::datatypes::Int64Type>().value(0), 200_000);
+    assert_eq!(answer[0].column(0).as_primitive::<Int64Type>().value(0), 600_000);
     assert_eq!(ask(limits.clone(), &scoped, "SELECT * FROM samples LIMIT 5").unwrap()[0].num_rows(), 5);
     let sorted = ask(limits, &scoped, "SELECT value FROM samples ORDER BY value DESC, ts");
     assert!(matches!(sorted, Err(QueryError::Memory { .. })), "{sorted:?}");

@@ -5,7 +5,7 @@ use whyd_signals::Media;
 
 /// Remote write: protobuf of version 1.0 in a snappy block. Either header may be absent, as early senders leave them.
 pub(super) fn of_write(headers: &HeaderMap) -> Result<Media, String> {
-    let content_type = text(headers, header::CONTENT_TYPE)?;
+    let content_type = text(headers, &header::CONTENT_TYPE)?;
     let mut parts = content_type.split(';').map(str::trim);
     match parts.next().unwrap_or_default() {
         "" | "application/x-protobuf" => {}
@@ -28,9 +28,9 @@ pub(super) fn of_write(headers: &HeaderMap) -> Result<Media, String> {
 
 /// Loki push, and whether the body has to be gunzipped. Without a type it is protobuf, as Loki has it.
 pub(super) fn of_push(headers: &HeaderMap) -> Result<(Media, bool), String> {
-    let content_type = text(headers, header::CONTENT_TYPE)?;
+    let content_type = text(headers, &header::CONTENT_TYPE)?;
     match content_type.split(';').next().unwrap_or_default().trim() {
-        "application/json" => match text(headers, header::CONTENT_ENCODING)?.as_str() {
+        "application/json" => match text(headers, &header::CONTENT_ENCODING)?.as_str() {
             "" | "identity" => Ok((Media::LokiJson, false)),
             "gzip" => Ok((Media::LokiJson, true)),
             other => Err(format!("expected content encoding gzip or none, got {other:?}")),
@@ -44,15 +44,15 @@ pub(super) fn of_push(headers: &HeaderMap) -> Result<(Media, bool), String> {
 }
 
 fn snappy_encoding(headers: &HeaderMap) -> Result<(), String> {
-    match text(headers, header::CONTENT_ENCODING)?.as_str() {
+    match text(headers, &header::CONTENT_ENCODING)?.as_str() {
         "" | "snappy" => Ok(()),
         other => Err(format!("expected content encoding snappy, got {other:?}")),
     }
 }
 
 /// A header in lower case, empty when absent.
-fn text(headers: &HeaderMap, name: HeaderName) -> Result<String, String> {
-    let mut values = headers.get_all(&name).iter();
+fn text(headers: &HeaderMap, name: &HeaderName) -> Result<String, String> {
+    let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(String::new()),
         (Some(value), None) => match value.to_str() {

@@ -95,7 +95,7 @@ fn a_list_gives_its_objects_and_then_its_uids() {
     );
     assert_eq!(pod.statuses().next().unwrap().name, "frontend");
     assert!(pod.metadata.creation_timestamp.is_some() && pod.metadata.controller().is_some());
-    assert_eq!(listed_uids(&listed.body).unwrap(), [pod.metadata.uid.clone()]);
+    assert_eq!(listed_uids(&listed.body).unwrap(), std::slice::from_ref(&pod.metadata.uid));
     assert!(decode(Resource::Pods, Verb::Listed, &listed.body).unwrap().is_none());
 }
 

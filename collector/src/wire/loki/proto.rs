@@ -38,7 +38,7 @@ pub fn decode_proto(body: &[u8], scratch: &mut Vec<u8>, sink: &mut impl LogSink)
 pub fn decode_message(message: &[u8], sink: &mut impl LogSink) -> Result<Counts, DecodeError> {
     let mut counts = Counts::default();
     let mut reader = Reader::new(message);
-    while let Some((number, value)) = reader.next()? {
+    while let Some((number, value)) = reader.field()? {
         if number == REQUEST_STREAMS {
             counts.rows += stream(value.bytes("streams")?, sink)?;
         }
@@ -49,7 +49,7 @@ pub fn decode_message(message: &[u8], sink: &mut impl LogSink) -> Result<Counts,
 fn stream(message: &[u8], sink: &mut impl LogSink) -> Result<u64, DecodeError> {
     let mut text = None;
     let mut reader = Reader::new(message);
-    while let Some((number, value)) = reader.next()? {
+    while let Some((number, value)) = reader.field()? {
         if number == STREAM_LABELS {
             text = Some(value.bytes("labels")?);
         }
@@ -62,7 +62,7 @@ fn stream(message: &[u8], sink: &mut impl LogSink) -> Result<u64, DecodeError> {
     let mut lines = 0;
     let mut last: Option<(Vec<&[u8]>, Resolved)> = None;
     let mut reader = Reader::new(message);
-    while let Some((number, value)) = reader.next()? {
+    while let Some((number, value)) = reader.field()? {
         if number != STREAM_ENTRIES {
             continue;
         }
@@ -88,7 +88,7 @@ fn stream(message: &[u8], sink: &mut impl LogSink) -> Result<u64, DecodeError> {
 fn entry(message: &[u8]) -> Result<(Timestamp, &[u8], Vec<&[u8]>), DecodeError> {
     let (mut ts, mut line, mut metadata) = (None, &[][..], Vec::new());
     let mut reader = Reader::new(message);
-    while let Some((number, value)) = reader.next()? {
+    while let Some((number, value)) = reader.field()? {
         match number {
             ENTRY_TIMESTAMP => ts = Some(timestamp(value.bytes("timestamp")?)?),
             ENTRY_LINE => line = value.bytes("line")?,
@@ -103,7 +103,7 @@ fn entry(message: &[u8]) -> Result<(Timestamp, &[u8], Vec<&[u8]>), DecodeError> 
 fn timestamp(message: &[u8]) -> Result<Timestamp, DecodeError> {
     let (mut seconds, mut nanos) = (0, 0);
     let mut reader = Reader::new(message);
-    while let Some((number, value)) = reader.next()? {
+    while let Some((number, value)) = reader.field()? {
         match number {
             TIMESTAMP_SECONDS => seconds = value.int("seconds")?,
             TIMESTAMP_NANOS => nanos = value.int("nanos")?,
@@ -121,7 +121,7 @@ fn metadata<'a>(raw: &[&'a [u8]]) -> Result<Vec<Pair<'a>>, DecodeError> {
     for message in raw {
         let (mut name, mut value) = ("", "");
         let mut reader = Reader::new(message);
-        while let Some((number, field)) = reader.next()? {
+        while let Some((number, field)) = reader.field()? {
             match number {
                 PAIR_NAME => name = utf8(field.bytes("name")?, "name of structuredMetadata")?,
                 PAIR_VALUE => value = utf8(field.bytes("value")?, "value of structuredMetadata")?,

@@ -55,7 +55,7 @@ fn labels_reach_the_sink_in_one_piece_wherever_they_lie() {
         [sample(1.0, 1), a.clone(), b.clone()],
     ] {
         let sink = check(&[&fields], rows(1), &[one]);
-        assert_eq!(sink.series, [whole.clone()]);
+        assert_eq!(sink.series, std::slice::from_ref(&whole));
     }
     let sink = check(&[&[a, int(9, 7), b, sample(1.0, 1)]], rows(1), &[one]);
     assert_eq!(sink.series, [whole]);

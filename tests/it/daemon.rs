@@ -1,0 +1,210 @@
+//! The daemon as a process of its own: fed over its real listeners, sent bad input, killed in the middle of a load.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use whyd::capture::Capture;
+use whyd::fixture_api::FixtureApi;
+use whyd_signals::{Envelope, Media, Timestamp};
+
+/// A daemon process; killed when it is dropped.
+struct Process {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Process {
+    fn start(dir: &Path, api: Option<SocketAddr>) -> Self {
+        let kubernetes = match api {
+            Some(at) => format!("kubernetes: {{url: \"http://{at}\"}}\n"),
+            None => "kubernetes: {enabled: false}\n".to_owned(),
+        };
+        let config = dir.join("whyd.yaml");
+        std::fs::write(&config, format!("{kubernetes}limits: {{tick: 100ms}}\n")).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_whyd"))
+            .args(["run", "--listen", "127.0.0.1:0", "--config"])
+            .arg(&config)
+            .arg("--data-dir")
+            .arg(dir.join("data"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut told = Vec::new();
+        let address = loop {
+            let Some(line) = lines.next() else { panic!("the daemon ended: {told:?}") };
+            let line = line.unwrap();
+            let entry: Value = serde_json::from_str(&line).unwrap_or_default();
+            if entry["fields"]["message"] == "listening" {
+                break entry["fields"]["address"].as_str().unwrap().parse().unwrap();
+            }
+            told.push(line);
+        };
+        // What it says later is read to its end, else it would stop at a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+
+    /// SIGKILL.
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One request; status and body. `None` when the daemon is gone.
+async fn request(to: SocketAddr, method: &str, path: &str, headers: &str, body: &[u8]) -> Option<(u16, String)> {
+    let mut socket = TcpStream::connect(to).await.ok()?;
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: whyd\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
+        body.len()
+    );
+    socket.write_all(head.as_bytes()).await.ok()?;
+    // A body that is refused early may not be read to its end; the answer comes all the same.
+    let _ = socket.write_all(body).await;
+    let mut answer = Vec::new();
+    let _ = socket.read_to_end(&mut answer).await;
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let status = text.split(' ').nth(1)?.parse().ok()?;
+    Some((status, text.split_once("\r\n\r\n").map_or(String::new(), |(_, b)| b.to_owned())))
+}
+
+async fn push(to: SocketAddr, message: &Envelope) -> Option<u16> {
+    let (path, media) = match message.media {
+        Media::RemoteWrite1 => ("/api/v1/write", "application/x-protobuf"),
+        Media::LokiJson => ("/loki/api/v1/push", "application/json"),
+        _ => ("/loki/api/v1/push", "application/x-protobuf"),
+    };
+    let answer = request(to, "POST", path, &format!("content-type: {media}\r\n"), &message.body).await;
+    answer.map(|(status, _)| status)
+}
+
+/// The ledger without what depends on when it was seen.
+async fn verdicts(to: SocketAddr) -> Vec<String> {
+    let (status, body) = request(to, "GET", "/api/v1/restarts?limit=1000", "", b"").await.unwrap();
+    assert_eq!(status, 200, "{body}");
+    let body = unchunked(&body);
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    let mut rows: Vec<String> = answer["restarts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| format!("{} {} {} {} {}", r["pod"], r["finished_at"], r["exit_code"], r["cause"], r["root"]))
+        .collect();
+    rows.sort();
+    rows
+}
+
+/// A body sent in chunks, put together.
+fn unchunked(body: &str) -> String {
+    if body.starts_with('{') {
+        return body.to_owned();
+    }
+    let mut out = String::new();
+    let mut rest = body;
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let Ok(size) = usize::from_str_radix(size.trim(), 16) else { break };
+        if size == 0 || after.len() < size {
+            break;
+        }
+        out.push_str(&after[..size]);
+        rest = after[size..].trim_start_matches("\r\n");
+    }
+    out
+}
+
+/// Plays a capture into a daemon; where `kill_at` is given, it is killed and started again before that body.
+async fn played(kill_at: Option<usize>) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/captures/dependency-down");
+    let capture = Capture::open(path).unwrap();
+    let messages = capture.messages().unwrap();
+    let (time, told) = watch::channel(capture.start());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let api = listener.local_addr().unwrap();
+    let served = tokio::spawn(FixtureApi::new(&capture, told).serve(listener));
+    let dir = tempfile::tempdir().unwrap();
+    let mut daemon = Process::start(dir.path(), Some(api));
+    let bodies: Vec<&Envelope> = messages.iter().filter(|m| !matches!(m.media, Media::Kube(..))).collect();
+    for (n, body) in bodies.iter().enumerate() {
+        time.send_replace(body.received);
+        if kill_at == Some(n) {
+            daemon.kill();
+            daemon = Process::start(dir.path(), Some(api));
+        }
+        assert_eq!(push(daemon.address, body).await, Some(204), "body {n}");
+    }
+    time.send_replace(messages.last().map_or(Timestamp::MAX, |m| m.received));
+    let rows = settled(daemon.address).await;
+    served.abort();
+    rows
+}
+
+/// The verdicts once fifteen are there and two looks a second apart agree.
+async fn settled(to: SocketAddr) -> Vec<String> {
+    let mut seen = Vec::new();
+    let mut looks = tokio::time::interval(Duration::from_secs(1));
+    for _ in 0..60 {
+        looks.tick().await;
+        let rows = verdicts(to).await;
+        if rows.len() >= 15 && rows == seen {
+            return rows;
+        }
+        seen = rows;
+    }
+    panic!("no stable verdicts: {seen:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_in_the_middle_it_reaches_the_same_verdicts() {
+    let undisturbed = played(None).await;
+    let killed = played(Some(140)).await;
+    assert_eq!(undisturbed, killed);
+    assert!(undisturbed.iter().any(|r| r.contains("dependency-down")), "{undisturbed:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_input_gets_its_status_and_a_reason_and_the_daemon_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = Process::start(dir.path(), None);
+    let (write, loki) = ("/api/v1/write", "/loki/api/v1/push");
+    let (proto, json) = ("content-type: application/x-protobuf\r\n", "content-type: application/json\r\n");
+    let v2 = "content-type: application/x-protobuf;proto=io.prometheus.write.v2.Request\r\n";
+    // A snappy block of three literal bytes: a field that is cut off.
+    let truncated = [3, 8, 0x0a, 0x7f, 0x0a];
+    // A header that claims four gigabytes.
+    let bomb = [0xff, 0xff, 0xff, 0xff, 0x0f, 0];
+    let large = vec![0_u8; 17 << 20];
+    let cases: [(&str, &str, &[u8], u16); 9] = [
+        (write, proto, b"\xff\xff\xff\xff\xff\xff", 400),
+        (write, proto, &truncated, 400),
+        (write, proto, &bomb, 413),
+        (write, proto, &large, 413),
+        (write, v2, b"", 415),
+        (write, "content-type: text/plain\r\n", b"", 415),
+        (loki, json, b"{\"streams\":[{\"values\":[]}]}", 400),
+        (loki, json, b"{\"streams\":[{\"stream\":{},\"values\":[[\"1\"]]}]}", 400),
+        (loki, "content-type: text/plain\r\n", b"", 415),
+    ];
+    for (path, headers, body, wanted) in cases {
+        let answer = request(daemon.address, "POST", path, headers, body).await;
+        let (status, reason) = answer.unwrap_or_else(|| panic!("{path} {headers}: no answer"));
+        assert_eq!(status, wanted, "{path} {headers}: {reason}");
+        assert!(!reason.trim().is_empty() && reason.trim().lines().count() <= 3, "{path} {headers}: {reason:?}");
+    }
+    let (status, _) = request(daemon.address, "GET", "/livez", "", b"").await.unwrap();
+    assert_eq!(status, 200);
+}
