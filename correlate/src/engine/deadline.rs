@@ -5,6 +5,7 @@
 //! after some batches, and a join's filter, asked for each few thousand pairs, fails once it is late.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, Schema};
@@ -71,10 +72,23 @@ fn bound(filter: &JoinFilter, deadline: Instant) -> JoinFilter {
 }
 
 /// An expression that fails when it is asked after the deadline.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Eq)]
 struct Timely {
     inner: Arc<dyn PhysicalExpr>,
     deadline: Instant,
+}
+
+impl PartialEq for Timely {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner.eq(&other.inner) && self.deadline == other.deadline
+    }
+}
+
+impl Hash for Timely {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.inner.hash(state);
+        self.deadline.hash(state);
+    }
 }
 
 impl fmt::Display for Timely {

@@ -1,6 +1,7 @@
 //! What a scan reads: by time, by limit, and never the samples on the side of a join that is held.
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
 use whyd_buffers::Scoped;
 use whyd_correlate::engine::{Engine, EngineLimits, QueryError};
 use whyd_correlate::tables::tables;
@@ -17,7 +18,7 @@ fn explain(sql: &str) -> String {
     plans.value(plans.len() - 1).to_owned()
 }
 
-fn ask(limits: EngineLimits, scoped: &Scoped, sql: &str) -> Result<Vec<arrow::array::RecordBatch>, QueryError> {
+fn ask(limits: EngineLimits, scoped: &Scoped, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(Engine::new(limits).unwrap().query(tables(scoped, Vec::new()), sql))
 }
@@ -90,7 +91,7 @@ fn a_scan_holds_no_table() {
     let scoped = scoped(&w, &Access::All);
     let sql = "SELECT count(*), sum(value) FROM samples JOIN series USING (series_id) WHERE name = 'm'";
     let answer = ask(limits.clone(), &scoped, sql).unwrap();
-    assert_eq!(answer[0].column(0).as_primitive::<Int64Type>().value(0), 600_000);
+    assert_eq!(answer[0].column(0).as_primitive::<arrow::datatypes::Int64Type>().value(0), 600_000);
     assert_eq!(ask(limits.clone(), &scoped, "SELECT * FROM samples LIMIT 5").unwrap()[0].num_rows(), 5);
     let sorted = ask(limits, &scoped, "SELECT value FROM samples ORDER BY value DESC, ts");
     assert!(matches!(sorted, Err(QueryError::Memory { .. })), "{sorted:?}");
