@@ -31,7 +31,15 @@ fn memory(scoped: &Scoped, row: &dto::Restart, all: &[dto::Restart]) -> Option<M
     let ends: Vec<Timestamp> = all.iter().filter(same).filter_map(|r| r.finished_at).collect();
     let last = *ends.iter().max()?;
     let ids = scoped.series_of("container_memory_working_set_bytes", &row.namespace, pod, Some(container));
-    let mut samples: Vec<Sample> = ids.into_iter().flat_map(|id| scoped.slice(id, last.minus(DRAWN), last)).collect();
+    let mut samples: Vec<Sample> =
+        ids.into_iter().flat_map(|id| lived(scoped.slice(id, last.minus(DRAWN), last), &ends)).collect();
     samples.sort_by_key(|s| s.ts);
     Some(Memory { samples, limit, ends })
+}
+
+/// A dead container's series goes on for minutes with its last value: only what lies before its own end is drawn.
+fn lived(samples: Vec<Sample>, ends: &[Timestamp]) -> Vec<Sample> {
+    let Some(first) = samples.first().map(|s| s.ts) else { return samples };
+    let end = ends.iter().copied().filter(|e| *e >= first).min().unwrap_or(Timestamp::MAX);
+    samples.into_iter().filter(|s| s.ts <= end).collect()
 }

@@ -1,15 +1,18 @@
 //! One ended instance, or one pod that was replaced or never started, with all that can be read about it.
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use whyd_buffers::state::{EventSeen, NamespaceState, Record};
 use whyd_buffers::{LogLine, Scoped};
 use whyd_signals::objects::{Container, Pod, Terminated};
-use whyd_signals::schema::{Evidence, EvidenceSource, Root};
+use whyd_signals::schema::{Anomaly, Evidence, EvidenceSource, Root};
 use whyd_signals::{Resource, Sample, Timestamp};
 
 use crate::finding;
 use crate::ledger::Failure;
+use crate::redact::redact;
 
 /// Status times are whole seconds, cut off.
 const SECOND: Duration = Duration::from_secs(1);
@@ -173,11 +176,31 @@ impl Case<'_> {
         self.scoped.has_metrics(&self.space.name)
     }
 
-    /// The lines that the instance wrote.
+    /// The lines that the instance wrote, without the secrets in them.
     pub fn lines(&self) -> Vec<LogLine> {
         let Some(container) = self.container else { return Vec::new() };
         let to = self.finished().plus(SECOND);
-        self.scoped.lines_of(&self.space.name, self.pod_name(), container, self.started(), to)
+        let mut lines = self.scoped.lines_of(&self.space.name, self.pod_name(), container, self.started(), to);
+        for line in &mut lines {
+            if let Cow::Owned(clean) = redact(&line.line) {
+                line.line = clean;
+            }
+        }
+        lines
+    }
+
+    /// The anomalies of this metric while the instance lived, in words.
+    pub fn anomaly(&self, metric: &str) -> Option<Arc<Anomaly>> {
+        let (from, to) = (self.started(), self.finished().plus(SECOND));
+        let own = |a: &Arc<Anomaly>| {
+            a.metric == metric
+                && *a.namespace == self.space.name
+                && a.pod == self.pod_name()
+                && Some(a.container.as_str()) == self.container
+                && from <= a.ts
+                && a.ts <= to
+        };
+        self.scoped.anomalies().into_iter().filter(own).max_by_key(|a| a.ts)
     }
 
     /// The last sample of a metric of this container while the instance lived.

@@ -7,6 +7,7 @@ mod deadline;
 mod functions;
 mod gate;
 mod held;
+mod size;
 #[cfg(test)]
 mod tests;
 
@@ -16,17 +17,17 @@ use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{
-    FairSpillPool, GreedyMemoryPool, MemoryPool,
-};
+use datafusion::execution::memory_pool::{FairSpillPool, GreedyMemoryPool, MemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionStateBuilder, SessionStateDefaults};
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
 use thiserror::Error;
+use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use functions::Functions;
@@ -103,19 +104,22 @@ impl Tables {
     }
 }
 
-/// Runs queries within limits. Cheap to share; one for the process, so that its memory is one bound.
+/// Stack of each thread. The text and the plan are bounded so that a quarter of it is enough.
+const STACK_BYTES: usize = 32 << 20;
+
+/// Runs queries within limits, on threads of its own, so that none holds up what it shares the process with.
 #[derive(Debug)]
 pub struct Engine {
-    limits: EngineLimits,
-    runtime: Arc<RuntimeEnv>,
-    functions: Functions,
+    shared: Arc<Shared>,
+    /// `None` only while it is dropped.
+    threads: Option<Runtime>,
 }
 
 impl Engine {
     /// An engine that never touches a disk: what does not fit its memory is refused.
     ///
     /// # Errors
-    /// [`QueryError::Failed`] when DataFusion cannot be set up.
+    /// [`QueryError::Failed`] when its threads cannot be started.
     pub fn new(limits: EngineLimits) -> Result<Self, QueryError> {
         let pool = Arc::new(GreedyMemoryPool::new(limits.memory_bytes));
         Self::build(limits, pool, DiskManagerMode::Disabled, 0)
@@ -124,7 +128,7 @@ impl Engine {
     /// An engine whose sorts and groups may spill into `dir`, at most `bytes` of it at a time.
     ///
     /// # Errors
-    /// [`QueryError::Failed`] when DataFusion cannot be set up.
+    /// [`QueryError::Failed`] when its threads cannot be started or `dir` cannot be used.
     pub fn spilling(limits: EngineLimits, dir: PathBuf, bytes: u64) -> Result<Self, QueryError> {
         let pool = Arc::new(FairSpillPool::new(limits.memory_bytes));
         Self::build(limits, pool, DiskManagerMode::Directories(vec![dir]), bytes)
@@ -139,35 +143,70 @@ impl Engine {
         let mut disk = DiskManagerBuilder::default();
         disk.set_mode(mode);
         disk.set_max_temp_directory_size(disk_bytes);
-        let runtime = RuntimeEnvBuilder::new()
+        let environment = RuntimeEnvBuilder::new()
             .with_memory_pool(pool)
             .with_disk_manager_builder(disk)
             .build_arc()
             .map_err(|e| QueryError::Failed(e.strip_backtrace()))?;
-        Ok(Self { limits, runtime, functions: Functions::allowed() })
+        let threads = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(limits.target_partitions.max(1))
+            .thread_name("sql")
+            .thread_stack_size(STACK_BYTES)
+            .enable_time()
+            .build()
+            .map_err(|e| QueryError::Failed(e.to_string()))?;
+        let shared = Arc::new(Shared { limits, environment, functions: Functions::allowed() });
+        Ok(Self { shared, threads: Some(threads) })
     }
 
     /// The limits it was made with.
     pub fn limits(&self) -> &EngineLimits {
-        &self.limits
+        &self.shared.limits
     }
 
     /// Bytes that running queries hold right now.
     pub fn reserved_bytes(&self) -> usize {
-        self.runtime.memory_pool.reserved()
+        self.shared.environment.memory_pool.reserved()
     }
 
     /// Answers one `SELECT` or `EXPLAIN` over `tables`.
     ///
     /// There is always at least one batch, so that an empty answer still tells its columns. Dropping the future
-    /// cancels the query and frees what it holds. It computes where it is polled: give it a runtime that nothing
-    /// urgent shares.
+    /// cancels the query and frees what it holds.
     ///
     /// # Errors
     /// See [`QueryError`].
     pub async fn query(&self, tables: Tables, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
+        let (shared, sql) = (Arc::clone(&self.shared), sql.to_owned());
+        let task = {
+            let _entered = self.threads.as_ref().map(Runtime::enter);
+            // Aborted when it is dropped.
+            SpawnedTask::spawn(async move { shared.query(&tables, &sql).await })
+        };
+        task.join().await.unwrap_or_else(|e| Err(QueryError::Failed(format!("the query broke off: {e}"))))
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Not waiting: it may be dropped by an async task.
+        if let Some(threads) = self.threads.take() {
+            threads.shutdown_background();
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    limits: EngineLimits,
+    environment: Arc<RuntimeEnv>,
+    functions: Functions,
+}
+
+impl Shared {
+    async fn query(&self, tables: &Tables, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
         let deadline = Instant::now() + self.limits.timeout;
-        match tokio::time::timeout_at(deadline, self.run(&tables, sql, deadline)).await {
+        match tokio::time::timeout_at(deadline, self.run(tables, sql, deadline)).await {
             Ok(answer) => answer,
             Err(_) => Err(QueryError::Timeout(self.limits.timeout)),
         }
@@ -180,6 +219,7 @@ impl Engine {
         let plan = state.statement_to_plan(statement).await.map_err(|e| self.error(&e))?;
         // The gate has judged the syntax; this judges what it was planned to.
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        size::admit(&plan)?;
         read_only.verify_plan(&plan).map_err(|e| QueryError::Refused(e.strip_backtrace()))?;
         let plan = state.create_physical_plan(&plan).await.map_err(|e| self.error(&e))?;
         let plan = deadline::keep(plan, deadline).map_err(|e| self.error(&e))?;
@@ -200,7 +240,7 @@ impl Engine {
         options.sql_parser.map_string_types_to_utf8view = false;
         let state = SessionStateBuilder::new()
             .with_config(config)
-            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_runtime_env(Arc::clone(&self.environment))
             .with_expr_planners(SessionStateDefaults::default_expr_planners())
             .with_scalar_functions(self.functions.scalar.clone())
             .with_aggregate_functions(self.functions.aggregate.clone())
@@ -214,7 +254,7 @@ impl Engine {
     }
 
     async fn collect(&self, mut stream: SendableRecordBatchStream) -> Result<Vec<RecordBatch>, QueryError> {
-        let mut held = Held::new(&self.runtime.memory_pool);
+        let mut held = Held::new(&self.environment.memory_pool);
         let mut rows = 0;
         let mut batches = Vec::new();
         while let Some(batch) = stream.next().await {

@@ -5,8 +5,9 @@ mod replay;
 mod run;
 mod why;
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -133,7 +134,12 @@ enum SchemaOf {
 
 /// Parses the command line, runs the command and says what went wrong.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    // As a kubectl plugin it is called by another name and has one command.
+    if args.first().is_some_and(|a| Path::new(a).file_stem().is_some_and(|n| n == "kubectl-why")) {
+        args.insert(1, "why".into());
+    }
+    let cli = Cli::parse_from(args);
     match dispatch(cli.command) {
         Ok(code) => code,
         Err(e) => {
@@ -162,7 +168,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn check_config(file: &std::path::Path) -> anyhow::Result<ExitCode> {
+fn check_config(file: &Path) -> anyhow::Result<ExitCode> {
     match ConfigFile::read(file).and_then(ConfigFile::validate) {
         Ok(_) => print(&format!("{}: ok", file.display())),
         Err(errors) => {

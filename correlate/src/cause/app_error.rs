@@ -22,6 +22,9 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let because = telling.map_or(String::new(), |l| format!(": {}", l.line.trim()));
     let name = case.container.unwrap_or_default();
     let summary = format!("{name} ended itself with exit {}{because}", t.exit_code);
+    // A burst is told beside the line that shows it.
+    let burst = case.anomaly("log_errors").map_or(String::new(), |a| format!("; {}", a.text));
+    let words = format!("its last words{burst}");
     // Without its last words, a failed dependency or a bad configuration cannot be told from an error of its own;
     // a probe's kill ends in an own exit code too, and only an event tells.
     let probed = case.spec().is_some_and(|c| c.liveness_probe.is_some() || c.startup_probe.is_some());
@@ -34,7 +37,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         Finding::new(CAUSE.id, Depth::Mechanism, 50, case.pod_root(), summary)
             .with(case.status("exitCode", "the exit code it chose"))
             .with(case.status("reason", "how the runtime names it"))
-            .with_all(telling.map(|l| case.line(l, "its last words")))
+            .with_all(telling.map(|l| case.line(l, &words)))
             .unless(doubt),
     )
 }

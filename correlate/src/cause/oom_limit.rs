@@ -24,6 +24,10 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let limit_text = limit.map_or("its memory limit".to_owned(), |(_, text)| format!("its memory limit of {text}"));
     let name = case.container.unwrap_or_default();
     let summary = format!("{name} met {limit_text} and the kernel killed it{climb}");
+    let climbed = case.anomaly(WORKING_SET).map(|a| {
+        let sample = whyd_signals::Sample { ts: a.ts, value: a.value };
+        case.sample(WORKING_SET, sample, a.text.clone())
+    });
     let at_limit = limit.map(|(_, text)| {
         let field = format!("spec.containers[{name}].resources.limits.memory");
         crate::finding::kube(None, format!("Pod/{}", case.pod_name()), &field, text, "the memory limit")
@@ -33,6 +37,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
             .with(case.status("reason", "the kernel's OOM killer ended it"))
             .with(case.status("exitCode", if t.exit_code == 137 { "SIGKILL" } else { "exit code" }))
             .with(at_limit)
+            .with(climbed)
             .with(usage),
     )
 }

@@ -82,16 +82,18 @@ fn a_join_streams_the_samples() {
 #[test]
 fn a_scan_holds_no_table() {
     let mut w = writer();
-    let rows: Vec<_> = (0..600_000).map(|i| (&[("__name__", "m")] as &[_], i * 10, i as f64)).collect();
-    for part in rows.chunks(10_000) {
-        write_samples(&mut w, ms(part[part.len() - 1].1), part);
+    let pods: Vec<String> = (0..100).map(|i| format!("pod-{i}")).collect();
+    let labels: Vec<[(&str, &str); 2]> = pods.iter().map(|p| [("__name__", "m"), ("pod", p.as_str())]).collect();
+    for second in 0..6_000 {
+        let rows: Vec<_> = labels.iter().map(|l| (l as &[_], second * 1000, second as f64)).collect();
+        write_samples(&mut w, ms(second * 1000), &rows);
     }
-    w.seal(ms(3_600_000));
+    w.seal(ms(7_200_000));
     let limits = EngineLimits { memory_bytes: 5_000_000, ..EngineLimits::default() };
     let scoped = scoped(&w, &Access::All);
     let sql = "SELECT count(*), sum(value) FROM samples JOIN series USING (series_id) WHERE name = 'm'";
     let answer = ask(limits.clone(), &scoped, sql).unwrap();
-    assert_eq!(answer[0].column(0).as_primitive::<arrow::datatypes::Int64Type>().value(0), 600_000);
+    assert_eq!(answer[0].column(0).as_primitive::<Int64Type>().value(0), 600_000);
     assert_eq!(ask(limits.clone(), &scoped, "SELECT * FROM samples LIMIT 5").unwrap()[0].num_rows(), 5);
     let sorted = ask(limits, &scoped, "SELECT value FROM samples ORDER BY value DESC, ts");
     assert!(matches!(sorted, Err(QueryError::Memory { .. })), "{sorted:?}");
