@@ -4,10 +4,10 @@
 //! tables and nothing else, so what a caller may not see is not there to be named.
 
 mod deadline;
+mod extent;
 mod functions;
 mod gate;
 mod held;
-mod size;
 #[cfg(test)]
 mod tests;
 
@@ -104,7 +104,7 @@ impl Tables {
     }
 }
 
-/// Stack of each thread. The text and the plan are bounded so that a quarter of it is enough.
+/// Stack of each thread. Queries are bounded so that a quarter of it is enough.
 const STACK_BYTES: usize = 32 << 20;
 
 /// Runs queries within limits, on threads of its own, so that none holds up what it shares the process with.
@@ -219,7 +219,6 @@ impl Shared {
         let plan = state.statement_to_plan(statement).await.map_err(|e| self.error(&e))?;
         // The gate has judged the syntax; this judges what it was planned to.
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        size::admit(&plan)?;
         read_only.verify_plan(&plan).map_err(|e| QueryError::Refused(e.strip_backtrace()))?;
         let plan = state.create_physical_plan(&plan).await.map_err(|e| self.error(&e))?;
         let plan = deadline::keep(plan, deadline).map_err(|e| self.error(&e))?;

@@ -31,6 +31,9 @@ const NOT_STARTED: [&str; 7] = [
 /// How many rows are kept; the oldest go first and are counted.
 const ROWS: usize = 100_000;
 
+/// How many unready pods are remembered; those that are ready again go first, counted with the rows.
+const UNREADY: usize = 10_000;
+
 /// What tells instances apart: pod uid, container, container id (or when it ended, where the runtime gave none).
 type Key = (String, String, String);
 
@@ -292,6 +295,12 @@ impl Ledger {
             failures.extend(entry.row.as_ref().and_then(|r| failure(r, scoped)));
         }
         changed |= self.watch_readiness(now, &touched, scoped);
+        while self.unready.len() > UNREADY {
+            let oldest = self.unready.iter().min_by_key(|(_, u)| (u.until.is_none(), u.since)).map(|(k, _)| k.clone());
+            let Some(oldest) = oldest else { break };
+            self.unready.remove(&oldest);
+            self.dropped += 1;
+        }
         if changed {
             self.publish();
         }
@@ -339,10 +348,9 @@ impl Ledger {
                             until: None,
                             message,
                         };
-                        let known = self.unready.get(uid);
-                        changed |= known.is_none_or(|u| u.until.is_some());
-                        if changed {
+                        if self.unready.get(uid).is_none_or(|u| u.until.is_some()) {
                             self.unready.insert(uid.clone(), new);
+                            changed = true;
                         }
                     }
                     None => {

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::QueryError;
+use super::{QueryError, extent};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Query, Select, Statement as Sql, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
@@ -13,6 +13,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 const MAX_BYTES: usize = 64 << 10;
 /// A chain such as `1+1+1...` becomes a tree as deep as it is long, and the planner walks trees on its stack.
 const MAX_OPERATORS: usize = 512;
+/// What one `||` counts: text gets longer by it, and no pool counts the text that an expression makes.
+const CONCAT: usize = 16;
 
 /// The one statement of `sql`, if it only reads.
 pub(super) fn admit(sql: &str) -> Result<Statement, QueryError> {
@@ -21,7 +23,7 @@ pub(super) fn admit(sql: &str) -> Result<Statement, QueryError> {
     }
     let dialect = GenericDialect {};
     let tokens = Tokenizer::new(&dialect, sql).tokenize().map_err(|e| QueryError::Invalid(e.to_string()))?;
-    let operators = tokens.iter().filter(|t| deepens(t)).count();
+    let operators: usize = tokens.iter().map(weight).sum();
     if operators > MAX_OPERATORS {
         return Err(QueryError::Refused(format!(
             "a query with {operators} operators is over the limit of {MAX_OPERATORS}"
@@ -39,6 +41,13 @@ pub(super) fn admit(sql: &str) -> Result<Statement, QueryError> {
             Ok(statement)
         }
         (Some(_), more) => Err(QueryError::Refused(format!("{} statements: send one at a time", more + 1))),
+    }
+}
+
+fn weight(token: &Token) -> usize {
+    match token {
+        Token::StringConcat => CONCAT,
+        token => usize::from(deepens(token)),
     }
 }
 
@@ -105,11 +114,14 @@ fn refuse(text: &str) -> QueryError {
     QueryError::Refused(format!("{name} is not allowed: only a single SELECT or EXPLAIN is"))
 }
 
-/// A query may hide a statement that writes: `WITH x AS (DELETE ...)`, `SELECT ... INTO t`.
+/// A query may hide a statement that writes: `WITH x AS (DELETE ...)`, `SELECT ... INTO t`; and be larger than it looks.
 fn reads_only(query: &Query) -> Result<(), QueryError> {
     match query.visit(&mut Writes) {
         ControlFlow::Break(text) => Err(refuse(&text)),
-        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Continue(()) => match extent::over(query) {
+            Some(why) => Err(QueryError::Refused(why)),
+            None => Ok(()),
+        },
     }
 }
 
