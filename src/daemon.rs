@@ -38,7 +38,8 @@ impl Daemon {
     pub async fn start(config: &Config, api: Option<ApiServer>, clock: Clock) -> anyhow::Result<Self> {
         let door = wiring::door(config).map_err(|e| anyhow::anyhow!("{}", e.join("; ")))?;
         let bound = TcpListener::bind(config.http).await;
-        let listener = bound.with_context(|| format!("cannot listen on {} (--listen chooses another)", config.http))?;
+        let listener = bound
+            .with_context(|| format!("cannot listen on {}; another address or port has to be chosen", config.http))?;
         let address = listener.local_addr()?;
         let core = wiring::core(config);
         let view = Arc::new(View::new(Shown::of(&core, (0, 0))));
@@ -94,7 +95,9 @@ async fn watch_cluster(
     clock: &Clock,
     closing: &watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let client = kube::client(server).await.context("the Kubernetes API (kubernetes.url names another)")?;
+    let client = kube::client(server)
+        .await
+        .context("no Kubernetes API; run it in a cluster, or set kubernetes.url, or kubernetes.enabled: false")?;
     let statuses = Statuses::default();
     for resource in Resource::ALL {
         let watching = kube::watch(client.clone(), resource, inlet.clone(), Arc::clone(clock), statuses.clone());

@@ -31,8 +31,13 @@ fn memory(scoped: &Scoped, row: &dto::Restart, all: &[dto::Restart]) -> Option<M
     let ends: Vec<Timestamp> = all.iter().filter(same).filter_map(|r| r.finished_at).collect();
     let last = *ends.iter().max()?;
     let ids = scoped.series_of("container_memory_working_set_bytes", &row.namespace, pod, Some(container));
-    let mut samples: Vec<Sample> =
-        ids.into_iter().flat_map(|id| lived(scoped.slice(id, last.minus(DRAWN), last), &ends)).collect();
+    // The kubelet's resource series goes on from instance to instance, cAdvisor's names one by its cgroup.
+    let of_one = |id| scoped.meta(id).is_some_and(|m| m.label("id").is_some());
+    let drawn = |id| {
+        let samples = scoped.slice(id, last.minus(DRAWN), last);
+        if of_one(id) { lived(samples, &ends) } else { samples }
+    };
+    let mut samples: Vec<Sample> = ids.into_iter().flat_map(drawn).collect();
     samples.sort_by_key(|s| s.ts);
     Some(Memory { samples, limit, ends })
 }

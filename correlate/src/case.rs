@@ -80,7 +80,10 @@ impl Case<'_> {
             Ending::Ended { field, .. } => field,
             _ => "state",
         };
-        format!("status.containerStatuses[{}].{state}.terminated.{leaf}", self.container.unwrap_or_default())
+        let name = self.container.unwrap_or_default();
+        let init = self.pod.object.spec.init_containers.iter().any(|c| c.name == name);
+        let list = if init { "initContainerStatuses" } else { "containerStatuses" };
+        format!("status.{list}[{name}].{state}.terminated.{leaf}")
     }
 
     /// When the instance started; the pod's creation where it never did.

@@ -12,7 +12,7 @@ use crate::cause::readiness_failed;
 use crate::ledger::Unready;
 
 /// An incident is over when nothing of it happened for this long and its pods are ready.
-const QUIET: Duration = Duration::from_secs(600);
+const QUIET: Duration = Duration::from_secs(900);
 /// A pod that is unready around a restart of its workload is part of that restart.
 const AROUND: Duration = Duration::from_secs(120);
 /// From so many ends on it is critical.
@@ -92,7 +92,8 @@ fn add_row(draft: &mut Draft, row: &Restart, key: &str) {
     draft.ends += usize::from(row.exit_code.is_some());
     draft.never_started |= row.exit_code.is_none();
     let pod = row.pod.clone().unwrap_or_default();
-    let member = format!("{}/{pod}/{}", row.namespace, row.container.as_deref().unwrap_or_default());
+    let container = row.container.as_ref().map_or(String::new(), |c| format!("/{c}"));
+    let member = format!("{}/{pod}{container}", row.namespace);
     if !draft.members.contains(&member) {
         draft.members.push(member);
     }
@@ -123,7 +124,7 @@ fn from_unready(pod: &Unready, scoped: &Scoped) -> Draft {
 fn add_unready(draft: &mut Draft, pod: &Unready, now: Timestamp) {
     draft.opened = draft.opened.min(pod.since);
     draft.last = draft.last.max(pod.until.unwrap_or(now));
-    draft.members.push(format!("{}/{}/", pod.namespace, pod.pod));
+    draft.members.push(format!("{}/{}", pod.namespace, pod.pod));
     draft.pods.push((pod.namespace.clone(), pod.pod_uid.clone()));
 }
 

@@ -42,7 +42,8 @@ pub(crate) struct Replacement {
 /// The finding of one of the four replacement causes.
 pub(crate) fn judge(case: &Case<'_>, cause: &'static str, kind: Kind, words: &str) -> Option<Finding> {
     let found = of(case).filter(|r| r.kind == kind)?;
-    let summary = format!("{} was replaced: {words} {}", case.pod_name(), found.root);
+    let what = if kind == Kind::Scaled { "removed" } else { "replaced" };
+    let summary = format!("{} was {what}: {words} {}", case.pod_name(), found.root);
     Some(
         Finding::new(cause, Depth::Deeper, 94, found.root, summary)
             .with_all(found.evidence)

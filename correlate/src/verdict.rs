@@ -41,6 +41,8 @@ pub(crate) fn judge(case: &Case<'_>) -> Option<Restart> {
         }
     }
     row.evidence.sort_by_key(|e| e.at);
+    // The last sample before an end may be the one at which a detector spoke: its words are kept, told first.
+    row.evidence.dedup_by(|b, a| a.source == b.source && a.at == b.at && a.field == b.field && a.value == b.value);
     Some(row)
 }
 

@@ -104,7 +104,7 @@ struct ReplayArgs {
 
 #[derive(Debug, Args)]
 struct WhyArgs {
-    /// A pod, the beginning of its name, or a workload
+    /// A pod, the beginning of its name, or a workload; also NAMESPACE/POD, pod/NAME, deploy/NAME
     pod: String,
     /// Its namespace
     #[arg(short, long)]
@@ -115,6 +115,9 @@ struct WhyArgs {
     /// The daemon's API
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", env = "WHYD_SERVER")]
     server: String,
+    /// A bearer token, where the daemon asks for one
+    #[arg(long, value_name = "TOKEN", env = "WHYD_TOKEN", hide_env_values = true)]
+    token: Option<String>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -160,7 +163,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let schema = schemars::schema_for!(ConfigFile);
             print(&serde_json::to_string_pretty(&schema)?)
         }
-        Command::Openapi => print(&serde_json::to_string_pretty(&whyd_api::document())?),
+        Command::Openapi => print(&whyd_api::document()),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "whyd", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) fn why(args: &WhyArgs) -> Result<ExitCode> {
     let url = query(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (status, body) = runtime.block_on(ask(url, &args.server))?;
+    let (status, body) = runtime.block_on(ask(url, &args.server, args.token.as_deref()))?;
     if status != StatusCode::OK {
         return refused(status, &body, &args.server);
     }
@@ -39,8 +39,10 @@ fn query(args: &WhyArgs) -> Result<Url> {
         )?;
     url.set_path(&format!("{}/api/v1/why", url.path().trim_end_matches('/')));
     url.set_query(None);
-    url.query_pairs_mut().append_pair("pod", &args.pod);
-    for (name, value) in [("namespace", &args.namespace), ("container", &args.container)] {
+    let (namespace, pod) = asked(&args.pod);
+    url.query_pairs_mut().append_pair("pod", &pod);
+    let namespace = args.namespace.clone().or(namespace);
+    for (name, value) in [("namespace", &namespace), ("container", &args.container)] {
         if let Some(value) = value {
             url.query_pairs_mut().append_pair(name, value);
         }
@@ -48,10 +50,30 @@ fn query(args: &WhyArgs) -> Result<Url> {
     Ok(url)
 }
 
-async fn ask(url: Url, server: &str) -> Result<(StatusCode, Vec<u8>)> {
+/// Namespace and name of what was asked for: `pod/NAME` and `deploy/NAME` as kubectl has them, `NAMESPACE/NAME` as
+/// whyd prints them, or the name alone.
+fn asked(text: &str) -> (Option<String>, String) {
+    let Some((first, name)) = text.split_once('/') else { return (None, text.to_owned()) };
+    let kind = match first.to_ascii_lowercase().as_str() {
+        "po" | "pod" | "pods" => return (None, name.to_owned()),
+        "deploy" | "deployment" | "deployments" => "Deployment",
+        "sts" | "statefulset" | "statefulsets" => "StatefulSet",
+        "ds" | "daemonset" | "daemonsets" => "DaemonSet",
+        "rs" | "replicaset" | "replicasets" => "ReplicaSet",
+        "job" | "jobs" => "Job",
+        _ => return (Some(first.to_owned()), name.to_owned()),
+    };
+    (None, format!("{kind}/{name}"))
+}
+
+async fn ask(url: Url, server: &str, token: Option<&str>) -> Result<(StatusCode, Vec<u8>)> {
     let unreachable = || format!("no daemon answers at {}; start one, or say where it is with --server", clean(server));
     let client = client(&url)?;
-    let response = client.get(url).send().await.with_context(unreachable)?;
+    let mut request = client.get(url);
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    let response = request.send().await.with_context(unreachable)?;
     let status = response.status();
     let body = response.bytes().await.with_context(unreachable)?;
     Ok((status, body.to_vec()))
@@ -96,6 +118,7 @@ mod tests {
             namespace: Some("team-shop".to_owned()),
             container: container.map(str::to_owned),
             server: server.to_owned(),
+            token: None,
             output: Output::Text,
         }
     }
@@ -104,6 +127,19 @@ mod tests {
     fn the_question_is_encoded_and_keeps_the_servers_path() {
         let url = query(&args("http://h:1/whyd/", Some("c"))).unwrap();
         assert_eq!(url.as_str(), "http://h:1/whyd/api/v1/why?pod=cart+1%262&namespace=team-shop&container=c");
+    }
+
+    #[test]
+    fn names_are_taken_as_kubectl_and_whyd_write_them() {
+        for (text, namespace, name) in [
+            ("cart-1", None, "cart-1"),
+            ("pod/cart-1", None, "cart-1"),
+            ("deploy/cart", None, "Deployment/cart"),
+            ("StatefulSet/db", None, "StatefulSet/db"),
+            ("team-shop/cart-1", Some("team-shop"), "cart-1"),
+        ] {
+            assert_eq!(asked(text), (namespace.map(str::to_owned), name.to_owned()));
+        }
     }
 
     #[test]
@@ -121,7 +157,7 @@ mod tests {
         let routes = Router::new()
             .fallback(async |RawQuery(query): RawQuery| (StatusCode::NOT_FOUND, query.unwrap_or_default()));
         let task = tokio::spawn(async move { axum::serve(listener, routes).await });
-        let (status, body) = ask(query(&args(&server, None)).unwrap(), &server).await.unwrap();
+        let (status, body) = ask(query(&args(&server, None)).unwrap(), &server, None).await.unwrap();
         assert_eq!((status, &*body), (StatusCode::NOT_FOUND, &b"pod=cart+1%262&namespace=team-shop"[..]));
         task.abort();
     }
@@ -130,7 +166,7 @@ mod tests {
     async fn a_daemon_that_is_not_there_is_named_with_the_flag() {
         let free = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
         let server = format!("http://{free}");
-        let error = ask(query(&args(&server, None)).unwrap(), &server).await.unwrap_err().to_string();
+        let error = ask(query(&args(&server, None)).unwrap(), &server, None).await.unwrap_err().to_string();
         assert_eq!(error, format!("no daemon answers at {server}; start one, or say where it is with --server"));
     }
 

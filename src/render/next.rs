@@ -17,7 +17,10 @@ pub(super) fn steps(row: &Restart) -> Vec<String> {
             Some("compare the probe's timeout, delay and threshold with what the program needs".to_owned()),
         ],
         "image-pull" => {
-            vec![at.pod("describe pod", ""), Some("check the image's name, tag and pull secret".to_owned())]
+            vec![
+                at.pod("describe pod", ""),
+                Some("check the image's name, tag, pull policy and pull secret".to_owned()),
+            ]
         }
         "config-missing" => vec![at.namespace("get configmaps,secrets"), at.pod("describe pod", "")],
         "config-changed" => vec![at.root("get", "-o yaml"), at.logs()],

@@ -127,7 +127,7 @@ async fn memory_is_bounded_and_given_back() {
 #[tokio::test]
 async fn a_spilling_engine_sorts_what_does_not_fit_and_leaves_no_file() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = EngineLimits { memory_bytes: 24 << 20, ..EngineLimits::default() };
+    let limits = EngineLimits { memory_bytes: 48 << 20, ..EngineLimits::default() };
     let engine = Engine::spilling(limits, dir.path().to_owned(), 1 << 30).unwrap();
     let sql = "SELECT max(r) FROM (SELECT row_number() OVER (ORDER BY x DESC, n) AS r FROM numbers)";
     let answer = engine.query(numbers(4_000_000), sql).await.unwrap();

@@ -36,7 +36,7 @@ pub struct Incident {
     pub resolved_at: Option<Timestamp>,
     pub cause: String,
     pub root: Option<Root>,
-    /// `namespace/pod/container`, in order.
+    /// `namespace/pod/container`, without the last where it is a pod as a whole; in order.
     pub members: Vec<String>,
     pub summary: String,
 }
