@@ -119,6 +119,8 @@ impl Feed {
         if now >= watched.asked.plus(LIMIT_AGE) {
             watched.asked = now;
             watched.limit = memory_limit(id, scoped);
+            // A namespace's labels may come after its first samples, and change.
+            watched.team = scoped.cluster().team_of(&scoped.meta(id)?.namespace);
         }
         Some(watched)
     }

@@ -47,7 +47,8 @@ impl<'a> Scope<'a> {
         let says = |text: &str| mentions(text, root);
         out.root = None;
         out.summary = format!("{}; its root lies outside of the namespaces that you may see", row.cause);
-        out.cause_detail.take_if(|detail| says(detail));
+        // It qualifies the root: a workload whose pod is hidden would still be named by it.
+        out.cause_detail = None;
         out.missing.retain(|source| !says(source));
         out.ruled_out.retain(|r| !says(&r.because) && !says(&r.field) && !says(&r.value.to_string()));
         // A log line is the caller's own, whatever it names.

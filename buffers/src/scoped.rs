@@ -200,6 +200,24 @@ impl Scoped {
         lines.into_iter().filter_map(|l| self.own(l.into())).collect()
     }
 
+    /// The last `n` of the lines that [`Scoped::lines_of`] would return; no other is copied.
+    pub fn last_lines_of(
+        &self,
+        (namespace, pod, container): (&str, &str, &str),
+        from: Timestamp,
+        to: Timestamp,
+        n: usize,
+    ) -> Vec<LogLine> {
+        let mut lines = self.find(namespace, pod, container, from, to);
+        if lines.len() > n {
+            let cut = lines.len() - n;
+            lines.select_nth_unstable_by_key(cut, |l| (l.ts, l.arrival));
+            lines.drain(..cut);
+        }
+        lines.sort_unstable_by_key(|l| (l.ts, l.arrival));
+        lines.into_iter().filter_map(|l| self.own(l.into())).collect()
+    }
+
     /// Visits the lines that [`Scoped::lines_of`] would return where they lie, in no particular order.
     pub fn visit_lines(
         &self,

@@ -289,7 +289,9 @@ impl Cluster {
             let gone = |d: Option<Timestamp>| d.is_some_and(|d| d < horizon);
             let stale = space.pods.values().any(|p| gone(p.deleted_at))
                 || space.workloads.values().any(|(_, w)| gone(w.deleted_at))
-                || space.jobs.values().any(|j| gone(j.deleted_at));
+                || space.jobs.values().any(|j| gone(j.deleted_at))
+                || space.config_maps.values().any(|c| gone(c.deleted_at))
+                || space.services.values().any(|s| gone(s.deleted_at));
             // A tenth at a time: re-indexing on each tick would cost more than the memory is worth.
             if !stale && old_events * 10 < space.events.len().max(100) {
                 continue;
@@ -304,6 +306,15 @@ impl Cluster {
             dropped += before - space.pods.len() - space.workloads.len() - space.jobs.len();
             space.drop_events(old_events);
             dropped += old_events;
+        }
+        // A namespace goes with the last of what was in it.
+        self.namespaces.retain(|_, s| {
+            let gone = s.namespace.as_ref().is_some_and(|n| n.deleted_at.is_some_and(|d| d < horizon));
+            let empty = s.pods.is_empty() && s.workloads.is_empty() && s.jobs.is_empty() && s.events.is_empty();
+            !(gone && empty)
+        });
+        if self.nodes.values().any(|n| n.deleted_at.is_some_and(|d| d < horizon)) {
+            Arc::make_mut(&mut self.nodes).retain(|_, n| n.deleted_at.is_none_or(|d| d >= horizon));
         }
         self.dropped += dropped as u64;
     }

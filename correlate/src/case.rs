@@ -1,6 +1,7 @@
 //! One ended instance, or one pod that was replaced or never started, with all that can be read about it.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use crate::redact::redact;
 
 /// Status times are whole seconds, cut off.
 const SECOND: Duration = Duration::from_secs(1);
+/// How many lines count as last words, and how far back they are looked for before the whole life is searched.
+const LAST_WORDS: usize = 64;
+const RECENT: Duration = Duration::from_secs(300);
 
 /// How it came into the ledger.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +62,8 @@ pub struct Case<'a> {
     pub failures: &'a [Failure],
     /// When it was first seen.
     pub seen_at: Timestamp,
+    /// What [`Case::lines`] read; empty to begin with.
+    pub said: OnceCell<Vec<LogLine>>,
 }
 
 impl Case<'_> {
@@ -179,11 +185,20 @@ impl Case<'_> {
         self.scoped.has_metrics(&self.space.name)
     }
 
-    /// The lines that the instance wrote, without the secrets in them.
-    pub fn lines(&self) -> Vec<LogLine> {
+    /// The last lines that the instance wrote, without the secrets in them; read once, whoever asks.
+    pub fn lines(&self) -> &[LogLine] {
+        self.said.get_or_init(|| self.last_words())
+    }
+
+    fn last_words(&self) -> Vec<LogLine> {
         let Some(container) = self.container else { return Vec::new() };
         let to = self.finished().plus(SECOND);
-        let mut lines = self.scoped.lines_of(&self.space.name, self.pod_name(), container, self.started(), to);
+        let of = (self.space.name.as_str(), self.pod_name(), container);
+        let recent = self.started().max(to.minus(RECENT));
+        let mut lines = self.scoped.last_lines_of(of, recent, to, LAST_WORDS);
+        if lines.is_empty() && recent > self.started() {
+            lines = self.scoped.last_lines_of(of, self.started(), to, LAST_WORDS);
+        }
         for line in &mut lines {
             if let Cow::Owned(clean) = redact(&line.line) {
                 line.line = clean;

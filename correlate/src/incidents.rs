@@ -85,6 +85,7 @@ fn add_row(draft: &mut Draft, row: &Restart, key: &str) {
     if own && !draft.own {
         draft.own = true;
         (draft.cause, draft.root, draft.summary) = (row.cause.clone(), row.root.clone(), row.summary.clone());
+        draft.team = row.team.clone();
     }
     let at = row.finished_at.unwrap_or(row.seen_at);
     draft.opened = draft.opened.min(at);
@@ -142,7 +143,8 @@ fn finish(cluster: &str, draft: Draft, now: Timestamp, scoped: &Scoped) -> Incid
     let root_uid = draft.root.as_ref().map_or(String::new(), |r| format!("{}{}{}", r.uid, r.kind, r.name));
     let first = draft.members.first().cloned().unwrap_or_default();
     Incident {
-        id: stable_id(&[cluster, &root_uid, &first]),
+        // One root may have trouble of two kinds at a time.
+        id: stable_id(&[cluster, &root_uid, &draft.cause, &first]),
         team: draft.team,
         severity: if critical { Severity::Critical } else { Severity::Warning },
         status: if resolved.is_some() { IncidentStatus::Resolved } else { IncidentStatus::Open },

@@ -3,6 +3,7 @@
 //! Instances are told apart by pod uid, container and container id, so that a status seen twice, late or out of
 //! order makes one row. A verdict is revised while evidence may still come (the lateness), then it stands.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,8 @@ const NOT_STARTED: [&str; 7] = [
 /// How many rows are kept; the oldest go first and are counted.
 const ROWS: usize = 100_000;
 
+/// How far before an end another failure may lie and still be a link to it.
+const LINKED: Duration = Duration::from_secs(1800);
 /// How many unready pods are remembered; those that are ready again go first, counted with the rows.
 const UNREADY: usize = 10_000;
 
@@ -194,8 +197,11 @@ impl Ledger {
             return;
         }
         let uid = &pod.metadata.uid;
-        // What was started after all never was unable to start.
-        self.entries.remove(&(uid.clone(), s.name.clone(), String::new()));
+        // What was started after all never was unable to start; a wait that stands in the ledger stays.
+        let waited = (uid.clone(), s.name.clone(), String::new());
+        if self.entries.get(&waited).is_some_and(|e| !e.settled) {
+            self.entries.remove(&waited);
+        }
         let id = if t.container_id.is_empty() {
             t.finished_at.map_or(count.to_string(), |f| f.to_string())
         } else {
@@ -276,8 +282,11 @@ impl Ledger {
     /// Judges what is new and revises what is open in the touched namespaces. Whether anything changed.
     pub fn evaluate(&mut self, now: Timestamp, scoped: &Scoped) -> bool {
         let touched = std::mem::take(&mut self.touched);
-        let mut failures: Vec<Failure> =
-            self.rows.iter().filter(|r| self.is_settled(r)).filter_map(|r| failure(r, scoped)).collect();
+        // Rows are in order of time, and what lies further back explains nothing any more.
+        let horizon = now.minus(self.lateness + LINKED);
+        let old = self.rows.partition_point(|r| r.finished_at.unwrap_or(r.seen_at) < horizon);
+        let recent = self.rows[old..].iter().filter(|r| self.is_settled(r));
+        let mut failures: Vec<Failure> = recent.filter_map(|r| failure(r, scoped)).collect();
         let mut open: Vec<Key> = self.entries.iter().filter(|(_, e)| !e.settled).map(|(k, _)| k.clone()).collect();
         open.sort_by_key(|k| self.entries.get(k).map(|e| (e.at(), k.clone())));
         let mut changed = false;
@@ -286,11 +295,14 @@ impl Ledger {
             let Some(entry) = self.entries.get_mut(&key) else { continue };
             if touched.contains(&entry.namespace) || entry.row.is_none() {
                 self.judged += 1;
-                let row = judge(entry, scoped, &failures).map(Arc::new);
+                let row = judge(entry, scoped, &failures).map(|mut row| {
+                    row.container_id.clone_from(&key.2);
+                    Arc::new(row)
+                });
                 changed |= row != entry.row;
                 entry.row = row;
             }
-            entry.settled = now >= entry.seen_at.plus(self.lateness);
+            entry.settled = now >= entry.seen_at.plus(self.lateness) && !of_undecided_job(entry, scoped);
             self.open -= usize::from(entry.settled);
             failures.extend(entry.row.as_ref().and_then(|r| failure(r, scoped)));
         }
@@ -385,17 +397,34 @@ fn judge(entry: &Entry, scoped: &Scoped, failures: &[Failure]) -> Option<Restart
         workload: space.workload_of(&pod.object),
         failures,
         seen_at: entry.seen_at,
+        said: OnceCell::new(),
     };
     verdict::judge(&case)
+}
+
+/// A Job that has neither completed nor given up: what its attempts died of is not decided before.
+fn of_undecided_job(entry: &Entry, scoped: &Scoped) -> bool {
+    let Some(space) = scoped.cluster().namespace(&entry.namespace) else { return false };
+    let Some(pod) = space.pods.get(&entry.pod_uid) else { return false };
+    let owner = pod.object.metadata.controller().filter(|o| o.kind == "Job");
+    let job = owner.and_then(|o| space.jobs.get(&o.uid)).filter(|j| j.deleted_at.is_none());
+    let decided = |kind: &str| kind == "Failed" || kind == "Complete";
+    job.is_some_and(|j| !j.object.status.conditions.iter().any(|c| decided(&c.kind) && c.status == "True"))
 }
 
 fn failure(row: &Restart, scoped: &Scoped) -> Option<Failure> {
     row.incident_key.as_ref()?;
     let pod = scoped.cluster().namespace(&row.namespace)?.pods.get(row.pod_uid.as_ref()?);
     let owner = pod.and_then(|p| p.object.metadata.controller()).map_or(String::new(), |o| o.name.clone());
-    let shown = row.evidence.iter().find(|e| e.source == EvidenceSource::Kube && e.at.is_some());
-    let evidence = shown.cloned().map(|mut e| {
-        e.text.clone_from(&row.summary);
+    let own_fault = row.cause != "dependency-down";
+    // Down a chain the first link's own words are handed on as they are.
+    let shown = |e: &&Evidence| {
+        e.source == EvidenceSource::Kube && e.at.is_some() && (own_fault || !e.field.ends_with("exitCode"))
+    };
+    let evidence = row.evidence.iter().find(shown).cloned().map(|mut e| {
+        if own_fault {
+            e.text.clone_from(&row.summary);
+        }
         e
     });
     Some(Failure {
@@ -406,6 +435,6 @@ fn failure(row: &Restart, scoped: &Scoped) -> Option<Failure> {
         root: row.root.clone(),
         incident_key: row.incident_key.clone(),
         evidence,
-        own_fault: row.cause != "dependency-down",
+        own_fault,
     })
 }

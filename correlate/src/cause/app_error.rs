@@ -18,7 +18,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let said = case.lines();
-    let telling = crate::last_words::telling(&said);
+    let telling = crate::last_words::telling(said);
     let because = telling.map_or(String::new(), |l| format!(": {}", l.line.trim()));
     let name = case.container.unwrap_or_default();
     let summary = format!("{name} ended itself with exit {}{because}", t.exit_code);

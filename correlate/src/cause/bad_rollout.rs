@@ -53,7 +53,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
                 new.object.metadata.name.clone(),
                 "the revision that crashes",
             )))
-            .with(crate::last_words::telling(&case.lines()).map(|l| case.line(l, "its last words"))),
+            .with(crate::last_words::telling(case.lines()).map(|l| case.line(l, "its last words"))),
     )
 }
 

@@ -58,7 +58,7 @@ fn changed<'a>(case: &Case<'a>) -> Option<(&'a Record<ConfigMap>, Timestamp)> {
     let maps = case.space.config_maps.values().filter(|m| read.contains(&m.object.metadata.name));
     let changes = maps.flat_map(|m| {
         // The first version is its making, or how it was listed: no change.
-        m.versions.iter().skip(1).map(move |(at, _)| (m, *at))
+        m.versions.iter().skip(1).map(move |(seen, v)| (m, v.metadata.changed_at.unwrap_or(*seen)))
     });
     changes
         .filter(|(_, at)| *at <= case.finished().plus(Duration::from_secs(1)))

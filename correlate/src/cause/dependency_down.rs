@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use whyd_buffers::state::NamespaceState;
+use whyd_buffers::state::{NamespaceState, Record};
+use whyd_signals::objects::Pod;
 use whyd_signals::schema::{Evidence, Root, RuledOut};
 
 use super::Cause;
@@ -18,11 +19,16 @@ pub(super) const CAUSE: Cause = Cause { id: "dependency-down", judge, contradict
 /// A failure of the dependency further back than this does not explain the end.
 const RECENT: Duration = Duration::from_secs(300);
 /// How a program says that something else did not answer.
-const SAYINGS: [&str; 14] = [
+const SAYINGS: [&str; 19] = [
     "connection refused",
     "connection reset",
     "timed out",
-    "timeout",
+    "i/o timeout",
+    "connect timeout",
+    "connection timeout",
+    "timeout exceeded",
+    "timeouterror",
+    "etimedout",
     "deadline exceeded",
     "no route to host",
     "unreachable",
@@ -62,7 +68,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         .filter(|d| d.workload != case.workload || d.namespace != case.space.name)
         .find_map(|d| failed(case, &d).map(|f| (d, f)))?;
     let summary = format!(
-        "{} gave up because {} did not answer, which failed by itself: {}",
+        "{} gave up because {} did not answer: {}",
         case.container.unwrap_or_default(),
         dependency.workload,
         item.text
@@ -72,17 +78,22 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         .with(Some(item))
         .with(case.status("exitCode", "the exit code it chose"))
         .detail(&dependency.workload);
-    finding.incident_key = key;
+    // Another team's incident is not this team's: it gets one of its own with the same root.
+    let team = case.scoped.cluster().team_of(&dependency.namespace);
+    finding.incident_key = key.filter(|_| team == case.space.team);
     Some(finding)
 }
 
 /// The dependency's own failure before this end: the object at fault, its incident and what shows it.
 fn failed(case: &Case<'_>, dependency: &Dependency) -> Option<(Root, Option<String>, Evidence)> {
     let to = case.finished().plus(Duration::from_secs(2));
+    let own = format!("{}/{}/", case.space.name, case.workload);
     let earlier = |f: &&Failure| {
         f.workload == dependency.workload
             && f.namespace == dependency.namespace
             && f.finished <= to
+            // Where two complain of each other, neither explains the other.
+            && (f.own_fault || f.incident_key.as_ref().is_none_or(|k| !k.starts_with(&own)))
             && to.seconds_since(f.finished) <= RECENT.as_secs_f64()
     };
     if let Some(f) = case.failures.iter().filter(earlier).max_by_key(|f| f.finished) {
@@ -115,8 +126,7 @@ fn resolve(case: &Case<'_>, host: &str) -> Vec<Dependency> {
         let spaces = cluster.namespaces();
         return spaces
             .flat_map(|s| {
-                let by_pod =
-                    s.pods.values().filter(|p| p.object.status.pod_ip == host).map(|p| s.workload_of(&p.object));
+                let by_pod = s.pods.values().filter(|p| has_address(case, p, host)).map(|p| s.workload_of(&p.object));
                 let by_service = s.services.values().filter(|v| v.object.spec.cluster_ip == host);
                 let behind = by_service.flat_map(|v| selected(s, &v.object.spec.selector));
                 by_pod
@@ -152,6 +162,12 @@ fn resolve(case: &Case<'_>, host: &str) -> Vec<Dependency> {
     found
 }
 
+/// Whether the pod had this address of its own when the instance ended: addresses are given anew.
+fn has_address(case: &Case<'_>, pod: &Record<Pod>, host: &str) -> bool {
+    let there = pod.deleted_at.is_none_or(|at| at >= case.started());
+    pod.object.status.pod_ip == host && !pod.object.spec.host_network && there
+}
+
 /// The workloads of the pods that a selector selects.
 fn selected(space: &NamespaceState, selector: &std::collections::BTreeMap<String, String>) -> BTreeSet<String> {
     if selector.is_empty() {
@@ -168,20 +184,30 @@ fn selected(space: &NamespaceState, selector: &std::collections::BTreeMap<String
     pods.chain(empty).collect()
 }
 
-/// Host names and addresses in a line, without port and scheme.
+/// Words after which a bare name is a host.
+const BEFORE_HOST: [&str; 8] = ["host", "dial", "lookup", "to", "reach", "database", "server", "upstream"];
+
+/// Host names and addresses in a line, without port and scheme. A bare word is one only where something says so.
 fn hosts(line: &str) -> Vec<String> {
-    let split = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']'));
-    line.split(split)
-        .filter_map(|token| {
-            let token = token.trim_matches(|c| matches!(c, ':' | '.' | '-' | '[' | ']'));
-            let (host, port) = token.rsplit_once(':').map_or((token, None), |(h, p)| (h, Some(p)));
-            let has_port = port.is_some_and(|p| p.parse::<u16>().is_ok());
-            let host = if has_port { host } else { token };
-            let name = host.contains(|c: char| c.is_ascii_alphabetic()) && !host.contains(':');
-            let is_ip = host.parse::<std::net::IpAddr>().is_ok();
-            (is_ip || name && (has_port || host.contains('.') || host.len() > 2)).then(|| host.to_ascii_lowercase())
-        })
-        .collect()
+    let split = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']' | '/' | '@'));
+    let mut found = Vec::new();
+    let mut before = String::new();
+    for word in line.split(split).filter(|w| !w.is_empty()) {
+        let (scheme, token) = word.rsplit_once("//").map_or((false, word), |(_, rest)| (true, rest));
+        let token = token.split('/').next().unwrap_or(token);
+        let token = token.rsplit('@').next().unwrap_or(token);
+        let token = token.trim_matches(|c| matches!(c, ':' | '.' | '-' | '[' | ']'));
+        let (host, port) = token.rsplit_once(':').map_or((token, None), |(h, p)| (h, Some(p)));
+        let has_port = port.is_some_and(|p| p.parse::<u16>().is_ok());
+        let host = if has_port { host } else { token };
+        let name = host.contains(|c: char| c.is_ascii_alphabetic()) && !host.contains(':');
+        let said = scheme || has_port || host.contains('.') || BEFORE_HOST.contains(&before.as_str());
+        if host.parse::<std::net::IpAddr>().is_ok() || name && said {
+            found.push(host.to_ascii_lowercase());
+        }
+        before = word.trim_matches(':').to_ascii_lowercase();
+    }
+    found
 }
 
 fn contradict(case: &Case<'_>) -> Option<RuledOut> {
@@ -211,5 +237,8 @@ mod tests {
         assert!(found.contains(&"db.shop.svc.cluster.local".to_owned()), "{found:?}");
         assert!(found.contains(&"10.1.2.3".to_owned()), "{found:?}");
         assert!(hosts("http://cache:6379/x timed out").contains(&"cache".to_owned()));
+        assert!(hosts("postgres://[redacted]@db/shop: connection refused").contains(&"db".to_owned()));
+        assert!(hosts("lookup paydb: no such host").contains(&"paydb".to_owned()));
+        assert!(hosts("error: invalid paydb field in request body, read timed out").is_empty());
     }
 }

@@ -14,7 +14,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let said = case.lines();
-    let telling = crate::last_words::telling(&said);
+    let telling = crate::last_words::telling(said);
     let because = telling.map_or(String::new(), |l| format!(": {}", l.line.trim()));
     let summary = format!("init container {name} failed with exit {code}{because}");
     let waits = case.pod.object.condition("Initialized").filter(|c| c.status == "False").map(|c| {

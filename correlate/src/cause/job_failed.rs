@@ -16,7 +16,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let object = format!("Job/{}", owner.name);
     let gave_up = case.space.events_about(&owner.uid).find(|e| e.event.reason == failed.reason);
     let said = case.lines();
-    let words = crate::last_words::telling(&said).map(|l| case.line(l, "its last words"));
+    let words = crate::last_words::telling(said).map(|l| case.line(l, "its last words"));
     Some(
         Finding::new(CAUSE.id, Depth::Deeper, 88, case.root("Job", &owner.name, &owner.uid), summary)
             .with(case.status("exitCode", "how this attempt ended"))

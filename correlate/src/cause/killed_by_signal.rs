@@ -27,7 +27,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         case.sample("container_memory_working_set_bytes", s, format!("working set when last seen{share}"))
     });
     let said = case.lines();
-    let words = crate::last_words::telling(&said).map(|l| case.line(l, "its last words"));
+    let words = crate::last_words::telling(said).map(|l| case.line(l, "its last words"));
     Some(
         Finding::new(CAUSE.id, Depth::Mechanism, 60, case.pod_root(), summary)
             .with(case.status("exitCode", "128 + SIGKILL (9)"))

@@ -16,7 +16,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     }
     let summary = format!("{} made an invalid memory access (SIGSEGV)", case.container.unwrap_or_default());
     let said = case.lines();
-    let words = crate::last_words::telling(&said).map(|l| case.line(l, "its last words"));
+    let words = crate::last_words::telling(said).map(|l| case.line(l, "its last words"));
     Some(
         Finding::new(CAUSE.id, Depth::Mechanism, 66, case.pod_root(), summary)
             .with(case.status("exitCode", "128 + SIGSEGV (11)"))

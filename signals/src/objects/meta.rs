@@ -17,6 +17,8 @@ pub struct Meta {
     pub resource_version: String,
     pub generation: i64,
     pub creation_timestamp: Option<Timestamp>,
+    /// When it was last written, where the managed fields said so.
+    pub changed_at: Option<Timestamp>,
     pub deletion_timestamp: Option<Timestamp>,
     pub deletion_grace_period_seconds: Option<i64>,
     pub labels: BTreeMap<String, String>,

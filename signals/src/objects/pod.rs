@@ -46,6 +46,8 @@ impl Pod {
 #[allow(missing_docs)]
 pub struct PodSpec {
     pub node_name: String,
+    /// Whether its address is the node's.
+    pub host_network: bool,
     pub restart_policy: String,
     pub termination_grace_period_seconds: Option<i64>,
     pub containers: Vec<Container>,

@@ -27,7 +27,7 @@ pub enum IncidentStatus {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[allow(missing_docs)]
 pub struct Incident {
-    /// A hash of cluster, root uid and first member; never of a time of arrival.
+    /// A hash of cluster, root uid, cause and first member; never of a time of arrival.
     pub id: String,
     pub team: Team,
     pub severity: Severity,

@@ -43,9 +43,21 @@ pub fn slim_value(resource: Resource, object: Value) -> Result<(Bytes, String), 
         }
         _ => {}
     }
+    let changed = changed_at(&object);
     strip_object(&mut object);
+    if let (Some(at), Some(Value::Object(metadata))) = (changed, object.get_mut("metadata")) {
+        metadata.insert("changedAt".to_owned(), Value::String(at));
+    }
     let body = serde_json::to_vec(&object).map_err(|e| malformed(resource, &e))?;
     Ok((Bytes::from(body), uid))
+}
+
+/// When the object was last written, by its managed fields: they go, and the time of a change must not be that of
+/// its arrival. RFC 3339 in whole seconds and UTC, so the texts sort as the times do.
+fn changed_at(object: &Map<String, Value>) -> Option<String> {
+    let metadata = object.get("metadata")?;
+    let fields = metadata.get("managedFields")?.as_array()?;
+    fields.iter().filter_map(|f| f.get("time")?.as_str()).max().map(str::to_owned)
 }
 
 /// A field of the metadata without which an object cannot be told from others.
