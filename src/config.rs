@@ -74,7 +74,7 @@ struct TeamsFile {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
 struct AccessFile {
-    /// Whether a request without a token may read everything. Default `true`.
+    /// Whether a request without a token may read everything. Default: only where there are no tokens.
     anonymous: Option<bool>,
     /// Static bearer tokens.
     tokens: Vec<TokenFile>,
@@ -151,7 +151,7 @@ impl ConfigFile {
             kubernetes: self.kubernetes.enabled.unwrap_or(true),
             kubernetes_url: self.kubernetes.url,
             team_prefix: self.teams.prefix.unwrap_or_else(|| "team-".into()),
-            anonymous: self.access.anonymous.unwrap_or(true),
+            anonymous: self.access.anonymous.unwrap_or(self.access.tokens.is_empty()),
             tokens: self.access.tokens.into_iter().map(|t| (t.token_file, t.teams)).collect(),
         };
         if config.cluster.is_empty() {

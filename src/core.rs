@@ -256,6 +256,7 @@ impl Core {
             self.writer.put_anomalies(rows);
         }
         self.detectors.tick(at);
+        self.feed.tick(at);
         if !self.ledger.is_idle() || self.ledger.has_open() {
             let scoped = self.writer.snapshot().scoped(&Access::All);
             if self.ledger.evaluate(at, &scoped) {

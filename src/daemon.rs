@@ -25,6 +25,7 @@ pub struct Daemon {
     address: SocketAddr,
     tasks: JoinSet<()>,
     driver: JoinHandle<()>,
+    ended: watch::Receiver<bool>,
     close: watch::Sender<bool>,
     /// What the API reads.
     pub view: Arc<View>,
@@ -62,17 +63,28 @@ impl Daemon {
         let opened = tokio::task::spawn_blocking(move || Live::open(core, (&dir, bounds), log_clock, times, for_log));
         let live = opened.await?.with_context(|| format!("the log in {}", config.data_dir.display()))?;
         let runtime = tokio::runtime::Handle::current();
-        let driver = std::thread::Builder::new().name("ingest".into()).spawn(move || live.run(inbox, &runtime))?;
+        let (ending, ended) = watch::channel(false);
+        let driver = std::thread::Builder::new().name("ingest".into()).spawn(move || {
+            // Dropped when the thread ends, by a panic too.
+            let _ending = ending;
+            live.run(inbox, &runtime);
+        })?;
 
         if let Some(server) = api {
             watch_cluster(&mut tasks, &server, &inlet, &clock, &closing).await?;
         }
-        Ok(Self { address, tasks, driver, close, view })
+        Ok(Self { address, tasks, driver, ended, close, view })
     }
 
     /// Where API and receivers listen.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns when the ingest thread has ended by itself: then nothing is taken in any more.
+    pub async fn ended(&self) {
+        let mut ended = self.ended.clone();
+        while ended.changed().await.is_ok() {}
     }
 
     /// Stops receiving, lets what is in flight finish, then ends the driver: nothing acknowledged is lost.

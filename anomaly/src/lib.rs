@@ -6,6 +6,7 @@
 pub mod detector;
 mod hash;
 pub mod pod_vector;
+pub mod pods;
 mod slots;
 pub mod templates;
 pub mod watch;

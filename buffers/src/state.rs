@@ -65,6 +65,8 @@ pub struct NamespaceState {
     pub team: Team,
     pub namespace: Option<Record<Namespace>>,
     pub pods: BTreeMap<String, Record<Pod>>,
+    /// Name of a pod -> uids of all pods that had it.
+    pods_named: BTreeMap<String, BTreeSet<String>>,
     /// Deployments, ReplicaSets, StatefulSets and DaemonSets by uid, each with its resource.
     pub workloads: BTreeMap<String, (Resource, Record<Workload>)>,
     pub jobs: BTreeMap<String, Record<Job>>,
@@ -84,6 +86,7 @@ impl NamespaceState {
             team,
             namespace: None,
             pods: BTreeMap::new(),
+            pods_named: BTreeMap::new(),
             workloads: BTreeMap::new(),
             jobs: BTreeMap::new(),
             config_maps: BTreeMap::new(),
@@ -106,9 +109,8 @@ impl NamespaceState {
 
     /// The newest pod of this name, a living one before a deleted one.
     pub fn pod_named(&self, name: &str) -> Option<&Record<Pod>> {
-        self.pods
-            .values()
-            .filter(|p| p.object.metadata.name == name)
+        let uids = self.pods_named.get(name).into_iter().flatten();
+        uids.filter_map(|uid| self.pods.get(uid))
             .max_by_key(|p| (p.deleted_at.is_none(), p.object.metadata.creation_timestamp))
     }
 
@@ -236,6 +238,14 @@ impl Cluster {
         let space = Arc::make_mut(space);
         match object {
             Object::Namespace(o) => {
+                let known = space.namespace.as_ref().map(|n| &n.object.metadata);
+                if let Some(known) = known.filter(|known| known.uid != uid) {
+                    // Another namespace of this name: the older one's end says nothing of it.
+                    if verb == Verb::Delete || known.creation_timestamp > meta.creation_timestamp {
+                        return;
+                    }
+                    space.namespace = None;
+                }
                 space.team = (self.team_of)(&o.metadata.name, &o.metadata.labels);
                 merge(&mut space.namespace, o, verb, received, listed);
             }
@@ -249,7 +259,10 @@ impl Cluster {
             Object::Job(o) => put(&mut space.jobs, &uid, o, verb, received, listed),
             Object::ConfigMap(o) => put(&mut space.config_maps, &uid, o, verb, received, listed),
             Object::Service(o) => put(&mut space.services, &uid, o, verb, received, listed),
-            Object::Pod(o) => put(&mut space.pods, &uid, o, verb, received, listed),
+            Object::Pod(o) => {
+                space.pods_named.entry(o.metadata.name.clone()).or_default().insert(uid.clone());
+                put(&mut space.pods, &uid, o, verb, received, listed);
+            }
             // An event's deletion is its expiry, not news.
             Object::Event(o) if verb == Verb::Apply => self.dropped += space.keep_event(o),
             Object::Event(_) | Object::Node(_) => {}
@@ -299,6 +312,11 @@ impl Cluster {
             let space = Arc::make_mut(space);
             let before = space.pods.len() + space.workloads.len() + space.jobs.len();
             space.pods.retain(|_, p| !gone(p.deleted_at));
+            let pods = &space.pods;
+            space.pods_named.retain(|_, uids| {
+                uids.retain(|uid| pods.contains_key(uid));
+                !uids.is_empty()
+            });
             space.workloads.retain(|_, (_, w)| !gone(w.deleted_at));
             space.jobs.retain(|_, j| !gone(j.deleted_at));
             space.config_maps.retain(|_, c| !gone(c.deleted_at));

@@ -105,8 +105,9 @@ fn add_row(draft: &mut Draft, row: &Restart, key: &str) {
 }
 
 fn from_unready(pod: &Unready, scoped: &Scoped) -> Draft {
-    let root =
-        Root { kind: "Pod".into(), namespace: pod.namespace.clone(), name: pod.pod.clone(), uid: pod.pod_uid.clone() };
+    // Several pods of a workload may turn at one time, and none of them is the first.
+    let (kind, name) = pod.workload.split_once('/').unwrap_or(("Pod", &pod.pod));
+    let root = Root { kind: kind.into(), namespace: pod.namespace.clone(), name: name.into(), uid: String::new() };
     Draft {
         team: scoped.cluster().team_of(&pod.namespace),
         cause: readiness_failed::ID.into(),

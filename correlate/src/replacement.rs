@@ -17,7 +17,7 @@ const REVISION: &str = "deployment.kubernetes.io/revision";
 /// The label by which StatefulSets and DaemonSets tell revisions apart.
 const REVISION_HASH: &str = "controller-revision-hash";
 /// A controller's decision and the deletion it leads to lie no further apart.
-const NEAR: Duration = Duration::from_secs(60);
+pub(crate) const NEAR: Duration = Duration::from_secs(60);
 
 /// What was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub(crate) fn of(case: &Case<'_>) -> Option<Replacement> {
     }
     let owner = case.pod.object.metadata.controller()?;
     let (resource, record) = case.space.owner(&owner.uid)?;
-    if going(record) {
+    if going(record, asked.plus(NEAR)) {
         return None;
     }
     match resource {
@@ -71,9 +71,9 @@ pub(crate) fn of(case: &Case<'_>) -> Option<Replacement> {
     }
 }
 
-/// Whether a workload is itself deleted or about to be.
-pub(crate) fn going(record: &Record<Workload>) -> bool {
-    record.deleted_at.is_some() || record.object.metadata.deletion_timestamp.is_some()
+/// Whether a workload was itself deleted by then, or about to be.
+pub(crate) fn going(record: &Record<Workload>, then: Timestamp) -> bool {
+    record.object.metadata.deletion_timestamp.or(record.deleted_at).is_some_and(|at| at <= then)
 }
 
 /// The ReplicaSet's revision.

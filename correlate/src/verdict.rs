@@ -88,9 +88,11 @@ fn absent(case: &Case<'_>) -> Vec<String> {
     there.iter().filter(|(_, known)| !known).map(|(name, _)| (*name).to_owned()).collect()
 }
 
+/// Whether the pod went with its workload or namespace: what is taken down later says nothing of it.
 fn owner_gone(case: &Case<'_>) -> bool {
+    let then = case.deletion_asked().unwrap_or(case.seen_at).plus(replacement::NEAR);
     let leaving = |n: &whyd_buffers::state::Record<whyd_signals::objects::Namespace>| {
-        n.deleted_at.is_some() || n.object.metadata.deletion_timestamp.is_some()
+        n.object.metadata.deletion_timestamp.or(n.deleted_at).is_some_and(|at| at <= then)
     };
     if case.space.namespace.as_ref().is_some_and(leaving) {
         return true;
@@ -98,8 +100,8 @@ fn owner_gone(case: &Case<'_>) -> bool {
     let Some(owner) = case.pod.object.metadata.controller() else { return true };
     let Some((resource, record)) = case.space.owner(&owner.uid) else { return owner.kind == "Job" };
     let up = record.object.metadata.controller().and_then(|o| case.space.owner(&o.uid)).map(|(_, w)| w);
-    replacement::going(record) && (resource != Resource::ReplicaSets || up.is_none_or(replacement::going))
-        || up.is_some_and(replacement::going)
+    let going = |w| replacement::going(w, then);
+    going(record) && (resource != Resource::ReplicaSets || up.is_none_or(going)) || up.is_some_and(going)
 }
 
 fn blank(case: &Case<'_>) -> Restart {

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, ConfigFile};
+use crate::wiring;
 
 /// Why did this pod restart?
 ///
@@ -172,7 +173,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn check_config(file: &Path) -> anyhow::Result<ExitCode> {
-    match ConfigFile::read(file).and_then(ConfigFile::validate) {
+    let checked = ConfigFile::read(file).and_then(ConfigFile::validate);
+    match checked.and_then(|config| wiring::door(&config)) {
         Ok(_) => print(&format!("{}: ok", file.display())),
         Err(errors) => {
             let mut err = std::io::stderr().lock();

@@ -3,15 +3,19 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
 use whyd_collector::Clock;
 use whyd_collector::source::kube::ApiServer;
 use whyd_signals::Timestamp;
 
 use super::{RunArgs, configured};
 use crate::daemon::Daemon;
+
+/// How long tasks may take to end once the daemon has stopped.
+const SHUTDOWN: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let mut config = configured(args.config.as_ref())?;
@@ -23,19 +27,33 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     }
     logging();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
+        // Heard from the beginning: reading the log back may take a while.
+        let mut term = signal(SignalKind::terminate()).context("signals cannot be received")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be received")?;
         let api = match (&config.kubernetes_url, config.kubernetes) {
             (_, false) => None,
             (Some(url), true) => Some(ApiServer::Url(url.clone())),
             (None, true) => Some(ApiServer::Inferred),
         };
-        let daemon = Daemon::start(&config, api, wall_clock()).await?;
+        let starting = Daemon::start(&config, api, wall_clock());
+        let daemon = tokio::select! {
+            started = starting => started?,
+            _ = term.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        };
         tracing::info!(address = %daemon.address(), "listening");
-        stop_asked().await.context("signals cannot be received")?;
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+            () = daemon.ended() => tracing::error!("the ingest thread has ended"),
+        }
         tracing::info!("stopping");
         daemon.stop().await
-    })?;
-    Ok(ExitCode::SUCCESS)
+    });
+    // A log that is still being read back is not waited for: nothing was acknowledged.
+    runtime.shutdown_timeout(SHUTDOWN);
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// The only place, with the demo, where the wall clock enters.
@@ -55,13 +73,5 @@ pub(super) fn logging() {
         log.init();
     } else {
         log.json().init();
-    }
-}
-
-async fn stop_asked() -> std::io::Result<()> {
-    let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        done = tokio::signal::ctrl_c() => done,
-        _ = term.recv() => Ok(()),
     }
 }

@@ -4,3 +4,4 @@
 mod captures;
 mod daemon;
 mod dependencies;
+mod variants;

@@ -4,6 +4,7 @@ use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use serde::de::DeserializeOwned;
 use whyd_signals::Timestamp;
+use whyd_signals::causes::IDS;
 
 use crate::cursor;
 use crate::problem::{ErrorKind, Failure};
@@ -64,6 +65,14 @@ impl Checks {
             self.errors.push(format!("{name} must be one of {}, not {text:?}", names.join(", ")));
         }
         found.map(|(_, value)| *value)
+    }
+
+    /// A cause's id; one that does not exist would match nothing and look like good news.
+    pub(super) fn cause(&mut self, text: Option<&str>) {
+        let Some(text) = text else { return };
+        if !IDS.contains(&text) {
+            self.errors.push(format!("cause must be one of {}, not {text:?}", IDS.join(", ")));
+        }
     }
 
     pub(super) fn needed<'a>(&mut self, name: &str, text: Option<&'a str>) -> &'a str {

@@ -54,6 +54,7 @@ pub(super) async fn restarts(
     let mut checks = Checks::default();
     let since = checks.time("since", query.since.as_deref());
     let limit = checks.limit(query.limit.as_deref());
+    checks.cause(query.cause.as_deref());
     let after: Option<Place<'static>> = checks.cursor(query.cursor.as_deref());
     checks.done()?;
 

@@ -47,6 +47,7 @@ async fn errors_are_problems() {
         ("GET", "/api/v1/why?pod=web-2&namespace=a&container=x", None, 404, "not-found"),
         ("GET", far, None, 400, "invalid-query"),
         ("GET", "/api/v1/restarts?limit=0", None, 400, "invalid-query"),
+        ("GET", "/api/v1/restarts?cause=oom", None, 400, "invalid-query"),
         ("GET", "/api/v1/incidents?status=closed", None, 400, "invalid-query"),
         ("GET", "/api/v1/incidents?status=open&team=a", None, 400, "invalid-query"),
         ("GET", "/api/v1/incidents/none", None, 404, "not-found"),
@@ -155,7 +156,7 @@ async fn lists_filter() {
         ("cause=dependency-down", &[30]),
         ("since=2026-09-21T14:14:00Z", &[51, 50, 40]),
         ("since=2026-09-21T16:14:00%2B02:00&limit=1", &[51]),
-        ("cause=nothing", &[]),
+        ("cause=oom-limit&workload=api", &[]),
     ];
     for (query, counts) in cases {
         let answer = get(&router, &format!("/api/v1/restarts?{query}"), None).await;

@@ -1,7 +1,7 @@
 //! Reading a log back: every record in order, and what is broken is cut or set aside.
 
 use std::collections::VecDeque;
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use whyd_signals::Lsn;
@@ -27,7 +27,7 @@ impl Log {
     /// # Errors
     /// [`WalError::Locked`] when another process has it, else what the disk says.
     pub fn open(dir: &Path, bounds: Bounds) -> Result<Self, WalError> {
-        fs::create_dir_all(dir)?;
+        segment::make_dir(dir)?;
         let lock = File::create(dir.join("lock"))?;
         lock.try_lock().map_err(|e| match e {
             TryLockError::WouldBlock => WalError::Locked,

@@ -8,7 +8,7 @@ use crate::logs::{Bounds, Kept};
 use crate::registry::NONE;
 use crate::tail::Room;
 
-/// Stands for a new series over the cap while a record is replayed.
+/// Stands for a new series over the cap while a record is replayed; so does this number for a stream.
 const OVER_CAP: SeriesId = SeriesId(NONE);
 /// Given for a row that was refused when it was first judged; why is not in the log.
 const REFUSED_BEFORE: Refusal = Refusal::TooOld;
@@ -135,7 +135,13 @@ impl Writer {
 
 impl LogSink for Writer {
     fn stream(&mut self, labels: &[Pair<'_>], metadata: &[Pair<'_>]) -> Result<StreamId, Refusal> {
-        self.logs.streams.resolve(labels, metadata, &self.limits, &mut self.names, &mut self.namespaces)
+        let found = self.logs.streams.resolve(labels, metadata, &self.limits, &mut self.names, &mut self.namespaces);
+        if found == Err(Refusal::StreamLimit) && self.body.obey.is_some() {
+            self.body.over_cap.clear();
+            self.body.over_cap.extend_from_slice(self.logs.streams.last_key());
+            return Ok(StreamId(NONE));
+        }
+        found
     }
 
     fn line(&mut self, stream: StreamId, ts: Timestamp, line: &str) -> Result<(), Refusal> {
@@ -146,6 +152,12 @@ impl LogSink for Writer {
         {
             self.body.bitmap.set(row);
             return Err(REFUSED_BEFORE);
+        }
+        let mut stream = stream;
+        if stream == StreamId(NONE) {
+            let (streams, key) = (&mut self.logs.streams, &self.body.over_cap);
+            let let_in = streams.let_in(key, &mut self.names, &mut self.namespaces);
+            stream = StreamId(let_in.ok_or(Refusal::StreamLimit)?);
         }
         let received = Timestamp(self.body.received);
         let bounds = Bounds {

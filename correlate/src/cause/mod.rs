@@ -72,3 +72,15 @@ pub const ALL: [&Cause; 22] = [
 
 /// Causes that are replacements gone well: no incident.
 pub const CLEAN: [&str; 5] = ["rollout", "restarted-by-command", "scaled", "deleted-by-hand", "sigterm"];
+
+#[cfg(test)]
+mod tests {
+    use super::{ALL, INSUFFICIENT, readiness_failed};
+
+    #[test]
+    fn the_vocabulary_names_each_cause_and_no_other() {
+        let mut ids: Vec<&str> = ALL.iter().map(|c| c.id).chain([INSUFFICIENT, readiness_failed::ID]).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, whyd_signals::causes::IDS);
+    }
+}

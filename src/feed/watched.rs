@@ -1,0 +1,118 @@
+//! Which series a detector watches, and whose they are.
+
+use std::time::Duration;
+
+use whyd_anomaly::{Detectors, Kind, hash64};
+use whyd_buffers::Scoped;
+use whyd_correlate::case::quantity;
+use whyd_signals::{SeriesId, Team, Timestamp};
+
+use super::WORKING_SET;
+
+/// What the cluster says of a series is looked up again after so long: labels, limits and owners come late and change.
+const FACTS_AGE: Duration = Duration::from_secs(60);
+/// Series a page.
+const PAGE: usize = 1024;
+/// A look at so many pages per batch finds those whose series are all gone.
+const SWEPT: usize = 4;
+
+/// A watched series with all that a detector asks.
+pub(super) struct Watched {
+    pub(super) kind: Kind,
+    pub(super) facts: Facts,
+    /// Of the container's memory, where it is the series of its working set.
+    pub(super) limit: Option<f64>,
+    asked: Timestamp,
+}
+
+/// Whose a series or a stream is, by the cluster's own objects.
+#[derive(Clone)]
+pub(super) struct Facts {
+    pub(super) team: Team,
+    pub(super) pod_key: u64,
+    pub(super) workload_key: u64,
+}
+
+impl Facts {
+    pub(super) fn of(scoped: &Scoped, namespace: &str, pod: &str, container: &str) -> Self {
+        let cluster = scoped.cluster();
+        let space = cluster.namespace(namespace);
+        let workload = space.and_then(|n| Some(n.workload_of(&n.pod_named(pod)?.object)));
+        let key = |name: &str| hash64(format!("{namespace}\0{name}\0{container}").as_bytes());
+        Self {
+            team: cluster.team_of(namespace),
+            pod_key: key(pod),
+            workload_key: key(&workload.unwrap_or_else(|| format!("Pod/{pod}"))),
+        }
+    }
+}
+
+enum Slot {
+    Unasked,
+    Unwatched,
+    Watched(Box<Watched>),
+}
+
+/// By series id, in pages: ids are never given twice, and a page goes when none of its series is left.
+#[derive(Default)]
+pub(super) struct Series {
+    pages: Vec<Option<Box<[Slot]>>>,
+    sweeping: usize,
+}
+
+impl Series {
+    /// The watched series of this id, its facts no older than [`FACTS_AGE`].
+    pub(super) fn watched(
+        &mut self,
+        id: SeriesId,
+        now: Timestamp,
+        scoped: &Scoped,
+        detectors: &Detectors,
+    ) -> Option<&Watched> {
+        let (page, at) = (id.0 as usize / PAGE, id.0 as usize % PAGE);
+        if self.pages.len() <= page {
+            self.pages.resize_with(page + 1, || None);
+        }
+        let page = self.pages.get_mut(page)?.get_or_insert_with(|| (0..PAGE).map(|_| Slot::Unasked).collect());
+        let slot = page.get_mut(at)?;
+        if matches!(slot, Slot::Unasked) {
+            *slot = match detectors.watches(&scoped.meta(id)?.name) {
+                Some(kind) => Slot::Watched(Box::new(Watched {
+                    kind,
+                    facts: Facts { team: Team::platform(), pod_key: 0, workload_key: 0 },
+                    limit: None,
+                    asked: Timestamp::MIN,
+                })),
+                None => Slot::Unwatched,
+            };
+        }
+        let Slot::Watched(watched) = slot else { return None };
+        if now >= watched.asked.plus(FACTS_AGE) {
+            let meta = scoped.meta(id)?;
+            watched.asked = now;
+            watched.facts = Facts::of(scoped, &meta.namespace, &meta.pod, &meta.container);
+            watched.limit = memory_limit(id, scoped);
+        }
+        Some(watched)
+    }
+
+    /// Frees some of the pages whose series the buffers have forgotten, all of them in the course of time.
+    pub(super) fn sweep(&mut self, scoped: &Scoped) {
+        for _ in 0..SWEPT.min(self.pages.len()) {
+            let number = self.sweeping % self.pages.len();
+            self.sweeping = number + 1;
+            let first = number * PAGE;
+            let known = |at: usize| u32::try_from(first + at).is_ok_and(|id| scoped.meta(SeriesId(id)).is_some());
+            let Some(slot) = self.pages.get_mut(number) else { continue };
+            if slot.as_ref().is_some_and(|page| !(0..page.len()).any(known)) {
+                *slot = None;
+            }
+        }
+    }
+}
+
+fn memory_limit(id: SeriesId, scoped: &Scoped) -> Option<f64> {
+    let meta = scoped.meta(id).filter(|m| m.name.as_ref() == WORKING_SET)?;
+    let pod = scoped.cluster().pod_named(&meta.namespace, &meta.pod)?;
+    quantity(pod.object.container(&meta.container)?.resources.limits.get("memory")?)
+}
