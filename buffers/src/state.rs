@@ -102,6 +102,11 @@ impl NamespaceState {
         self.events_of.get(uid).into_iter().flatten().filter_map(|i| self.events.get(*i))
     }
 
+    fn events_about_any(&self, uid: &str) -> impl Iterator<Item = &EventSeen> + use<'_> {
+        let positions = self.events_of.get(uid);
+        positions.into_iter().flatten().filter_map(|i| self.events.get(*i))
+    }
+
     /// The workload or job with this uid: its resource and metadata name.
     pub fn owner(&self, uid: &str) -> Option<(Resource, &Record<Workload>)> {
         self.workloads.get(uid).map(|(r, w)| (*r, w))
@@ -365,8 +370,39 @@ macro_rules! versioned {
         }
     )*};
 }
-versioned!(Namespace => generation, Node => generation, Workload => generation, Job => generation,
-    ConfigMap => resource_version, Service => resource_version, Pod => generation);
+versioned!(Namespace => generation, Workload => generation, Job => generation,
+    ConfigMap => resource_version, Service => resource_version);
+
+impl Versioned for Pod {
+    fn resource_version(&self) -> &str {
+        &self.metadata.resource_version
+    }
+
+    /// Its generation and whether it was asked to go: before Kubernetes 1.33 pods have no generation, and the last
+    /// update of a deleted pod takes its grace away.
+    fn version(&self) -> String {
+        let (generation, going) = (self.metadata.generation, self.metadata.deletion_timestamp.is_some());
+        if generation > 0 {
+            return format!("{generation} {going}");
+        }
+        let all = self.spec.containers.iter().chain(&self.spec.init_containers);
+        let spec: Vec<String> = all.map(|c| format!("{} {:?}", c.image, c.resources)).collect();
+        format!("{} {going}", spec.join(" "))
+    }
+}
+
+impl Versioned for Node {
+    fn resource_version(&self) -> &str {
+        &self.metadata.resource_version
+    }
+
+    /// A node has no generation that tells; what verdicts ask of its history does.
+    fn version(&self) -> String {
+        let ready = self.status.conditions.iter().find(|c| c.kind == "Ready");
+        let turned = ready.map(|c| (c.status.as_str(), c.last_transition_time));
+        format!("{} {} {turned:?}", self.status.node_info.boot_id, self.spec.unschedulable)
+    }
+}
 
 fn put<T: Versioned>(
     map: &mut BTreeMap<String, Record<T>>,
@@ -398,7 +434,8 @@ fn merge<T: Versioned>(slot: &mut Option<Record<T>>, object: &Arc<T>, verb: Verb
     let version = object.version();
     if record.versions.iter().all(|(_, v)| v.version() != version) {
         record.versions.push((received, Arc::clone(object)));
-        record.versions.sort_by_key(|(_, v)| v.version().parse::<u64>().unwrap_or(u64::MAX));
+        let number = |v: &Arc<T>| v.version().parse().or_else(|_| v.resource_version().parse::<u64>());
+        record.versions.sort_by_key(|(_, v)| number(v).unwrap_or(u64::MAX));
         if record.versions.len() > VERSIONS {
             record.versions.remove(0);
         }
@@ -455,6 +492,19 @@ impl ClusterView {
     /// A node by name; nodes are the platform's and name no team.
     pub fn node_named(&self, name: &str) -> Option<&Record<Node>> {
         self.cluster.nodes.values().find(|n| n.object.metadata.name == name)
+    }
+
+    /// The nodes; they are the platform's and name no team.
+    pub fn nodes(&self) -> impl Iterator<Item = &Record<Node>> {
+        self.cluster.nodes.values()
+    }
+
+    /// The events about a node: the kubelet names it by its name, a controller by its uid.
+    pub fn node_events(&self, name: &str) -> impl Iterator<Item = &EventSeen> {
+        let uid = self.node_named(name).map(|n| n.object.metadata.uid.clone());
+        let keys: BTreeSet<String> = uid.into_iter().chain([name.to_owned()]).collect();
+        let spaces = self.cluster.namespaces.get("default").into_iter();
+        spaces.flat_map(move |s| keys.clone().into_iter().flat_map(move |key| s.events_about_any(&key)))
     }
 
     /// Whether this resource was ever listed.

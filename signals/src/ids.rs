@@ -59,6 +59,12 @@ impl fmt::Display for Team {
     }
 }
 
+impl<'de> Deserialize<'de> for Team {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d).map(|name| Self::new(&name))
+    }
+}
+
 impl Serialize for Team {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_str(&self.0)

@@ -19,6 +19,8 @@ pub struct Meta {
     pub creation_timestamp: Option<Timestamp>,
     /// When it was last written, where the managed fields said so.
     pub changed_at: Option<Timestamp>,
+    /// Who wrote it then, by the managed fields.
+    pub changed_by: String,
     pub deletion_timestamp: Option<Timestamp>,
     pub deletion_grace_period_seconds: Option<i64>,
     pub labels: BTreeMap<String, String>,

@@ -15,8 +15,9 @@ pub use event::{Event, EventSeries, ObjectRef};
 pub use meta::{Condition, Meta, OwnerRef};
 pub use node::{Node, NodeInfo, NodeSpec, NodeStatus};
 pub use pod::{
-    Container, ContainerState, ContainerStatus, EnvFrom, EnvFromProjected, EnvVar, KeySource, NameRef, Pod, PodSpec,
-    PodStatus, Probe, ProjectedSource, Resources, Running, SecretVolume, Terminated, ValueFrom, Volume, Waiting,
+    Claim, Container, ContainerState, ContainerStatus, EnvFrom, EnvFromProjected, EnvVar, KeySource, NameRef, Pod,
+    PodSpec, PodStatus, Port, Probe, ProjectedSource, ResizePolicy, Resources, Running, SecretVolume, Terminated,
+    ValueFrom, Volume, VolumeMount, Waiting,
 };
 pub use workload::{
     Job, JobSpec, JobStatus, Namespace, PodTemplate, Selector, Service, ServiceSpec, Workload, WorkloadSpec,

@@ -36,7 +36,35 @@ impl Pod {
 
     /// Whether `container` is an init container that has to end before the others start.
     pub fn is_init(&self, container: &str) -> bool {
-        self.spec.init_containers.iter().any(|c| c.name == container && c.restart_policy.is_none())
+        let init = self.spec.init_containers.iter().find(|c| c.name == container);
+        init.is_some_and(|c| c.restart_policy.as_deref() != Some("Always"))
+    }
+
+    /// Whether `container` is an init container that goes on beside the others.
+    pub fn is_sidecar(&self, container: &str) -> bool {
+        let init = self.spec.init_containers.iter().find(|c| c.name == container);
+        init.is_some_and(|c| c.restart_policy.as_deref() == Some("Always"))
+    }
+
+    /// Whether `container` was put into the running pod by a person.
+    pub fn is_ephemeral(&self, container: &str) -> bool {
+        self.status.ephemeral_container_statuses.iter().any(|s| s.name == container)
+    }
+
+    /// The name of the status list that holds this container.
+    pub fn status_list(&self, container: &str) -> &'static str {
+        if self.spec.init_containers.iter().any(|c| c.name == container) {
+            "initContainerStatuses"
+        } else if self.is_ephemeral(container) {
+            "ephemeralContainerStatuses"
+        } else {
+            "containerStatuses"
+        }
+    }
+
+    /// The name of the spec list that holds this container.
+    pub fn spec_list(&self, container: &str) -> &'static str {
+        if self.spec.init_containers.iter().any(|c| c.name == container) { "initContainers" } else { "containers" }
     }
 }
 
@@ -66,11 +94,39 @@ pub struct Container {
     pub args: Vec<String>,
     pub restart_policy: Option<String>,
     pub resources: Resources,
+    pub resize_policy: Vec<ResizePolicy>,
+    pub ports: Vec<Port>,
+    pub volume_mounts: Vec<VolumeMount>,
     pub env: Vec<EnvVar>,
     pub env_from: Vec<EnvFrom>,
     pub liveness_probe: Option<Probe>,
     pub readiness_probe: Option<Probe>,
     pub startup_probe: Option<Probe>,
+}
+
+/// A port that a container says it listens on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs)]
+pub struct Port {
+    pub container_port: i64,
+}
+
+/// A volume by its name in the pod.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct VolumeMount {
+    pub name: String,
+}
+
+/// Whether a container is restarted when one of its resources is changed in place.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs)]
+pub struct ResizePolicy {
+    pub resource_name: String,
+    pub restart_policy: String,
 }
 
 /// Limits and requests as written, for instance `128Mi`.
@@ -145,7 +201,16 @@ pub struct Volume {
     pub name: String,
     pub config_map: Option<NameRef>,
     pub secret: Option<SecretVolume>,
+    pub persistent_volume_claim: Option<Claim>,
     pub projected: Option<ProjectedSource>,
+}
+
+/// A claim as a volume.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs)]
+pub struct Claim {
+    pub claim_name: String,
 }
 
 /// A secret as a volume.

@@ -30,6 +30,8 @@ pub struct Workload {
 #[allow(missing_docs)]
 pub struct WorkloadSpec {
     pub replicas: Option<i64>,
+    /// The Service by which a StatefulSet's pods are named.
+    pub service_name: String,
     pub selector: Selector,
     pub template: PodTemplate,
 }

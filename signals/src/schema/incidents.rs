@@ -27,7 +27,7 @@ pub enum IncidentStatus {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[allow(missing_docs)]
 pub struct Incident {
-    /// A hash of cluster, root uid, cause and first member; never of a time of arrival.
+    /// A hash of the cluster and the first instance that it began with; never of a time of arrival.
     pub id: String,
     pub team: Team,
     pub severity: Severity,
@@ -38,5 +38,11 @@ pub struct Incident {
     pub root: Option<Root>,
     /// `namespace/pod/container`, without the last where it is a pod as a whole; in order.
     pub members: Vec<String>,
+    /// How many container instances ended in it.
+    pub restarts: u64,
+    /// The incident of the same root before this one, which was resolved.
+    pub follows: Option<String>,
+    /// The suppression that hides it.
+    pub suppressed_by: Option<String>,
     pub summary: String,
 }

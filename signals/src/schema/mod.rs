@@ -1,10 +1,12 @@
 //! The rows of the tables that whyd itself writes, and the Arrow schemas of all tables.
 
 mod anomalies;
+mod changes;
 mod incidents;
 mod restarts;
 pub mod tables;
 
 pub use anomalies::Anomaly;
+pub use changes::Change;
 pub use incidents::{Incident, IncidentStatus, Severity};
-pub use restarts::{Evidence, EvidenceSource, Restart, Root, RuledOut};
+pub use restarts::{ChangeBefore, Evidence, EvidenceSource, Restart, Root, RuledOut};

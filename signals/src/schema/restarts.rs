@@ -2,19 +2,18 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Team, Timestamp};
 
 /// The object at fault.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Root {
     pub kind: String,
     pub namespace: String,
     pub name: String,
     /// Its uid where it is known; incident ids are made of it.
-    #[serde(skip)]
     pub uid: String,
 }
 
@@ -25,7 +24,7 @@ impl fmt::Display for Root {
 }
 
 /// Which of the raw data an item of evidence was found in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum EvidenceSource {
@@ -36,7 +35,7 @@ pub enum EvidenceSource {
 }
 
 /// One fact, as it stands in the raw data.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Where it was found.
     pub source: EvidenceSource,
@@ -53,7 +52,7 @@ pub struct Evidence {
 }
 
 /// A cause that was considered and is contradicted.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RuledOut {
     /// Its id.
     pub cause: String,
@@ -65,8 +64,22 @@ pub struct RuledOut {
     pub value: serde_json::Value,
 }
 
+/// A change shortly before an end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct ChangeBefore {
+    pub at: Timestamp,
+    /// `Kind/name`.
+    pub object: String,
+    pub what: String,
+    pub detail: String,
+    pub by: String,
+    /// Whether it touches what ended: its own workload, a ConfigMap that it reads, its node, what is at fault.
+    pub touches: bool,
+}
+
 /// One ended instance, or one pod that was replaced or never started.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Restart {
     pub team: Team,
@@ -79,7 +92,6 @@ pub struct Restart {
     pub node: Option<String>,
     pub container: Option<String>,
     /// Identity of the instance within the pod; empty where nothing was started.
-    #[serde(skip)]
     pub container_id: String,
     pub restart_count: Option<i64>,
     pub started_at: Option<Timestamp>,
@@ -99,12 +111,14 @@ pub struct Restart {
     pub summary: String,
     pub evidence: Vec<Evidence>,
     pub ruled_out: Vec<RuledOut>,
+    /// What was changed shortly before, the newest last.
+    pub changes: Vec<ChangeBefore>,
     /// Sources that would have been needed and are not there.
     pub missing: Vec<String>,
+    /// Namespaces of others that it speaks of: who may not see them may not read the words.
+    pub speaks_of: Vec<String>,
     /// Which incident it belongs to: rows with the same key share one. `None`: no incident.
-    #[serde(skip)]
     pub incident_key: Option<String>,
     /// When the daemon first saw it.
-    #[serde(skip)]
     pub seen_at: Timestamp,
 }

@@ -79,10 +79,10 @@ pub fn pods() -> SchemaRef {
     schema(fields)
 }
 
-/// `changes(ts, team, namespace, kind, name, what, detail)`.
+/// `changes(ts, team, namespace, kind, name, what, detail, by)`.
 pub fn changes() -> SchemaRef {
     let mut fields = vec![ts("ts")];
-    fields.extend(["team", "namespace", "kind", "name", "what", "detail"].map(utf8));
+    fields.extend(["team", "namespace", "kind", "name", "what", "detail", "by"].map(utf8));
     schema(fields)
 }
 

@@ -43,21 +43,24 @@ pub fn slim_value(resource: Resource, object: Value) -> Result<(Bytes, String), 
         }
         _ => {}
     }
-    let changed = changed_at(&object);
+    let changed = changed(&object);
     strip_object(&mut object);
-    if let (Some(at), Some(Value::Object(metadata))) = (changed, object.get_mut("metadata")) {
+    if let (Some((at, by)), Some(Value::Object(metadata))) = (changed, object.get_mut("metadata")) {
         metadata.insert("changedAt".to_owned(), Value::String(at));
+        metadata.insert("changedBy".to_owned(), Value::String(by));
     }
     let body = serde_json::to_vec(&object).map_err(|e| malformed(resource, &e))?;
     Ok((Bytes::from(body), uid))
 }
 
-/// When the object was last written, by its managed fields: they go, and the time of a change must not be that of
-/// its arrival. RFC 3339 in whole seconds and UTC, so the texts sort as the times do.
-fn changed_at(object: &Map<String, Value>) -> Option<String> {
-    let metadata = object.get("metadata")?;
-    let fields = metadata.get("managedFields")?.as_array()?;
-    fields.iter().filter_map(|f| f.get("time")?.as_str()).max().map(str::to_owned)
+/// When the object was last written and by whom, by its managed fields: they go, and the time of a change must not be
+/// that of its arrival. What controllers write into a status is no change. RFC 3339 in whole seconds and UTC, so the
+/// texts sort as the times do.
+fn changed(object: &Map<String, Value>) -> Option<(String, String)> {
+    let fields = object.get("metadata")?.get("managedFields")?.as_array()?;
+    let spec = fields.iter().filter(|f| f.get("subresource").is_none_or(|s| s == ""));
+    let text = |f: &Value, key: &str| f.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    spec.map(|f| (text(f, "time"), text(f, "manager"))).filter(|(at, _)| !at.is_empty()).max()
 }
 
 /// A field of the metadata without which an object cannot be told from others.
