@@ -96,6 +96,7 @@ struct Past {
 pub struct Pods {
     pods: BTreeMap<u64, Pod>,
     pasts: BTreeMap<u64, Past>,
+    tidied: Timestamp,
     /// Measures of pods there was no room for.
     pub refused: u64,
 }
@@ -133,6 +134,10 @@ impl Pods {
 
     /// Forgets what was not heard of for long.
     pub fn tick(&mut self, now: Timestamp) {
+        if now < self.tidied.plus(MINUTE) {
+            return;
+        }
+        self.tidied = now;
         let horizon = now.minus(IDLE);
         self.pods.retain(|_, p| p.minute.began >= horizon);
         self.pasts.retain(|_, p| p.last >= horizon);

@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use whyd_buffers::state::{EventSeen, NamespaceState, Record};
-use whyd_buffers::{LogLine, Scoped};
-use whyd_signals::objects::{Container, Pod, Terminated};
+use whyd_buffers::{Level, LogLine, Scoped};
+use whyd_signals::objects::{Condition, Container, Node, Pod, Terminated, Waiting};
 use whyd_signals::schema::{Anomaly, Evidence, EvidenceSource, Root};
-use whyd_signals::{Resource, Sample, Timestamp};
+use whyd_signals::{Resource, Sample, TemplateId, Timestamp};
 
+use crate::cause::WORKING_SET;
+use crate::failures::Failures;
 use crate::finding;
-use crate::ledger::Failure;
 use crate::redact::redact;
 
 /// Status times are whole seconds, cut off.
 const SECOND: Duration = Duration::from_secs(1);
+/// A container is not started again within less.
+const START: Duration = Duration::from_millis(50);
 /// How many lines count as last words, and how far back they are looked for before the whole life is searched.
 const LAST_WORDS: usize = 64;
 const RECENT: Duration = Duration::from_secs(300);
@@ -32,16 +35,27 @@ pub enum Ending {
         field: &'static str,
         /// The container's restarts before this end.
         restart_count: i64,
+        /// What the container waited for afterwards, the first reason that is no back-off.
+        then: Option<Waiting>,
     },
-    /// A container that could not be started.
+    /// A container, or a pod as a whole, that could not be started.
     NeverStarted {
         /// Why it waits.
         reason: String,
         /// The kubelet's words.
         message: String,
     },
+    /// The pod failed as a whole and no instance of it was seen to end.
+    Failed,
     /// The pod went away and no instance of it was seen to end.
     Replaced,
+    /// An instance that must have ended, since the count of restarts rose by more than one between two looks.
+    Unseen {
+        /// The container's restarts before this end.
+        restart_count: i64,
+        /// When the count was last seen lower.
+        after: Timestamp,
+    },
 }
 
 /// What a cause looks at.
@@ -58,10 +72,12 @@ pub struct Case<'a> {
     pub ending: &'a Ending,
     /// `Kind/name`.
     pub workload: String,
-    /// Failures judged so far, in order of time: the links of a chain.
-    pub failures: &'a [Failure],
+    /// Failures judged so far: the links of chains.
+    pub failures: &'a Failures,
     /// When it was first seen.
     pub seen_at: Timestamp,
+    /// When the instance before it ended and the one after it started, where that is known.
+    pub neighbours: (Option<Timestamp>, Option<Timestamp>),
     /// What [`Case::lines`] read; empty to begin with.
     pub said: OnceCell<Vec<LogLine>>,
 }
@@ -87,15 +103,88 @@ impl Case<'_> {
             _ => "state",
         };
         let name = self.container.unwrap_or_default();
-        let init = self.pod.object.spec.init_containers.iter().any(|c| c.name == name);
-        let list = if init { "initContainerStatuses" } else { "containerStatuses" };
-        format!("status.{list}[{name}].{state}.terminated.{leaf}")
+        format!("status.{}[{name}].{state}.terminated.{leaf}", self.pod.object.status_list(name))
+    }
+
+    /// A field of the container's spec, as a path.
+    pub fn spec_field(&self, rest: &str) -> String {
+        let name = self.container.unwrap_or_default();
+        format!("spec.{}[{name}].{rest}", self.pod.object.spec_list(name))
+    }
+
+    /// A field of what the container waits for, as a path.
+    pub fn waiting_field(&self, leaf: &str) -> String {
+        let name = self.container.unwrap_or_default();
+        format!("status.{}[{name}].state.waiting.{leaf}", self.pod.object.status_list(name))
+    }
+
+    /// A fact of the pod itself as evidence.
+    pub fn of_pod(
+        &self,
+        at: Option<Timestamp>,
+        field: &str,
+        value: impl Into<serde_json::Value>,
+        text: &str,
+    ) -> Evidence {
+        finding::kube(at, format!("Pod/{}", self.pod_name()), field, value, text)
+    }
+
+    /// What the container waited for after this end, as evidence.
+    pub fn then(&self, reason: &str) -> Option<Evidence> {
+        let Ending::Ended { then: Some(waiting), .. } = self.ending else { return None };
+        let said = if waiting.message.is_empty() { &waiting.reason } else { &waiting.message };
+        let leaf = if waiting.message.is_empty() { "reason" } else { "message" };
+        (waiting.reason == reason).then(|| {
+            self.of_pod(Some(self.seen_at), &self.waiting_field(leaf), said.clone(), "what the kubelet says of it")
+        })
+    }
+
+    /// The node that the pod ran on.
+    pub fn node(&self) -> Option<&Record<Node>> {
+        self.scoped.cluster().node_named(&self.pod.object.spec.node_name)
+    }
+
+    /// The node as root; `None` for a pod that was bound to none.
+    pub fn node_root(&self) -> Option<Root> {
+        let name = &self.pod.object.spec.node_name;
+        let uid = self.node().map_or(String::new(), |n| n.object.metadata.uid.clone());
+        (!name.is_empty()).then(|| Root { kind: "Node".into(), namespace: String::new(), name: name.clone(), uid })
+    }
+
+    /// All events about the pod's node.
+    pub fn node_events(&self) -> impl Iterator<Item = &EventSeen> {
+        self.scoped.cluster().node_events(&self.pod.object.spec.node_name)
+    }
+
+    /// The condition by which a controller or the kubelet says that it took the pod away, and why.
+    pub fn disruption(&self) -> Option<&Condition> {
+        self.pod.object.condition("DisruptionTarget").filter(|c| c.status == "True")
+    }
+
+    /// The last working set that was seen of it, with its share of the limit and its age in words.
+    pub fn usage(&self) -> Option<(Sample, String)> {
+        const MIB: f64 = 1024.0 * 1024.0;
+        let sample = self.last_sample(WORKING_SET)?;
+        let age = self.finished().seconds_since(sample.ts).max(0.0);
+        let of = self.memory_limit().map_or(String::new(), |(bytes, text)| {
+            format!(", {:.0} % of the limit of {text}", sample.value / bytes * 100.0)
+        });
+        Some((sample, format!("{:.0} MiB{of}, {age:.0} s before the end", sample.value / MIB)))
     }
 
     /// When the instance started; the pod's creation where it never did.
     pub fn started(&self) -> Timestamp {
         let created = self.pod.object.metadata.creation_timestamp.unwrap_or(self.pod.first_seen);
         self.terminated().and_then(|t| t.started_at).filter(|t| t.nanos() > 0).unwrap_or(created)
+    }
+
+    /// From when on what happened to the container is this instance's: times are whole seconds, and what happened in
+    /// the second in which the instance before it ended is that one's.
+    fn began(&self) -> Timestamp {
+        match self.neighbours.0 {
+            Some(before) if before >= self.started() => before.plus(SECOND),
+            _ => self.started().minus(SECOND),
+        }
     }
 
     /// When it ended; when it was seen where nothing ended.
@@ -142,6 +231,17 @@ impl Case<'_> {
         asked.min().or(self.pod.deleted_at)
     }
 
+    /// When the pod was asked to go, and the seconds of grace that it was given then.
+    pub fn deletion(&self) -> Option<(Timestamp, f64)> {
+        let versions = self.pod.versions.iter().map(|(_, p)| p.as_ref()).chain([self.pod.object.as_ref()]);
+        let asked = versions.filter_map(|p| {
+            let grace = p.metadata.deletion_grace_period_seconds.filter(|g| *g > 0)?;
+            let seconds = u64::try_from(grace).ok()?;
+            Some((p.metadata.deletion_timestamp?.minus(Duration::from_secs(seconds)), grace as f64))
+        });
+        asked.min_by_key(|(at, _)| *at)
+    }
+
     /// Whether the end came because the pod was asked to go.
     pub fn deleting(&self) -> bool {
         match (self.deletion_asked(), self.ending) {
@@ -151,15 +251,32 @@ impl Case<'_> {
         }
     }
 
-    /// Whether the kubelet evicted the pod.
+    /// Whether the kubelet evicted the pod and this instance ended by it, not before.
     pub fn evicted(&self) -> bool {
-        self.pod.object.status.reason == "Evicted"
+        if self.pod.object.status.reason != "Evicted" {
+            return false;
+        }
+        let told = self.space.events_about(&self.pod.object.metadata.uid).filter(|e| e.event.reason == "Evicted");
+        let said = self.disruption().and_then(|c| c.last_transition_time);
+        let at = told.map(|e| e.at).chain(said).min();
+        match (at, self.ending) {
+            (Some(at), Ending::Ended { .. }) => self.finished() >= at.minus(SECOND * 2),
+            (None, Ending::Ended { .. }) => self.neighbours.1.is_none(),
+            _ => true,
+        }
     }
 
     /// The events of this reason about the pod and this container while the instance lived.
     pub fn events<'s>(&'s self, reason: &'s str) -> impl Iterator<Item = &'s EventSeen> {
-        let (from, to) = (self.started().minus(SECOND), self.finished().plus(SECOND * 3));
+        let (from, to) = (self.began(), self.finished().plus(SECOND * 3));
+        let to = self.neighbours.1.map_or(to, |next| to.min(next.max(self.finished())));
         self.pod_events(reason).filter(move |e| from <= e.at && e.at <= to)
+    }
+
+    /// When the kubelet told the container to stop, whatever for.
+    pub fn told_to_stop(&self) -> Option<Timestamp> {
+        self.terminated()?;
+        self.events("Killing").map(|e| e.at).filter(|at| *at <= self.finished().plus(SECOND)).min()
     }
 
     /// The events of this reason about the pod and this container at any time.
@@ -191,7 +308,7 @@ impl Case<'_> {
     }
 
     fn last_words(&self) -> Vec<LogLine> {
-        let Some(container) = self.container else { return Vec::new() };
+        let (Some(container), Some(_)) = (self.container, self.terminated()) else { return Vec::new() };
         let to = self.finished().plus(SECOND);
         let of = (self.space.name.as_str(), self.pod_name(), container);
         let recent = self.started().max(to.minus(RECENT));
@@ -199,12 +316,57 @@ impl Case<'_> {
         if lines.is_empty() && recent > self.started() {
             lines = self.scoped.last_lines_of(of, self.started(), to, LAST_WORDS);
         }
+        self.without_neighbours(&mut lines);
+        if lines.is_empty() {
+            lines = self.message_lines();
+        }
         for line in &mut lines {
             if let Cow::Owned(clean) = redact(&line.line) {
                 line.line = clean;
             }
         }
         lines
+    }
+
+    /// What the program left as its termination message, or the kubelet took from the end of its log.
+    fn message_lines(&self) -> Vec<LogLine> {
+        let Some(t) = self.terminated().filter(|t| t.reason != "StartError") else { return Vec::new() };
+        let (namespace, pod) = (self.space.name.as_str().into(), self.pod_name().into());
+        let blank = LogLine {
+            ts: self.finished(),
+            line: String::new(),
+            level: Level::Unknown,
+            template_id: TemplateId(0),
+            namespace,
+            pod,
+            container: self.container.unwrap_or_default().into(),
+        };
+        let lines = t.message.lines().filter(|l| !l.trim().is_empty());
+        lines.map(|line| LogLine { line: line.to_owned(), ..blank.clone() }).collect()
+    }
+
+    /// Within the second in which one instance ended and the next began, the silence between them parts their lines.
+    fn without_neighbours(&self, lines: &mut Vec<LogLine>) {
+        let (before, after) = self.neighbours;
+        if before.is_some_and(|b| b >= self.started())
+            && let Some(cut) = silence(lines, self.started())
+        {
+            lines.drain(..cut);
+        }
+        if after.is_some_and(|a| a <= self.finished())
+            && let Some(cut) = silence(lines, self.finished())
+        {
+            lines.truncate(cut);
+        }
+    }
+
+    /// The line that says most of the end, with the place in the program's own code where that was.
+    pub fn words(&self) -> Vec<Evidence> {
+        let said = self.lines();
+        let Some(telling) = crate::last_words::telling(said) else { return Vec::new() };
+        let place = crate::last_words::own_frame(said, telling);
+        let first = self.line(telling, "its last words");
+        std::iter::once(first).chain(place.map(|l| self.line(l, "where that was in its own code"))).collect()
     }
 
     /// The anomalies of this metric while the instance lived, in words.
@@ -248,6 +410,12 @@ impl Case<'_> {
 
     /// A line as evidence.
     pub fn line(&self, line: &LogLine, text: &str) -> Evidence {
+        let message = self.terminated().map_or("", |t| t.message.as_str());
+        let from_status =
+            line.ts == self.finished() && line.template_id == TemplateId(0) && message.contains(&line.line);
+        if from_status && !line.line.is_empty() {
+            return self.of_pod(Some(line.ts), &self.field("message"), line.line.clone(), text);
+        }
         Evidence {
             source: EvidenceSource::Logs,
             at: Some(line.ts),
@@ -269,6 +437,17 @@ impl Case<'_> {
             text,
         }
     }
+}
+
+/// Where the longest silence of that second ends, as a position; a silence that no start would need parts nothing.
+fn silence(lines: &[LogLine], second: Timestamp) -> Option<usize> {
+    let end = second.plus(SECOND);
+    let within = |l: &LogLine| second <= l.ts && l.ts < end;
+    let pauses = lines.windows(2).enumerate().filter_map(|(n, pair)| match pair {
+        [a, b] if within(a) && within(b) => Some((b.ts.nanos() - a.ts.nanos(), n + 1)),
+        _ => None,
+    });
+    pauses.filter(|(pause, _)| *pause >= START.as_nanos() as i64).max_by_key(|(pause, _)| *pause).map(|(_, n)| n)
 }
 
 /// A Kubernetes quantity in its base unit.

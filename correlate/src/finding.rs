@@ -14,6 +14,19 @@ pub enum Depth {
     Deeper,
 }
 
+/// What a finding rests on. Its confidence is the share of verdicts of this kind that are right, rounded down:
+/// `whyd eval why ../shared/captures`, whole and with each source taken away, has yet to find a wrong one among the
+/// proven and the said; those inferred are few, so little is claimed for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// A status, an event of whoever did it, or what they leave no other explanation for.
+    Proven,
+    /// What the program itself says, together with what happened to what it names.
+    Said,
+    /// That one came soon after the other, or a figure without the event that belongs to it.
+    Inferred,
+}
+
 /// A cause that has evidence.
 #[derive(Debug, Clone)]
 pub struct Finding {
@@ -23,6 +36,8 @@ pub struct Finding {
     pub depth: Depth,
     /// 0 to 100: the most specific evidence wins.
     pub score: u32,
+    /// What it rests on.
+    pub basis: Basis,
     /// The object at fault.
     pub root: Root,
     /// A qualification, for instance `not-found` of an image.
@@ -33,6 +48,10 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// A source without which this is not certain: it turns the verdict into `insufficient-evidence`.
     pub doubt: Option<&'static str>,
+    /// A source without which it is less sure, and holds all the same.
+    pub unseen: Option<&'static str>,
+    /// Namespaces of others that it speaks of: who may not see them may not read it.
+    pub speaks_of: Vec<String>,
     /// The incident of the failure behind this one, where it is another's.
     pub incident_key: Option<String>,
 }
@@ -40,8 +59,36 @@ pub struct Finding {
 impl Finding {
     /// A finding without detail, doubt or evidence yet.
     pub fn new(cause: &'static str, depth: Depth, score: u32, root: Root, summary: String) -> Self {
-        let (detail, doubt, incident_key) = (None, None, None);
-        Self { cause, depth, score, root, detail, summary, evidence: Vec::new(), doubt, incident_key }
+        Self {
+            cause,
+            depth,
+            score,
+            basis: Basis::Proven,
+            root,
+            detail: None,
+            summary,
+            evidence: Vec::new(),
+            doubt: None,
+            unseen: None,
+            speaks_of: Vec::new(),
+            incident_key: None,
+        }
+    }
+
+    /// How sure it is, 0 to 1.
+    pub fn confidence(&self) -> f64 {
+        match self.basis {
+            Basis::Proven => 0.97,
+            Basis::Said => 0.92,
+            Basis::Inferred => 0.75,
+        }
+    }
+
+    /// Resting on this.
+    #[must_use]
+    pub fn basis(mut self, basis: Basis) -> Self {
+        self.basis = basis;
+        self
     }
 
     /// With one more fact.

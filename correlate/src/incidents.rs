@@ -1,161 +1,292 @@
-//! Incidents: one for each root, derived from the ledger's rows, so that they are the same however they came in.
+//! Incidents: one for each root and each time it was in trouble, derived from the ledger's rows and from pods that
+//! were not ready, so that they are the same however these came in. Only what changed is derived anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
-use whyd_buffers::Scoped;
 use whyd_signals::schema::{Incident, IncidentStatus, Restart, Root, Severity};
 use whyd_signals::{Team, Timestamp};
 
-use crate::cause::readiness_failed;
-use crate::ledger::Unready;
+use crate::readiness::Readiness;
+use crate::rules::Rules;
 
-/// An incident is over when nothing of it happened for this long and its pods are ready.
-const QUIET: Duration = Duration::from_secs(900);
-/// A pod that is unready around a restart of its workload is part of that restart.
-const AROUND: Duration = Duration::from_secs(120);
-/// From so many ends on it is critical.
+/// From so many ends on an incident is critical, unless a rule says otherwise.
 const CRITICAL: usize = 3;
+/// Incidents that are kept; the oldest resolved ones go first and are counted.
+const KEPT: usize = 20_000;
+/// Members that an incident names; further ones are counted in its restarts alone.
+const NAMED: usize = 200;
 
-struct Draft {
-    team: Team,
-    cause: String,
-    root: Option<Root>,
-    /// Whether cause and root were taken from a row of the root's own workload, not from one it took down.
-    own: bool,
-    opened: Timestamp,
-    last: Timestamp,
-    members: Vec<String>,
-    ends: usize,
-    never_started: bool,
-    pods: Vec<(String, String)>,
-    summary: String,
+/// One piece of trouble: an ended instance, a pod that never started, a pod or node that is not ready.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Member {
+    pub(crate) team: Team,
+    pub(crate) namespace: String,
+    /// `Kind/name`.
+    pub(crate) workload: String,
+    /// `namespace/pod/container`, without the last where it is a pod as a whole.
+    pub(crate) name: String,
+    /// Whose readiness tells when it was over; empty where `until` does.
+    pub(crate) pod_uid: String,
+    pub(crate) at: Timestamp,
+    /// When it was over, where no pod's readiness tells; `None`: not yet.
+    pub(crate) until: Option<Timestamp>,
+    pub(crate) cause: String,
+    pub(crate) root: Option<Root>,
+    pub(crate) summary: String,
+    /// Whether it is the root's own trouble, not that of one it took down.
+    pub(crate) own: bool,
+    pub(crate) ended: bool,
+    pub(crate) never_started: bool,
 }
 
-/// The incidents of these rows and unready pods as of `now`, in order of opening.
-pub(crate) fn from_rows<'a>(
-    cluster: &str,
-    rows: &[Arc<Restart>],
-    unready: impl Iterator<Item = &'a Unready>,
-    now: Timestamp,
-    scoped: &Scoped,
-) -> Vec<Arc<Incident>> {
-    let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
-    for row in rows {
-        let Some(key) = &row.incident_key else { continue };
-        add_row(drafts.entry(key.clone()).or_insert_with(|| from_row(row)), row, key);
+impl Member {
+    /// The member that a row is; `None` where the row raises no incident.
+    pub(crate) fn of(row: &Restart) -> Option<(String, Self)> {
+        let key = row.incident_key.clone()?;
+        let pod = row.pod.as_deref().unwrap_or_else(|| row.workload.rsplit('/').next().unwrap_or_default());
+        let container = row.container.as_ref().map_or(String::new(), |c| format!("/{c}"));
+        let member = Self {
+            team: row.team.clone(),
+            namespace: row.namespace.clone(),
+            workload: row.workload.clone(),
+            name: format!("{}/{pod}{container}", row.namespace),
+            pod_uid: row.pod_uid.clone().unwrap_or_default(),
+            at: row.finished_at.unwrap_or(row.seen_at),
+            until: Some(row.finished_at.unwrap_or(row.seen_at)),
+            cause: row.cause.clone(),
+            root: row.root.clone(),
+            summary: row.summary.clone(),
+            own: key.ends_with(&format!("/{}", row.cause)),
+            ended: row.exit_code.is_some(),
+            never_started: row.exit_code.is_none() && row.mechanism != crate::cause::UNSEEN,
+        };
+        Some((key, member))
     }
-    for pod in unready {
-        let in_restart = rows.iter().any(|r| {
-            let at = r.finished_at.unwrap_or(r.seen_at);
-            let near = pod.since.minus(AROUND) <= at && at <= pod.until.unwrap_or(now).plus(AROUND);
-            r.workload == pod.workload && r.namespace == pod.namespace && r.incident_key.is_some() && near
-        });
-        if !in_restart {
-            let key = format!("{}/{}/{}", pod.namespace, pod.workload, readiness_failed::ID);
-            add_unready(drafts.entry(key).or_insert_with(|| from_unready(pod, scoped)), pod, now);
+}
+
+/// A member's place in its group: by time, then by what it is.
+type Place = (Timestamp, String);
+
+#[derive(Debug, Default)]
+struct Group {
+    members: BTreeMap<Place, Member>,
+    made: Vec<Arc<Incident>>,
+    /// When time alone will change something: its newest trouble will have been over for long enough.
+    due: Option<Timestamp>,
+}
+
+/// All groups, each with the incidents that were made of it.
+#[derive(Debug)]
+pub(crate) struct Incidents {
+    cluster: String,
+    rules: Rules,
+    groups: BTreeMap<String, Group>,
+    /// Which group a member is in, and where.
+    places: BTreeMap<String, (String, Place)>,
+    dirty: BTreeSet<String>,
+    /// Which groups wait for which time.
+    due: BTreeSet<(Timestamp, String)>,
+    /// Pod uid -> the groups that it is a member of.
+    of_pod: BTreeMap<String, BTreeSet<String>>,
+    all: Arc<Vec<Arc<Incident>>>,
+    /// Incidents that went because of the bound.
+    pub(crate) dropped: u64,
+}
+
+impl Incidents {
+    pub(crate) fn new(cluster: &str, rules: Rules) -> Self {
+        Self {
+            cluster: cluster.to_owned(),
+            rules,
+            groups: BTreeMap::new(),
+            places: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            due: BTreeSet::new(),
+            of_pod: BTreeMap::new(),
+            all: Arc::default(),
+            dropped: 0,
         }
     }
-    let mut incidents: Vec<Arc<Incident>> =
-        drafts.into_values().map(|d| Arc::new(finish(cluster, d, now, scoped))).collect();
-    incidents.sort_by(|a, b| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
-    incidents
-}
 
-fn from_row(row: &Restart) -> Draft {
-    let at = row.finished_at.unwrap_or(row.seen_at);
-    Draft {
-        team: row.team.clone(),
-        cause: row.cause.clone(),
-        root: row.root.clone(),
-        own: false,
-        opened: at,
-        last: at,
-        members: Vec::new(),
-        ends: 0,
-        never_started: false,
-        pods: Vec::new(),
-        summary: row.summary.clone(),
+    /// All incidents, in order of opening.
+    pub(crate) fn all(&self) -> Arc<Vec<Arc<Incident>>> {
+        Arc::clone(&self.all)
+    }
+
+    /// Whether something is to be derived anew.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        !self.dirty.is_empty() || self.due.first().is_some_and(|(at, _)| *at <= now)
+    }
+
+    /// The readiness of a pod changed: what it is a member of may be over, or not any more.
+    pub(crate) fn pod_changed(&mut self, uid: &str) {
+        if let Some(keys) = self.of_pod.get(uid) {
+            self.dirty.extend(keys.iter().cloned());
+        }
+    }
+
+    /// Forgets which groups a pod that is gone for good was a member of.
+    pub(crate) fn retain_pods(&mut self, known: impl Fn(&str) -> bool) {
+        self.of_pod.retain(|uid, _| known(uid));
+    }
+
+    /// Sets what is known under this id; `None` takes it away.
+    pub(crate) fn put(&mut self, id: &str, member: Option<(String, Member)>) {
+        let place = member.as_ref().map(|(key, m)| (key.clone(), (m.at, id.to_owned())));
+        if let Some((key, old)) = self.places.get(id).filter(|p| Some(*p) != place.as_ref()).cloned() {
+            if let Some(group) = self.groups.get_mut(&key) {
+                group.members.remove(&old);
+            }
+            self.places.remove(id);
+            self.dirty.insert(key);
+        }
+        let (Some((key, member)), Some(place)) = (member, place) else { return };
+        let group = self.groups.entry(key.clone()).or_default();
+        if group.members.get(&place.1) != Some(&member) {
+            if !member.pod_uid.is_empty() {
+                self.of_pod.entry(member.pod_uid.clone()).or_default().insert(key.clone());
+            }
+            group.members.insert(place.1.clone(), member);
+            self.places.insert(id.to_owned(), place);
+            self.dirty.insert(key);
+        }
+    }
+
+    /// Derives anew what changed and what time ends, as of `now`; whether anything is different.
+    pub(crate) fn derive(&mut self, now: Timestamp, readiness: &Readiness) -> bool {
+        let mut keys = std::mem::take(&mut self.dirty);
+        while self.due.first().is_some_and(|(at, _)| *at <= now) {
+            keys.extend(self.due.pop_first().map(|(_, key)| key));
+        }
+        let mut changed = false;
+        for key in keys {
+            let Some(group) = self.groups.get_mut(&key) else { continue };
+            if let Some(at) = group.due.take() {
+                self.due.remove(&(at, key.clone()));
+            }
+            let (made, over) = episodes(&self.cluster, &self.rules, group, now, readiness);
+            if let Some(at) = over.map(|over| over.plus(self.rules.quiet)).filter(|at| *at > now) {
+                group.due = Some(at);
+                self.due.insert((at, key.clone()));
+            }
+            if !made.iter().eq(group.made.iter().map(AsRef::as_ref)) {
+                let made: Vec<Arc<Incident>> = made.into_iter().map(Arc::new).collect();
+                let old = std::mem::replace(&mut group.made, made.clone());
+                replace(&mut self.all, &old, made);
+                changed = true;
+            }
+            if group.members.is_empty() {
+                self.groups.remove(&key);
+            }
+        }
+        while self.all.len() > KEPT {
+            let all = Arc::make_mut(&mut self.all);
+            let oldest = all.iter().position(|i| i.status == IncidentStatus::Resolved).unwrap_or(0);
+            all.remove(oldest);
+            self.dropped += 1;
+        }
+        changed
     }
 }
 
-fn add_row(draft: &mut Draft, row: &Restart, key: &str) {
-    let own = key.ends_with(&format!("/{}", row.cause));
-    if own && !draft.own {
-        draft.own = true;
-        (draft.cause, draft.root, draft.summary) = (row.cause.clone(), row.root.clone(), row.summary.clone());
-        draft.team = row.team.clone();
+/// Puts incidents in the place of others, in order of opening.
+fn replace(all: &mut Arc<Vec<Arc<Incident>>>, old: &[Arc<Incident>], new: Vec<Arc<Incident>>) {
+    let all = Arc::make_mut(all);
+    let place = |all: &[Arc<Incident>], of: &Incident| {
+        all.binary_search_by(|i| (i.opened_at, &i.id).cmp(&(of.opened_at, &of.id)))
+    };
+    for incident in old {
+        if let Ok(at) = place(all, incident) {
+            all.remove(at);
+        }
     }
-    let at = row.finished_at.unwrap_or(row.seen_at);
-    draft.opened = draft.opened.min(at);
-    draft.last = draft.last.max(at);
-    draft.ends += usize::from(row.exit_code.is_some());
-    draft.never_started |= row.exit_code.is_none();
-    let pod = row.pod.clone().unwrap_or_default();
-    let container = row.container.as_ref().map_or(String::new(), |c| format!("/{c}"));
-    let member = format!("{}/{pod}{container}", row.namespace);
-    if !draft.members.contains(&member) {
-        draft.members.push(member);
-    }
-    let uid = row.pod_uid.clone().unwrap_or_default();
-    if !draft.pods.iter().any(|(_, u)| *u == uid) {
-        draft.pods.push((row.namespace.clone(), uid));
+    for incident in new {
+        match place(all, &incident) {
+            Ok(at) => all[at] = incident,
+            Err(at) => all.insert(at, incident),
+        }
     }
 }
 
-fn from_unready(pod: &Unready, scoped: &Scoped) -> Draft {
-    // Several pods of a workload may turn at one time, and none of them is the first.
-    let (kind, name) = pod.workload.split_once('/').unwrap_or(("Pod", &pod.pod));
-    let root = Root { kind: kind.into(), namespace: pod.namespace.clone(), name: name.into(), uid: String::new() };
-    Draft {
-        team: scoped.cluster().team_of(&pod.namespace),
-        cause: readiness_failed::ID.into(),
-        root: Some(root),
-        own: true,
-        opened: pod.since,
-        last: pod.since,
-        members: Vec::new(),
-        ends: 0,
-        never_started: false,
-        pods: Vec::new(),
-        summary: format!("{} is not ready: {}", pod.workload, pod.message),
+/// Trouble that was over before the next began is an incident of its own: a resolved one takes in nothing new.
+/// Gives when the newest trouble is over, too; `None`: it is not.
+fn episodes(
+    cluster: &str,
+    rules: &Rules,
+    group: &Group,
+    now: Timestamp,
+    readiness: &Readiness,
+) -> (Vec<Incident>, Option<Timestamp>) {
+    let mut made: Vec<Incident> = Vec::new();
+    let mut draft: Vec<(&Place, &Member)> = Vec::new();
+    // When the trouble of the draft is over; `None`: it is not.
+    let mut over: Option<Timestamp> = Some(Timestamp::MIN);
+    for (place, member) in &group.members {
+        if !draft.is_empty() && over.is_some_and(|over| member.at > over.plus(rules.quiet)) {
+            made.push(incident(cluster, rules, &draft, over, now));
+            draft.clear();
+            over = Some(Timestamp::MIN);
+        }
+        draft.push((place, member));
+        let ends = match (member.until, member.pod_uid.as_str()) {
+            (until, "") => until,
+            (Some(until), uid) => readiness.recovered(uid, until),
+            (None, _) => None,
+        };
+        over = over.zip(ends).map(|(a, b)| a.max(b));
     }
+    if !draft.is_empty() {
+        made.push(incident(cluster, rules, &draft, over, now));
+    }
+    for n in 1..made.len() {
+        let before = made[n - 1].id.clone();
+        made[n].follows = Some(before);
+    }
+    (made, over)
 }
 
-fn add_unready(draft: &mut Draft, pod: &Unready, now: Timestamp) {
-    draft.opened = draft.opened.min(pod.since);
-    draft.last = draft.last.max(pod.until.unwrap_or(now));
-    draft.members.push(format!("{}/{}", pod.namespace, pod.pod));
-    draft.pods.push((pod.namespace.clone(), pod.pod_uid.clone()));
-}
-
-fn finish(cluster: &str, draft: Draft, now: Timestamp, scoped: &Scoped) -> Incident {
-    let over = draft.last.plus(QUIET);
-    let unready = draft.pods.iter().any(|(namespace, uid)| {
-        let pod = scoped.cluster().namespace(namespace).and_then(|n| n.pods.get(uid));
-        pod.is_some_and(|p| {
-            let settled = matches!(p.object.status.phase.as_str(), "Failed" | "Succeeded");
-            p.deleted_at.is_none() && !settled && p.object.condition("Ready").is_some_and(|c| c.status != "True")
-        })
-    });
-    let resolved = (now >= over && !unready).then_some(over);
-    let critical = draft.never_started || draft.ends >= CRITICAL;
-    let root_uid = draft.root.as_ref().map_or(String::new(), |r| format!("{}{}{}", r.uid, r.kind, r.name));
-    let first = draft.members.first().cloned().unwrap_or_default();
-    Incident {
-        // One root may have trouble of two kinds at a time.
-        id: stable_id(&[cluster, &root_uid, &draft.cause, &first]),
-        team: draft.team,
+fn incident(
+    cluster: &str,
+    rules: &Rules,
+    members: &[(&Place, &Member)],
+    over: Option<Timestamp>,
+    now: Timestamp,
+) -> Incident {
+    // One whose own trouble it is speaks for all, the first of them.
+    let told = members.iter().find(|(_, m)| m.own).or(members.first()).map(|(_, m)| *m);
+    let certain = members.iter().find(|(_, m)| m.cause != crate::cause::INSUFFICIENT).map(|(_, m)| *m);
+    let told = told.filter(|m| m.cause != crate::cause::INSUFFICIENT).or(certain).or(told);
+    let first = members.first().map_or("", |((_, id), _)| id.as_str());
+    let resolved = over.map(|over| over.plus(rules.quiet)).filter(|at| now >= *at);
+    let ends = members.iter().filter(|(_, m)| m.ended).count();
+    let mut names: Vec<String> = Vec::new();
+    let mut known = BTreeSet::new();
+    for (_, member) in members {
+        if names.len() < NAMED && known.insert(&member.name) {
+            names.push(member.name.clone());
+        }
+    }
+    let critical = ends >= CRITICAL || members.iter().any(|(_, m)| m.never_started);
+    let mut incident = Incident {
+        id: stable_id(&[cluster, first]),
+        team: told.map_or_else(Team::platform, |m| m.team.clone()),
         severity: if critical { Severity::Critical } else { Severity::Warning },
         status: if resolved.is_some() { IncidentStatus::Resolved } else { IncidentStatus::Open },
-        opened_at: draft.opened,
+        opened_at: members.first().map_or(now, |(_, m)| m.at),
         resolved_at: resolved,
-        cause: draft.cause,
-        root: draft.root,
-        members: draft.members,
-        summary: draft.summary,
+        cause: told.map_or_else(String::new, |m| m.cause.clone()),
+        root: told.and_then(|m| m.root.clone()),
+        members: names,
+        restarts: ends as u64,
+        follows: None,
+        suppressed_by: None,
+        summary: told.map_or_else(String::new, |m| m.summary.clone()),
+    };
+    if let Some(told) = told {
+        rules.apply(&mut incident, &told.namespace, &told.workload);
     }
+    incident
 }
 
 /// 128 bits of FNV-1a over the parts: the same in every process and version.
@@ -165,4 +296,14 @@ fn stable_id(parts: &[&str]) -> String {
     let bytes = parts.iter().flat_map(|p| p.bytes().chain([0]));
     let hash = bytes.fold(OFFSET, |h, b| (h ^ u128::from(b)).wrapping_mul(PRIME));
     format!("{hash:032x}")
+}
+
+/// The incidents that would be made under other rules, from what is known now.
+impl Incidents {
+    pub(crate) fn under(&self, rules: &Rules, now: Timestamp, readiness: &Readiness) -> Vec<Incident> {
+        let mut all: Vec<Incident> =
+            self.groups.values().flat_map(|g| episodes(&self.cluster, rules, g, now, readiness).0).collect();
+        all.sort_by(|a, b| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
+        all
+    }
 }

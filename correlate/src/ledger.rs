@@ -1,7 +1,11 @@
 //! The restart ledger: what ended, what was replaced, what never started, each with its verdict.
 //!
 //! Instances are told apart by pod uid, container and container id, so that a status seen twice, late or out of
-//! order makes one row. A verdict is revised while evidence may still come (the lateness), then it stands.
+//! order makes one row. A verdict is revised while evidence may still come (the lateness), then it stands. What one
+//! look costs depends on what is open and what is new, not on how much the ledger holds.
+
+mod counts;
+mod entries;
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,98 +13,64 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use whyd_buffers::Scoped;
-use whyd_buffers::state::{Applied, NamespaceState};
-use whyd_signals::objects::{ContainerStatus, Object, Pod, Terminated};
-use whyd_signals::schema::{Evidence, EvidenceSource, Incident, IncidentStatus, Restart, Root};
-use whyd_signals::{Resource, Timestamp, Verb};
+use whyd_buffers::state::Applied;
+use whyd_signals::objects::{Event, Object};
+use whyd_signals::schema::{Incident, Restart, Root};
+use whyd_signals::{Resource, Team, Timestamp};
 
 use crate::case::{Case, Ending};
-use crate::cause::readiness_failed;
-use crate::incidents;
+use crate::cause::{node_not_ready, oom_child, readiness_failed};
+use crate::failures::{Failure, Failures};
+use crate::incidents::{Incidents, Member};
+use crate::readiness::{Readiness, Unready};
+use crate::refused::{self, FAILED_CREATE};
+use crate::rules::Rules;
 use crate::verdict;
 
-/// Waiting reasons by which a container is known not to have been started.
-const NOT_STARTED: [&str; 7] = [
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "ErrImageNeverPull",
-    "InvalidImageName",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "RunContainerError",
-];
+use counts::Counts;
+use entries::{Entries, Entry, Key, id_of};
+
 /// How many rows are kept; the oldest go first and are counted.
 const ROWS: usize = 100_000;
+/// A chain of dependencies is followed over so many links.
+const LINKS: usize = 8;
+/// A pod that is unready around a restart of its workload is part of that restart.
+const AROUND: Duration = Duration::from_secs(120);
+/// What has no verdict yet is looked at again after so long, whether something came or not.
+const AGAIN: Duration = Duration::from_secs(5);
+/// Killed children are kept in mind for so long, in case their container ends by it after all.
+const CHILDREN: Duration = Duration::from_secs(900);
+/// What was known of pods that are gone is tidied up so often.
+const TIDY: Duration = Duration::from_secs(60);
 
-/// How far before an end another failure may lie and still be a link to it.
-const LINKED: Duration = Duration::from_secs(1800);
-/// How many unready pods are remembered; those that are ready again go first, counted with the rows.
-const UNREADY: usize = 10_000;
-
-/// What tells instances apart: pod uid, container, container id (or when it ended, where the runtime gave none).
-type Key = (String, String, String);
-
+/// A controller whose pods the API refuses.
 #[derive(Debug)]
-struct Entry {
+struct Refusal {
     namespace: String,
-    pod_uid: String,
-    container: Option<String>,
-    ending: Ending,
     seen_at: Timestamp,
     row: Option<Arc<Restart>>,
     settled: bool,
 }
 
-impl Entry {
-    fn at(&self) -> Timestamp {
-        match &self.ending {
-            Ending::Ended { terminated, .. } => terminated.finished_at.unwrap_or(self.seen_at),
-            _ => self.seen_at,
-        }
-    }
-}
-
-/// A judged failure, as a link for others.
-#[derive(Debug, Clone)]
-#[allow(missing_docs)]
-pub struct Failure {
-    pub namespace: String,
-    pub workload: String,
-    /// The pod's controller, for instance its ReplicaSet.
-    pub owner: String,
-    pub finished: Timestamp,
-    pub root: Option<Root>,
-    pub incident_key: Option<String>,
-    /// The status that shows it.
-    pub evidence: Option<Evidence>,
-    /// Whether it was neither a replacement nor another's fault.
-    pub own_fault: bool,
-}
-
-/// A pod that is unready and has not restarted.
-#[derive(Debug, Clone)]
-#[allow(missing_docs)]
-pub struct Unready {
-    pub namespace: String,
-    pub workload: String,
-    pub pod: String,
-    pub pod_uid: String,
-    pub since: Timestamp,
-    pub until: Option<Timestamp>,
-    pub message: String,
-}
-
 /// All rows and what is needed to revise them.
 pub struct Ledger {
-    cluster: String,
     lateness: Duration,
-    entries: BTreeMap<Key, Entry>,
-    unready: BTreeMap<String, Unready>,
+    entries: Entries,
+    refusals: BTreeMap<String, Refusal>,
+    counts: Counts,
+    readiness: Readiness,
+    failures: Failures,
+    /// What the failures hold of each row, by the row's id.
+    failed: BTreeMap<String, Failure>,
+    incidents: Incidents,
     touched: BTreeSet<String>,
-    /// Entries not settled.
-    open: usize,
+    nodes_touched: bool,
+    /// Children that the OOM killer took, by pod uid and container: when first, and how many.
+    children: BTreeMap<(String, String), (Timestamp, u64)>,
     rows: Arc<Vec<Arc<Restart>>>,
-    incidents: Arc<Vec<Arc<Incident>>>,
+    /// Rows that stand since the last call of [`Ledger::take_settled`].
+    settled: Vec<Arc<Restart>>,
+    tidied: Timestamp,
     /// Rows that went because of the bound.
     pub dropped: u64,
     /// Verdicts reached, revisions included.
@@ -109,16 +79,22 @@ pub struct Ledger {
 
 impl Ledger {
     /// An empty ledger of this cluster; verdicts stand after `lateness`.
-    pub fn new(cluster: &str, lateness: Duration) -> Self {
+    pub fn new(cluster: &str, lateness: Duration, rules: Rules) -> Self {
         Self {
-            cluster: cluster.to_owned(),
             lateness,
-            entries: BTreeMap::new(),
-            unready: BTreeMap::new(),
+            entries: Entries::default(),
+            refusals: BTreeMap::new(),
+            counts: Counts::default(),
+            readiness: Readiness::default(),
+            failures: Failures::default(),
+            failed: BTreeMap::new(),
+            incidents: Incidents::new(cluster, rules),
             touched: BTreeSet::new(),
-            open: 0,
+            nodes_touched: false,
+            children: BTreeMap::new(),
             rows: Arc::default(),
-            incidents: Arc::default(),
+            settled: Vec::new(),
+            tidied: Timestamp::MIN,
             dropped: 0,
             judged: 0,
         }
@@ -131,17 +107,45 @@ impl Ledger {
 
     /// All incidents, in order of opening.
     pub fn incidents(&self) -> Arc<Vec<Arc<Incident>>> {
-        Arc::clone(&self.incidents)
+        self.incidents.all()
     }
 
-    /// Whether nothing waits for [`Ledger::evaluate`].
-    pub fn is_idle(&self) -> bool {
-        self.touched.is_empty()
+    /// The incidents that there would be under other rules.
+    pub fn incidents_under(&self, rules: &Rules, now: Timestamp) -> Vec<Incident> {
+        self.incidents.under(rules, now, &self.readiness)
     }
 
-    /// Whether time alone may change something: a verdict may still be revised, or an incident end.
-    pub fn has_open(&self) -> bool {
-        self.open > 0 || self.incidents.iter().any(|i| i.status == IncidentStatus::Open)
+    /// A row that stood before: it is not judged again when its instance is seen once more.
+    pub fn restore(&mut self, row: Restart) {
+        let row = Arc::new(row);
+        if let Some(uid) = row.container_id.strip_prefix("refused/") {
+            let (namespace, seen_at) = (row.namespace.clone(), row.seen_at);
+            let refusal = Refusal { namespace, seen_at, row: Some(Arc::clone(&row)), settled: true };
+            self.refusals.insert(uid.to_owned(), refusal);
+            self.incidents.put(&row.container_id, Member::of(&row));
+        } else {
+            if row.exit_code.is_some() {
+                self.counts.restore(&row);
+            }
+            let key = self.entries.restore(&row);
+            self.incidents.put(&id_of(&key), Member::of(&row));
+        }
+        self.replace(None, Some(&row));
+    }
+
+    /// The rows that came to stand since the last call.
+    pub fn take_settled(&mut self) -> Vec<Arc<Restart>> {
+        std::mem::take(&mut self.settled)
+    }
+
+    /// Whether [`Ledger::evaluate`] may change something: something new came, a verdict may still be revised, or it is
+    /// time for an incident to end.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        !self.touched.is_empty()
+            || self.nodes_touched
+            || self.entries.has_open()
+            || self.incidents.is_due(now)
+            || self.refusals.values().any(|r| !r.settled)
     }
 
     /// New logs, metrics or events came for this namespace: its open verdicts are looked at again.
@@ -151,10 +155,34 @@ impl Ledger {
         }
     }
 
+    /// The counter of OOM kills of a running container rose: a child of it was killed.
+    pub fn child_killed(&mut self, pod_uid: &str, container: &str, at: Timestamp, kills: u64) {
+        let known = self.children.entry((pod_uid.to_owned(), container.to_owned())).or_insert((at, kills));
+        known.0 = known.0.min(at);
+        known.1 = known.1.max(kills);
+    }
+
     /// Takes in one change of the cluster, which `scoped` already shows.
     pub fn observe(&mut self, applied: &Applied, scoped: &Scoped) {
         match &applied.object {
-            Some(Object::Pod(pod)) => self.observe_pod(pod, applied),
+            Some(Object::Pod(pod)) => {
+                self.touch(&pod.metadata.namespace);
+                if self.readiness.observe(pod, applied.verb, applied.received) {
+                    self.incidents.pod_changed(&pod.metadata.uid);
+                }
+                self.entries.observe(pod, applied.verb, applied.received);
+                for taken_back in self.entries.take_back() {
+                    self.forget(&taken_back);
+                }
+                let ended = |container: &str| self.entries.ended_of(&pod.metadata.uid, container);
+                for missing in self.counts.observe(pod, applied.received, ended) {
+                    for seen_after_all in self.entries.unseen(pod, &missing, applied.received) {
+                        self.forget(&seen_after_all);
+                    }
+                }
+            }
+            Some(Object::Event(event)) => self.observe_event(event, applied.received),
+            Some(Object::Node(_)) => self.nodes_touched = true,
             Some(object) => {
                 let meta = object.meta();
                 let name = if applied.resource == Resource::Namespaces { &meta.name } else { &meta.namespace };
@@ -165,104 +193,24 @@ impl Ledger {
         }
     }
 
-    fn observe_pod(&mut self, pod: &Pod, applied: &Applied) {
-        self.touch(&pod.metadata.namespace);
-        for status in pod.statuses() {
-            if let Some(t) = &status.state.terminated {
-                self.ended(pod, status, t, "state", status.restart_count, applied.received);
-            }
-            if let Some(t) = &status.last_state.terminated {
-                self.ended(pod, status, t, "lastState", (status.restart_count - 1).max(0), applied.received);
-            }
-            if let Some(w) = status.state.waiting.as_ref().filter(|w| NOT_STARTED.contains(&w.reason.as_str())) {
-                self.not_started(pod, status, (&w.reason, &w.message), applied.received);
-            }
+    fn observe_event(&mut self, event: &Event, received: Timestamp) {
+        let about = &event.involved_object;
+        let namespace = if about.namespace.is_empty() { &event.metadata.namespace } else { &about.namespace };
+        self.touch(namespace);
+        if about.kind == "Node" {
+            self.nodes_touched = true;
         }
-        if applied.verb == Verb::Delete && pod.status.container_statuses.iter().any(|s| s.state.running.is_some()) {
-            self.replaced(pod, applied.received);
+        if event.reason == FAILED_CREATE && about.kind != "Pod" {
+            self.refusals.entry(about.uid.clone()).or_insert_with(|| Refusal {
+                namespace: namespace.clone(),
+                seen_at: received,
+                row: None,
+                settled: false,
+            });
         }
-    }
-
-    fn ended(
-        &mut self,
-        pod: &Pod,
-        s: &ContainerStatus,
-        t: &Terminated,
-        field: &'static str,
-        count: i64,
-        at: Timestamp,
-    ) {
-        let finishes = pod.is_init(&s.name) || pod.spec.restart_policy != "Always";
-        if t.exit_code == 0 && finishes {
-            return;
+        if about.kind == "Pod" {
+            self.entries.observe_event(event, namespace, received);
         }
-        let uid = &pod.metadata.uid;
-        // What was started after all never was unable to start; a wait that stands in the ledger stays.
-        let waited = (uid.clone(), s.name.clone(), String::new());
-        if self.entries.get(&waited).is_some_and(|e| !e.settled) {
-            self.entries.remove(&waited);
-        }
-        let id = if t.container_id.is_empty() {
-            t.finished_at.map_or(count.to_string(), |f| f.to_string())
-        } else {
-            t.container_id.clone()
-        };
-        let ending = Ending::Ended { terminated: t.clone(), field, restart_count: count };
-        let entry = self.entries.entry((uid.clone(), s.name.clone(), id)).or_insert_with(|| Entry {
-            namespace: pod.metadata.namespace.clone(),
-            pod_uid: uid.clone(),
-            container: Some(s.name.clone()),
-            ending: ending.clone(),
-            seen_at: at,
-            row: None,
-            settled: false,
-        });
-        // Seen as the current state it has its own count, whichever came first.
-        if field == "state" && !entry.settled {
-            entry.ending = ending;
-        }
-    }
-
-    fn not_started(&mut self, pod: &Pod, s: &ContainerStatus, why: (&str, &str), at: Timestamp) {
-        let uid = &pod.metadata.uid;
-        let started = self
-            .entries
-            .range((uid.clone(), s.name.clone(), String::from("\0"))..)
-            .next()
-            .is_some_and(|((u, c, _), _)| u == uid && *c == s.name);
-        if started || s.restart_count > 0 || s.last_state.terminated.is_some() {
-            return;
-        }
-        let ending = Ending::NeverStarted { reason: why.0.to_owned(), message: why.1.to_owned() };
-        let entry = self.entries.entry((uid.clone(), s.name.clone(), String::new())).or_insert_with(|| Entry {
-            namespace: pod.metadata.namespace.clone(),
-            pod_uid: uid.clone(),
-            container: Some(s.name.clone()),
-            ending: ending.clone(),
-            seen_at: at,
-            row: None,
-            settled: false,
-        });
-        // Back-off only says that it was tried before; the first reason says why.
-        if let Ending::NeverStarted { reason, .. } = &entry.ending
-            && reason.ends_with("BackOff")
-            && !entry.settled
-        {
-            entry.ending = ending;
-        }
-    }
-
-    fn replaced(&mut self, pod: &Pod, at: Timestamp) {
-        let uid = pod.metadata.uid.clone();
-        self.entries.entry((uid.clone(), String::new(), String::new())).or_insert_with(|| Entry {
-            namespace: pod.metadata.namespace.clone(),
-            pod_uid: uid,
-            container: None,
-            ending: Ending::Replaced,
-            seen_at: at,
-            row: None,
-            settled: false,
-        });
     }
 
     /// Pods that a fresh list no longer held: they went unseen.
@@ -273,168 +221,405 @@ impl Ledger {
         }
         for pod in gone {
             self.touch(&pod.metadata.namespace);
-            if pod.status.container_statuses.iter().any(|s| s.state.running.is_some()) {
-                self.replaced(&pod, at);
-            }
+            self.readiness.vanished(&pod.metadata.uid, at);
+            self.incidents.pod_changed(&pod.metadata.uid);
+            self.entries.gone(&pod, at);
         }
     }
 
     /// Judges what is new and revises what is open in the touched namespaces. Whether anything changed.
     pub fn evaluate(&mut self, now: Timestamp, scoped: &Scoped) -> bool {
         let touched = std::mem::take(&mut self.touched);
-        // Rows are in order of time, and what lies further back explains nothing any more.
-        let horizon = now.minus(self.lateness + LINKED);
-        let old = self.rows.partition_point(|r| r.finished_at.unwrap_or(r.seen_at) < horizon);
-        let recent = self.rows[old..].iter().filter(|r| self.is_settled(r));
-        let mut failures: Vec<Failure> = recent.filter_map(|r| failure(r, scoped)).collect();
-        let mut open: Vec<Key> = self.entries.iter().filter(|(_, e)| !e.settled).map(|(k, _)| k.clone()).collect();
-        open.sort_by_key(|k| self.entries.get(k).map(|e| (e.at(), k.clone())));
-        let mut changed = false;
-        self.open = open.len();
-        for key in open {
-            let Some(entry) = self.entries.get_mut(&key) else { continue };
-            if touched.contains(&entry.namespace) || entry.row.is_none() {
-                self.judged += 1;
-                let row = judge(entry, scoped, &failures).map(|mut row| {
-                    row.container_id.clone_from(&key.2);
-                    Arc::new(row)
-                });
-                changed |= row != entry.row;
-                entry.row = row;
+        self.tidy(now, scoped);
+        let mut changed = self.judge_refusals(&touched, now, scoped);
+        let mut due = self.entries.due(&touched, now);
+        for _ in 0..LINKS {
+            if due.is_empty() {
+                break;
             }
-            entry.settled = now >= entry.seen_at.plus(self.lateness) && !of_undecided_job(entry, scoped);
-            self.open -= usize::from(entry.settled);
-            failures.extend(entry.row.as_ref().and_then(|r| failure(r, scoped)));
+            let mut spread = false;
+            for key in std::mem::take(&mut due) {
+                let (row_changed, failure_changed) = self.judge(&key, now, scoped);
+                changed |= row_changed;
+                spread |= failure_changed;
+            }
+            // What befell one may explain another, in whatever namespace it is.
+            if spread {
+                due = self.entries.dependents();
+            }
         }
-        changed |= self.watch_readiness(now, &touched, scoped);
-        while self.unready.len() > UNREADY {
-            let oldest = self.unready.iter().min_by_key(|(_, u)| (u.until.is_none(), u.since)).map(|(k, _)| k.clone());
-            let Some(oldest) = oldest else { break };
-            self.unready.remove(&oldest);
-            self.dropped += 1;
+        self.settle(now, scoped);
+        self.watch_readiness(&touched, scoped);
+        if std::mem::take(&mut self.nodes_touched) || changed {
+            self.watch_nodes(scoped);
         }
+        self.watch_children(scoped);
+        changed |= self.bound();
+        self.incidents.derive(now, &self.readiness) || changed
+    }
+
+    /// One verdict; whether its row changed, and whether that may explain others.
+    fn judge(&mut self, key: &Key, now: Timestamp, scoped: &Scoped) -> (bool, bool) {
+        let Some(entry) = self.entries.get(key) else { return (false, false) };
+        let neighbours = self.entries.neighbours(key, entry);
+        let Some(space) = scoped.cluster().namespace(&entry.namespace) else { return (false, false) };
+        // The pod is forgotten, its row is not.
+        let Some(pod) = space.pods.get(&key.0) else { return (false, false) };
+        let waits_on = match entry.ending {
+            // Nobody is told of what may still start by itself.
+            Ending::NeverStarted { .. } if entry.container.is_none() => Some(entries::STUCK),
+            _ => None,
+        };
+        let early = waits_on.is_some_and(|d| now < entry.seen_at.plus(d));
+        self.judged += 1;
+        let case = Case {
+            scoped,
+            space,
+            pod,
+            container: entry.container.as_deref(),
+            ending: &entry.ending,
+            workload: space.workload_of(&pod.object),
+            failures: &self.failures,
+            seen_at: entry.seen_at,
+            neighbours,
+            said: OnceCell::new(),
+        };
+        let verdict = if early { verdict::Verdict { row: None, may_depend: false } } else { verdict::judge(&case) };
+        let onset = first_unhealthy(&case);
+        let row = verdict.row.map(|mut row| {
+            if !matches!(entry.ending, Ending::Unseen { .. }) {
+                row.container_id.clone_from(&key.2);
+            }
+            Arc::new(row)
+        });
+        let owner = pod.object.metadata.controller().map_or(String::new(), |o| o.name.clone());
+        let old = entry.row.clone();
+        let failure = row.as_ref().map(|r| {
+            let at = r.finished_at.unwrap_or(r.seen_at);
+            let recovered = if r.exit_code.is_some() || r.mechanism == crate::cause::UNSEEN {
+                self.readiness.recovered(&key.0, at)
+            } else {
+                pod.deleted_at
+            };
+            Failure::of(r, owner, onset, recovered)
+        });
+        let id = id_of(key);
+        let spread = self.failures.put(&id, self.failed.get(&id), failure.clone());
+        match failure {
+            Some(f) => self.failed.insert(id.clone(), f),
+            None => self.failed.remove(&id),
+        };
+        let changed = row != old;
         if changed {
-            self.publish();
+            self.replace(old.as_ref(), row.as_ref());
+            self.incidents.put(&id, row.as_deref().and_then(Member::of));
         }
-        let rows = &self.rows;
-        let incidents = incidents::from_rows(&self.cluster, rows, self.unready.values(), now, scoped);
-        let same = incidents.iter().map(AsRef::as_ref).eq(self.incidents.iter().map(AsRef::as_ref));
-        if !same {
-            self.incidents = Arc::new(incidents);
-        }
-        changed || !same
+        self.entries.judged(key, row, verdict.may_depend, now.plus(AGAIN));
+        (changed, spread)
     }
 
-    fn is_settled(&self, row: &Restart) -> bool {
-        let uid = row.pod_uid.clone().unwrap_or_default();
-        let key = (uid, row.container.clone().unwrap_or_default(), row.container_id.clone());
-        self.entries.get(&key).is_some_and(|e| e.settled)
-    }
-
-    fn publish(&mut self) {
-        while self.entries.len() > ROWS {
-            let oldest = self.entries.iter().min_by_key(|(_, e)| e.at()).map(|(k, _)| k.clone());
-            let Some(oldest) = oldest else { break };
-            self.entries.remove(&oldest);
-            self.dropped += 1;
+    fn judge_refusals(&mut self, touched: &BTreeSet<String>, now: Timestamp, scoped: &Scoped) -> bool {
+        let mut changed = false;
+        let mut rows = Vec::new();
+        for (uid, refusal) in self.refusals.iter_mut().filter(|(_, r)| !r.settled) {
+            if touched.contains(&refusal.namespace) || refusal.row.is_none() {
+                self.judged += 1;
+                let row = refused::judge(scoped, &refusal.namespace, uid, refusal.seen_at).map(Arc::new);
+                if row != refusal.row {
+                    rows.push((uid.clone(), refusal.row.clone(), row.clone()));
+                    refusal.row = row;
+                    changed = true;
+                }
+            }
+            refusal.settled = now >= refusal.seen_at.plus(self.lateness);
+            self.settled.extend(refusal.row.clone().filter(|_| refusal.settled));
         }
-        let mut rows: Vec<Arc<Restart>> = self.entries.values().filter_map(|e| e.row.clone()).collect();
-        rows.sort_by(|a, b| order(a).cmp(&order(b)));
-        self.rows = Arc::new(rows);
+        for (uid, old, new) in rows {
+            self.replace(old.as_ref(), new.as_ref());
+            self.incidents.put(&format!("refused/{uid}"), new.as_deref().and_then(Member::of));
+        }
+        // A refusal that came to nothing is not kept.
+        self.refusals.retain(|_, r| r.row.is_some() || !r.settled);
+        changed
     }
 
-    fn watch_readiness(&mut self, now: Timestamp, touched: &BTreeSet<String>, scoped: &Scoped) -> bool {
+    /// Lets verdicts stand when nothing more is to come for them; ends that were no trouble are forgotten.
+    fn settle(&mut self, now: Timestamp, scoped: &Scoped) {
+        for key in self.entries.aged(now, self.lateness) {
+            let undecided = self.entries.get(&key).is_some_and(|e| of_undecided_job(&key, e, scoped));
+            if !undecided {
+                self.settled.extend(self.entries.get(&key).and_then(|e| e.row.clone()));
+                self.entries.settle(&key);
+            }
+        }
+    }
+
+    /// Puts a row in the place of another, in order of time.
+    fn replace(&mut self, old: Option<&Arc<Restart>>, new: Option<&Arc<Restart>>) {
+        let rows = Arc::make_mut(&mut self.rows);
+        if let Some(old) = old
+            && let Ok(at) = rows.binary_search_by(|r| order(r).cmp(&order(old)))
+        {
+            rows.remove(at);
+        }
+        if let Some(new) = new {
+            match rows.binary_search_by(|r| order(r).cmp(&order(new))) {
+                Ok(at) => rows[at] = Arc::clone(new),
+                Err(at) => rows.insert(at, Arc::clone(new)),
+            }
+        }
+    }
+
+    /// Takes an entry away with all that was made of it.
+    fn forget(&mut self, key: &Key) {
+        let row = self.entries.get(key).and_then(|e| e.row.clone());
+        self.replace(row.as_ref(), None);
+        self.drop_traces(&id_of(key));
+        self.entries.remove(key);
+    }
+
+    fn drop_traces(&mut self, id: &str) {
+        self.incidents.put(id, None);
+        let old = self.failed.remove(id);
+        self.failures.put(id, old.as_ref(), None);
+    }
+
+    fn bound(&mut self) -> bool {
+        let over = self.rows.len().saturating_sub(ROWS);
+        if over == 0 {
+            return false;
+        }
+        let gone: Vec<Arc<Restart>> = Arc::make_mut(&mut self.rows).drain(..over).collect();
+        for row in gone {
+            let key = (
+                row.pod_uid.clone().unwrap_or_default(),
+                row.container.clone().unwrap_or_default(),
+                row.container_id.clone(),
+            );
+            self.entries.remove(&key);
+            self.drop_traces(&id_of(&key));
+        }
+        self.dropped += over as u64;
+        true
+    }
+
+    /// Pods that stopped being ready by their readiness probe, and in which nothing restarted.
+    fn watch_readiness(&mut self, touched: &BTreeSet<String>, scoped: &Scoped) {
         let cluster = scoped.cluster();
         let events_known = cluster.synced(Resource::Events);
-        let mut changed = false;
+        let mut found: Vec<(String, Option<(String, Member)>, Option<Failure>)> = Vec::new();
         for space in touched.iter().filter_map(|n| cluster.namespace(n)) {
-            for (uid, pod) in &space.pods {
-                match readiness_failed::unready(space, pod, events_known) {
-                    Some((since, message)) => {
-                        let new = Unready {
-                            namespace: space.name.clone(),
-                            workload: space.workload_of(&pod.object),
-                            pod: pod.object.metadata.name.clone(),
-                            pod_uid: uid.clone(),
-                            since,
-                            until: None,
-                            message,
-                        };
-                        if self.unready.get(uid).is_none_or(|u| u.until.is_some()) {
-                            self.unready.insert(uid.clone(), new);
-                            changed = true;
-                        }
-                    }
-                    None => {
-                        if let Some(u) = self.unready.get_mut(uid).filter(|u| u.until.is_none()) {
-                            u.until = Some(now);
-                            changed = true;
-                        }
-                    }
+            for uid in self.readiness.calm_of(&space.name) {
+                let Some(pod) = space.pods.get(uid) else { continue };
+                let workload = space.workload_of(&pod.object);
+                for span in self.readiness.unready(uid).into_iter().filter(|s| s.calm) {
+                    let id = format!("unready/{uid}/{}", span.since.nanos());
+                    let part = self.failures.of(&space.name, &workload).any(|f| restarted_within(f, &span));
+                    let said = readiness_failed::said(space, pod, &span, events_known).filter(|_| !part);
+                    let member = said.map(|said| unready_member(space, pod, &workload, &span, &said));
+                    let failure = member.as_ref().map(|(key, m)| unready_failure(key, m, &span, pod));
+                    found.push((id, member, failure));
                 }
             }
         }
-        changed
+        for (id, member, failure) in found {
+            self.incidents.put(&id, member);
+            if self.failures.put(&id, self.failed.get(&id), failure.clone()) {
+                match failure {
+                    Some(f) => self.failed.insert(id, f),
+                    None => self.failed.remove(&id),
+                };
+            }
+        }
+    }
+
+    /// Nodes that stopped answering, with the pods on them that went unready for it.
+    fn watch_nodes(&mut self, scoped: &Scoped) {
+        let mut found = Vec::new();
+        for node in scoped.cluster().nodes() {
+            let meta = &node.object.metadata;
+            for down in node_not_ready::downs(node, scoped.cluster().node_events(&meta.name)) {
+                let root = Root {
+                    kind: "Node".into(),
+                    namespace: String::new(),
+                    name: meta.name.clone(),
+                    uid: meta.uid.clone(),
+                };
+                let member = Member {
+                    team: Team::platform(),
+                    namespace: String::new(),
+                    workload: format!("Node/{}", meta.name),
+                    name: format!("Node/{}", meta.name),
+                    pod_uid: String::new(),
+                    at: down.since,
+                    until: down.until,
+                    cause: node_not_ready::ID.into(),
+                    root: Some(root),
+                    summary: format!("node {} is not ready: {}", meta.name, down.message),
+                    own: true,
+                    ended: false,
+                    never_started: false,
+                };
+                let id = format!("node/{}/{}", meta.uid, down.since.nanos());
+                // Pods that were given up with it are the same trouble, told by their rows.
+                let from = self.rows.partition_point(|r| r.finished_at.unwrap_or(r.seen_at) < down.since);
+                let lost =
+                    self.rows[from..].iter().any(|r| r.cause == "node-lost" && r.node.as_ref() == Some(&meta.name));
+                let key = format!("team {}/Node/{}/{}", Team::PLATFORM, meta.name, node_not_ready::ID);
+                found.push((id, (!lost).then_some((key, member))));
+            }
+        }
+        for (id, member) in found {
+            self.incidents.put(&id, member);
+        }
+    }
+
+    /// Containers that went on after the OOM killer took a child of theirs.
+    fn watch_children(&mut self, scoped: &Scoped) {
+        let mut found = Vec::new();
+        for ((uid, container), (at, kills)) in &self.children {
+            let mut spaces = scoped.cluster().namespaces();
+            let pod = spaces.find_map(|s| s.pods.get(uid).map(|p| (s, p)));
+            // One that ended by it has a row.
+            let went_on = pod.filter(|_| !self.entries.ended_since(uid, container, *at));
+            let member = went_on.map(|(space, pod)| child_member(space, pod, container, *at, *kills));
+            found.push((format!("child/{uid}/{container}"), member));
+        }
+        for (id, member) in found {
+            self.incidents.put(&id, member);
+        }
+    }
+
+    /// Forgets what was known of pods that nobody knows any more.
+    fn tidy(&mut self, now: Timestamp, scoped: &Scoped) {
+        if now < self.tidied.plus(TIDY) {
+            return;
+        }
+        self.tidied = now;
+        let known = |namespace: &str, uid: &str| {
+            scoped.cluster().namespace(namespace).is_some_and(|s| s.pods.contains_key(uid))
+        };
+        let recent = now.minus(CHILDREN);
+        self.children.retain(|_, (at, _)| *at >= recent);
+        self.readiness.retain(known);
+        let readiness = &self.readiness;
+        self.incidents.retain_pods(|uid| readiness.knows(uid));
+        self.counts.retain(known);
+        self.failures.expire(now);
+        let failures = &self.failures;
+        self.failed.retain(|id, f| failures.holds(id, f));
     }
 }
 
-fn order(r: &Restart) -> (Timestamp, &str, Option<&String>, Option<&String>, &str) {
-    (r.finished_at.unwrap_or(r.seen_at), &r.namespace, r.pod.as_ref(), r.container.as_ref(), &r.container_id)
+/// The order of rows: by time, then by what tells them apart.
+fn order(r: &Restart) -> (Timestamp, &str, &str, Option<&String>, Option<&String>, Option<&String>, &str) {
+    let at = r.finished_at.unwrap_or(r.seen_at);
+    (at, &r.namespace, &r.workload, r.pod.as_ref(), r.pod_uid.as_ref(), r.container.as_ref(), &r.container_id)
 }
 
-fn judge(entry: &Entry, scoped: &Scoped, failures: &[Failure]) -> Option<Restart> {
-    let space: &NamespaceState = scoped.cluster().namespace(&entry.namespace)?;
-    let Some(pod) = space.pods.get(&entry.pod_uid) else {
-        // The pod is forgotten, its row is not.
-        return entry.row.as_deref().cloned();
-    };
-    let case = Case {
-        scoped,
-        space,
-        pod,
-        container: entry.container.as_deref(),
-        ending: &entry.ending,
-        workload: space.workload_of(&pod.object),
-        failures,
-        seen_at: entry.seen_at,
-        said: OnceCell::new(),
-    };
-    verdict::judge(&case)
+/// When the container was first seen to be unwell in the life that ended.
+fn first_unhealthy(case: &Case<'_>) -> Option<Timestamp> {
+    case.terminated()?;
+    case.events("Unhealthy").map(|e| e.event.first_timestamp.unwrap_or(e.at).max(case.started())).min()
 }
 
 /// A Job that has neither completed nor given up: what its attempts died of is not decided before.
-fn of_undecided_job(entry: &Entry, scoped: &Scoped) -> bool {
+fn of_undecided_job(key: &Key, entry: &Entry, scoped: &Scoped) -> bool {
     let Some(space) = scoped.cluster().namespace(&entry.namespace) else { return false };
-    let Some(pod) = space.pods.get(&entry.pod_uid) else { return false };
+    let Some(pod) = space.pods.get(&key.0) else { return false };
     let owner = pod.object.metadata.controller().filter(|o| o.kind == "Job");
     let job = owner.and_then(|o| space.jobs.get(&o.uid)).filter(|j| j.deleted_at.is_none());
     let decided = |kind: &str| kind == "Failed" || kind == "Complete";
     job.is_some_and(|j| !j.object.status.conditions.iter().any(|c| decided(&c.kind) && c.status == "True"))
 }
 
-fn failure(row: &Restart, scoped: &Scoped) -> Option<Failure> {
-    row.incident_key.as_ref()?;
-    let pod = scoped.cluster().namespace(&row.namespace)?.pods.get(row.pod_uid.as_ref()?);
-    let owner = pod.and_then(|p| p.object.metadata.controller()).map_or(String::new(), |o| o.name.clone());
-    let own_fault = row.cause != "dependency-down";
-    // Down a chain the first link's own words are handed on as they are.
-    let shown = |e: &&Evidence| {
-        e.source == EvidenceSource::Kube && e.at.is_some() && (own_fault || !e.field.ends_with("exitCode"))
+/// Whether a restart of the workload lies so near that the pod was unready because of it.
+fn restarted_within(failure: &Failure, span: &Unready) -> bool {
+    let restarted = failure.incident_key.as_ref().is_some_and(|k| !k.ends_with(readiness_failed::ID));
+    let from = span.since.minus(AROUND) <= failure.finished;
+    restarted && from && span.until.is_none_or(|until| failure.finished <= until.plus(AROUND))
+}
+
+fn child_member(
+    space: &whyd_buffers::state::NamespaceState,
+    pod: &whyd_buffers::state::Record<whyd_signals::objects::Pod>,
+    container: &str,
+    at: Timestamp,
+    kills: u64,
+) -> (String, Member) {
+    let workload = space.workload_of(&pod.object);
+    let meta = &pod.object.metadata;
+    let root =
+        Root { kind: "Pod".into(), namespace: space.name.clone(), name: meta.name.clone(), uid: meta.uid.clone() };
+    let key = format!("{}/{workload}/{}", space.name, oom_child::ID);
+    let member = Member {
+        team: space.team.clone(),
+        namespace: space.name.clone(),
+        workload,
+        name: format!("{}/{}/{container}", space.name, meta.name),
+        pod_uid: String::new(),
+        at,
+        until: Some(at),
+        cause: oom_child::ID.into(),
+        root: Some(root),
+        summary: format!("the OOM killer took {kills} children of {container}, which went on"),
+        own: true,
+        ended: false,
+        never_started: false,
     };
-    let evidence = row.evidence.iter().find(shown).cloned().map(|mut e| {
-        if own_fault {
-            e.text.clone_from(&row.summary);
-        }
-        e
-    });
-    Some(Failure {
-        namespace: row.namespace.clone(),
-        workload: row.workload.clone(),
-        owner,
-        finished: row.finished_at.unwrap_or(row.seen_at),
-        root: row.root.clone(),
-        incident_key: row.incident_key.clone(),
-        evidence,
-        own_fault,
-    })
+    (key, member)
+}
+
+fn unready_member(
+    space: &whyd_buffers::state::NamespaceState,
+    pod: &whyd_buffers::state::Record<whyd_signals::objects::Pod>,
+    workload: &str,
+    span: &Unready,
+    said: &str,
+) -> (String, Member) {
+    let meta = &pod.object.metadata;
+    // Several pods of a workload may turn at one time, and none of them is the first: the workload is the root.
+    let (kind, name) = workload.split_once('/').unwrap_or(("Pod", &meta.name));
+    let root = Root { kind: kind.into(), namespace: space.name.clone(), name: name.into(), uid: String::new() };
+    let member = Member {
+        team: space.team.clone(),
+        namespace: space.name.clone(),
+        workload: workload.to_owned(),
+        name: format!("{}/{}", space.name, meta.name),
+        pod_uid: String::new(),
+        at: span.since,
+        until: span.until,
+        cause: readiness_failed::ID.into(),
+        root: Some(root),
+        summary: format!("{workload} is not ready: {said}"),
+        own: true,
+        ended: false,
+        never_started: false,
+    };
+    (format!("{}/{workload}/{}", space.name, readiness_failed::ID), member)
+}
+
+/// An unready pod as a link: its clients may have given up on it.
+fn unready_failure(
+    key: &str,
+    member: &Member,
+    span: &Unready,
+    pod: &whyd_buffers::state::Record<whyd_signals::objects::Pod>,
+) -> Failure {
+    let meta = &pod.object.metadata;
+    let field = "status.conditions[Ready].status";
+    let object = format!("Pod/{}", meta.name);
+    Failure {
+        namespace: member.namespace.clone(),
+        workload: member.workload.clone(),
+        owner: meta.controller().map_or(String::new(), |o| o.name.clone()),
+        onset: span.since,
+        finished: span.since,
+        recovered: span.until,
+        root: member.root.clone(),
+        incident_key: Some(key.to_owned()),
+        evidence: Some(crate::finding::kube(Some(span.since), object, field, "False", &member.summary)),
+        own_fault: true,
+        wanted: false,
+    }
 }

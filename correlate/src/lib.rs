@@ -4,14 +4,24 @@
 
 pub mod case;
 pub mod cause;
+pub mod changes;
+mod complaint;
+mod disruption;
 pub mod engine;
+mod eviction;
+pub mod failures;
 pub mod finding;
 mod incidents;
 pub mod joins;
 mod last_words;
 pub mod ledger;
 mod probe;
-mod redact;
+mod readiness;
+pub mod redact;
+mod refused;
 mod replacement;
+pub mod rules;
+mod signal;
 pub mod tables;
+mod unstartable;
 mod verdict;

@@ -1,10 +1,14 @@
 //! What a failing probe leaves behind, for the two probes that restart a container.
 
-use whyd_signals::Timestamp;
-use whyd_signals::schema::RuledOut;
+use std::time::Duration;
+
+use whyd_buffers::state::EventSeen;
+use whyd_signals::Sample;
+use whyd_signals::objects::{Container, Probe};
+use whyd_signals::schema::{Evidence, RuledOut};
 
 use crate::case::Case;
-use crate::finding::{Depth, Finding, event, ruled_out};
+use crate::finding::{Basis, Depth, Finding, event, ruled_out};
 
 /// One of the probes by which the kubelet restarts a container.
 pub(crate) struct RestartingProbe {
@@ -15,77 +19,133 @@ pub(crate) struct RestartingProbe {
     /// As the kubelet's metric writes it.
     pub(crate) metric_type: &'static str,
     /// Whether a container's spec has it.
-    pub(crate) declared: fn(&whyd_signals::objects::Container) -> bool,
+    pub(crate) declared: fn(&Container) -> bool,
     /// Score of a finding with events.
     pub(crate) score: u32,
 }
 
 const PROBE_TOTAL: &str = "prober_probe_total";
+const THROTTLED: &str = "container_cpu_cfs_throttled_periods_total";
+const PERIODS: &str = "container_cpu_cfs_periods_total";
+/// The last scrape of an instance may come so late.
+const SCRAPE: Duration = Duration::from_secs(15);
+/// Over so long before the end throttling is looked at, and from this share on it is told.
+const THROTTLE_WINDOW: Duration = Duration::from_secs(120);
+const HELD_BACK: f64 = 0.25;
 
 impl RestartingProbe {
     /// The finding, from the kubelet's own `Killing`, else from its count of failed probes.
     pub(crate) fn judge(&self, case: &Case<'_>) -> Option<Finding> {
-        let t = case.terminated().filter(|t| t.reason != "OOMKilled")?;
-        if case.deleting() || case.evicted() {
+        let t = case.terminated()?;
+        // The status proves who killed it: the OOM killer's SIGKILL is not the kubelet's.
+        if t.reason == "OOMKilled" && t.exit_code == 137 || case.deleting() || case.evicted() {
             return None;
         }
-        let said = format!("failed {} probe", self.name);
-        let name = case.container.unwrap_or_default();
-        if let Some(killing) = case.events("Killing").find(|e| e.event.message.contains(&said)) {
-            let prefix = format!("{} probe failed", self.name);
-            let unhealthy = case
-                .events("Unhealthy")
-                .filter(|e| e.event.message.to_ascii_lowercase().starts_with(&prefix))
-                .max_by_key(|e| e.at);
-            let why = unhealthy.map(|e| because(&e.event.message));
-            let summary = format!(
-                "{name} was restarted because its {} probe failed{}",
-                self.name,
-                why.map_or(String::new(), |w| format!(" ({w})"))
-            );
-            let finding = Finding::new(self.cause, Depth::Mechanism, self.score, case.pod_root(), summary)
-                .with(unhealthy.map(event))
-                .with(Some(event(killing)))
-                .with(case.status("exitCode", "how it went when told to stop"));
-            return Some(match why {
-                Some(w) => finding.detail(w),
-                None => finding,
-            });
+        if let Some(killing) = self.killing(case) {
+            return Some(self.killed(case, killing));
         }
-        if case.events_known() || !case.spec().is_some_and(self.declared) {
+        if case.events_known() || !case.spec().is_some_and(self.declared) || proves_itself(t.exit_code) {
             return None;
         }
         let (count, at) = self.failed_probes(case)?;
+        let name = case.container.unwrap_or_default();
         let summary = format!("{name} was restarted while its {} probe failed {count:.0} times", self.name);
         let item = case.sample(PROBE_TOTAL, at, format!("{} probes failed until then", self.name));
         let status = case.status("exitCode", "how it went when told to stop");
-        let certain = t.exit_code == 137 || t.exit_code == 143 || t.exit_code == 0;
+        let certain = matches!(t.exit_code, 0 | 137 | 143);
         Some(
             Finding::new(self.cause, Depth::Mechanism, self.score - 15, case.pod_root(), summary)
+                .basis(Basis::Inferred)
                 .with(Some(item))
                 .with(status)
                 .unless((!certain).then_some("events")),
         )
     }
 
-    /// How many probes failed while the instance lived, as the kubelet counted.
-    fn failed_probes(&self, case: &Case<'_>) -> Option<(f64, whyd_signals::Sample)> {
-        let threshold = case.spec().and_then(|c| match self.name {
-            "liveness" => c.liveness_probe.as_ref(),
-            _ => c.startup_probe.as_ref(),
-        })?;
-        let to = case.finished().plus(std::time::Duration::from_secs(15));
+    fn killing<'a>(&self, case: &'a Case<'_>) -> Option<&'a EventSeen> {
+        let said = format!("failed {} probe", self.name);
+        case.events("Killing").find(|e| e.event.message.contains(&said))
+    }
+
+    /// The kubelet said that it killed the container: why the probe failed, and what lies behind that.
+    fn killed(&self, case: &Case<'_>, killing: &EventSeen) -> Finding {
+        let name = case.container.unwrap_or_default();
+        let prefix = format!("{} probe failed", self.name);
+        let failed = case.events("Unhealthy").filter(|e| e.event.message.to_ascii_lowercase().starts_with(&prefix));
+        let unhealthy = failed.max_by_key(|e| e.at);
+        let why = unhealthy.map(|e| because(&e.event.message));
+        let behind = self.behind(case);
+        let mut words = why.clone().map_or(String::new(), |w| format!(" ({w})"));
+        if let Some((behind, _)) = &behind {
+            words.push_str(&format!("; {behind}"));
+        }
+        let summary = format!("{name} was restarted because its {} probe failed{words}", self.name);
+        let finding = Finding::new(self.cause, Depth::Mechanism, self.score, case.pod_root(), summary)
+            .with(unhealthy.map(event))
+            .with(Some(event(killing)))
+            .with(behind.map(|(_, item)| item))
+            .with(case.status("exitCode", "how it went when told to stop"));
+        match why {
+            Some(w) => finding.detail(&w),
+            None => finding,
+        }
+    }
+
+    /// What may lie behind a failing probe, in words and as evidence: a processor held back, a start that takes longer
+    /// than it is given, something else that does not answer.
+    fn behind(&self, case: &Case<'_>) -> Option<(String, Evidence)> {
+        if let Some(line) = case.lines().iter().rev().find(|l| crate::complaint::unanswered(&l.line)) {
+            return Some((
+                "it says that something else did not answer".to_owned(),
+                case.line(line, "what it waits for"),
+            ));
+        }
+        if let Some((share, sample)) = throttled(case) {
+            let words = format!("its processor time was cut in {:.0} % of the periods", share * 100.0);
+            return Some((words, case.sample(THROTTLED, sample, "periods in which it was held back".to_owned())));
+        }
+        let spec = case.spec()?;
+        let probe = self.probe(spec)?;
+        // It was never ready before it was killed: the probe gave it less time than it needs.
+        let given = probe.initial_delay_seconds + probe.period_seconds.max(1) * probe.failure_threshold.max(1);
+        let lived = case.finished().seconds_since(case.started());
+        let never_ready =
+            lived <= (given + case.pod.object.spec.termination_grace_period_seconds.unwrap_or(30) + 10) as f64;
+        let field = case.spec_field(&format!("{}Probe.failureThreshold", self.name));
+        let words = format!("it is given {given} s from its start");
+        let item = case.of_pod(None, &field, probe.failure_threshold.max(1), "probes that may fail in a row");
+        never_ready.then_some((words, item))
+    }
+
+    fn probe<'a>(&self, spec: &'a Container) -> Option<&'a Probe> {
+        match self.name {
+            "liveness" => spec.liveness_probe.as_ref(),
+            _ => spec.startup_probe.as_ref(),
+        }
+    }
+
+    /// How many probes failed while the instance lived, as the kubelet counted, and no more of them than the next
+    /// instance's.
+    fn failed_probes(&self, case: &Case<'_>) -> Option<(f64, Sample)> {
+        let threshold = case.spec().and_then(|c| self.probe(c))?.failure_threshold.max(1);
+        let late = case.finished().plus(SCRAPE);
+        let to = case.neighbours.1.map_or(late, |next| late.min(next.max(case.finished())));
         let ids = case.scoped.series_of(PROBE_TOTAL, &case.space.name, case.pod_name(), case.container);
         let mut found = None;
         for id in ids {
             let Some(meta) = case.scoped.meta(id) else { continue };
-            if meta.label("probe_type") != Some(self.metric_type) || meta.label("result") != Some("failed") {
+            if meta.label("probe_type") != Some(self.metric_type) {
                 continue;
             }
             let Some(last) = case.scoped.asof(id, to).filter(|s| s.ts >= case.started()) else { continue };
             let before = case.scoped.asof(id, case.started()).map_or(0.0, |s| s.value);
-            if last.value - before >= (threshold.failure_threshold.max(1) - 1).max(1) as f64 {
-                found = Some((last.value - before, last));
+            let rise = last.value - before;
+            match meta.label("result") {
+                // A startup probe that once succeeded is not asked again.
+                Some("successful") if self.metric_type == "Startup" && rise > 0.0 => return None,
+                // The last scrape is older than the last probe.
+                Some("failed") if rise >= (threshold - 1).max(1) as f64 => found = Some((rise, last)),
+                _ => {}
             }
         }
         found
@@ -104,7 +164,7 @@ impl RestartingProbe {
                 serde_json::Value::Null,
             ));
         }
-        if !case.events_known() {
+        if !case.events_known() || self.killing(case).is_some() {
             return None;
         }
         let because = format!("no Killing event for a {} probe while it lived", self.name);
@@ -112,30 +172,45 @@ impl RestartingProbe {
     }
 }
 
-/// Why a probe failed, from the kubelet's message.
-fn because(message: &str) -> &'static str {
-    let lower = message.to_ascii_lowercase();
-    if lower.contains("deadline exceeded") || lower.contains("timeout") || lower.contains("timed out") {
-        "timeout"
-    } else if lower.contains("connection refused") {
-        "connection refused"
-    } else if lower.contains("statuscode") {
-        "HTTP status"
-    } else {
-        "probe command failed"
-    }
+/// Exit codes that say by themselves what happened: no probe did it.
+fn proves_itself(code: i32) -> bool {
+    matches!(code, 126 | 127 | 134 | 135 | 139)
 }
 
-/// The newest readiness failure of a pod at or after `since`.
-pub(crate) fn unready_since<'a>(
-    space: &'a whyd_buffers::state::NamespaceState,
-    uid: &str,
-    since: Timestamp,
-) -> Option<&'a whyd_buffers::state::EventSeen> {
-    space
-        .events_about(uid)
-        .filter(|e| {
-            e.event.reason == "Unhealthy" && e.event.message.starts_with("Readiness probe failed") && e.at >= since
-        })
-        .max_by_key(|e| e.at)
+/// Why a probe failed, from the kubelet's message.
+fn because(message: &str) -> String {
+    let lower = message.to_ascii_lowercase();
+    if let Some((_, code)) = lower.split_once("statuscode: ") {
+        let code: String = code.chars().take_while(char::is_ascii_digit).collect();
+        return format!("HTTP status {code}");
+    }
+    let said = |words: &[&str]| words.iter().any(|w| lower.contains(w));
+    let why = if said(&["deadline exceeded", "timeout", "timed out"]) {
+        "timeout"
+    } else if said(&["connection refused"]) {
+        "connection refused"
+    } else if said(&["connection reset", "broken pipe", "eof"]) {
+        "connection broken"
+    } else if said(&["no such host", "server misbehaving"]) {
+        "host not found"
+    } else if said(&["not_serving", "unhealthy state"]) {
+        "not serving"
+    } else {
+        "probe command failed"
+    };
+    why.to_owned()
+}
+
+/// The share of periods in which the container's processor time was cut, over the end of its life, where it is large.
+fn throttled(case: &Case<'_>) -> Option<(f64, Sample)> {
+    let (from, to) = (case.finished().minus(THROTTLE_WINDOW).max(case.started()), case.finished());
+    let rise = |metric: &str| {
+        let ids = case.scoped.series_of(metric, &case.space.name, case.pod_name(), case.container);
+        let slices = ids.into_iter().map(|id| case.scoped.slice(id, from, to));
+        let ends = slices.filter_map(|s| Some((*s.first()?, *s.last()?)));
+        ends.map(|(first, last)| (last.value - first.value, last)).max_by(|a, b| a.0.total_cmp(&b.0))
+    };
+    let ((cut, sample), (all, _)) = (rise(THROTTLED)?, rise(PERIODS)?);
+    let share = cut / all;
+    (all > 0.0 && share >= HELD_BACK).then_some((share, sample))
 }

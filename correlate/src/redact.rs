@@ -25,9 +25,10 @@ const PREFIXES: [&str; 10] = ["eyJ", "AKIA", "ASIA", "ghp_", "gho_", "ghs_", "gl
 const TOKEN: usize = 16;
 
 /// The line without its secrets; borrowed where there are none.
-pub(crate) fn redact(line: &str) -> Cow<'_, str> {
+pub fn redact(line: &str) -> Cow<'_, str> {
     let mut cuts: Vec<(usize, usize)> = Vec::new();
     userinfo(line, &mut cuts);
+    mail_addresses(line, &mut cuts);
     words(line, &mut cuts);
     if cuts.is_empty() {
         return Cow::Borrowed(line);
@@ -55,6 +56,22 @@ fn userinfo(line: &str, cuts: &mut Vec<(usize, usize)>) {
         let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '?')).unwrap_or(rest.len());
         if let Some(sign) = rest[..end].rfind('@') {
             cuts.push((from, from + sign));
+        }
+    }
+}
+
+/// `somebody@shop.example`: who it is goes, where stays.
+fn mail_addresses(line: &str, cuts: &mut Vec<(usize, usize)>) {
+    let local = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '%' | '+' | '-');
+    for (sign, _) in line.match_indices('@') {
+        let from =
+            line[..sign].rfind(|c| !local(c)).map_or(0, |i| i + line[i..].chars().next().map_or(1, char::len_utf8));
+        let rest = &line[sign + 1..];
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-'))).unwrap_or(rest.len());
+        let domain = rest[..end].trim_end_matches('.');
+        let last = domain.rsplit_once('.').map_or("", |(_, last)| last);
+        if from < sign && last.len() >= 2 && last.bytes().all(|b| b.is_ascii_alphabetic()) {
+            cuts.push((from, sign));
         }
     }
 }
@@ -128,6 +145,7 @@ mod tests {
             ("sent Bearer 0123456789abcdef", "sent Bearer [redacted]"),
             ("dial postgres://shop:s3cret@db:5432/x", "dial postgres://[redacted]@db:5432/x"),
             ("key AKIAIOSFODNN7EXAMPLE used", "key [redacted] used"),
+            ("order of mia.k+shop@mail.example failed", "order of [redacted]@mail.example failed"),
             ("jwt eyJhbGciOiJIUzI1NiJ9.e30.abc", "jwt [redacted]"),
         ] {
             assert_eq!(redact(line), wanted);
@@ -140,6 +158,7 @@ mod tests {
             "panic: assignment to entry in nil map",
             "unexpected token at line 3",
             "dial tcp 10.128.167.224:5432: connect: connection refused",
+            "image shop@sha256:0123 pulled",
             "basic setup of http://shop.example/path done",
             "the secret is not found",
             "Schlüssel größer als erlaubt: 12",

@@ -15,7 +15,7 @@ pub(crate) const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 /// The annotation by which a Deployment numbers its ReplicaSets.
 const REVISION: &str = "deployment.kubernetes.io/revision";
 /// The label by which StatefulSets and DaemonSets tell revisions apart.
-const REVISION_HASH: &str = "controller-revision-hash";
+pub(crate) const REVISION_HASH: &str = "controller-revision-hash";
 /// A controller's decision and the deletion it leads to lie no further apart.
 pub(crate) const NEAR: Duration = Duration::from_secs(60);
 
@@ -94,7 +94,10 @@ pub(crate) fn siblings<'a>(space: &'a NamespaceState, rs: &Workload) -> impl Ite
 
 fn of_replica_set(case: &Case<'_>, rs: &Record<Workload>, asked: Timestamp) -> Option<Replacement> {
     let deployment = rs.object.metadata.controller();
-    let by_controller = scaled_down_near(rs, asked).is_some() || deleted_by(case, &rs.object.metadata.uid);
+    // The controller's own word about this pod, else that it wanted fewer pods at the time.
+    let told = deleted_by(case, &rs.object.metadata.uid);
+    let others_told = case.space.events_about(&rs.object.metadata.uid).any(|e| e.event.reason == "SuccessfulDelete");
+    let by_controller = told || !others_told && scaled_down_near(rs, asked).is_some();
     let object = format!("ReplicaSet/{}", rs.object.metadata.name);
     if !by_controller {
         // With neither the ReplicaSet's history nor its events nothing tells a hand from the controller.
@@ -103,7 +106,10 @@ fn of_replica_set(case: &Case<'_>, rs: &Record<Workload>, asked: Timestamp) -> O
         }
         return Some(by_hand(case, asked, object, rs));
     }
-    let newest = siblings(case.space, &rs.object).max_by_key(|w| revision(&w.object));
+    // As of the deletion: what was rolled out later did not replace it.
+    let there =
+        |w: &&Record<Workload>| w.object.metadata.creation_timestamp.unwrap_or(w.first_seen) <= asked.plus(NEAR);
+    let newest = siblings(case.space, &rs.object).filter(there).max_by_key(|w| revision(&w.object));
     let newer = newest.filter(|w| revision(&w.object) > revision(&rs.object));
     let root = match deployment {
         Some(d) => case.root(&d.kind, &d.name, &d.uid),
@@ -135,16 +141,37 @@ fn of_set(case: &Case<'_>, resource: Resource, set: &Record<Workload>, asked: Ti
     let object = format!("{}/{}", resource.kind(), meta.name);
     let root = case.root(resource.kind(), &meta.name, &meta.uid);
     let ordinal = case.pod_name().rsplit('-').next().and_then(|n| n.parse::<i64>().ok());
-    if let (Resource::StatefulSets, Some(wanted), Some(n)) = (resource, set.object.spec.replicas, ordinal)
+    let then = set.versions.iter().rev().find(|(seen, _)| *seen <= asked.plus(NEAR)).map_or(&set.object, |(_, v)| v);
+    if let (Resource::StatefulSets, Some(wanted), Some(n)) = (resource, then.spec.replicas, ordinal)
         && n >= wanted
     {
         let item = kube(Some(asked), object, "spec.replicas", wanted, "the set was scaled down to this");
         return Some(Replacement { kind: Kind::Scaled, root, evidence: vec![item] });
     }
-    let revised = set.versions.iter().any(|(at, _)| at.seconds_since(set.first_seen) > 0.0 && *at <= asked.plus(NEAR));
     let own = case.pod.object.metadata.labels.get(REVISION_HASH);
-    let wanted = &set.object.status.update_revision;
-    let outdated = if wanted.is_empty() { revised } else { own.is_some_and(|h| h != wanted) };
+    let outdated = match resource {
+        // A DaemonSet's status names no revision: pods of a newer one, made about then, tell of it.
+        Resource::DaemonSets => {
+            case.space.pods.values().any(|p| {
+                let pod = &p.object.metadata;
+                let of_it = pod.controller().is_some_and(|o| o.uid == meta.uid);
+                let made = pod.creation_timestamp.unwrap_or(p.first_seen);
+                let later = case.pod.object.metadata.creation_timestamp.is_none_or(|own| made > own);
+                of_it && later && pod.labels.get(REVISION_HASH) != own && made <= asked.plus(NEAR)
+            }) || set
+                .versions
+                .iter()
+                .any(|(at, _)| *at > set.first_seen && (0.0..=NEAR.as_secs_f64()).contains(&asked.seconds_since(*at)))
+        }
+        _ => {
+            let wanted = &then.status.update_revision;
+            let newest = &set.object.status.update_revision;
+            let differs = |w: &String| !w.is_empty() && own.is_some_and(|h| h != w);
+            let revised = set.versions.iter().any(|(at, _)| *at > set.first_seen && *at <= asked.plus(NEAR));
+            // The status follows the generation that it is about.
+            if wanted.is_empty() { revised } else { revised && differs(newest) || differs(wanted) }
+        }
+    };
     if !outdated {
         return Some(by_hand(case, asked, object, set));
     }

@@ -2,7 +2,7 @@
 //!
 //! Samples and log lines leave the buffers chunk by chunk; the other tables are small and made when scanned.
 
-pub mod changes_rows;
+mod changes_rows;
 mod range;
 mod rows;
 mod scan;
@@ -19,16 +19,15 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use whyd_buffers::Scoped;
 use whyd_signals::Timestamp;
-use whyd_signals::schema::tables as schemas;
+use whyd_signals::schema::{Change, tables as schemas};
 
 use crate::engine::Tables;
-pub use changes_rows::ChangeRow;
 use scan::SnapshotScan;
 
 /// All tables over this snapshot. `changes` is what the follower of the cluster found; rows of teams that the
 /// snapshot's access does not allow are left out.
-pub fn tables(scoped: &Scoped, changes: Vec<ChangeRow>) -> Tables {
-    let changes: Vec<ChangeRow> = changes.into_iter().filter(|c| scoped.access().allows(&c.team)).collect();
+pub fn tables(scoped: &Scoped, changes: Vec<Change>) -> Tables {
+    let changes: Vec<Change> = changes.into_iter().filter(|c| scoped.access().allows(&c.team)).collect();
     let sources = [
         Source::Samples,
         Source::Series,
@@ -57,7 +56,7 @@ enum Source {
     Logs,
     Events,
     Pods,
-    Changes(Arc<Vec<ChangeRow>>),
+    Changes(Arc<Vec<Change>>),
     Restarts,
     Anomalies,
     Incidents,

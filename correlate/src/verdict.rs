@@ -4,28 +4,40 @@ use whyd_signals::Resource;
 use whyd_signals::schema::{Restart, RuledOut};
 
 use crate::case::{Case, Ending};
-use crate::cause::{ALL, CLEAN, INSUFFICIENT};
+use crate::cause::dependency_down::may_depend;
+use crate::cause::{ALL, CLEAN, INSUFFICIENT, UNSEEN};
+use crate::changes;
 use crate::finding::{Depth, Finding};
 use crate::replacement;
 
-/// The row of a case; `None` where it is no restart: the pod of a workload that was itself deleted,
-/// or a container that started after all.
-pub(crate) fn judge(case: &Case<'_>) -> Option<Restart> {
-    if case.deleting() && owner_gone(case) {
-        return None;
+/// What was found out about a case.
+pub(crate) struct Verdict {
+    /// `None` where it is no restart: the pod of a workload that was itself deleted, a container that started after
+    /// all, an end that was meant.
+    pub(crate) row: Option<Restart>,
+    /// Whether it may look different once it is known what befell others.
+    pub(crate) may_depend: bool,
+}
+
+/// The row of a case.
+pub(crate) fn judge(case: &Case<'_>) -> Verdict {
+    let nothing = Verdict { row: None, may_depend: false };
+    if case.deleting() && owner_gone(case) || meant(case) {
+        return nothing;
+    }
+    if let Ending::Unseen { restart_count, after } = case.ending {
+        return Verdict { row: Some(unseen(case, *restart_count, *after)), may_depend: false };
     }
     let mut findings: Vec<Finding> = ALL.iter().filter_map(|c| (c.judge)(case)).collect();
     // A stable sort: of equals the one listed first wins.
     findings.sort_by_key(|f| std::cmp::Reverse(f.score));
     if findings.is_empty() && case.terminated().is_none() {
-        return None;
+        return nothing;
     }
-    let ruled_out = excluded(case, &findings);
-    let mechanism = findings.iter().find(|f| f.depth == Depth::Mechanism).or(findings.first());
-    let mechanism = mechanism.map_or(INSUFFICIENT, |f| f.cause).to_owned();
     let mut row = blank(case);
-    row.mechanism = mechanism;
-    row.ruled_out = ruled_out;
+    row.ruled_out = excluded(case, &findings);
+    let mechanism = findings.iter().find(|f| f.depth == Depth::Mechanism).or(findings.first());
+    row.mechanism = mechanism.map_or(INSUFFICIENT, |f| f.cause).to_owned();
     row.missing = absent(case);
     match findings.into_iter().next() {
         Some(winner) => fill(&mut row, case, winner),
@@ -40,40 +52,103 @@ pub(crate) fn judge(case: &Case<'_>) -> Option<Restart> {
             }
         }
     }
+    // A person who debugs in the pod harms nothing by leaving.
+    if case.container.is_some_and(|c| case.pod.object.is_ephemeral(c)) {
+        row.incident_key = None;
+    }
+    row.changes = changes::before(case, row.root.as_ref());
     row.evidence.sort_by_key(|e| e.at);
     // The last sample before an end may be the one at which a detector spoke: its words are kept, told first.
     row.evidence.dedup_by(|b, a| a.source == b.source && a.at == b.at && a.field == b.field && a.value == b.value);
-    Some(row)
+    Verdict { row: Some(row), may_depend: may_depend(case) }
 }
 
 fn fill(row: &mut Restart, case: &Case<'_>, winner: Finding) {
     row.cause = winner.cause.into();
+    row.confidence = winner.confidence();
     row.cause_detail = winner.detail;
-    row.confidence = f64::from(winner.score) / 100.0;
     row.root = Some(winner.root);
     row.summary = winner.summary;
     row.evidence = winner.evidence;
+    row.speaks_of = winner.speaks_of;
+    // A replacement that went well is no incident; one that was killed past its grace did not go well.
+    let clean = CLEAN.contains(&row.cause.as_str()) && (case.deleting() || row.cause != "sigterm");
+    let clean = clean && row.mechanism != "grace-exceeded";
+    let key = winner.incident_key.unwrap_or_else(|| incident_key(case, row));
+    row.incident_key = (!clean).then_some(key);
+    let mut missing = |source: &str| {
+        if !row.missing.iter().any(|m| m == source) {
+            row.missing.push(source.into());
+        }
+    };
+    if let Some(source) = winner.unseen {
+        missing(source);
+    }
     if let Some(source) = winner.doubt {
+        missing(source);
         row.summary = format!("likely {}, but without {source} other causes cannot be excluded", row.cause);
         row.cause_detail = Some(row.cause.clone());
         row.cause = INSUFFICIENT.into();
         row.confidence /= 2.0;
-        if !row.missing.iter().any(|m| m == source) {
-            row.missing.push(source.into());
-        }
+        // It stays with the likely ones of its workload, so that doubt makes no incident of its own.
     }
-    row.incident_key = if CLEAN.contains(&row.cause.as_str()) {
-        None
-    } else {
-        Some(winner.incident_key.unwrap_or_else(|| incident_key(case, row)))
+}
+
+/// An instance that must have ended and of which nothing was seen.
+fn unseen(case: &Case<'_>, count: i64, after: whyd_signals::Timestamp) -> Restart {
+    let mut row = blank(case);
+    row.container_id = format!("unseen/{count}");
+    row.mechanism = UNSEEN.into();
+    row.cause = INSUFFICIENT.into();
+    let name = case.container.unwrap_or_default();
+    row.summary =
+        format!("restart {} of {name} happened between two looks, after {after}: nobody saw how it ended", count + 1);
+    row.root = Some(case.pod_root());
+    row.missing = vec!["status".into()];
+    let now = case.pod.object.statuses().find(|s| s.name == name).map_or(count + 1, |s| s.restart_count);
+    let field = format!("status.{}[{name}].restartCount", case.pod.object.status_list(name));
+    row.evidence.push(case.of_pod(
+        Some(case.seen_at),
+        &field,
+        now,
+        "the count rose by more than the ends that were seen",
+    ));
+    row.confidence = 0.1;
+    // It is most likely one more of what its workload died of otherwise.
+    let others = case.failures.of(&case.space.name, &case.workload).filter(|f| !f.wanted);
+    let known = others.max_by_key(|f| f.finished).and_then(|f| f.incident_key.clone());
+    row.incident_key = Some(known.unwrap_or_else(|| incident_key(case, &row)));
+    row
+}
+
+/// An end that is as it should be: what finishes well without being meant to go on, and the sidecars of a pod whose
+/// work is done.
+fn meant(case: &Case<'_>) -> bool {
+    let (Some(t), Some(name)) = (case.terminated(), case.container) else { return false };
+    let pod = &case.pod.object;
+    let finishes = pod.is_init(name) || pod.is_ephemeral(name) || pod.spec.restart_policy != "Always";
+    if t.exit_code == 0 && finishes && !pod.is_sidecar(name) && !case.deleting() && !case.evicted() {
+        return true;
+    }
+    let done = |s: &whyd_signals::objects::ContainerStatus| {
+        s.state.terminated.as_ref().is_some_and(|m| m.finished_at <= t.finished_at)
     };
+    let others = &pod.status.container_statuses;
+    pod.is_sidecar(name) && pod.spec.restart_policy != "Always" && !others.is_empty() && others.iter().all(done)
 }
 
 /// One root and one cause make one incident; of a pod the workload is the root, since its name changes.
 fn incident_key(case: &Case<'_>, row: &Restart) -> String {
+    let cause = match case.pod.object.metadata.controller().filter(|o| o.kind == "Job") {
+        // What a Job's attempts died of is one trouble with its giving up.
+        Some(_) if row.cause == "app-error" => "job-failed",
+        _ => row.cause.as_str(),
+    };
     match row.root.as_ref().filter(|r| r.kind != "Pod") {
-        Some(root) => format!("{}/{root}/{}", case.space.name, row.cause),
-        None => format!("{}/{}/{}", case.space.name, case.workload, row.cause),
+        // A node is no namespace's: one trouble of it is one incident for each team.
+        Some(root) if root.kind == "Node" => format!("team {}/{root}/{cause}", case.space.team),
+        Some(root) => format!("{}/{root}/{cause}", case.space.name),
+        None => format!("{}/{}/{cause}", case.space.name, case.workload),
     }
 }
 
@@ -97,7 +172,11 @@ fn owner_gone(case: &Case<'_>) -> bool {
     if case.space.namespace.as_ref().is_some_and(leaving) {
         return true;
     }
-    let Some(owner) = case.pod.object.metadata.controller() else { return true };
+    // A drained or preempted pod that nobody owns was taken away all the same.
+    let Some(owner) = case.pod.object.metadata.controller() else { return case.disruption().is_none() };
+    if let Some(job) = case.space.jobs.get(&owner.uid) {
+        return job.object.metadata.deletion_timestamp.or(job.deleted_at).is_some_and(|at| at <= then);
+    }
     let Some((resource, record)) = case.space.owner(&owner.uid) else { return owner.kind == "Job" };
     let up = record.object.metadata.controller().and_then(|o| case.space.owner(&o.uid)).map(|(_, w)| w);
     let going = |w| replacement::going(w, then);
@@ -111,6 +190,8 @@ fn blank(case: &Case<'_>) -> Restart {
     let (reason, restart_count) = match case.ending {
         Ending::Ended { terminated, restart_count, .. } => (text(&terminated.reason), Some(*restart_count)),
         Ending::NeverStarted { reason, .. } => (text(reason), Some(0)),
+        Ending::Unseen { restart_count, .. } => (None, Some(*restart_count)),
+        Ending::Failed => (text(&pod.status.reason), None),
         Ending::Replaced => (None, None),
     };
     Restart {
@@ -136,7 +217,9 @@ fn blank(case: &Case<'_>) -> Restart {
         summary: String::new(),
         evidence: Vec::new(),
         ruled_out: Vec::new(),
+        changes: Vec::new(),
         missing: Vec::new(),
+        speaks_of: Vec::new(),
         incident_key: None,
         seen_at: case.seen_at,
     }

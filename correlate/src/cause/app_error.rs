@@ -1,19 +1,15 @@
 //! The program ended itself with an error.
 
-use super::Cause;
+use super::{Cause, is_own};
 use crate::case::Case;
 use crate::finding::{Depth, Finding, ruled_out};
 
 /// See [`super::ALL`].
 pub(super) const CAUSE: Cause = Cause { id: "app-error", judge, contradict };
 
-/// Exit codes that a signal, the runtime or a clean end would give.
-fn is_own(code: i32) -> bool {
-    code != 0 && !(126..=128 + 31).contains(&code)
-}
-
 fn judge(case: &Case<'_>) -> Option<Finding> {
-    let t = case.terminated().filter(|t| is_own(t.exit_code) && t.reason != "OOMKilled")?;
+    let t =
+        case.terminated().filter(|t| is_own(t.exit_code) && !matches!(t.reason.as_str(), "OOMKilled" | "Unknown"))?;
     if case.deleting() || case.evicted() {
         return None;
     }
@@ -22,9 +18,11 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let because = telling.map_or(String::new(), |l| format!(": {}", l.line.trim()));
     let name = case.container.unwrap_or_default();
     let summary = format!("{name} ended itself with exit {}{because}", t.exit_code);
-    // A burst is told beside the line that shows it.
-    let burst = case.anomaly("log_errors").map_or(String::new(), |a| format!("; {}", a.text));
-    let words = format!("its last words{burst}");
+    // A burst of errors is told beside the line that shows it.
+    let mut words = case.words();
+    if let (Some(first), Some(burst)) = (words.first_mut(), case.anomaly("log_errors")) {
+        first.text = format!("{}; {}", first.text, burst.text);
+    }
     // Without its last words, a failed dependency or a bad configuration cannot be told from an error of its own;
     // a probe's kill ends in an own exit code too, and only an event tells.
     let probed = case.spec().is_some_and(|c| c.liveness_probe.is_some() || c.startup_probe.is_some());
@@ -37,7 +35,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         Finding::new(CAUSE.id, Depth::Mechanism, 50, case.pod_root(), summary)
             .with(case.status("exitCode", "the exit code it chose"))
             .with(case.status("reason", "how the runtime names it"))
-            .with_all(telling.map(|l| case.line(l, &words)))
+            .with_all(words)
             .unless(doubt),
     )
 }

@@ -5,56 +5,120 @@ use std::time::Duration;
 use whyd_buffers::state::Record;
 use whyd_signals::Resource;
 use whyd_signals::objects::Workload;
-use whyd_signals::schema::{Evidence, RuledOut};
+use whyd_signals::schema::{Evidence, Root, RuledOut};
 
 use super::Cause;
 use crate::case::Case;
-use crate::finding::{Depth, Finding, kube, ruled_out};
-use crate::replacement::{revision, siblings};
+use crate::failures::Failure;
+use crate::finding::{Basis, Depth, Finding, kube, ruled_out};
+use crate::replacement::{RESTARTED_AT, REVISION_HASH, revision, siblings};
 
 /// See [`super::ALL`].
 pub(super) const CAUSE: Cause = Cause { id: "bad-rollout", judge, contradict };
 
-/// An instance that lived longer than this was not brought down by its rollout alone.
+/// A pod that was well for longer than this was not brought down by its rollout.
 const SETTLED: Duration = Duration::from_secs(600);
+
+/// The revision that a pod is of, and the one before it.
+struct Rollout {
+    /// The object that is rolled out, at fault.
+    root: Root,
+    /// What shows it.
+    evidence: Vec<Evidence>,
+    /// As a person says it.
+    what: String,
+}
 
 fn judge(case: &Case<'_>) -> Option<Finding> {
     let t = case.terminated().filter(|t| t.exit_code != 0)?;
     let broken_start = t.reason == "StartError" || case.container.is_some_and(|c| case.pod.object.is_init(c));
-    if case.deleting() || case.evicted() || broken_start {
+    if case.deleting() || case.evicted() || broken_start || innocent(case) {
         return None;
     }
-    let (old, new) = revisions(case)?;
-    let created = case.pod.object.metadata.creation_timestamp?;
-    if case.finished().seconds_since(created) > SETTLED.as_secs_f64()
-        && case.finished().seconds_since(case.started()) > 300.0
-    {
-        return None;
+    let rollout = rollout(case)?;
+    let name = case.container.unwrap_or_default();
+    let summary = format!("{name} crashes since the rollout of {}; the revision before was healthy", rollout.what);
+    Some(
+        Finding::new(CAUSE.id, Depth::Deeper, 72, rollout.root, summary)
+            .basis(Basis::Said)
+            .with_all(rollout.evidence)
+            .with(case.status("exitCode", "how the new revision ends"))
+            .with_all(case.words()),
+    )
+}
+
+/// Whether pods of this revision were well for long before the first of them failed.
+fn innocent(case: &Case<'_>) -> bool {
+    let Some(created) = case.pod.object.metadata.creation_timestamp else { return true };
+    let owner = case.pod.object.metadata.controller().map_or("", |o| o.name.as_str());
+    let of_it = case.failures.of(&case.space.name, &case.workload).filter(|f| f.owner == owner);
+    let first = of_it.map(|f| f.finished).chain([case.finished()]).min().unwrap_or(created);
+    let lived = case.finished().seconds_since(case.started());
+    first.seconds_since(created) > SETTLED.as_secs_f64() || lived > SETTLED.as_secs_f64()
+}
+
+/// The rollout that made the pod, where the revision before it was there and well.
+fn rollout(case: &Case<'_>) -> Option<Rollout> {
+    let owner = case.pod.object.metadata.controller()?;
+    let (resource, own) = case.space.owner(&owner.uid)?;
+    match resource {
+        Resource::ReplicaSets => {
+            let (old, new) = revisions(case, own)?;
+            of_replica_set(case, old, new)
+        }
+        Resource::StatefulSets | Resource::DaemonSets => of_set(case, resource, own),
+        _ => None,
     }
+}
+
+fn of_replica_set(case: &Case<'_>, old: &Record<Workload>, new: &Record<Workload>) -> Option<Rollout> {
     // The old revision crashed too: the rollout is innocent.
-    let old_hash = old.object.metadata.name.clone();
-    if case.failures.iter().any(|f| f.owner == old_hash && f.finished <= case.finished() && f.own_fault) {
+    let before =
+        |f: &&Failure| f.owner == old.object.metadata.name && f.finished <= case.finished() && f.own_fault && !f.wanted;
+    if case.failures.of(&case.space.name, &case.workload).any(|f| before(&f)) {
         return None;
     }
     let name = case.container.unwrap_or_default();
     let image = |w: &Workload| w.spec.template.spec.containers.iter().find(|c| c.name == name).map(|c| c.image.clone());
     let (was, is) = (image(&old.object).unwrap_or_default(), image(&new.object).unwrap_or_default());
     let what = if was == is { "a changed template".to_owned() } else { format!("{is} (before: {was})") };
-    let root = case.workload_root();
-    let summary = format!("{name} crashes since the rollout of {what}; the revision before was healthy");
-    Some(
-        Finding::new(CAUSE.id, Depth::Deeper, 72, root, summary)
-            .with(changed(new, &is, name))
-            .with(case.status("exitCode", "how the new revision ends"))
-            .with(Some(kube(
-                Some(new.first_seen),
-                format!("ReplicaSet/{}", new.object.metadata.name),
-                "metadata.name",
-                new.object.metadata.name.clone(),
-                "the revision that crashes",
-            )))
-            .with(crate::last_words::telling(case.lines()).map(|l| case.line(l, "its last words"))),
-    )
+    let revision = kube(
+        Some(new.first_seen),
+        format!("ReplicaSet/{}", new.object.metadata.name),
+        "metadata.name",
+        new.object.metadata.name.clone(),
+        "the revision that crashes",
+    );
+    let evidence = changed(new, &is, name).into_iter().chain([revision]).collect();
+    Some(Rollout { root: case.workload_root(), evidence, what })
+}
+
+/// A StatefulSet or DaemonSet, whose pods tell their revisions by a label.
+fn of_set(case: &Case<'_>, resource: Resource, set: &Record<Workload>) -> Option<Rollout> {
+    let own = case.pod.object.metadata.labels.get(REVISION_HASH)?;
+    let status = &set.object.status;
+    let newest =
+        resource == Resource::DaemonSets || status.update_revision.is_empty() || *own == status.update_revision;
+    let created = case.pod.object.metadata.creation_timestamp?;
+    // A pod of another revision, made earlier and well: seen beside this one, or replaced by it.
+    let before = case.space.pods.values().find(|p| {
+        let meta = &p.object.metadata;
+        let of_it = meta.controller().is_some_and(|o| o.uid == set.object.metadata.uid);
+        let other = meta.labels.get(REVISION_HASH).is_some_and(|h| h != own);
+        of_it && other && meta.creation_timestamp.is_some_and(|c| c < created)
+    })?;
+    let failed = |f: &Failure| f.own_fault && !f.wanted && f.finished < created;
+    if !newest || case.failures.of(&case.space.name, &case.workload).any(failed) {
+        return None;
+    }
+    let name = case.container.unwrap_or_default();
+    let image = |p: &whyd_signals::objects::Pod| p.container(name).map(|c| c.image.clone()).unwrap_or_default();
+    let (was, is) = (image(&before.object), image(&case.pod.object));
+    let what = if was == is { "a changed template".to_owned() } else { format!("{is} (before: {was})") };
+    let label = format!("metadata.labels[{REVISION_HASH}]");
+    let revision = case.of_pod(Some(created), &label, own.clone(), "the revision that crashes");
+    let image = (was != is).then(|| case.of_pod(Some(created), &case.spec_field("image"), is, "its image"));
+    Some(Rollout { root: case.workload_root(), evidence: [revision].into_iter().chain(image).collect(), what })
 }
 
 fn changed(new: &Record<Workload>, image: &str, container: &str) -> Option<Evidence> {
@@ -63,26 +127,37 @@ fn changed(new: &Record<Workload>, image: &str, container: &str) -> Option<Evide
     (!image.is_empty()).then(|| kube(Some(new.first_seen), object, &field, image, "the image of the new revision"))
 }
 
-/// The revision before the pod's and the pod's own, where they differ and the pod's is the newer.
-fn revisions<'a>(case: &Case<'a>) -> Option<(&'a Record<Workload>, &'a Record<Workload>)> {
-    let owner = case.pod.object.metadata.controller().filter(|o| o.kind == "ReplicaSet")?;
-    let (_, own) = case.space.owner(&owner.uid).filter(|(r, _)| *r == Resource::ReplicaSets)?;
+/// The revision before the pod's and the pod's own, where the pod's is the newer and the other was there lately.
+fn revisions<'a>(case: &Case<'a>, own: &'a Record<Workload>) -> Option<(&'a Record<Workload>, &'a Record<Workload>)> {
     let old = siblings(case.space, &own.object)
         .filter(|w| revision(&w.object) < revision(&own.object))
         .max_by_key(|w| revision(&w.object))?;
     // An old revision without a pod left may have been gone for long.
     let alive = old.object.status.replicas > 0 || old.deleted_at.is_none() && old.versions.len() > 1;
     let replaced_lately = case.pod.first_seen.seconds_since(own.first_seen) < SETTLED.as_secs_f64();
-    let differs = own.object.spec.template.spec != old.object.spec.template.spec;
-    (alive && replaced_lately && differs).then_some((old, own))
+    // A restart by command makes a revision that differs in nothing else.
+    let template = |w: &Record<Workload>| {
+        let mut template = w.object.spec.template.clone();
+        template.metadata.annotations.remove(RESTARTED_AT);
+        template.metadata.labels.remove("pod-template-hash");
+        template
+    };
+    let restarted = |w: &Record<Workload>| w.object.spec.template.metadata.annotations.get(RESTARTED_AT).cloned();
+    let by_command = restarted(own) != restarted(old) && template(own) == template(old);
+    (alive && replaced_lately && !by_command).then_some((old, own))
 }
 
 fn contradict(case: &Case<'_>) -> Option<RuledOut> {
     case.terminated()?;
     let owner = case.pod.object.metadata.controller()?;
-    if revisions(case).is_some() {
+    let (resource, own) = case.space.owner(&owner.uid)?;
+    if resource != Resource::ReplicaSets || !case.scoped.cluster().synced(Resource::ReplicaSets) {
         return None;
     }
-    let because = "its revision is not newer than one that was healthy".to_owned();
+    let because = match revisions(case, own) {
+        None => "its revision is not newer than one that was there lately".to_owned(),
+        Some(_) if innocent(case) => "pods of its revision were well for long before".to_owned(),
+        Some((old, _)) => format!("the revision before, {}, failed too", old.object.metadata.name),
+    };
     Some(ruled_out(CAUSE.id, because, "metadata.ownerReferences[0].name", owner.name.clone()))
 }

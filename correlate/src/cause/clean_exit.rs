@@ -9,7 +9,8 @@ pub(super) const CAUSE: Cause = Cause { id: "clean-exit", judge, contradict };
 
 fn judge(case: &Case<'_>) -> Option<Finding> {
     let policy = &case.pod.object.spec.restart_policy;
-    if case.exit()? != 0 || case.deleting() || case.evicted() || policy != "Always" {
+    let told = case.told_to_stop().is_some();
+    if case.exit()? != 0 || case.deleting() || case.evicted() || policy != "Always" || told {
         return None;
     }
     let name = case.container.unwrap_or_default();

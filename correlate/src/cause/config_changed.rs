@@ -1,5 +1,6 @@
 //! A ConfigMap that the container reads was changed, and the program does not bear it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use whyd_buffers::state::Record;
@@ -9,7 +10,7 @@ use whyd_signals::schema::RuledOut;
 
 use super::Cause;
 use crate::case::Case;
-use crate::finding::{Depth, Finding, kube, ruled_out};
+use crate::finding::{Basis, Depth, Finding, kube, ruled_out};
 use crate::last_words;
 
 /// See [`super::ALL`].
@@ -17,27 +18,47 @@ pub(super) const CAUSE: Cause = Cause { id: "config-changed", judge, contradict 
 
 /// A change further back than this is not blamed.
 const RECENT: Duration = Duration::from_secs(1800);
+/// Without a word of the program a change is blamed only for what failed so soon after it: the kubelet takes up to
+/// about this long to bring a changed ConfigMap into a volume.
+const SOON: Duration = Duration::from_secs(150);
 /// Words by which a program speaks of its configuration.
-const WORDS: [&str; 5] = ["config", "setting", ".conf", ".yaml", ".toml"];
+const WORDS: [&str; 14] = [
+    "config",
+    "setting",
+    ".conf",
+    ".yaml",
+    ".yml",
+    ".toml",
+    ".json",
+    ".ini",
+    ".properties",
+    "option",
+    "parameter",
+    "environment variable",
+    "env var",
+    "feature flag",
+];
 
 fn judge(case: &Case<'_>) -> Option<Finding> {
-    let t = case.terminated().filter(|t| t.exit_code != 0 && t.reason != "OOMKilled" && t.reason != "StartError")?;
+    let t = case
+        .terminated()
+        .filter(|t| super::is_own(t.exit_code) && t.reason != "OOMKilled" && t.reason != "StartError")?;
     if case.deleting() || case.evicted() {
         return None;
     }
     let (map, at) = changed(case)?;
+    if failed_before(case, at) {
+        return None;
+    }
     let name = &map.object.metadata.name;
     let said = case.lines();
-    let about = |line: &str| {
-        let lower = line.to_ascii_lowercase();
-        last_words::weight(line) > 0 && (WORDS.iter().any(|w| lower.contains(w)) || line.contains(name.as_str()))
-    };
-    let words = said.iter().rev().take(20).find(|l| about(&l.line));
-    // The change is innocent unless the program speaks of it; a silent program leaves only the timing.
-    let score = match (words, said.is_empty()) {
-        (Some(_), _) => 76,
-        (None, true) if first_since(case, at) => 64,
-        _ => return None,
+    let words = said.iter().rev().take(20).find(|l| speaks_of_it(&l.line, name));
+    let soon = case.failures.of(&case.space.name, &case.workload).map(|f| f.finished).chain([case.finished()]);
+    let soon = soon.filter(|f| *f >= at).min().is_some_and(|f| f.seconds_since(at) <= SOON.as_secs_f64());
+    let score = match words {
+        Some(_) => 76,
+        None if soon => 64,
+        None => return None,
     };
     let because = words.map_or(String::new(), |l| format!(": {}", l.line.trim()));
     let container = case.container.unwrap_or_default();
@@ -46,61 +67,98 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let object = format!("ConfigMap/{name}");
     Some(
         Finding::new(CAUSE.id, Depth::Deeper, score, case.root("ConfigMap", name, &map.object.metadata.uid), summary)
+            .basis(if words.is_some() { Basis::Said } else { Basis::Inferred })
             .with(Some(kube(Some(at), object, "metadata.resourceVersion", version, "the ConfigMap was changed")))
             .with(words.map(|l| case.line(l, "what the program says of it")))
             .with(case.status("exitCode", "the exit code it chose")),
     )
 }
 
+fn speaks_of_it(line: &str, map: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    last_words::weight(line) > 0 && (WORDS.iter().any(|w| lower.contains(w)) || line.contains(map))
+}
+
 /// The ConfigMap that the container reads and that was changed last before the end.
 fn changed<'a>(case: &Case<'a>) -> Option<(&'a Record<ConfigMap>, Timestamp)> {
     let read = names_read(&case.pod.object, case.container?);
     let maps = case.space.config_maps.values().filter(|m| read.contains(&m.object.metadata.name));
-    let changes = maps.flat_map(|m| {
-        // The first version is its making, or how it was listed: no change.
-        m.versions.iter().skip(1).map(move |(seen, v)| (m, v.metadata.changed_at.unwrap_or(*seen)))
-    });
+    let changes = maps.flat_map(|m| rewritten(m).into_iter().map(move |(at, _)| (m, at)));
     changes
-        .filter(|(_, at)| *at <= case.finished().plus(Duration::from_secs(1)))
+        .filter(|(_, at)| *at <= case.finished().plus(SECOND))
         .filter(|(_, at)| case.finished().seconds_since(*at) <= RECENT.as_secs_f64())
         .max_by_key(|(_, at)| *at)
 }
 
-/// Whether no instance of the workload failed before the change.
-fn first_since(case: &Case<'_>, at: Timestamp) -> bool {
-    !case.failures.iter().any(|f| f.workload == case.workload && f.finished < at)
+/// The versions of a ConfigMap that changed it, each with its time. One whose writing is told may be the first that was
+/// seen: what is made is written too, but then at its creation.
+pub(crate) fn rewritten(map: &Record<ConfigMap>) -> Vec<(Timestamp, &Arc<ConfigMap>)> {
+    let numbered = map.versions.iter().enumerate();
+    let changes = numbered.filter_map(|(n, (seen, v))| match (n, v.metadata.changed_at) {
+        (0, Some(at)) if v.metadata.creation_timestamp.is_some_and(|made| at > made.plus(SECOND)) => Some((at, v)),
+        (0, _) => None,
+        (_, at) => Some((at.unwrap_or(*seen), v)),
+    });
+    changes.collect()
 }
 
-/// The ConfigMaps that a container of the pod reads: volumes, projected volumes, environment.
-fn names_read(pod: &Pod, container: &str) -> Vec<String> {
-    let volumes = pod.spec.volumes.iter().flat_map(|v| {
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Whether an instance of the workload failed by itself before the change.
+fn failed_before(case: &Case<'_>, at: Timestamp) -> bool {
+    let before = |f: &crate::failures::Failure| f.finished < at && f.own_fault && !f.wanted;
+    case.failures.of(&case.space.name, &case.workload).any(before)
+}
+
+/// The ConfigMaps that a container of the pod reads: volumes that it mounts, projected ones too, and environment.
+pub(crate) fn names_read(pod: &Pod, container: &str) -> Vec<String> {
+    let Some(spec) = pod.container(container) else { return Vec::new() };
+    let mounted = pod.spec.volumes.iter().filter(|v| spec.volume_mounts.iter().any(|m| m.name == v.name));
+    let volumes = mounted.flat_map(|v| {
         let projected = v.projected.iter().flat_map(|p| p.sources.iter().filter_map(|s| s.config_map.as_ref()));
         v.config_map.iter().chain(projected).map(|m| m.name.clone())
     });
-    let spec = pod.container(container);
-    let env = spec.into_iter().flat_map(|c| {
-        let keys =
-            c.env.iter().filter_map(|e| e.value_from.as_ref()?.config_map_key_ref.as_ref()).map(|k| k.name.clone());
-        let whole = c.env_from.iter().filter_map(|e| e.config_map_ref.as_ref()).map(|m| m.name.clone());
-        keys.chain(whole).collect::<Vec<_>>()
-    });
-    volumes.chain(env).collect()
+    let keys =
+        spec.env.iter().filter_map(|e| e.value_from.as_ref()?.config_map_key_ref.as_ref()).map(|k| k.name.clone());
+    let whole = spec.env_from.iter().filter_map(|e| e.config_map_ref.as_ref()).map(|m| m.name.clone());
+    volumes.chain(keys).chain(whole).collect()
 }
 
 fn contradict(case: &Case<'_>) -> Option<RuledOut> {
-    case.terminated()?;
+    let t = case.terminated()?;
     if !case.scoped.cluster().synced(whyd_signals::Resource::ConfigMaps) {
         return None;
     }
-    match changed(case) {
-        None => {
-            let because = "no ConfigMap that it reads was changed before its end".to_owned();
-            Some(ruled_out(CAUSE.id, because, "configmaps.metadata.resourceVersion", serde_json::Value::Null))
-        }
-        Some((map, at)) => {
-            let name = &map.object.metadata.name;
-            let because = format!("ConfigMap {name} was changed at {at}, but its last words do not speak of it");
-            Some(ruled_out(CAUSE.id, because, "logs", name.clone()))
-        }
+    let Some((map, at)) = changed(case) else {
+        // An edit nearby is named: it is what people would suspect.
+        let others =
+            case.space.config_maps.values().flat_map(|m| rewritten(m).into_iter().map(move |(at, v)| (at, m, v)));
+        let other =
+            others.filter(|(at, _, _)| (0.0..=RECENT.as_secs_f64()).contains(&case.finished().seconds_since(*at)));
+        return Some(match other.max_by_key(|(at, _, _)| *at) {
+            Some((at, m, v)) => {
+                let because =
+                    format!("ConfigMap {} was changed at {at}, which it does not read", m.object.metadata.name);
+                let field = "configmaps.metadata.resourceVersion";
+                ruled_out(CAUSE.id, because, field, v.metadata.resource_version.clone())
+            }
+            None => {
+                let because = "no ConfigMap that it reads was changed before its end".to_owned();
+                ruled_out(CAUSE.id, because, "configmaps.metadata.resourceVersion", serde_json::Value::Null)
+            }
+        });
+    };
+    let name = &map.object.metadata.name;
+    let version = map.object.metadata.resource_version.clone();
+    if !super::is_own(t.exit_code) || t.reason == "OOMKilled" {
+        let because = format!("ConfigMap {name} was changed at {at}, but the program did not end itself");
+        return Some(ruled_out(CAUSE.id, because, &case.field("exitCode"), t.exit_code));
     }
+    if failed_before(case, at) {
+        let because = format!("ConfigMap {name} was changed at {at}, when it was failing already");
+        return Some(ruled_out(CAUSE.id, because, "configmaps.metadata.resourceVersion", version));
+    }
+    let last = case.lines().last()?;
+    let because = format!("ConfigMap {name} was changed at {at}, but its last words do not speak of it");
+    Some(ruled_out(CAUSE.id, because, "logs", last.line.clone()))
 }

@@ -7,43 +7,64 @@ use crate::finding::{Depth, Finding, event, kube, ruled_out};
 /// See [`super::ALL`].
 pub(super) const CAUSE: Cause = Cause { id: "config-missing", judge, contradict };
 
-/// Kind and name of the object that the kubelet misses, as in `configmap "x" not found` or
-/// `couldn't find key k in ConfigMap ns/x`.
-fn missing(message: &str) -> Option<(&'static str, &str)> {
+/// Kind and name of the object that the kubelet misses, as in `configmap "x" not found`, which may end the failure of a
+/// volume of another name, or `couldn't find key k in ConfigMap ns/x`.
+pub(super) fn missing(message: &str) -> Option<(&'static str, &str)> {
     let lower = message.to_ascii_lowercase();
-    let kind = if lower.contains("configmap") { "ConfigMap" } else { "Secret" };
     if let Some(key) = message.find("find key ") {
-        let rest = &message[key..];
-        let name = rest.split_whitespace().last()?;
+        let kind = if lower.contains("configmap") { "ConfigMap" } else { "Secret" };
+        let name = message[key..].split_whitespace().last()?;
         return Some((kind, name.rsplit('/').next()?));
     }
-    if !lower.contains("not found") || !(lower.contains("configmap") || lower.contains("secret")) {
-        return None;
-    }
-    message.split('"').nth(1).map(|name| (kind, name))
+    [("ConfigMap", "configmap \""), ("Secret", "secret \"")].into_iter().find_map(|(kind, word)| {
+        let from = lower.rfind(word)? + word.len();
+        let (name, rest) = message[from..].split_once('"')?;
+        rest.contains("not found").then(|| (kind, name.rsplit('/').next().unwrap_or(name)))
+    })
+}
+
+/// The same where only the volume is named: `references non-existent config key: k`.
+fn missing_key<'a>(case: &'a Case<'_>, message: &str) -> Option<(&'static str, &'a str)> {
+    message.find("references non-existent")?;
+    let volume = super::volume::named(message)?;
+    let volume = case.pod.object.spec.volumes.iter().find(|v| v.name == volume)?;
+    let map = volume.config_map.as_ref().map(|m| ("ConfigMap", m.name.as_str()));
+    map.or_else(|| volume.secret.as_ref().map(|s| ("Secret", s.secret_name.as_str())))
 }
 
 fn judge(case: &Case<'_>) -> Option<Finding> {
     let Ending::NeverStarted { reason, message } = case.ending else { return None };
-    let failed = case.pod_events("Failed").filter(|e| missing(&e.event.message).is_some()).max_by_key(|e| e.at);
-    if reason != "CreateContainerConfigError" {
+    let mount = super::volume::REASONS.contains(&reason.as_str());
+    if reason != "CreateContainerConfigError" && !mount {
         return None;
     }
-    let (kind, name) = missing(message).or_else(|| failed.and_then(|e| missing(&e.event.message)))?;
+    let reasons: &[&str] = if mount { &super::volume::REASONS } else { &["Failed"] };
+    let of = |message| missing(message).or_else(|| missing_key(case, message));
+    let told = reasons.iter().flat_map(|r| case.pod_events(r)).filter(|e| of(&e.event.message).is_some());
+    let failed = told.max_by_key(|e| e.at);
+    let said = failed.map_or(message.as_str(), |e| e.event.message.as_str());
+    let (kind, name) = of(message).or_else(|| of(said))?;
     let known = case.space.config_maps.values().find(|c| kind == "ConfigMap" && c.object.metadata.name == name);
     let gone = known.and_then(|c| c.deleted_at);
     let uid = known.map_or("", |c| c.object.metadata.uid.as_str());
     let since = gone.map_or(String::new(), |at| format!("; it was deleted at {at}"));
-    let summary = format!("{} needs {kind} {name}, which does not exist{since}", case.container.unwrap_or_default());
-    let object = format!("Pod/{}", case.pod_name());
-    let field = format!("status.containerStatuses[{}].state.waiting.message", case.container.unwrap_or_default());
+    let whose = case.container.unwrap_or(case.pod_name());
+    let lacks = if said.contains("find key") || said.contains("non-existent") {
+        "which lacks a key of it"
+    } else {
+        "which does not exist"
+    };
+    let summary = format!("{whose} needs {kind} {name}, {lacks}{since}");
     let deleted = known.filter(|c| c.deleted_at.is_some()).map(|c| {
         let version = c.object.metadata.resource_version.clone();
         kube(gone, format!("{kind}/{name}"), "metadata.resourceVersion", version, "its last version, deleted")
     });
+    let waits = case
+        .container
+        .map(|_| case.of_pod(Some(case.seen_at), &case.waiting_field("message"), message.clone(), "why it waits"));
     Some(
-        Finding::new(CAUSE.id, Depth::Mechanism, 90, case.root(kind, name, uid), summary)
-            .with(Some(kube(Some(case.seen_at), object, &field, message.clone(), "why it waits")))
+        Finding::new(CAUSE.id, Depth::Mechanism, 91, case.root(kind, name, uid), summary)
+            .with(waits.filter(|_| !mount && !message.is_empty()).or_else(|| super::waits(case)))
             .with(failed.map(event))
             .with(deleted)
             .detail(name),

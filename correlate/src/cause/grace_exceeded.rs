@@ -7,16 +7,31 @@ use crate::finding::{Depth, Finding};
 /// See [`super::ALL`].
 pub(super) const CAUSE: Cause = Cause { id: "grace-exceeded", judge, contradict: |_| None };
 
+/// Status times are cut off to whole seconds, at both ends.
+const TOLERANCE: f64 = 2.0;
+
 fn judge(case: &Case<'_>) -> Option<Finding> {
     let t = case.terminated()?;
-    if !case.deleting() || t.exit_code != 137 || t.reason == "OOMKilled" {
+    if t.exit_code != 137 || t.reason == "OOMKilled" {
         return None;
     }
-    let waited = case.deletion_asked().map_or(0.0, |asked| case.finished().seconds_since(asked));
+    let deletion = if case.deleting() { case.deletion() } else { None };
+    let told = || {
+        let grace = case.pod.object.spec.termination_grace_period_seconds.unwrap_or(30);
+        Some((case.told_to_stop()?, grace as f64))
+    };
+    let (asked, grace) = deletion.or_else(told)?;
+    let waited = case.finished().seconds_since(asked);
+    if waited + TOLERANCE < grace {
+        return None;
+    }
+    let field =
+        if case.deleting() { "metadata.deletionGracePeriodSeconds" } else { "spec.terminationGracePeriodSeconds" };
     let name = case.container.unwrap_or_default();
-    let summary = format!("{name} did not stop within its grace period and was killed after {waited:.0} s");
+    let summary = format!("{name} did not stop within its grace period of {grace:.0} s and was killed");
     Some(
         Finding::new(CAUSE.id, Depth::Mechanism, 45, case.pod_root(), summary)
+            .with(Some(case.of_pod(Some(asked), field, grace as i64, "how long it had to stop")))
             .with(case.status("exitCode", "SIGKILL after the grace period")),
     )
 }

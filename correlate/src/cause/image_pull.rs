@@ -2,7 +2,7 @@
 
 use super::Cause;
 use crate::case::{Case, Ending};
-use crate::finding::{Depth, Finding, event, kube, ruled_out};
+use crate::finding::{Depth, Finding, event, ruled_out};
 
 /// See [`super::ALL`].
 pub(super) const CAUSE: Cause = Cause { id: "image-pull", judge, contradict };
@@ -24,11 +24,9 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let words = failed.map_or(message.as_str(), |e| e.event.message.as_str());
     let why = kind(reason, words);
     let summary = format!("the image {image} of {} cannot be pulled ({why})", case.container.unwrap_or_default());
-    let object = format!("Pod/{}", case.pod_name());
-    let field = format!("status.containerStatuses[{}].state.waiting.reason", case.container.unwrap_or_default());
     Some(
         Finding::new(CAUSE.id, Depth::Mechanism, 90, case.workload_root(), summary)
-            .with(Some(kube(Some(case.seen_at), object, &field, reason.clone(), "why it waits")))
+            .with(Some(case.of_pod(Some(case.seen_at), &case.waiting_field("reason"), reason.clone(), "why it waits")))
             .with(failed.map(event))
             .detail(why),
     )

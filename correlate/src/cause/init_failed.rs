@@ -31,7 +31,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         Finding::new(CAUSE.id, Depth::Deeper, 84, case.pod_root(), summary)
             .with(case.status("exitCode", "the init container's exit code"))
             .with(waits.filter(|e| e.value != ""))
-            .with_all(telling.map(|l| case.line(l, "its last words"))),
+            .with_all(case.words()),
     )
 }
 

@@ -9,22 +9,25 @@ pub(super) const CAUSE: Cause = Cause { id: "job-failed", judge, contradict };
 
 fn judge(case: &Case<'_>) -> Option<Finding> {
     let owner = case.pod.object.metadata.controller().filter(|o| o.kind == "Job")?;
-    case.exit().filter(|c| *c != 0)?;
     let job = case.space.jobs.get(&owner.uid)?;
-    let failed = job.object.status.conditions.iter().find(|c| c.kind == "Failed" && c.status == "True")?;
+    let given_up = |kind: &str| job.object.status.conditions.iter().find(|c| c.kind == kind && c.status == "True");
+    let failed = given_up("Failed").or_else(|| given_up("FailureTarget"))?;
+    // What ended well before the Job gave up did not fail.
+    let ended = case.exit().is_some_and(|code| code != 0 || case.deleting());
+    if !ended && !matches!(case.ending, crate::case::Ending::Replaced) {
+        return None;
+    }
     let summary = format!("Job {} failed: {}", owner.name, failed.message);
     let object = format!("Job/{}", owner.name);
     let gave_up = case.space.events_about(&owner.uid).find(|e| e.event.reason == failed.reason);
-    let said = case.lines();
-    let words = crate::last_words::telling(said).map(|l| case.line(l, "its last words"));
     Some(
         Finding::new(CAUSE.id, Depth::Deeper, 88, case.root("Job", &owner.name, &owner.uid), summary)
             .with(case.status("exitCode", "how this attempt ended"))
-            .with(words)
+            .with_all(case.words())
             .with(Some(kube(
                 failed.last_transition_time,
                 object,
-                "status.conditions[Failed].reason",
+                &format!("status.conditions[{}].reason", failed.kind),
                 failed.reason.clone(),
                 "the Job gave up",
             )))

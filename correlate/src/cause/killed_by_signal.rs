@@ -8,37 +8,53 @@ use crate::finding::{Depth, Finding, ruled_out};
 pub(super) const CAUSE: Cause = Cause { id: "killed-by-signal", judge, contradict };
 
 /// 128 and SIGKILL.
-const EXIT: i32 = 137;
+const KILL: i32 = 137;
+/// The signals that have a cause of their own: SIGABRT, SIGBUS, SIGSEGV, SIGTERM.
+const NAMED: [i32; 4] = [134, 135, 139, 143];
+
+/// Whether an exit code stands for a signal that nothing else speaks of.
+fn is_signal(code: i32) -> bool {
+    (129..=159).contains(&code) && !NAMED.contains(&code)
+}
 
 fn judge(case: &Case<'_>) -> Option<Finding> {
-    let t = case.terminated()?;
+    let t = case.terminated().filter(|t| is_signal(t.exit_code))?;
     let unknown = t.reason == "ContainerStatusUnknown";
-    if t.exit_code != EXIT || t.reason == "OOMKilled" || unknown || case.deleting() || case.evicted() {
+    let told = case.told_to_stop().is_some();
+    if t.reason == "OOMKilled" || unknown || told || case.deleting() || case.evicted() {
         return None;
     }
     let name = case.container.unwrap_or_default();
+    let signal = if t.exit_code == KILL { "SIGKILL".to_owned() } else { format!("signal {}", t.exit_code - 128) };
     let summary =
-        format!("{name} was ended by SIGKILL, and neither memory, a probe, an eviction nor a deletion did it");
+        format!("{name} was ended by {signal}, and neither memory, a probe, an eviction nor a deletion did it");
     let probed = case.spec().is_some_and(|c| c.liveness_probe.is_some() || c.startup_probe.is_some());
-    let doubt = (probed && !case.events_known()).then_some("events");
-    let usage = case.last_sample("container_memory_working_set_bytes").map(|s| {
-        let share =
-            case.memory_limit().map_or(String::new(), |(l, _)| format!(", {:.0} % of the limit", s.value / l * 100.0));
-        case.sample("container_memory_working_set_bytes", s, format!("working set when last seen{share}"))
-    });
-    let said = case.lines();
-    let words = crate::last_words::telling(said).map(|l| case.line(l, "its last words"));
+    let doubt = (t.exit_code == KILL && probed && !case.events_known()).then_some("events");
+    let usage = case.usage().map(|(sample, text)| case.sample(super::WORKING_SET, sample, text));
     Some(
         Finding::new(CAUSE.id, Depth::Mechanism, 60, case.pod_root(), summary)
-            .with(case.status("exitCode", "128 + SIGKILL (9)"))
+            .with(case.status("exitCode", &format!("128 + {}", t.exit_code - 128)))
             .with(case.status("reason", "not OOMKilled"))
             .with(usage)
-            .with(words)
+            .with_all(case.words())
             .unless(doubt),
     )
 }
 
 fn contradict(case: &Case<'_>) -> Option<whyd_signals::schema::RuledOut> {
-    let code = case.exit().filter(|c| *c != EXIT)?;
-    Some(ruled_out(CAUSE.id, format!("exit {code} is not 137"), &case.field("exitCode"), code))
+    let t = case.terminated()?;
+    let (because, field, value): (String, String, serde_json::Value) = if !is_signal(t.exit_code) {
+        (format!("exit {} is no signal from outside", t.exit_code), case.field("exitCode"), t.exit_code.into())
+    } else if t.reason == "OOMKilled" || t.reason == "ContainerStatusUnknown" {
+        (format!("it ended as {}", t.reason), case.field("reason"), t.reason.clone().into())
+    } else if case.evicted() {
+        ("the kubelet evicted the pod".to_owned(), "status.reason".to_owned(), "Evicted".into())
+    } else if case.deleting() {
+        let text = "the pod was deleted".to_owned();
+        (text, "metadata.deletionTimestamp".to_owned(), case.deletion_asked().map(|at| at.to_string()).into())
+    } else {
+        let killing = case.events("Killing").next()?;
+        ("the kubelet told it to stop".to_owned(), "events.Killing".to_owned(), killing.event.message.clone().into())
+    };
+    Some(ruled_out(CAUSE.id, because, &field, value))
 }

@@ -1,25 +1,21 @@
 //! The container met its memory limit and the kernel killed it.
 
-use super::Cause;
+use super::{Cause, WORKING_SET};
 use crate::case::Case;
 use crate::finding::{Depth, Finding, ruled_out};
 
 /// See [`super::ALL`].
 pub(super) const CAUSE: Cause = Cause { id: "oom-limit", judge, contradict };
 
-const WORKING_SET: &str = "container_memory_working_set_bytes";
 const MIB: f64 = 1024.0 * 1024.0;
 
 fn judge(case: &Case<'_>) -> Option<Finding> {
     let t = case.terminated().filter(|t| t.reason == "OOMKilled" && t.exit_code == 137)?;
+    if super::oom_node::holds(case) {
+        return None;
+    }
     let limit = case.memory_limit();
-    let usage = case.last_sample(WORKING_SET).map(|s| {
-        let age = case.finished().seconds_since(s.ts).max(0.0);
-        let of = limit.map_or(String::new(), |(bytes, text)| {
-            format!(", {:.0} % of the limit of {text}", s.value / bytes * 100.0)
-        });
-        case.sample(WORKING_SET, s, format!("{:.0} MiB{of}, {age:.0} s before the end", s.value / MIB))
-    });
+    let usage = case.usage().map(|(sample, text)| case.sample(WORKING_SET, sample, text));
     let climb = climbing(case);
     let limit_text = limit.map_or("its memory limit".to_owned(), |(_, text)| format!("its memory limit of {text}"));
     let name = case.container.unwrap_or_default();
@@ -28,10 +24,8 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         let sample = whyd_signals::Sample { ts: a.ts, value: a.value };
         case.sample(WORKING_SET, sample, a.text.clone())
     });
-    let at_limit = limit.map(|(_, text)| {
-        let field = format!("spec.containers[{name}].resources.limits.memory");
-        crate::finding::kube(None, format!("Pod/{}", case.pod_name()), &field, text, "the memory limit")
-    });
+    let at_limit =
+        limit.map(|(_, text)| case.of_pod(None, &case.spec_field("resources.limits.memory"), text, "the memory limit"));
     Some(
         Finding::new(CAUSE.id, Depth::Mechanism, 92, case.pod_root(), summary)
             .with(case.status("reason", "the kernel's OOM killer ended it"))
@@ -59,8 +53,22 @@ fn climbing(case: &Case<'_>) -> String {
 
 fn contradict(case: &Case<'_>) -> Option<whyd_signals::schema::RuledOut> {
     let t = case.terminated()?;
+    if t.reason == "OOMKilled" && t.exit_code != 137 {
+        let because = format!("exit {} is not the SIGKILL by which the kernel kills", t.exit_code);
+        return Some(ruled_out(CAUSE.id, because, &case.field("exitCode"), t.exit_code));
+    }
     if t.reason == "OOMKilled" {
-        return None;
+        if !super::oom_node::holds(case) {
+            return None;
+        }
+        let limit = case.memory_limit().map(|(_, text)| text.to_owned());
+        let because = match (case.usage(), &limit) {
+            (Some((_, usage)), _) => format!("its node ran out while it held {usage}"),
+            (None, Some(limit)) => format!("its node ran out, and nothing shows that it met its limit of {limit}"),
+            (None, None) => "it has no limit of its own".to_owned(),
+        };
+        let value = limit.map_or(serde_json::Value::Null, Into::into);
+        return Some(ruled_out(CAUSE.id, because, &case.spec_field("resources.limits.memory"), value));
     }
     let usage = case.last_sample(WORKING_SET).zip(case.memory_limit());
     let share = usage.map_or(String::new(), |(s, (limit, _))| {

@@ -2,34 +2,28 @@
 
 use std::time::Duration;
 
-use whyd_buffers::state::{NamespaceState, Record};
-use whyd_signals::Timestamp;
+use whyd_buffers::state::{EventSeen, NamespaceState, Record};
 use whyd_signals::objects::Pod;
 
-use crate::probe::unready_since;
+use crate::readiness::Unready;
 
 /// Its id.
 pub const ID: &str = "readiness-failed";
 
-/// Since when the pod is unready by its readiness probe alone, and what the kubelet said last.
-pub fn unready(space: &NamespaceState, pod: &Record<Pod>, events_known: bool) -> Option<(Timestamp, String)> {
-    let p = &pod.object;
-    if pod.deleted_at.is_some() || p.metadata.deletion_timestamp.is_some() || p.status.phase != "Running" {
-        return None;
+/// The kubelet tells of a failing probe this long before the condition turns, at most.
+const BEFORE: Duration = Duration::from_secs(60);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What the kubelet said of the readiness probe around the time in which the pod was not ready; `None` where it was
+/// not the probe.
+pub(crate) fn said(space: &NamespaceState, pod: &Record<Pod>, span: &Unready, events_known: bool) -> Option<String> {
+    let until = span.until.map(|u| u.plus(SECOND));
+    let during = |e: &&EventSeen| e.at >= span.since.minus(BEFORE) && until.is_none_or(|u| e.at <= u);
+    let failed = |e: &&EventSeen| e.event.reason == "Unhealthy" && e.event.message.starts_with("Readiness probe");
+    let uid = &pod.object.metadata.uid;
+    if let Some(seen) = space.events_about(uid).filter(failed).filter(during).max_by_key(|e| e.at) {
+        return Some(seen.event.message.clone());
     }
-    let ready = p.condition("Ready").filter(|c| c.status == "False")?;
-    let since = ready.last_transition_time?;
-    let mut started = Timestamp::MIN;
-    for status in &p.status.container_statuses {
-        started = started.max(status.state.running.as_ref()?.started_at?);
-    }
-    // It was ready before: the condition turned after the containers had started.
-    if since <= started {
-        return None;
-    }
-    match unready_since(space, &p.metadata.uid, since.minus(Duration::from_secs(60))) {
-        Some(seen) => Some((since, seen.event.message.clone())),
-        None if !events_known && !ready.message.is_empty() => Some((since, ready.message.clone())),
-        None => None,
-    }
+    let ready = pod.object.condition("Ready").filter(|c| c.last_transition_time == Some(span.since))?;
+    (!events_known && !ready.message.is_empty()).then(|| ready.message.clone())
 }

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 use whyd_buffers::Writer;
-use whyd_correlate::tables::ChangeRow;
 use whyd_signals::objects::Object;
 use whyd_signals::schema::{
-    Anomaly, Evidence, EvidenceSource, Incident, IncidentStatus, Restart, Root, RuledOut, Severity,
+    Anomaly, Change, Evidence, EvidenceSource, Incident, IncidentStatus, Restart, Root, RuledOut, Severity,
 };
 use whyd_signals::{Resource, Team, Verb};
 
@@ -146,6 +145,8 @@ fn rows(w: &mut Writer) {
             value: json!("False"),
         }],
         missing: vec!["logs".into()],
+        changes: Vec::new(),
+        speaks_of: Vec::new(),
         incident_key: None,
         seen_at: ms(46_000),
     };
@@ -184,6 +185,9 @@ fn rows(w: &mut Writer) {
             cause: "oom-limit".into(),
             root: Some(root("Node", "", "node-1")),
             members: vec![format!("team-{team}/x/y")],
+            restarts: 1,
+            follows: None,
+            suppressed_by: None,
             summary: "node-1 ran out of memory".into(),
         })
     };
@@ -208,8 +212,8 @@ fn rows(w: &mut Writer) {
     w.put_anomalies(Arc::new(vec![anomaly("a", "web-1", 2.5), anomaly("b", "db-1", 1.25)]));
 }
 
-pub(crate) fn changes() -> Vec<ChangeRow> {
-    let change = |at, team: &str, namespace: &str, kind: &str, name: &str, what: &str| ChangeRow {
+pub(crate) fn changes() -> Vec<Change> {
+    let change = |at, team: &str, namespace: &str, kind: &str, name: &str, what: &str| Change {
         ts: ms(at),
         team: Team::new(team),
         namespace: namespace.into(),
@@ -217,6 +221,7 @@ pub(crate) fn changes() -> Vec<ChangeRow> {
         name: name.into(),
         what: what.into(),
         detail: format!("{what} of {name}"),
+        by: String::new(),
     };
     vec![
         change(-5_000, "a", "team-a", "StatefulSet", "web", "image"),

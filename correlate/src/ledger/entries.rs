@@ -1,0 +1,400 @@
+//! What the ledger follows, one entry for each ended, replaced or never started instance, and which are still open.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use whyd_signals::objects::{ContainerStatus, Event, Pod, Terminated, Waiting};
+use whyd_signals::schema::Restart;
+use whyd_signals::{Timestamp, Verb};
+
+use super::counts::Missing;
+use crate::case::Ending;
+use crate::disruption::BY_TAINT;
+
+/// Waiting reasons by which a container is known not to have been started.
+const NOT_STARTED: [&str; 7] = [
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+];
+/// Events about a pod whose containers cannot be made.
+const STUCK_EVENTS: [&str; 4] = ["FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox"];
+/// A pod as a whole that does not start is told of after so long: volumes and nodes are often there a moment later.
+pub(super) const STUCK: Duration = Duration::from_secs(15);
+/// A container that could not be started for less than this and then was is not told of.
+const BRIEF: Duration = Duration::from_secs(60);
+/// The third part of the key of such a pod.
+const OF_POD: &str = "pod";
+/// What a waiting container says in between.
+const BACK_OFF: &str = "CrashLoopBackOff";
+
+/// What tells instances apart: pod uid, container, container id (or when it ended, where the runtime gave none).
+pub(super) type Key = (String, String, String);
+
+/// A key as one text.
+pub(super) fn id_of(key: &Key) -> String {
+    format!("{}/{}/{}", key.0, key.1, key.2)
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) namespace: String,
+    pub(super) container: Option<String>,
+    pub(super) ending: Ending,
+    pub(super) seen_at: Timestamp,
+    pub(super) row: Option<Arc<Restart>>,
+    /// Whether it may look different once it is known what befell others.
+    may_depend: bool,
+    /// Without a row it is looked at again at this time.
+    again: Timestamp,
+}
+
+impl Entry {
+    fn new(pod: &Pod, container: Option<&str>, ending: Ending, seen_at: Timestamp) -> Self {
+        Self {
+            namespace: pod.metadata.namespace.clone(),
+            container: container.map(str::to_owned),
+            ending,
+            seen_at,
+            row: None,
+            may_depend: false,
+            again: Timestamp::MIN,
+        }
+    }
+
+    fn at(&self) -> Timestamp {
+        match &self.ending {
+            Ending::Ended { terminated, .. } => terminated.finished_at.unwrap_or(self.seen_at),
+            _ => self.seen_at,
+        }
+    }
+}
+
+/// All entries.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    all: BTreeMap<Key, Entry>,
+    /// Those whose verdict may still be revised.
+    open: BTreeSet<Key>,
+    /// When containers started that run now, by pod uid and container: the instances after the last that ended.
+    running: BTreeMap<(String, String), Timestamp>,
+    /// Open entries that came to nothing, with whatever row they had.
+    taken_back: Vec<Key>,
+}
+
+impl Entries {
+    pub(super) fn get(&self, key: &Key) -> Option<&Entry> {
+        self.all.get(key)
+    }
+
+    pub(super) fn has_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// The entries that came to nothing since the last call.
+    pub(super) fn take_back(&mut self) -> Vec<Key> {
+        std::mem::take(&mut self.taken_back)
+    }
+
+    /// How many ends of a container are known.
+    pub(super) fn ended_of(&self, uid: &str, container: &str) -> usize {
+        self.of(uid, container).filter(|(_, e)| matches!(e.ending, Ending::Ended { .. })).count()
+    }
+
+    fn of(&self, uid: &str, container: &str) -> impl Iterator<Item = (&Key, &Entry)> {
+        let from = (uid.to_owned(), container.to_owned(), String::new());
+        let same = move |(u, c, _): &Key| *u == from.0 && *c == from.1;
+        let from = (uid.to_owned(), container.to_owned(), String::new());
+        self.all.range(from..).take_while(move |(key, _)| same(key))
+    }
+
+    /// When the instance before this one ended and the one after it started.
+    pub(super) fn neighbours(&self, key: &Key, entry: &Entry) -> (Option<Timestamp>, Option<Timestamp>) {
+        let Ending::Ended { terminated: own, .. } = &entry.ending else { return (None, None) };
+        let others: Vec<&Terminated> = self
+            .of(&key.0, &key.1)
+            .filter(|(k, _)| *k != key)
+            .filter_map(|(_, e)| match &e.ending {
+                Ending::Ended { terminated, .. } => Some(terminated),
+                _ => None,
+            })
+            .collect();
+        let place = |t: &Terminated| (t.finished_at, t.started_at);
+        let before = others.iter().filter(|t| place(t) < place(own)).filter_map(|t| t.finished_at).max();
+        let running = self.running.get(&(key.0.clone(), key.1.clone())).copied();
+        let later = others.iter().filter(|t| place(t) > place(own)).filter_map(|t| t.started_at);
+        let after = later.chain(running).filter(|at| Some(*at) >= own.finished_at).min();
+        (before, after)
+    }
+
+    /// What has to be judged: open ones of these namespaces, and those without a row whose time has come; in order of
+    /// time, so that causes come before what they caused.
+    pub(super) fn due(&self, touched: &BTreeSet<String>, now: Timestamp) -> Vec<Key> {
+        self.sorted(|e| touched.contains(&e.namespace) || e.row.is_none() && now >= e.again)
+    }
+
+    /// The open ones that may look different after what befell others.
+    pub(super) fn dependents(&self) -> Vec<Key> {
+        self.sorted(|e| e.may_depend)
+    }
+
+    fn sorted(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Key> {
+        let open = self.open.iter().filter_map(|key| self.all.get(key).map(|e| (e.at(), key, e)));
+        let mut found: Vec<(Timestamp, &Key)> = open.filter(|(_, _, e)| wanted(e)).map(|(at, k, _)| (at, k)).collect();
+        found.sort();
+        found.into_iter().map(|(_, key)| key.clone()).collect()
+    }
+
+    /// The open ones that were first seen longer ago than `lateness`.
+    pub(super) fn aged(&self, now: Timestamp, lateness: Duration) -> Vec<Key> {
+        let old = |key: &&Key| self.all.get(*key).is_none_or(|e| now >= e.seen_at.plus(lateness));
+        self.open.iter().filter(old).cloned().collect()
+    }
+
+    /// Keeps what a verdict said.
+    pub(super) fn judged(&mut self, key: &Key, row: Option<Arc<Restart>>, may_depend: bool, again: Timestamp) {
+        if let Some(entry) = self.all.get_mut(key) {
+            (entry.row, entry.may_depend, entry.again) = (row, may_depend, again);
+        }
+    }
+
+    /// From here on the verdict stands. What has no row is kept all the same: it tells the instances apart.
+    pub(super) fn settle(&mut self, key: &Key) {
+        self.open.remove(key);
+    }
+
+    pub(super) fn remove(&mut self, key: &Key) {
+        self.open.remove(key);
+        self.all.remove(key);
+    }
+
+    /// Takes in the status of a pod.
+    pub(super) fn observe(&mut self, pod: &Pod, verb: Verb, at: Timestamp) {
+        for status in pod.statuses() {
+            if let Some(t) = &status.state.terminated {
+                self.ended(pod, status, t, "state", status.restart_count, at);
+            }
+            if let Some(t) = &status.last_state.terminated {
+                self.ended(pod, status, t, "lastState", (status.restart_count - 1).max(0), at);
+            }
+            if let Some(started) = status.state.running.as_ref().and_then(|r| r.started_at) {
+                let key = (pod.metadata.uid.clone(), status.name.clone());
+                let known = self.running.entry(key).or_insert(started);
+                *known = (*known).max(started);
+                self.started(pod, &status.name, at);
+            }
+            if let Some(w) = status.state.waiting.as_ref().filter(|w| NOT_STARTED.contains(&w.reason.as_str())) {
+                self.not_started(pod, status, w, at);
+            }
+        }
+        let scheduled = pod.condition("PodScheduled");
+        if let Some(c) = scheduled.filter(|c| c.status == "False" && c.reason == "Unschedulable") {
+            self.stuck(pod, &c.reason, &c.message, c.last_transition_time.unwrap_or(at).min(at));
+        } else if scheduled.is_some_and(|c| c.status == "True") {
+            self.unstuck(&pod.metadata.uid, &["Unschedulable"]);
+        }
+        let disruption = pod.condition("DisruptionTarget").filter(|c| c.status == "True");
+        if pod.metadata.deletion_timestamp.is_some() && disruption.is_some_and(|c| c.reason == BY_TAINT) {
+            // Its node does not answer: nobody will tell how it ended, and its object may stay for hours.
+            self.gone(pod, at);
+        }
+        if verb == Verb::Delete {
+            self.gone(pod, at);
+            self.running.retain(|(uid, _), _| *uid != pod.metadata.uid);
+        }
+        let any_end = pod.statuses().any(|s| s.state.terminated.is_some() || s.last_state.terminated.is_some());
+        if pod.status.phase == "Failed" && !pod.status.reason.is_empty() && !any_end {
+            let key = (pod.metadata.uid.clone(), String::new(), String::new());
+            self.insert(key, || Entry::new(pod, None, Ending::Failed, at));
+        }
+    }
+
+    /// A pod that is gone although its containers ran: it was replaced, or taken away.
+    pub(super) fn gone(&mut self, pod: &Pod, at: Timestamp) {
+        if pod.status.container_statuses.iter().any(|s| s.state.running.is_some()) {
+            let key = (pod.metadata.uid.clone(), String::new(), String::new());
+            self.insert(key, || Entry::new(pod, None, Ending::Replaced, at));
+        }
+    }
+
+    /// An entry whose row stands already, made of the row.
+    pub(super) fn restore(&mut self, row: &Arc<Restart>) -> Key {
+        let ending = match (row.exit_code, row.container_id.strip_prefix("unseen/")) {
+            (Some(exit_code), _) => Ending::Ended {
+                terminated: Terminated {
+                    exit_code,
+                    signal: row.signal,
+                    reason: row.reason.clone().unwrap_or_default(),
+                    message: String::new(),
+                    started_at: row.started_at,
+                    finished_at: row.finished_at,
+                    container_id: row.container_id.clone(),
+                },
+                field: "lastState",
+                restart_count: row.restart_count.unwrap_or(0),
+                then: None,
+            },
+            (None, Some(_)) => Ending::Unseen { restart_count: row.restart_count.unwrap_or(0), after: row.seen_at },
+            (None, None) => Ending::Replaced,
+        };
+        let key = (
+            row.pod_uid.clone().unwrap_or_default(),
+            row.container.clone().unwrap_or_default(),
+            row.container_id.clone(),
+        );
+        let entry = Entry {
+            namespace: row.namespace.clone(),
+            container: row.container.clone(),
+            ending,
+            seen_at: row.seen_at,
+            row: Some(Arc::clone(row)),
+            may_depend: false,
+            again: Timestamp::MAX,
+        };
+        self.all.insert(key.clone(), entry);
+        key
+    }
+
+    fn insert(&mut self, key: Key, make: impl FnOnce() -> Entry) {
+        if !self.all.contains_key(&key) {
+            self.open.insert(key.clone());
+            self.all.insert(key, make());
+        }
+    }
+
+    fn ended(
+        &mut self,
+        pod: &Pod,
+        s: &ContainerStatus,
+        t: &Terminated,
+        field: &'static str,
+        count: i64,
+        at: Timestamp,
+    ) {
+        let uid = &pod.metadata.uid;
+        self.started(pod, &s.name, at);
+        let id = if t.container_id.is_empty() {
+            t.finished_at.map_or(count.to_string(), |f| f.to_string())
+        } else {
+            t.container_id.clone()
+        };
+        let waits = s.state.waiting.as_ref().filter(|w| w.reason != BACK_OFF && !w.reason.is_empty());
+        let then = waits.filter(|_| field == "lastState").cloned();
+        let ending = Ending::Ended { terminated: t.clone(), field, restart_count: count, then: then.clone() };
+        let key = (uid.clone(), s.name.clone(), id);
+        self.insert(key.clone(), || Entry::new(pod, Some(&s.name), ending.clone(), at));
+        let open = self.open.contains(&key);
+        let Some(entry) = self.all.get_mut(&key).filter(|_| open) else { return };
+        if let Ending::Ended { field: known, restart_count, then: waited, .. } = &mut entry.ending {
+            // Seen as the current state it has its own count, whichever came first.
+            if field == "state" {
+                (*known, *restart_count) = ("state", count);
+            }
+            if waited.is_none() {
+                *waited = then;
+            }
+        }
+    }
+
+    /// What was started after all was not unable to start. A failure that lasted stays told; one that was over soon
+    /// leaves nothing to do, and no row.
+    fn started(&mut self, pod: &Pod, container: &str, at: Timestamp) {
+        let uid = &pod.metadata.uid;
+        let key = (uid.clone(), container.to_owned(), String::new());
+        let brief = |e: &Entry| e.row.is_none() || at < e.seen_at.plus(BRIEF);
+        if self.open.contains(&key) && self.all.get(&key).is_some_and(brief) {
+            self.taken_back.push(key);
+        }
+        self.unstuck(uid, &STUCK_EVENTS);
+    }
+
+    fn unstuck(&mut self, uid: &str, reasons: &[&str]) {
+        let key = (uid.to_owned(), String::new(), OF_POD.to_owned());
+        let meant =
+            |e: &Entry| matches!(&e.ending, Ending::NeverStarted { reason, .. } if reasons.contains(&reason.as_str()));
+        if self.open.contains(&key) && self.all.get(&key).is_some_and(|e| e.row.is_none() && meant(e)) {
+            self.remove(&key);
+        }
+    }
+
+    fn not_started(&mut self, pod: &Pod, s: &ContainerStatus, why: &Waiting, at: Timestamp) {
+        let uid = &pod.metadata.uid;
+        let started = self.of(uid, &s.name).any(|(_, e)| matches!(e.ending, Ending::Ended { .. }));
+        if started || s.restart_count > 0 || s.last_state.terminated.is_some() {
+            return;
+        }
+        let ending = Ending::NeverStarted { reason: why.reason.clone(), message: why.message.clone() };
+        let key = (uid.clone(), s.name.clone(), String::new());
+        self.insert(key.clone(), || Entry::new(pod, Some(&s.name), ending.clone(), at));
+        let open = self.open.contains(&key);
+        // Back-off only says that it was tried before; the first reason says why.
+        if let Some(entry) = self.all.get_mut(&key).filter(|_| open)
+            && let Ending::NeverStarted { reason, .. } = &entry.ending
+            && reason.ends_with("BackOff")
+        {
+            entry.ending = ending;
+        }
+    }
+
+    /// A pod as a whole that cannot get going.
+    fn stuck(&mut self, pod: &Pod, reason: &str, message: &str, at: Timestamp) {
+        let ending = Ending::NeverStarted { reason: reason.to_owned(), message: message.to_owned() };
+        let key = (pod.metadata.uid.clone(), String::new(), OF_POD.to_owned());
+        self.insert(key.clone(), || Entry::new(pod, None, ending.clone(), at));
+        let open = self.open.contains(&key);
+        if let Some(entry) = self.all.get_mut(&key).filter(|_| open) {
+            entry.ending = ending;
+        }
+    }
+
+    /// An event about a pod, which may be known or not yet.
+    pub(super) fn observe_event(&mut self, event: &Event, namespace: &str, received: Timestamp) {
+        if !STUCK_EVENTS.contains(&event.reason.as_str()) {
+            return;
+        }
+        let about = &event.involved_object;
+        let any_start = self.all.range((about.uid.clone(), String::new(), String::new())..);
+        let mut own = any_start.take_while(|((uid, _, _), _)| *uid == about.uid);
+        let ran = own.any(|(_, e)| matches!(e.ending, Ending::Ended { .. }));
+        let runs =
+            self.running.range((about.uid.clone(), String::new())..).next().is_some_and(|((u, _), _)| *u == about.uid);
+        if ran || runs {
+            return;
+        }
+        let mut pod = Pod::default();
+        pod.metadata.uid.clone_from(&about.uid);
+        namespace.clone_into(&mut pod.metadata.namespace);
+        self.stuck(&pod, &event.reason, &event.message, event.first_timestamp.unwrap_or(received).min(received));
+    }
+
+    /// Makes as many entries for ends that nobody saw as are missing; gives those of ends that were seen after all.
+    pub(super) fn unseen(&mut self, pod: &Pod, missing: &Missing, at: Timestamp) -> Vec<Key> {
+        let uid = &pod.metadata.uid;
+        let known: Vec<Key> = self
+            .of(uid, &missing.container)
+            .filter(|(_, e)| matches!(e.ending, Ending::Unseen { .. }))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for n in known.len()..missing.ends {
+            // The newest end is the one that the status still tells of.
+            let count = (missing.count - 2 - i64::try_from(n).unwrap_or(0)).max(0);
+            let ending = Ending::Unseen { restart_count: count, after: missing.after };
+            let key = (uid.clone(), missing.container.clone(), format!("unseen/{count}"));
+            self.insert(key, || Entry::new(pod, Some(&missing.container), ending, at));
+        }
+        let surplus = known.len().saturating_sub(missing.ends);
+        known.into_iter().rev().take(surplus).collect()
+    }
+
+    /// Whether a container ended at this time or later.
+    pub(super) fn ended_since(&self, uid: &str, container: &str, at: Timestamp) -> bool {
+        let ended =
+            |e: &Entry| matches!(&e.ending, Ending::Ended { terminated, .. } if terminated.finished_at >= Some(at));
+        self.of(uid, container).any(|(_, e)| ended(e))
+    }
+}

@@ -1,0 +1,198 @@
+//! When pods were ready, told by their own conditions: each turn of `Ready` has its time in it, so that it does not
+//! matter in which order the statuses came.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use whyd_signals::objects::Pod;
+use whyd_signals::{Timestamp, Verb};
+
+/// Turns that are kept of a pod; the oldest go first.
+const TURNS: usize = 64;
+
+/// One turn of the condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Turn {
+    ready: bool,
+    /// It stopped being ready while all its containers ran on.
+    calm: bool,
+}
+
+/// A time in which a pod was not ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unready {
+    pub(crate) since: Timestamp,
+    /// When it was ready again, or gone; `None` while it lasts.
+    pub(crate) until: Option<Timestamp>,
+    /// Whether its containers ran on when it began.
+    pub(crate) calm: bool,
+}
+
+#[derive(Debug, Default)]
+struct Turns {
+    namespace: String,
+    turns: BTreeMap<Timestamp, Turn>,
+    gone: Option<Timestamp>,
+}
+
+/// All pods that are known.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness {
+    pods: BTreeMap<String, Turns>,
+    /// The pods of a namespace that stopped being ready while their containers ran on.
+    calm: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Readiness {
+    /// Takes in one status; whether it told something new.
+    pub(crate) fn observe(&mut self, pod: &Pod, verb: Verb, received: Timestamp) -> bool {
+        let uid = &pod.metadata.uid;
+        let known = self.pods.entry(uid.clone()).or_default();
+        known.namespace.clone_from(&pod.metadata.namespace);
+        let over = matches!(pod.status.phase.as_str(), "Failed" | "Succeeded");
+        let before = known.gone;
+        if verb == Verb::Delete || over {
+            known.gone = Some(known.gone.map_or(received, |g| g.min(received)));
+        }
+        let mut told = known.gone != before;
+        let Some(condition) = pod.condition("Ready") else { return told };
+        let Some(at) = condition.last_transition_time else { return told };
+        let ready = condition.status == "True";
+        let turn = Turn { ready, calm: !ready && runs_on(pod, at) };
+        told |= !known.turns.contains_key(&at);
+        let known_turn = known.turns.entry(at).or_insert(turn);
+        // A later status of the same turn may show that a container had ended after all.
+        known_turn.calm &= turn.calm;
+        if turn.calm {
+            self.calm.entry(pod.metadata.namespace.clone()).or_default().insert(uid.clone());
+        }
+        while known.turns.len() > TURNS {
+            known.turns.pop_first();
+        }
+        told
+    }
+
+    /// Whether anything is known of a pod.
+    pub(crate) fn knows(&self, uid: &str) -> bool {
+        self.pods.contains_key(uid)
+    }
+
+    /// What a fresh list no longer held.
+    pub(crate) fn vanished(&mut self, uid: &str, at: Timestamp) {
+        if let Some(known) = self.pods.get_mut(uid) {
+            known.gone.get_or_insert(at);
+        }
+    }
+
+    /// Forgets pods of which nothing is known any more.
+    pub(crate) fn retain(&mut self, known: impl Fn(&str, &str) -> bool) {
+        self.pods.retain(|uid, pod| known(&pod.namespace, uid));
+        let pods = &self.pods;
+        self.calm.retain(|_, uids| {
+            uids.retain(|uid| pods.contains_key(uid));
+            !uids.is_empty()
+        });
+    }
+
+    /// The pods of a namespace that once stopped being ready while their containers ran on.
+    pub(crate) fn calm_of(&self, namespace: &str) -> impl Iterator<Item = &String> {
+        self.calm.get(namespace).into_iter().flatten()
+    }
+
+    /// The times in which the pod was not ready, in order.
+    pub(crate) fn unready(&self, uid: &str) -> Vec<Unready> {
+        let Some(known) = self.pods.get(uid) else { return Vec::new() };
+        let mut found: Vec<Unready> = Vec::new();
+        for (at, turn) in &known.turns {
+            match found.last_mut().filter(|u| u.until.is_none()) {
+                Some(last) if turn.ready => last.until = Some(*at),
+                None if !turn.ready => found.push(Unready { since: *at, until: None, calm: turn.calm }),
+                _ => {}
+            }
+        }
+        if let (Some(gone), Some(last)) = (known.gone, found.last_mut().filter(|u| u.until.is_none())) {
+            last.until = Some(gone.max(last.since));
+        }
+        found
+    }
+
+    /// Until when trouble of this pod at `at` lasted: when it was ready again or gone, `None` while it is neither.
+    /// A pod that stayed ready all the time was over it at once.
+    pub(crate) fn recovered(&self, uid: &str, at: Timestamp) -> Option<Timestamp> {
+        let Some(known) = self.pods.get(uid) else { return Some(at) };
+        let now_ready = known.turns.range(..=at).next_back().is_some_and(|(_, t)| t.ready);
+        let mut later = known.turns.range((std::ops::Bound::Excluded(at), std::ops::Bound::Unbounded));
+        // A container's end is seen before the pod's condition turns.
+        let next = match later.next() {
+            Some((_, turn)) if !turn.ready => later.find(|(_, t)| t.ready).map(|(t, _)| *t),
+            Some((back, _)) => Some(*back),
+            None if now_ready => Some(at),
+            None => None,
+        };
+        match (next, known.gone) {
+            (Some(next), Some(gone)) => Some(next.min(gone.max(at))),
+            (next, gone) => next.or(gone.map(|g| g.max(at))),
+        }
+    }
+}
+
+/// Whether all containers run, and ran before the condition turned.
+fn runs_on(pod: &Pod, turned: Timestamp) -> bool {
+    let running = |s: &whyd_signals::objects::ContainerStatus| {
+        s.state.running.as_ref().and_then(|r| r.started_at).is_some_and(|started| started < turned)
+    };
+    let leaving = pod.metadata.deletion_timestamp.is_some();
+    !leaving && pod.status.phase == "Running" && pod.status.container_statuses.iter().all(running)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    /// A pod of one container that started at second 0.
+    fn pod(turned: u32, ready: bool) -> Pod {
+        let status = if ready { "True" } else { "False" };
+        serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "p", "namespace": "n", "uid": "u"},
+            "status": {
+                "phase": "Running",
+                "conditions": [
+                    {"type": "Ready", "status": status, "lastTransitionTime": format!("2026-01-01T00:00:{turned:02}Z")}
+                ],
+                "containerStatuses": [{"name": "c", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}],
+            },
+        }))
+        .unwrap()
+    }
+
+    fn at(second: u32) -> Timestamp {
+        Timestamp::parse(&format!("2026-01-01T00:00:{second:02}Z")).unwrap()
+    }
+
+    #[test]
+    fn turns_are_told_in_any_order() {
+        let turns = [(2, true), (10, false), (20, true), (30, false)];
+        let orders: [[usize; 4]; 3] = [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]];
+        for order in orders {
+            let mut readiness = Readiness::default();
+            for i in order {
+                let (turned, ready) = turns[i];
+                readiness.observe(&pod(turned, ready), Verb::Apply, at(40));
+            }
+            let span = |since, until: Option<u32>| Unready { since: at(since), until: until.map(at), calm: true };
+            assert_eq!(readiness.unready("u"), [span(10, Some(20)), span(30, None)], "{order:?}");
+            assert_eq!(readiness.recovered("u", at(9)), Some(at(20)));
+            assert_eq!(readiness.recovered("u", at(31)), None);
+        }
+    }
+
+    #[test]
+    fn a_pod_that_is_gone_is_over_it() {
+        let mut readiness = Readiness::default();
+        readiness.observe(&pod(10, false), Verb::Apply, at(11));
+        readiness.observe(&pod(10, false), Verb::Delete, at(15));
+        assert_eq!(readiness.unready("u")[0].until, Some(at(15)));
+        assert_eq!(readiness.recovered("u", at(12)), Some(at(15)));
+    }
+}

@@ -1,0 +1,119 @@
+//! Pods that were wanted and never made: the API refused them, and their controller says so.
+
+use std::time::Duration;
+
+use whyd_buffers::Scoped;
+use whyd_buffers::state::{EventSeen, NamespaceState};
+use whyd_signals::schema::{Restart, Root};
+use whyd_signals::{Resource, Timestamp};
+
+use crate::cause::{REFUSALS, blank_row};
+use crate::finding::{Finding, event, kube};
+
+/// The reason of the event by which a controller says it.
+pub(crate) const FAILED_CREATE: &str = "FailedCreate";
+/// A refusal that does not last, as of a service account that is made a moment later, is no trouble.
+const LASTING: Duration = Duration::from_secs(10);
+
+/// A controller whose pods are refused.
+pub(crate) struct Refused<'a> {
+    pub(crate) space: &'a NamespaceState,
+    /// `Kind/name` of the workload.
+    pub(crate) workload: String,
+    /// The controller that was refused.
+    pub(crate) owner: Root,
+    /// The newest refusal.
+    pub(crate) seen: &'a EventSeen,
+}
+
+impl Refused<'_> {
+    /// The refusal as evidence.
+    pub(crate) fn said(&self) -> whyd_signals::schema::Evidence {
+        event(self.seen)
+    }
+
+    /// The API's words.
+    pub(crate) fn message(&self) -> &str {
+        &self.seen.event.message
+    }
+
+    /// The workload as root: it is what somebody edits.
+    pub(crate) fn workload_root(&self) -> Root {
+        let (kind, name) = self.workload.split_once('/').unwrap_or((&self.owner.kind, &self.owner.name));
+        self.root(kind, name)
+    }
+
+    /// An object of the namespace as root.
+    pub(crate) fn root(&self, kind: &str, name: &str) -> Root {
+        Root { kind: kind.into(), namespace: self.space.name.clone(), name: name.into(), uid: String::new() }
+    }
+}
+
+/// The row of a controller whose pods were refused; `None` where it did not last.
+pub(crate) fn judge(scoped: &Scoped, namespace: &str, uid: &str, seen_at: Timestamp) -> Option<Restart> {
+    let space = scoped.cluster().namespace(namespace)?;
+    let refusals: Vec<&EventSeen> = space.events_about(uid).filter(|e| e.event.reason == FAILED_CREATE).collect();
+    let newest = refusals.iter().max_by_key(|e| e.at)?;
+    let first = refusals.iter().map(|e| e.event.first_timestamp.unwrap_or(e.at).min(e.at)).min()?;
+    let about = &newest.event.involved_object;
+    let (workload, wants) = wanted(space, uid, &about.kind, &about.name);
+    if !wants && newest.at.seconds_since(first) < LASTING.as_secs_f64() {
+        return None;
+    }
+    let owner = Root {
+        kind: about.kind.clone(),
+        namespace: namespace.to_owned(),
+        name: about.name.clone(),
+        uid: uid.to_owned(),
+    };
+    let refused = Refused { space, workload, owner, seen: newest };
+    let finding = REFUSALS.iter().find_map(|judge| judge(&refused))?;
+    Some(row(&refused, finding, first, seen_at))
+}
+
+/// The workload of a controller, and whether it still has fewer pods than it wants.
+fn wanted(space: &NamespaceState, uid: &str, kind: &str, name: &str) -> (String, bool) {
+    if let Some((resource, record)) = space.owner(uid) {
+        let object = &record.object;
+        let wants = record.deleted_at.is_none()
+            && (object.status.conditions.iter().any(|c| c.kind == "ReplicaFailure" && c.status == "True")
+                || object.spec.replicas.is_some_and(|wanted| object.status.replicas < wanted));
+        let workload = match object.metadata.controller() {
+            Some(up) if resource == Resource::ReplicaSets => format!("{}/{}", up.kind, up.name),
+            _ => format!("{}/{}", resource.kind(), object.metadata.name),
+        };
+        return (workload, wants);
+    }
+    let job = space.jobs.get(uid).filter(|j| j.deleted_at.is_none());
+    let idle = job.is_some_and(|j| j.object.status.failed == 0 && j.object.status.succeeded == 0);
+    (format!("{kind}/{name}"), idle)
+}
+
+fn row(refused: &Refused<'_>, finding: Finding, first: Timestamp, seen_at: Timestamp) -> Restart {
+    let mut row = blank_row();
+    row.team = refused.space.team.clone();
+    row.namespace.clone_from(&refused.space.name);
+    row.workload.clone_from(&refused.workload);
+    row.container_id = format!("refused/{}", refused.owner.uid);
+    row.reason = Some(FAILED_CREATE.to_owned());
+    row.mechanism = finding.cause.to_owned();
+    row.cause = finding.cause.to_owned();
+    row.confidence = finding.confidence();
+    row.cause_detail = finding.detail;
+    row.summary = finding.summary;
+    row.incident_key = Some(format!("{}/{}/{}", row.namespace, row.workload, row.cause));
+    row.root = Some(finding.root);
+    row.evidence = finding.evidence;
+    row.evidence.extend(failing(refused));
+    row.seen_at = first.max(Timestamp(0)).min(seen_at);
+    row
+}
+
+/// What the controller's own status says of it.
+fn failing(refused: &Refused<'_>) -> Option<whyd_signals::schema::Evidence> {
+    let (resource, record) = refused.space.owner(&refused.owner.uid)?;
+    let failed = record.object.status.conditions.iter().find(|c| c.kind == "ReplicaFailure" && c.status == "True")?;
+    let object = format!("{}/{}", resource.kind(), record.object.metadata.name);
+    let field = "status.conditions[ReplicaFailure].message";
+    Some(kube(failed.last_transition_time, object, field, failed.message.clone(), "its controller cannot make the pod"))
+}
