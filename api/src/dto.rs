@@ -7,6 +7,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use whyd_signals::{Timestamp, schema};
 
+use crate::shown_by;
+
 /// The object at fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[allow(missing_docs)]
@@ -61,10 +63,37 @@ pub struct Evidence {
     pub value: Value,
     /// The same in words.
     pub text: String,
+    /// How much older than the end it is, in seconds; negative where it was seen after it.
+    #[serde(default)]
+    #[schema(required)]
+    pub age_seconds: Option<f64>,
+    /// The query that shows it.
+    #[serde(default)]
+    #[schema(required)]
+    pub shown_by: Option<ShownBy>,
 }
 
-impl From<&schema::Evidence> for Evidence {
-    fn from(e: &schema::Evidence) -> Self {
+/// The language of a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Language {
+    Sql,
+    Promql,
+    Kubectl,
+}
+
+/// A query that shows an item of evidence in the raw data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[allow(missing_docs)]
+pub struct ShownBy {
+    pub language: Language,
+    pub query: String,
+}
+
+impl Evidence {
+    fn of(row: &schema::Restart, e: &schema::Evidence) -> Self {
+        let end = row.finished_at.unwrap_or(row.seen_at);
         Self {
             source: e.source.into(),
             at: e.at,
@@ -72,7 +101,34 @@ impl From<&schema::Evidence> for Evidence {
             field: e.field.clone(),
             value: e.value.clone(),
             text: e.text.clone(),
+            age_seconds: e.at.map(|at| (end.seconds_since(at) * 1e3).round() / 1e3),
+            shown_by: shown_by::query(row, e),
         }
+    }
+}
+
+/// A change shortly before an end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[allow(missing_docs)]
+pub struct ChangeBefore {
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// `Kind/name`.
+    pub object: String,
+    /// The sort of change: image, template, replicas, restart, config, created, deleted, cordon, boot...
+    pub what: String,
+    pub detail: String,
+    /// Who made it, where the object says so.
+    pub by: String,
+    /// Whether it touches what ended: its own workload, a ConfigMap that it reads, its node, what is at fault.
+    pub touches: bool,
+}
+
+impl From<&schema::ChangeBefore> for ChangeBefore {
+    fn from(c: &schema::ChangeBefore) -> Self {
+        let (at, touches) = (c.at, c.touches);
+        let (object, what, detail, by) = (c.object.clone(), c.what.clone(), c.detail.clone(), c.by.clone());
+        Self { at, object, what, detail, by, touches }
     }
 }
 
@@ -140,6 +196,10 @@ pub struct Restart {
     pub summary: String,
     pub evidence: Vec<Evidence>,
     pub ruled_out: Vec<RuledOut>,
+    /// What was changed in the half hour before, the newest last.
+    #[serde(default)]
+    #[schema(required)]
+    pub changes: Vec<ChangeBefore>,
     /// Sources that would have been needed and are not there.
     pub missing: Vec<String>,
 }
@@ -166,8 +226,9 @@ impl From<&schema::Restart> for Restart {
             confidence: r.confidence,
             root: r.root.as_ref().map(Root::from),
             summary: r.summary.clone(),
-            evidence: r.evidence.iter().map(Evidence::from).collect(),
+            evidence: r.evidence.iter().map(|e| Evidence::of(r, e)).collect(),
             ruled_out: r.ruled_out.iter().map(RuledOut::from).collect(),
+            changes: r.changes.iter().map(ChangeBefore::from).collect(),
             missing: r.missing.clone(),
         }
     }
@@ -227,6 +288,17 @@ pub struct Incident {
     pub root: Option<Root>,
     /// `namespace/pod/container`.
     pub members: Vec<String>,
+    /// How many container instances ended in it.
+    #[serde(default)]
+    pub restarts: u64,
+    /// The incident of the same root before this one, which was resolved.
+    #[serde(default)]
+    #[schema(required)]
+    pub follows: Option<String>,
+    /// The suppression that hides it.
+    #[serde(default)]
+    #[schema(required)]
+    pub suppressed_by: Option<String>,
     pub summary: String,
 }
 
@@ -242,6 +314,9 @@ impl From<&schema::Incident> for Incident {
             cause: i.cause.clone(),
             root: i.root.as_ref().map(Root::from),
             members: i.members.clone(),
+            restarts: i.restarts,
+            follows: i.follows.clone(),
+            suppressed_by: i.suppressed_by.clone(),
             summary: i.summary.clone(),
         }
     }
@@ -268,6 +343,94 @@ pub struct Problem {
     pub detail: String,
 }
 
+/// How one incident differs under the rules of a configuration from what it is by default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IncidentChange {
+    /// The incident's id.
+    pub id: String,
+    /// What is different, for people.
+    pub what: String,
+}
+
+/// One entry of a workload's timeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+#[allow(missing_docs, clippy::large_enum_variant)]
+pub enum Moment {
+    /// A container ended, a pod was replaced or never started.
+    Restart {
+        #[schema(value_type = String, format = DateTime)]
+        at: Timestamp,
+        #[schema(required)]
+        pod: Option<String>,
+        #[schema(required)]
+        pod_uid: Option<String>,
+        #[schema(required)]
+        container: Option<String>,
+        cause: String,
+        summary: String,
+    },
+    /// Something was changed.
+    Change {
+        #[schema(value_type = String, format = DateTime)]
+        at: Timestamp,
+        object: String,
+        what: String,
+        detail: String,
+        by: String,
+    },
+    /// A value was unlike its own past.
+    Anomaly {
+        #[schema(value_type = String, format = DateTime)]
+        at: Timestamp,
+        pod: String,
+        container: String,
+        metric: String,
+        score: f64,
+        text: String,
+    },
+    /// An incident began.
+    Opened {
+        #[schema(value_type = String, format = DateTime)]
+        at: Timestamp,
+        id: String,
+        cause: String,
+        summary: String,
+    },
+    /// An incident was over.
+    Resolved {
+        #[schema(value_type = String, format = DateTime)]
+        at: Timestamp,
+        id: String,
+    },
+}
+
+impl Moment {
+    /// When it was.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Restart { at, .. }
+            | Self::Change { at, .. }
+            | Self::Anomaly { at, .. }
+            | Self::Opened { at, .. }
+            | Self::Resolved { at, .. } => *at,
+        }
+    }
+}
+
+/// What happened to a workload, across all its pods.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Timeline {
+    /// Its namespace.
+    pub namespace: String,
+    /// `Kind/name`.
+    pub workload: String,
+    /// Oldest first.
+    pub moments: Vec<Moment>,
+    /// What is missing from the answer.
+    pub problems: Vec<Problem>,
+}
+
 /// What `whyd replay --json` prints.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Replay {
@@ -279,6 +442,9 @@ pub struct Replay {
     pub ranking: Vec<Ranked>,
     /// What the capture lacks.
     pub problems: Vec<Problem>,
+    /// With `--config`: how its rules change the incidents that there would be without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub incident_changes: Vec<IncidentChange>,
 }
 
 /// How the asked name was found.
@@ -318,11 +484,22 @@ pub struct Restarts {
     pub problems: Vec<Problem>,
 }
 
+/// What a suppression hid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[allow(missing_docs)]
+pub struct Hidden {
+    pub suppression: String,
+    pub incidents: usize,
+}
+
 /// A page of incidents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Incidents {
     /// Newest first.
     pub incidents: Vec<Incident>,
+    /// What suppressions keep out of this list; `suppressed=true` shows it.
+    #[serde(default)]
+    pub hidden: Vec<Hidden>,
     /// The `cursor` of the next page; null on the last.
     #[schema(required)]
     pub next: Option<String>,

@@ -11,6 +11,7 @@ pub mod problem;
 pub mod reader;
 pub mod routes;
 mod scope;
+mod shown_by;
 
 pub use access::{Anonymous, Door, Grant};
 pub use listen::{Deadlines, serve};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use whyd_signals::schema::{Anomaly, Incident, Restart};
+use whyd_signals::schema::{Anomaly, Change, Incident, Restart};
 use whyd_signals::{Access, Timestamp};
 
 /// The daemon's state as the routes see it. Every call takes the newest snapshot, does no IO and does not wait.
@@ -15,6 +15,8 @@ pub trait Reader: Send + Sync + 'static {
     fn incidents(&self, access: &Access) -> Vec<Arc<Incident>>;
     /// All anomalies that are kept, in any order.
     fn anomalies(&self, access: &Access) -> Vec<Arc<Anomaly>>;
+    /// The changes of a namespace and of the nodes, in order of time.
+    fn changes(&self, access: &Access, namespace: &str) -> Vec<Change>;
     /// The pods that are known, restarted or not; asked only when there is no verdict to give.
     fn pods(&self, access: &Access) -> Vec<PodName>;
     /// Whether names from this namespace may be shown; the empty one stands for cluster-scoped objects.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use whyd_signals::Access;
-use whyd_signals::schema::{EvidenceSource, Incident, Restart, Root};
+use whyd_signals::schema::{Anomaly, Change, EvidenceSource, Incident, Restart, Root};
 
 use crate::dto;
 use crate::reader::{PodName, Reader};
@@ -34,6 +34,19 @@ impl<'a> Scope<'a> {
         rows
     }
 
+    pub(crate) fn anomalies(&self) -> Vec<Arc<Anomaly>> {
+        let mut rows = self.reader.anomalies(self.access);
+        rows.retain(|a| self.access.allows(&a.team));
+        rows
+    }
+
+    /// Those of a namespace, and of nodes, which every pod names.
+    pub(crate) fn changes(&self, namespace: &str) -> Vec<Change> {
+        let mut rows = self.reader.changes(self.access, namespace);
+        rows.retain(|c| c.kind == "Node" || c.namespace == namespace && self.access.allows(&c.team));
+        rows
+    }
+
     pub(crate) fn pods(&self) -> Vec<PodName> {
         let mut pods = self.reader.pods(self.access);
         pods.retain(|p| self.sees(&p.namespace));
@@ -43,7 +56,20 @@ impl<'a> Scope<'a> {
     /// The row as this caller may read it.
     pub(crate) fn restart(&self, row: &Restart) -> dto::Restart {
         let mut out = dto::Restart::from(row);
-        let Some(root) = row.root.as_ref().filter(|root| !self.sees_root(root)) else { return out };
+        let hidden = row.speaks_of.iter().find(|namespace| !self.sees(namespace));
+        let root = row.root.as_ref().filter(|root| !self.sees_root(root));
+        let Some(root) = root else {
+            // The root may be seen while a link on the way to it may not.
+            if hidden.is_some() {
+                out.summary = format!("{}; what lies between it and its root may not be seen", row.cause);
+                out.cause_detail = None;
+                out.evidence.retain(|e| {
+                    e.source == dto::EvidenceSource::Logs
+                        || row.pod.as_ref().is_some_and(|p| e.object == format!("Pod/{p}"))
+                });
+            }
+            return out;
+        };
         let says = |text: &str| mentions(text, root);
         out.root = None;
         out.summary = format!("{}; its root lies outside of the namespaces that you may see", row.cause);

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use whyd_signals::schema::{
-    Anomaly, Evidence, EvidenceSource, Incident, IncidentStatus, Restart, Root, RuledOut, Severity,
+    Anomaly, Change, Evidence, EvidenceSource, Incident, IncidentStatus, Restart, Root, RuledOut, Severity,
 };
 use whyd_signals::{Access, Team, Timestamp};
 
@@ -41,6 +41,20 @@ impl Reader for Fixture {
     }
     fn anomalies(&self, _: &Access) -> Vec<Arc<Anomaly>> {
         Vec::new()
+    }
+    fn changes(&self, access: &Access, namespace: &str) -> Vec<Change> {
+        let change = |namespace: &str, name: &str| Change {
+            ts: at(5),
+            team: team_of(namespace),
+            namespace: namespace.to_owned(),
+            kind: "Deployment".into(),
+            name: name.to_owned(),
+            what: "image".into(),
+            detail: "web: a to b".into(),
+            by: "kubectl".into(),
+        };
+        let all = [change("a", "web"), change(CANARY, CANARY)];
+        all.into_iter().filter(|c| c.namespace == namespace && access.allows(&c.team)).collect()
     }
     fn pods(&self, access: &Access) -> Vec<PodName> {
         self.pods.iter().filter(|p| self.sees(access, &p.namespace)).cloned().collect()
@@ -89,6 +103,8 @@ pub(super) fn restart(namespace: &str, workload: &str, pod: &str, container: &st
         ],
         ruled_out: vec![ruled_out("the code is not 1", json!(137))],
         missing: vec!["events".into()],
+        changes: Vec::new(),
+        speaks_of: Vec::new(),
         incident_key: None,
         seen_at: at(second + 1),
     }
@@ -117,6 +133,9 @@ pub(super) fn incident(namespace: &str, id: &str, status: IncidentStatus, second
         cause: "oom-limit".into(),
         root: Some(root(namespace, "web")),
         members: members.iter().map(|m| (*m).to_owned()).collect(),
+        restarts: 1,
+        follows: None,
+        suppressed_by: None,
         summary: format!("web of {namespace} is out of memory"),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -24,6 +25,9 @@ pub(super) struct IncidentsQuery {
     /// Only with this status.
     #[param(value_type = Option<dto::IncidentStatus>)]
     status: Option<String>,
+    /// `true` shows those that a suppression hides, too.
+    #[param(value_type = Option<bool>)]
+    suppressed: Option<String>,
     /// How many at most, 1 to 1000; 100 if not given.
     #[param(value_type = Option<i32>, minimum = 1, maximum = 1000)]
     limit: Option<String>,
@@ -46,6 +50,7 @@ pub(super) async fn incidents(
     let mut checks = Checks::default();
     let choices = [("open", IncidentStatus::Open), ("resolved", IncidentStatus::Resolved)];
     let status = checks.one_of("status", query.status.as_deref(), &choices);
+    let suppressed = checks.one_of("suppressed", query.suppressed.as_deref(), &[("true", true), ("false", false)]);
     let limit = checks.limit(query.limit.as_deref());
     let after: Option<Place<'static>> = checks.cursor(query.cursor.as_deref());
     checks.done()?;
@@ -53,10 +58,21 @@ pub(super) async fn incidents(
     let scope = Scope::new(&*api.reader, &access);
     let mut rows = scope.incidents();
     rows.retain(|i| status.is_none_or(|status| i.status == status));
+    let mut hidden: BTreeMap<String, usize> = BTreeMap::new();
+    if suppressed != Some(true) {
+        rows.retain(|i| match &i.suppressed_by {
+            Some(by) => {
+                *hidden.entry(by.clone()).or_default() += 1;
+                false
+            }
+            None => true,
+        });
+    }
+    let hidden = hidden.into_iter().map(|(suppression, incidents)| dto::Hidden { suppression, incidents }).collect();
     rows.sort_by(|a, b| place(a).cmp(&place(b)));
     let (page, next) = cursor::page(&rows, after.as_ref(), limit, |i| place(i));
     let incidents = page.iter().map(|i| scope.incident(i)).collect();
-    Ok(Json(dto::Incidents { incidents, next, problems: problems(&api.reader.status()) }))
+    Ok(Json(dto::Incidents { incidents, hidden, next, problems: problems(&api.reader.status()) }))
 }
 
 /// One incident.

@@ -6,6 +6,7 @@ mod metrics;
 pub mod openapi;
 mod query;
 mod restarts;
+mod timeline;
 mod why;
 
 use std::sync::Arc;
@@ -57,6 +58,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/restarts", get(restarts::restarts)),
         ("/api/v1/incidents", get(incidents::incidents)),
         ("/api/v1/incidents/{id}", get(incidents::incident)),
+        ("/api/v1/workloads/{namespace}/{name}/timeline", get(timeline::timeline)),
         ("/livez", get(health::livez)),
         ("/readyz", get(health::readyz)),
         ("/metrics", get(metrics::metrics)),

@@ -5,7 +5,7 @@ use axum::response::IntoResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{health, incidents, metrics, restarts, why};
+use super::{health, incidents, metrics, restarts, timeline, why};
 use crate::dto;
 
 #[derive(OpenApi)]
@@ -16,6 +16,7 @@ use crate::dto;
         restarts::restarts,
         incidents::incidents,
         incidents::incident,
+        timeline::timeline,
         health::livez,
         health::readyz,
         metrics::metrics,

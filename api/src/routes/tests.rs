@@ -127,9 +127,11 @@ async fn rows_have_every_key() {
         r#""root":{"kind":"Deployment","namespace":"a","name":"web"},"#,
         r#""summary":"web of web-2 went over its memory limit","#,
         r#""evidence":[{"source":"kube","at":null,"object":"Pod/web-2","field":"f","value":"OOMKilled","#,
-        r#""text":"the kubelet says so"},{"source":"metrics","at":null,"object":"Pod/web-2","field":"f","#,
-        r#""value":67108864.0,"text":"at its limit"}],"ruled_out":[{"cause":"app-error","#,
-        r#""because":"the code is not 1","field":"exitCode","value":137}],"missing":["events"]}],"next":null,"#,
+        r#""text":"the kubelet says so","age_seconds":null,"shown_by":{"language":"kubectl","#,
+        r#""query":"kubectl -n a get pod/web-2 -o jsonpath='{.f}'"}},{"source":"metrics","at":null,"object":"Pod/web-2","field":"f","#,
+        r#""value":67108864.0,"text":"at its limit","age_seconds":null,"shown_by":{"language":"promql","#,
+        r#""query":"f{namespace=\"a\",pod=\"web-2\",container=\"web\"}"}}],"ruled_out":[{"cause":"app-error","#,
+        r#""because":"the code is not 1","field":"exitCode","value":137}],"changes":[],"missing":["events"]}],"next":null,"#,
         r#""problems":[{"source":"events","#,
         r#""detail":"events is not synced: what it would hold is unknown, not empty"}]}"#,
     );
@@ -139,7 +141,8 @@ async fn rows_have_every_key() {
         r#"{"id":"i-1","team":"a","severity":"critical","status":"resolved","#,
         r#""opened_at":"2026-09-21T14:13:30.000000000Z","resolved_at":"2026-09-21T14:14:30.000000000Z","#,
         r#""cause":"oom-limit","root":{"kind":"Deployment","namespace":"a","name":"web"},"#,
-        r#""members":["a/web-1/web"],"summary":"web of a is out of memory"}"#,
+        r#""members":["a/web-1/web"],"restarts":1,"follows":null,"suppressed_by":null,"#,
+        r#""summary":"web of a is out of memory"}"#,
     );
     assert_eq!(text, want);
 }
@@ -245,6 +248,8 @@ async fn another_team_never_shows() {
         "/api/v1/incidents",
         "/api/v1/incidents?status=open",
         "/api/v1/incidents/i-spread",
+        "/api/v1/workloads/a/web/timeline",
+        "/api/v1/workloads/a/only/timeline",
         "/api/v1/incidents/none",
         "/readyz",
         "/metrics",

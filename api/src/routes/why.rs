@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
-use whyd_signals::schema::Restart;
+use whyd_signals::schema::{IncidentStatus, Restart};
 
 use super::query::{Checks, Raw, known};
 use super::restarts::same_workload;
@@ -60,7 +60,7 @@ pub(super) async fn why(
     let scope = Scope::new(&*api.reader, &access);
     let status = api.reader.status();
     let namespace = query.namespace.as_deref();
-    let Some((matched, mut rows)) = find(&scope.restarts(), name, namespace) else {
+    let Some((matched, mut rows)) = find(&scope.restarts(), || scope.pods(), name, namespace) else {
         return Err(unknown(&scope, &status, name, namespace));
     };
     if let Some(container) = &query.container {
@@ -93,7 +93,12 @@ pub(super) async fn why(
 }
 
 /// The rows that `name` names best.
-fn find(rows: &[Arc<Restart>], name: &str, namespace: Option<&str>) -> Option<(Match, Vec<Arc<Restart>>)> {
+fn find(
+    rows: &[Arc<Restart>],
+    known: impl FnOnce() -> Vec<PodName>,
+    name: &str,
+    namespace: Option<&str>,
+) -> Option<(Match, Vec<Arc<Restart>>)> {
     let by = |test: &dyn Fn(&Restart) -> bool| -> Vec<Arc<Restart>> {
         rows.iter().filter(|r| namespace.is_none_or(|n| r.namespace == n) && test(r)).cloned().collect()
     };
@@ -105,6 +110,13 @@ fn find(rows: &[Arc<Restart>], name: &str, namespace: Option<&str>) -> Option<(M
     if !workload.is_empty() {
         return Some((Match::Workload, workload));
     }
+    // A workload or pod of exactly this name is known and has no row: others that begin alike are not meant.
+    let exact = |p: &PodName| {
+        namespace.is_none_or(|n| p.namespace == n) && (p.name == name || same_workload(&p.workload, name))
+    };
+    if known().iter().any(exact) {
+        return None;
+    }
     let prefix = by(&|r| r.pod.as_ref().is_some_and(|pod| pod.starts_with(name)));
     if prefix.is_empty() { None } else { Some((Match::Prefix, prefix)) }
 }
@@ -112,7 +124,11 @@ fn find(rows: &[Arc<Restart>], name: &str, namespace: Option<&str>) -> Option<(M
 fn incidents_of(scope: &Scope<'_>, rows: &[Arc<Restart>]) -> Vec<dto::Incident> {
     let members: BTreeSet<String> = rows
         .iter()
-        .filter_map(|r| Some(format!("{}/{}/{}", r.namespace, r.pod.as_ref()?, r.container.as_ref()?)))
+        .flat_map(|r| {
+            let pod = format!("{}/{}", r.namespace, r.pod.as_deref().unwrap_or_default());
+            let container = r.container.as_ref().map(|c| format!("{pod}/{c}"));
+            container.into_iter().chain([pod])
+        })
         .collect();
     let mut incidents = scope.incidents();
     incidents.retain(|i| i.members.iter().any(|m| members.contains(m)));
@@ -133,6 +149,11 @@ fn unknown(scope: &Scope<'_>, status: &Status, name: &str, namespace: Option<&st
         } else {
             None
         }
+    });
+    // What is wrong with it without a restart is told all the same.
+    let quiet = quiet.map(|words| match trouble(scope, &pods, name, namespace) {
+        Some(trouble) => format!("{words}, but {trouble}"),
+        None => words,
     });
     let named = quiet.is_some();
     let mut detail = quiet.unwrap_or_else(|| format!("no restart of {asked} is known"));
@@ -155,6 +176,20 @@ fn unknown(scope: &Scope<'_>, status: &Status, name: &str, namespace: Option<&st
     }
     let kind = if status.replayed { ErrorKind::NotFound } else { ErrorKind::Replaying };
     Failure::new(kind, detail).with_candidates(candidates)
+}
+
+/// An open incident of a pod, or of a workload's pods, in which nothing restarted.
+fn trouble(scope: &Scope<'_>, pods: &[PodName], name: &str, namespace: Option<&str>) -> Option<String> {
+    let meant = |p: &&PodName| {
+        namespace.is_none_or(|n| p.namespace == n) && (p.name == name || same_workload(&p.workload, name))
+    };
+    let members: BTreeSet<String> = pods.iter().filter(meant).map(|p| format!("{}/{}", p.namespace, p.name)).collect();
+    let incidents = scope.incidents();
+    let open = incidents.iter().filter(|i| i.status == IncidentStatus::Open);
+    let of_it = open.filter(|i| i.members.iter().any(|m| members.contains(m)));
+    let newest = of_it.max_by_key(|i| i.opened_at)?;
+    let shown = scope.incident(newest);
+    Some(format!("{}: {} (incident {}, since {})", shown.cause, shown.summary, shown.id, shown.opened_at))
 }
 
 /// The names most like `name`: the same one elsewhere, those that hold it, then those that begin alike.
