@@ -14,6 +14,8 @@ use whyd_buffers::{Mark, Snapshot, Writer};
 use whyd_collector::inlet::Reply;
 use whyd_collector::wire;
 use whyd_correlate::ledger::Ledger;
+use whyd_correlate::rules::Rules;
+use whyd_signals::schema::{Incident, Restart};
 use whyd_signals::sink::{Counts, DecodeError, Refusal};
 use whyd_signals::{Access, Envelope, Lsn, Media, Timestamp, Verb};
 
@@ -51,6 +53,8 @@ pub enum Effect {
         /// The answer.
         reply: Reply,
     },
+    /// These verdicts stand from here on: keep them for longer than the log is kept.
+    Settled(Vec<Arc<Restart>>),
     /// What readers may see has changed.
     Changed,
 }
@@ -71,6 +75,8 @@ pub struct CoreConfig {
     pub cluster: String,
     /// How long evidence may come late.
     pub lateness: Duration,
+    /// What people say about incidents.
+    pub rules: Rules,
 }
 
 /// The only owner of the writer.
@@ -106,7 +112,7 @@ impl Core {
     pub fn new(config: &CoreConfig, writer: Writer, detectors: Detectors) -> Self {
         Self {
             writer,
-            ledger: Ledger::new(&config.cluster, config.lateness),
+            ledger: Ledger::new(&config.cluster, config.lateness, config.rules.clone()),
             detectors,
             feed: Feed::default(),
             pending: VecDeque::new(),
@@ -137,9 +143,27 @@ impl Core {
         (self.ledger.judged, self.ledger.dropped)
     }
 
+    /// All rows of the ledger.
+    pub fn ledger_rows(&self) -> Arc<Vec<Arc<Restart>>> {
+        self.ledger.rows()
+    }
+
+    /// The incidents that there would be under other rules, as of `at`.
+    pub fn incidents_under(&self, rules: &Rules, at: Timestamp) -> Vec<Incident> {
+        self.ledger.incidents_under(rules, at)
+    }
+
     /// The detectors' own figures.
     pub fn detector_stats(&self) -> whyd_anomaly::Stats {
         self.detectors.stats()
+    }
+
+    /// Takes in rows that stood before the log that will be read back; to be called before it is.
+    pub fn restore(&mut self, rows: Vec<Restart>) {
+        for row in rows {
+            self.ledger.restore(row);
+        }
+        self.writer.put_restarts(self.ledger.rows());
     }
 
     /// Goes on at this place of the log, which may lie behind the last record that was read.
@@ -244,6 +268,9 @@ impl Core {
         for namespace in &touched {
             self.ledger.touch(namespace);
         }
+        for killed in self.feed.take_killed() {
+            self.ledger.child_killed(&killed.pod_uid, &killed.container, killed.at, killed.kills);
+        }
         for applied in &published.objects {
             self.ledger.observe(applied, &scoped);
         }
@@ -257,7 +284,7 @@ impl Core {
         }
         self.detectors.tick(at);
         self.feed.tick(at);
-        if !self.ledger.is_idle() || self.ledger.has_open() {
+        if self.ledger.is_due(at) {
             let scoped = self.writer.snapshot().scoped(&Access::All);
             if self.ledger.evaluate(at, &scoped) {
                 self.writer.put_restarts(self.ledger.rows());
@@ -266,7 +293,12 @@ impl Core {
             }
         }
         self.writer.seal(at);
-        if changed { vec![Effect::Changed] } else { Vec::new() }
+        let mut effects = if changed { vec![Effect::Changed] } else { Vec::new() };
+        let settled = self.ledger.take_settled();
+        if !settled.is_empty() {
+            effects.push(Effect::Settled(settled));
+        }
+        effects
     }
 
     fn count(&mut self, envelope: &Envelope, rows: u64, refused: &BTreeMap<Refusal, u64>) {

@@ -4,13 +4,14 @@ mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use watched::{Facts, Series};
 use whyd_anomaly::pods::{Measure, Owner, Pods};
 use whyd_anomaly::{Detectors, LineKey, SeriesKey};
-use whyd_buffers::{Level, LogLine, Published, Scoped};
-use whyd_signals::Timestamp;
+use whyd_buffers::{Level, LogLine, Published, Scoped, SeriesMeta};
 use whyd_signals::schema::Anomaly;
+use whyd_signals::{Sample, SeriesId, Timestamp};
 
 /// How many anomalies are kept; the oldest go first.
 const KEPT: usize = 10_000;
@@ -24,6 +25,33 @@ pub(crate) struct Feed {
     series: Series,
     pods: Pods,
     anomalies: Kept,
+    killed: Vec<Killed>,
+}
+
+/// A child of a container that the OOM killer took.
+pub(crate) struct Killed {
+    pub(crate) pod_uid: String,
+    pub(crate) container: String,
+    pub(crate) at: Timestamp,
+    /// How many there were in the container until then.
+    pub(crate) kills: u64,
+}
+
+/// How long before its first sample a container may have started for all its kills to be new.
+const YOUNG: Duration = Duration::from_secs(60);
+
+/// A counter of OOM kills that rose.
+fn killed(id: SeriesId, meta: &SeriesMeta, sample: Sample, scoped: &Scoped) -> Option<Killed> {
+    let before = scoped.asof(id, sample.ts.minus(Duration::from_nanos(1))).map(|s| s.value);
+    let pod = &scoped.cluster().pod_named(&meta.namespace, &meta.pod)?.object;
+    let status = pod.statuses().find(|s| s.name == *meta.container)?;
+    let started = status.state.running.as_ref()?.started_at?;
+    let rose = match before {
+        Some(before) => sample.value > before,
+        None => sample.ts.minus(YOUNG) <= started,
+    };
+    let (pod_uid, container) = (pod.metadata.uid.clone(), status.name.clone());
+    rose.then_some(Killed { pod_uid, container, at: sample.ts, kills: sample.value as u64 })
 }
 
 /// The anomalies that readers see.
@@ -55,9 +83,13 @@ impl Feed {
         for (id, sample) in published.samples() {
             let Some(watched) = self.series.watched(id, sample.ts, scoped, detectors) else { continue };
             let Some(meta) = scoped.meta(id) else { continue };
+            if watched.counts_kills && sample.value > 0.0 {
+                self.killed.extend(killed(id, meta, sample, scoped));
+            }
             if !meta.namespace.is_empty() && !touched.contains(meta.namespace.as_ref()) {
                 touched.insert(meta.namespace.to_string());
             }
+            let Some(kind) = watched.kind else { continue };
             let key = SeriesKey {
                 id,
                 team: &watched.facts.team,
@@ -65,7 +97,7 @@ impl Feed {
                 pod: &meta.pod,
                 container: &meta.container,
                 metric: &meta.name,
-                kind: watched.kind,
+                kind,
             };
             if let Some(found) = detectors.observe_sample(&key, watched.limit, sample.ts, sample.value) {
                 self.anomalies.push(found);
@@ -125,6 +157,11 @@ impl Feed {
         if let Some(found) = self.pods.observe(&owner, line.ts, Measure::Line { is_error }) {
             self.anomalies.push(found);
         }
+    }
+
+    /// The kills that were seen since the last call.
+    pub(crate) fn take_killed(&mut self) -> Vec<Killed> {
+        std::mem::take(&mut self.killed)
     }
 
     /// Forgets pods that are gone.

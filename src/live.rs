@@ -13,8 +13,10 @@ use whyd_buffers::wal::{Bounds, Log, Record, WalError};
 use whyd_collector::Clock;
 use whyd_collector::inlet::{Delivery, Responder};
 use whyd_signals::Timestamp;
+use whyd_signals::schema::Restart;
 
 use crate::core::{Core, Effect, Message};
+use crate::ledger_file::LedgerFile;
 use crate::view::{Shown, View};
 
 /// A batch is closed at so many messages or bytes.
@@ -36,6 +38,7 @@ pub struct Times {
 pub struct Live {
     core: Core,
     log: Log,
+    ledger: LedgerFile,
     clock: Clock,
     times: Times,
     view: Arc<View>,
@@ -57,13 +60,16 @@ impl Live {
         view: Arc<View>,
     ) -> Result<Self, WalError> {
         let mut log = Log::open(dir, bounds)?;
-        let records = read_back(&mut core, &mut log)?;
+        let (mut ledger, rows) = LedgerFile::open(dir)?;
+        core.restore(rows);
+        let (records, settled) = read_back(&mut core, &mut log)?;
+        keep(&mut ledger, &settled, &core);
         if let Some(r) = log.recovery().filter(|r| r.corrupt > 0 || r.cut_bytes > 0) {
             tracing::warn!(corrupt = r.corrupt, cut_bytes = r.cut_bytes, "the log was damaged");
         }
         tracing::info!(records, "log read back");
         core.resume(log.next_lsn());
-        Ok(Self { core, log, clock, times, view, senders: HashMap::new(), token: 0, appended: 0 })
+        Ok(Self { core, log, ledger, clock, times, view, senders: HashMap::new(), token: 0, appended: 0 })
     }
 
     /// Takes deliveries until there are no more senders. Blocks; meant for a thread of its own.
@@ -83,10 +89,7 @@ impl Live {
             if now >= tick {
                 tick = now + self.times.tick;
                 let at = (self.clock)();
-                let effects = self.core.step(at, Message::Tick);
-                if !effects.is_empty() {
-                    self.show();
-                }
+                self.tick(at);
                 if now >= trim {
                     trim = now + TRIM;
                     if let Err(e) = self.log.drop_before(at.minus(self.times.keep)) {
@@ -96,8 +99,21 @@ impl Live {
             }
         }
         let at = (self.clock)();
-        self.core.step(at, Message::Tick);
+        self.tick(at);
         self.show();
+    }
+
+    fn tick(&mut self, at: Timestamp) {
+        let mut changed = false;
+        for effect in self.core.step(at, Message::Tick) {
+            match effect {
+                Effect::Settled(rows) => keep(&mut self.ledger, &rows, &self.core),
+                _ => changed = true,
+            }
+        }
+        if changed {
+            self.show();
+        }
     }
 
     /// One message and all that came meanwhile: decoded, written, synced once, published, answered.
@@ -146,7 +162,7 @@ impl Live {
                     sender.reply(reply);
                 }
             }
-            Effect::Changed => {}
+            Effect::Changed | Effect::Settled(_) => {}
         }
     }
 
@@ -155,7 +171,26 @@ impl Live {
     }
 }
 
-fn read_back(core: &mut Core, log: &mut Log) -> Result<u64, WalError> {
+/// A ledger that cannot be written loses no verdict yet: the log has what it was made of.
+fn keep(ledger: &mut LedgerFile, rows: &[Arc<Restart>], core: &Core) {
+    if rows.is_empty() {
+        return;
+    }
+    if let Err(e) = ledger.append(rows, &core.ledger_rows()) {
+        tracing::error!(error = %e, rows = rows.len(), "verdicts could not be written to the ledger's file");
+    }
+}
+
+/// Reads the log back; gives how many records there were and the verdicts that came to stand meanwhile.
+fn read_back(core: &mut Core, log: &mut Log) -> Result<(u64, Vec<Arc<Restart>>), WalError> {
+    let mut settled = Vec::new();
+    let mut tick = |core: &mut Core, at| {
+        for effect in core.step(at, Message::Tick) {
+            if let Effect::Settled(rows) = effect {
+                settled.extend(rows);
+            }
+        }
+    };
     let mut last = Timestamp::MIN;
     let mut ticked = Timestamp::MIN;
     let records = log.replay(|record: Record| {
@@ -163,12 +198,12 @@ fn read_back(core: &mut Core, log: &mut Log) -> Result<u64, WalError> {
         // Verdicts were revised as time went on; a look each second of the log's time does the same.
         if last >= ticked.plus(Duration::from_secs(1)) {
             ticked = last;
-            core.step(last, Message::Tick);
+            tick(core, last);
         }
         core.step(last, Message::Replayed(record));
     })?;
     if records > 0 {
-        core.step(last, Message::Tick);
+        tick(core, last);
     }
-    Ok(records)
+    Ok((records, settled))
 }

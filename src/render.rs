@@ -140,10 +140,23 @@ fn closing(page: &mut Page, row: &Restart) {
             page.item(&[&at, source(item)], &fact(item), &found(item, row));
         }
     }
+    if !row.changes.is_empty() {
+        page.section("changed before");
+        for change in &row.changes {
+            let by = if change.by.is_empty() { String::new() } else { format!(", by {}", change.by) };
+            let detail = if change.detail.is_empty() { String::new() } else { format!(": {}", change.detail) };
+            let what = format!("{} {}{detail}{by}", change.object, change.what);
+            page.item(&[&clock(change.at)], &what, if change.touches { "" } else { "does not touch it" });
+        }
+    }
     if !row.ruled_out.is_empty() {
         page.section("ruled out");
-        for other in &row.ruled_out {
-            page.item(&[&other.cause], &other.because, &other.field);
+        let (told, others) = suspected(row);
+        for (causes, because, field) in told {
+            page.item(&[], &format!("{}: {because}", causes.join(", ")), field);
+        }
+        if others > 0 {
+            page.item(&[], &format!("and {others} more, each by a field: -o json has them"), "");
         }
     }
     if !row.missing.is_empty() {
@@ -256,6 +269,42 @@ fn signal_name(signal: i32) -> Option<&'static str> {
         15 => "SIGTERM",
         _ => return None,
     })
+}
+
+/// What a person would suspect first; the rest is told to those who ask for all of it.
+const SUSPECTED: [&str; 14] = [
+    "oom-limit",
+    "oom-node",
+    "liveness-failed",
+    "startup-failed",
+    "killed-by-signal",
+    "dependency-down",
+    "config-changed",
+    "bad-rollout",
+    "app-error",
+    "evicted-memory",
+    "node-rebooted",
+    "deleted-by-hand",
+    "rollout",
+    "restarted-by-command",
+];
+
+/// The suspects that are ruled out, those together that are so for one reason, and how many others there are.
+fn suspected(row: &Restart) -> (Vec<(Vec<&str>, &str, &str)>, usize) {
+    let mut told: Vec<(Vec<&str>, &str, &str)> = Vec::new();
+    for cause in SUSPECTED {
+        let Some(other) = row.ruled_out.iter().find(|r| r.cause == cause) else { continue };
+        match told.iter_mut().find(|(_, because, _)| *because == other.because) {
+            Some((causes, _, _)) => causes.push(cause),
+            None => told.push((vec![cause], &other.because, &other.field)),
+        }
+    }
+    let named: usize = told.iter().map(|(causes, _, _)| causes.len()).sum();
+    if told.is_empty() {
+        told.extend(row.ruled_out.iter().map(|r| (vec![r.cause.as_str()], r.because.as_str(), r.field.as_str())));
+        return (told, 0);
+    }
+    (told, row.ruled_out.len() - named)
 }
 
 fn source(item: &Evidence) -> &'static str {

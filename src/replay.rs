@@ -18,6 +18,10 @@ pub struct Outcome {
     pub snapshot: Arc<Snapshot>,
     /// Messages that were not taken, and why.
     pub problems: Vec<String>,
+    /// The core as it is then, and the time to which it moved on.
+    pub core: Core,
+    /// See [`Outcome::core`].
+    pub at: Timestamp,
 }
 
 /// Feeds messages in their order, ticking once a second of their time; after the last one time moves on by `lateness`.
@@ -45,8 +49,9 @@ pub fn run(mut core: Core, messages: Vec<Envelope>, lateness: Duration) -> Outco
         }
     }
     core.step(ticked.plus(TICK), Message::Tick);
-    core.step(ticked.plus(TICK).plus(lateness), Message::Tick);
-    Outcome { snapshot: core.snapshot(), problems }
+    let at = ticked.plus(TICK).plus(lateness);
+    core.step(at, Message::Tick);
+    Outcome { snapshot: core.snapshot(), problems, core, at }
 }
 
 /// One message in, durable at once: a replay has nothing to lose.
@@ -57,7 +62,7 @@ fn deliver(core: &mut Core, at: Timestamp, envelope: Envelope) -> Vec<Reply> {
         match effect {
             Effect::Append(record) => effects.extend(core.step(at, Message::Durable(record.lsn))),
             Effect::Reply { reply, .. } => replies.push(reply),
-            Effect::Changed => {}
+            Effect::Changed | Effect::Settled(_) => {}
         }
     }
     replies

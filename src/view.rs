@@ -6,7 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use whyd_api::{Kind, Metric, PodName, Reader, SourceStatus, Status};
 use whyd_buffers::{Scoped, Snapshot, Stats};
-use whyd_signals::schema::{Anomaly, Incident, Restart};
+use whyd_correlate::changes;
+use whyd_signals::schema::{Anomaly, Change, Incident, Restart};
 use whyd_signals::{Access, Resource, Timestamp};
 
 use crate::core::{Core, Counters};
@@ -94,6 +95,15 @@ impl Reader for View {
 
     fn anomalies(&self, access: &Access) -> Vec<Arc<Anomaly>> {
         self.scoped(access).anomalies()
+    }
+
+    fn changes(&self, access: &Access, namespace: &str) -> Vec<Change> {
+        let scoped = self.scoped(access);
+        let mut found: Vec<Change> =
+            scoped.cluster().namespace(namespace).map(changes::of_namespace).unwrap_or_default();
+        found.extend(scoped.cluster().nodes().flat_map(changes::of_node));
+        found.sort();
+        found
     }
 
     fn pods(&self, access: &Access) -> Vec<PodName> {

@@ -24,7 +24,8 @@ pub fn core(config: &Config) -> Core {
     let rule = TeamRule { prefix: config.team_prefix.clone() };
     let writer = Writer::new(limits, Box::new(Miner::default())).with_teams(Arc::new(move |n, l| rule.team_of(n, l)));
     let detectors = Detectors::new(DetectorConfig { bytes: config.memory / 16, ..DetectorConfig::default() });
-    Core::new(&CoreConfig { cluster: config.cluster.clone(), lateness: config.lateness }, writer, detectors)
+    let core = CoreConfig { cluster: config.cluster.clone(), lateness: config.lateness, rules: config.rules.clone() };
+    Core::new(&core, writer, detectors)
 }
 
 /// The door of the API, its tokens read from their files.

@@ -1,6 +1,8 @@
 //! The commands: what the user said, then what is done about it, one file each.
 
 mod demo;
+mod eval;
+mod record;
 mod replay;
 mod run;
 mod why;
@@ -30,7 +32,9 @@ const EXAMPLES: &str = "Examples:
   whyd demo                          a recorded cluster through a real daemon on this machine
   whyd run --config whyd.yaml        the daemon
   whyd why cart-6f6ff55c87-p825w     why that pod restarted, asked of a running daemon
-  whyd replay fixtures/captures/oom-limit --json";
+  whyd replay fixtures/captures/oom-limit --json
+  whyd record --out bug --for 10m --redact     a live cluster into a capture, for a bug report
+  whyd eval why fixtures/captures    how often it is right";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -42,6 +46,10 @@ enum Command {
     Replay(ReplayArgs),
     /// Ask a running daemon why a pod restarted
     Why(WhyArgs),
+    /// Record a live cluster into a capture, which replay reads
+    Record(RecordArgs),
+    /// How often it is right, on captures whose truth is known
+    Eval(EvalArgs),
     /// Check a configuration file and report every error at once
     CheckConfig {
         /// The file, YAML
@@ -104,6 +112,49 @@ struct ReplayArgs {
 }
 
 #[derive(Debug, Args)]
+struct RecordArgs {
+    /// The folder to write; it must not hold a capture yet
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// How long, for instance 10m [default: until Ctrl-C]
+    #[arg(long = "for", value_name = "TIME")]
+    duration: Option<String>,
+    /// Take secrets out of log lines and events, and annotations that no verdict reads out of objects
+    #[arg(long)]
+    redact: bool,
+    /// Receive remote write and Loki pushes at this address, to have metrics and logs in it
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<std::net::SocketAddr>,
+    /// Configuration file, YAML: its kubernetes section says which cluster
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct EvalArgs {
+    /// What is evaluated
+    #[arg(value_enum)]
+    of: EvalOf,
+    /// A folder of captures, each with truth.json or expected.json
+    dir: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Write the JSON to this file, too
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Configuration file, YAML
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum EvalOf {
+    /// Causes of restarts: precision and recall, confusion, calibration
+    Why,
+}
+
+#[derive(Debug, Args)]
 struct WhyArgs {
     /// A pod, the beginning of its name, or a workload; also NAMESPACE/POD, pod/NAME, deploy/NAME
     pod: String,
@@ -159,6 +210,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::demo(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Why(args) => why::why(&args),
+        Command::Record(args) => record::record(&args),
+        Command::Eval(args) => eval::eval(&args),
         Command::CheckConfig { file } => check_config(&file),
         Command::Schema { of: SchemaOf::Config } => {
             let schema = schemars::schema_for!(ConfigFile);

@@ -1,9 +1,12 @@
 //! `whyd replay`: history through the same core.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use whyd_api::dto;
+use whyd_correlate::rules::Rules;
+use whyd_signals::schema::Incident;
 use whyd_signals::{Access, Resource, Timestamp};
 
 use super::{ReplayArgs, configured, print};
@@ -25,6 +28,10 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     }
     let outcome = replay::run(wiring::core(&config), messages, config.lateness);
     let scoped = outcome.snapshot.scoped(&Access::All);
+    let changes = match args.config {
+        Some(_) => rule_changes(&scoped.incidents(), &outcome.core.incidents_under(&Rules::default(), outcome.at)),
+        None => Vec::new(),
+    };
     let (restarts, incidents) = (scoped.restarts(), scoped.incidents());
     if args.json {
         let unknown = Resource::ALL.into_iter().filter(|r| !scoped.cluster().synced(*r)).map(|r| dto::Problem {
@@ -38,8 +45,51 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
             incidents: incidents.iter().map(|i| dto::Incident::from(i.as_ref())).collect(),
             ranking: Vec::new(),
             problems: unknown.chain(told).collect(),
+            incident_changes: changes,
         };
         return print(&serde_json::to_string_pretty(&out)?);
     }
-    print(&report(&scoped, Style { colour: super::coloured(), ..Style::PLAIN }))
+    let mut text = report(&scoped, Style { colour: super::coloured(), ..Style::PLAIN });
+    if args.config.is_some() {
+        text.push_str(&told_changes(&changes));
+    }
+    print(&text)
+}
+
+/// How the rules of the configuration change the incidents that there would be without them.
+fn rule_changes(incidents: &[Arc<Incident>], without: &[Incident]) -> Vec<dto::IncidentChange> {
+    let mut changes = Vec::new();
+    let mut tell = |i: &Incident, what: String| {
+        let root = i.root.as_ref().map_or(String::new(), |r| format!(" of {r}"));
+        changes.push(dto::IncidentChange { id: i.id.clone(), what: format!("{}{root}: {what}", i.cause) });
+    };
+    for was in without {
+        let Some(is) = incidents.iter().find(|i| i.id == was.id) else {
+            tell(was, "is no incident of its own any more".to_owned());
+            continue;
+        };
+        if is.suppressed_by != was.suppressed_by {
+            tell(is, format!("is hidden by the suppression {}", is.suppressed_by.as_deref().unwrap_or("none")));
+        }
+        if is.severity != was.severity {
+            tell(is, format!("is {:?} instead of {:?}", is.severity, was.severity).to_lowercase());
+        }
+        if is.status != was.status || is.resolved_at != was.resolved_at {
+            let end = |i: &Incident| i.resolved_at.map_or("still open".to_owned(), |at| format!("resolved at {at}"));
+            tell(is, format!("is {} instead of {}", end(is), end(was)));
+        }
+    }
+    for is in incidents.iter().filter(|i| without.iter().all(|w| w.id != i.id)) {
+        tell(is, "is an incident of its own".to_owned());
+    }
+    changes
+}
+
+fn told_changes(changes: &[dto::IncidentChange]) -> String {
+    if changes.is_empty() {
+        return "\nthe rules of the configuration change no incident".to_owned();
+    }
+    let lines: Vec<String> =
+        changes.iter().map(|c| format!("  {}  {}", c.id.get(..8).unwrap_or(&c.id), c.what)).collect();
+    format!("\nwhat the rules of the configuration change\n{}", lines.join("\n"))
 }

@@ -12,6 +12,7 @@ use whyd_collector::source::kube::ApiServer;
 use whyd_signals::Timestamp;
 
 use super::{RunArgs, configured};
+use crate::config::Config;
 use crate::daemon::Daemon;
 
 /// How long tasks may take to end once the daemon has stopped.
@@ -31,12 +32,7 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         // Heard from the beginning: reading the log back may take a while.
         let mut term = signal(SignalKind::terminate()).context("signals cannot be received")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be received")?;
-        let api = match (&config.kubernetes_url, config.kubernetes) {
-            (_, false) => None,
-            (Some(url), true) => Some(ApiServer::Url(url.clone())),
-            (None, true) => Some(ApiServer::Inferred),
-        };
-        let starting = Daemon::start(&config, api, wall_clock());
+        let starting = Daemon::start(&config, api_server(&config), wall_clock());
         let daemon = tokio::select! {
             started = starting => started?,
             _ = term.recv() => return Ok(()),
@@ -56,9 +52,18 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     done.map(|()| ExitCode::SUCCESS)
 }
 
+/// The API server that the configuration names, if any is to be watched.
+pub(super) fn api_server(config: &Config) -> Option<ApiServer> {
+    match (&config.kubernetes_url, config.kubernetes) {
+        (_, false) => None,
+        (Some(url), true) => Some(ApiServer::Url(url.clone())),
+        (None, true) => Some(ApiServer::Inferred),
+    }
+}
+
 /// The only place, with the demo, where the wall clock enters.
 #[allow(clippy::disallowed_methods)]
-fn wall_clock() -> Clock {
+pub(super) fn wall_clock() -> Clock {
     Arc::new(|| {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))

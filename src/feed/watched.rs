@@ -5,12 +5,15 @@ use std::time::Duration;
 use whyd_anomaly::{Detectors, Kind, hash64};
 use whyd_buffers::Scoped;
 use whyd_correlate::case::quantity;
+use whyd_correlate::cause::oom_child::OOM_EVENTS;
 use whyd_signals::{SeriesId, Team, Timestamp};
 
 use super::WORKING_SET;
 
 /// What the cluster says of a series is looked up again after so long: labels, limits and owners come late and change.
 const FACTS_AGE: Duration = Duration::from_secs(60);
+/// Metrics that verdicts ask for and no detector watches.
+const ASKED: [&str; 2] = [OOM_EVENTS, "prober_probe_total"];
 /// Series a page.
 const PAGE: usize = 1024;
 /// A look at so many pages per batch finds those whose series are all gone.
@@ -18,10 +21,13 @@ const SWEPT: usize = 4;
 
 /// A watched series with all that a detector asks.
 pub(super) struct Watched {
-    pub(super) kind: Kind,
+    /// How a detector reads it; `None`: it is no detector's, but a verdict may ask for it.
+    pub(super) kind: Option<Kind>,
     pub(super) facts: Facts,
     /// Of the container's memory, where it is the series of its working set.
     pub(super) limit: Option<f64>,
+    /// Whether it counts the OOM kills in a container.
+    pub(super) counts_kills: bool,
     asked: Timestamp,
 }
 
@@ -76,14 +82,18 @@ impl Series {
         let page = self.pages.get_mut(page)?.get_or_insert_with(|| (0..PAGE).map(|_| Slot::Unasked).collect());
         let slot = page.get_mut(at)?;
         if matches!(slot, Slot::Unasked) {
-            *slot = match detectors.watches(&scoped.meta(id)?.name) {
-                Some(kind) => Slot::Watched(Box::new(Watched {
+            let name = &scoped.meta(id)?.name;
+            let kind = detectors.watches(name);
+            *slot = if kind.is_some() || ASKED.contains(&name.as_ref()) {
+                Slot::Watched(Box::new(Watched {
                     kind,
                     facts: Facts { team: Team::platform(), pod_key: 0, workload_key: 0 },
                     limit: None,
+                    counts_kills: **name == *OOM_EVENTS,
                     asked: Timestamp::MIN,
-                })),
-                None => Slot::Unwatched,
+                }))
+            } else {
+                Slot::Unwatched
             };
         }
         let Slot::Watched(watched) = slot else { return None };

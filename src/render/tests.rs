@@ -61,7 +61,7 @@ fn a_verdict_tells_all_in_order() {
         13:37:47  metrics   117 MiB, 91 % of the limit of 128Mi  [container_memory_working_set_bytes]
         13:37:58  kube      the kernel's OOM killer ended it: OOMKilled  [status.lastState.terminated.reason]
       ruled out
-        app-error            ended as OOMKilled with exit 137  [status.lastState.terminated.reason]
+        app-error: ended as OOMKilled with exit 137  [status.lastState.terminated.reason]
       look next
         kubectl -n team-shop top pod basket-6f6ff55c87-p825w --containers
         raise the limit if the use is legitimate, find what grows if it is not

@@ -1,0 +1,42 @@
+//! `whyd eval`: how often it is right, on data whose truth is known.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use super::{EvalArgs, EvalOf, configured, print};
+use crate::evaluation::{self, Evaluation};
+
+pub(super) fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
+    let EvalOf::Why = args.of;
+    let config = configured(args.config.as_ref())?;
+    let captures = evaluation::captures(&args.dir)?;
+    let mut findings = Vec::new();
+    for (n, path) in captures.iter().enumerate() {
+        progress(n, captures.len(), &path.display().to_string())?;
+        findings.extend(evaluation::look_at(path, &config).with_context(|| format!("{}", path.display()))?);
+    }
+    progress(captures.len(), captures.len(), "")?;
+    let evaluation = Evaluation::of(findings);
+    let json = serde_json::to_string_pretty(&evaluation)?;
+    if let Some(out) = &args.out {
+        std::fs::write(out, &json).with_context(|| format!("{}", out.display()))?;
+    }
+    print(&if args.json { json } else { evaluation.text() })?;
+    let all_right = evaluation.captures_right == evaluation.captures;
+    Ok(if all_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A line that is drawn over, on a terminal only.
+fn progress(done: usize, all: usize, what: &str) -> anyhow::Result<()> {
+    let mut err = std::io::stderr().lock();
+    if err.is_terminal() {
+        write!(err, "\r\x1b[K")?;
+        if done < all {
+            write!(err, "{done}/{all} {what}")?;
+        }
+        err.flush()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! `whyd record`: a live cluster into a capture.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+use whyd_collector::inlet::{InletLimits, Reply, inlet};
+use whyd_collector::source::http::{self, BodyLimits};
+use whyd_collector::source::kube::{self, Statuses};
+use whyd_signals::Resource;
+
+use super::run::{api_server, wall_clock};
+use super::{RecordArgs, configured, print};
+use crate::config::duration;
+use crate::recording::Recording;
+
+/// Between two words about how far it is.
+const TELL: Duration = Duration::from_secs(10);
+
+pub(super) fn record(args: &RecordArgs) -> anyhow::Result<ExitCode> {
+    let config = configured(args.config.as_ref())?;
+    let wanted = args.duration.as_deref().map(|text| {
+        duration(text).with_context(|| format!("--for {text:?} is not a duration, write for instance 90s or 10m"))
+    });
+    let wanted = wanted.transpose()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let clock = wall_clock();
+    let (messages, dir) = runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut term = signal(SignalKind::terminate())?;
+        let mut recording = Recording::begin(&args.out, &config.cluster, args.redact, clock())?;
+        let (inlet, mut inbox) = inlet(InletLimits::default());
+        if let Some(server) = api_server(&config) {
+            let client =
+                kube::client(&server).await.context("no Kubernetes API; set kubernetes.url or a kubeconfig")?;
+            for resource in Resource::ALL {
+                let statuses = Statuses::default();
+                tokio::spawn(kube::watch(client.clone(), resource, inlet.clone(), clock.clone(), statuses));
+            }
+        }
+        if let Some(address) = args.listen {
+            let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+            let limits = BodyLimits { received: config.body, ..BodyLimits::default() };
+            let receivers = http::router(inlet.clone(), limits, clock.clone());
+            say(&format!("metrics and logs go to http://{}", listener.local_addr()?))?;
+            tokio::spawn(whyd_api::serve(listener, receivers, whyd_api::Deadlines::default(), std::future::pending()));
+        }
+        drop(inlet);
+        let end = wanted.map(|d| Instant::now() + d);
+        let mut tell = tokio::time::interval(TELL);
+        loop {
+            let until = async {
+                match end {
+                    Some(end) => tokio::time::sleep_until(end).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                delivery = inbox.recv() => {
+                    let Some(delivery) = delivery else { break };
+                    recording.take(&delivery.envelope)?;
+                    delivery.responder.reply(Reply::Stored { rows: 1 });
+                }
+                _ = tell.tick() => say(&format!("{} messages", recording.messages))?,
+                () = until => break,
+                _ = interrupt.recv() => break,
+                _ = term.recv() => break,
+            }
+        }
+        let messages = recording.messages;
+        recording.finish()?;
+        anyhow::Ok((messages, args.out.display().to_string()))
+    })?;
+    runtime.shutdown_background();
+    print(&format!("{dir}: {messages} messages; look at it with: whyd replay {dir}"))
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stderr(), "{text}").map_err(Into::into)
+}

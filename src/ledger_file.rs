@@ -1,0 +1,156 @@
+//! The rows that stand, on disk: the ledger outlives pods, events, the log's window and the daemon.
+//!
+//! One JSON object a line, appended when a verdict stands and synced before the next batch; a later line of the same
+//! instance wins. A line that was cut off by a crash is passed over: its verdict is reached anew from the log. The file
+//! is written anew when it holds twice as many lines as the ledger may have rows.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use whyd_signals::schema::Restart;
+
+/// Lines over which the file is written anew.
+const LINES: usize = 200_000;
+
+/// The open file.
+#[derive(Debug)]
+pub struct LedgerFile {
+    path: PathBuf,
+    file: File,
+    lines: usize,
+}
+
+/// What tells rows apart.
+fn key(row: &Restart) -> (String, Option<String>, Option<String>, String) {
+    (row.namespace.clone(), row.pod_uid.clone(), row.container.clone(), row.container_id.clone())
+}
+
+impl LedgerFile {
+    /// Opens the file in `dir`, which is there, and gives its rows.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn open(dir: &Path) -> io::Result<(Self, Vec<Restart>)> {
+        let path = dir.join("ledger.ndjson");
+        let mut rows = BTreeMap::new();
+        let (mut lines, mut unreadable) = (0, 0);
+        let mut cut = false;
+        match File::open(&path) {
+            Ok(file) => {
+                let mut reader = BufReader::new(file);
+                let mut line = Vec::new();
+                while reader.read_until(b'\n', &mut line)? > 0 {
+                    lines += 1;
+                    cut = line.last() != Some(&b'\n');
+                    match serde_json::from_slice::<Restart>(&line) {
+                        Ok(row) => drop(rows.insert(key(&row), row)),
+                        Err(_) => unreadable += 1,
+                    }
+                    line.clear();
+                }
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+        if unreadable > 0 {
+            tracing::warn!(unreadable, "lines of the ledger could not be read and are passed over");
+        }
+        let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+        if cut {
+            // What is appended next must not go on the line that was cut off.
+            file.write_all(b"\n")?;
+        }
+        file.sync_all()?;
+        File::open(dir)?.sync_all()?;
+        Ok((Self { path, file, lines }, rows.into_values().collect()))
+    }
+
+    /// Appends rows that stand from here on. `all` is what the ledger holds, for when the file has grown too long.
+    ///
+    /// # Errors
+    /// What the disk says; the rows are in the log still, and are given again after a restart.
+    pub fn append(&mut self, rows: &[Arc<Restart>], all: &[Arc<Restart>]) -> io::Result<()> {
+        if self.lines + rows.len() > LINES {
+            return self.rewrite(all);
+        }
+        let mut text = Vec::new();
+        for row in rows {
+            serde_json::to_writer(&mut text, row.as_ref())?;
+            text.push(b'\n');
+        }
+        self.file.write_all(&text)?;
+        self.lines += rows.len();
+        self.file.sync_data()
+    }
+
+    fn rewrite(&mut self, all: &[Arc<Restart>]) -> io::Result<()> {
+        let fresh = self.path.with_extension("new");
+        let mut out = BufWriter::new(File::create(&fresh)?);
+        for row in all {
+            serde_json::to_writer(&mut out, row.as_ref())?;
+            out.write_all(b"\n")?;
+        }
+        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        fs::rename(&fresh, &self.path)?;
+        if let Some(dir) = self.path.parent() {
+            File::open(dir)?.sync_all()?;
+        }
+        self.file = OpenOptions::new().append(true).open(&self.path)?;
+        self.lines = all.len();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    fn row(pod: &str, cause: &str) -> Arc<Restart> {
+        let text = format!(
+            r#"{{"team":"a","namespace":"n","workload":"Deployment/w","pod":"{pod}","pod_uid":"u-{pod}","node":null,
+            "container":"c","container_id":"1","restart_count":0,"started_at":null,"finished_at":null,"exit_code":1,
+            "signal":null,"reason":null,"mechanism":"m","cause":"{cause}","cause_detail":null,"confidence":0.9,
+            "root":null,"summary":"","evidence":[],"ruled_out":[],"changes":[],"missing":[],"speaks_of":[],
+            "incident_key":null,"seen_at":"2026-01-01T00:00:00Z"}}"#
+        );
+        Arc::new(serde_json::from_str(&text).unwrap())
+    }
+
+    fn causes(dir: &Path) -> Vec<String> {
+        LedgerFile::open(dir).unwrap().1.into_iter().map(|r| r.cause).collect()
+    }
+
+    #[test]
+    fn rows_come_back_and_a_cut_line_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut file, rows) = LedgerFile::open(dir.path()).unwrap();
+        assert!(rows.is_empty());
+        file.append(&[row("p", "app-error"), row("q", "abort")], &[]).unwrap();
+        file.append(&[row("p", "job-failed")], &[]).unwrap();
+        drop(file);
+        assert_eq!(causes(dir.path()), ["job-failed", "abort"], "a later line of one instance wins");
+        let path = dir.path().join("ledger.ndjson");
+        let text = fs::read(&path).unwrap();
+        fs::write(&path, &text[..text.len() - 9]).unwrap();
+        assert_eq!(causes(dir.path()), ["app-error", "abort"]);
+        let (mut file, _) = LedgerFile::open(dir.path()).unwrap();
+        file.append(&[row("r", "segfault")], &[]).unwrap();
+        assert_eq!(causes(dir.path()), ["app-error", "abort", "segfault"]);
+    }
+
+    #[test]
+    fn a_file_that_grew_too_long_is_written_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut file, _) = LedgerFile::open(dir.path()).unwrap();
+        file.append(&[row("p", "app-error")], &[]).unwrap();
+        file.lines = LINES;
+        file.append(&[row("q", "abort")], &[row("q", "abort")]).unwrap();
+        assert_eq!(causes(dir.path()), ["abort"]);
+        assert_eq!(file.lines, 1);
+    }
+}

@@ -1,0 +1,232 @@
+//! A live cluster into a capture: what the daemon would have received, message by message, in the format that
+//! [`crate::capture`] reads. Every bug report becomes a fixture.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use whyd_correlate::redact::redact;
+use whyd_signals::sink::{LogSink, Pair, Refusal};
+use whyd_signals::{Envelope, Media, Resource, StreamId, Timestamp, Verb};
+
+/// Writes one capture.
+pub struct Recording {
+    dir: PathBuf,
+    redacted: bool,
+    cluster: String,
+    from: Timestamp,
+    to: Timestamp,
+    resources: BTreeMap<Resource, Watched>,
+    metrics: Option<Bodies>,
+    logs: Option<Bodies>,
+    /// Messages taken.
+    pub messages: u64,
+}
+
+/// A resource: its list until that is whole, then its watch.
+#[derive(Default)]
+struct Watched {
+    list: Vec<Box<RawValue>>,
+    known: BTreeSet<String>,
+    watch: Option<(BufWriter<File>, BufWriter<File>)>,
+}
+
+struct Bodies {
+    bodies: BufWriter<File>,
+    index: BufWriter<File>,
+    offset: usize,
+}
+
+impl Recording {
+    /// A recording into `dir`, which must not hold one.
+    ///
+    /// # Errors
+    /// When there is a capture already, or the folder cannot be made.
+    pub fn begin(dir: &Path, cluster: &str, redacted: bool, now: Timestamp) -> Result<Self> {
+        ensure!(!dir.join("capture.json").exists(), "{} holds a capture already; name another folder", dir.display());
+        fs::create_dir_all(dir.join("kube")).with_context(|| format!("{}", dir.display()))?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            redacted,
+            cluster: cluster.to_owned(),
+            from: now,
+            to: now,
+            resources: BTreeMap::new(),
+            metrics: None,
+            logs: None,
+            messages: 0,
+        })
+    }
+
+    /// Takes one message.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn take(&mut self, message: &Envelope) -> Result<()> {
+        self.messages += 1;
+        self.to = self.to.max(message.received);
+        match message.media {
+            Media::Kube(resource, verb) => self.object(resource, verb, message),
+            Media::RemoteWrite1 => {
+                let bodies = open(&mut self.metrics, &self.dir, "remote_write")?;
+                bodies.append(message, "/api/v1/write", "application/x-protobuf", &message.body)
+            }
+            Media::LokiProto | Media::LokiJson if self.redacted => {
+                let body = redacted(message)?;
+                let bodies = open(&mut self.logs, &self.dir, "loki_push")?;
+                bodies.append(message, "/loki/api/v1/push", "application/json", &body)
+            }
+            Media::LokiProto => {
+                let bodies = open(&mut self.logs, &self.dir, "loki_push")?;
+                bodies.append(message, "/loki/api/v1/push", "application/x-protobuf", &message.body)
+            }
+            Media::LokiJson => {
+                let bodies = open(&mut self.logs, &self.dir, "loki_push")?;
+                bodies.append(message, "/loki/api/v1/push", "application/json", &message.body)
+            }
+        }
+    }
+
+    fn object(&mut self, resource: Resource, verb: Verb, message: &Envelope) -> Result<()> {
+        let watched = self.resources.entry(resource).or_default();
+        if verb == Verb::Listed {
+            if watched.watch.is_none() {
+                let file = |end: &str| self.dir.join(format!("kube/{}.{end}", resource.plural()));
+                let list = json!({
+                    "kind": format!("{}List", resource.kind()), "metadata": {}, "items": watched.list,
+                });
+                fs::write(file("list.json"), serde_json::to_vec(&list)?)?;
+                let create = |end: &str| File::create(file(end)).map(BufWriter::new);
+                watched.watch = Some((create("watch.ndjson")?, create("watch.times")?));
+                watched.list = Vec::new();
+            }
+            return Ok(());
+        }
+        let mut object: Value = serde_json::from_slice(&message.body)?;
+        if self.redacted {
+            hide(&mut object);
+        }
+        let uid = object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        let fresh = watched.known.insert(uid);
+        let Some((lines, times)) = &mut watched.watch else {
+            watched.list.push(RawValue::from_string(object.to_string())?);
+            return Ok(());
+        };
+        let kind = match verb {
+            Verb::Delete => "DELETED",
+            _ if fresh => "ADDED",
+            _ => "MODIFIED",
+        };
+        writeln!(lines, "{}", json!({"type": kind, "object": object}))?;
+        writeln!(times, "{}", message.received)?;
+        Ok(())
+    }
+
+    /// Ends the recording; without this there is no `capture.json`, and no capture.
+    ///
+    /// # Errors
+    /// When something cannot be written.
+    pub fn finish(mut self) -> Result<()> {
+        for (lines, times) in self.resources.values_mut().filter_map(|w| w.watch.as_mut()) {
+            lines.flush()?;
+            times.flush()?;
+        }
+        for bodies in [&mut self.metrics, &mut self.logs].into_iter().flatten() {
+            bodies.bodies.flush()?;
+            bodies.index.flush()?;
+        }
+        let name = self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let about = json!({
+            "version": 1, "name": name, "cluster": self.cluster,
+            "from": self.from.to_string(), "to": self.to.to_string(),
+        });
+        fs::write(self.dir.join("capture.json"), serde_json::to_vec_pretty(&about)?)?;
+        Ok(())
+    }
+}
+
+fn open<'a>(slot: &'a mut Option<Bodies>, dir: &Path, folder: &str) -> Result<&'a mut Bodies> {
+    if slot.is_none() {
+        let dir = dir.join(folder);
+        fs::create_dir_all(&dir)?;
+        let create = |name: &str| File::create(dir.join(name)).map(BufWriter::new);
+        *slot = Some(Bodies { bodies: create("bodies.bin")?, index: create("index.ndjson")?, offset: 0 });
+    }
+    slot.as_mut().context("opened above")
+}
+
+impl Bodies {
+    fn append(&mut self, message: &Envelope, path: &str, media: &str, body: &[u8]) -> Result<()> {
+        self.bodies.write_all(body)?;
+        let entry = json!({
+            "received_ns": message.received.nanos(), "path": path, "headers": {"content-type": media},
+            "file": "bodies.bin", "offset": self.offset, "bytes": body.len(),
+        });
+        writeln!(self.index, "{entry}")?;
+        self.offset += body.len();
+        Ok(())
+    }
+}
+
+/// What people write into objects and no verdict reads.
+fn hide(object: &mut Value) {
+    /// Annotations that verdicts read.
+    const READ: [&str; 3] =
+        ["kubectl.kubernetes.io/restartedAt", "deployment.kubernetes.io/revision", "kubernetes.io/change-cause"];
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
+        annotations.retain(|key, _| READ.contains(&key.as_str()));
+    }
+    if let Some(Value::String(message)) = object.get_mut("message") {
+        *message = redact(message).into_owned();
+    }
+}
+
+/// A push with its lines redacted, as JSON whatever it was.
+fn redacted(message: &Envelope) -> Result<Vec<u8>> {
+    let mut lines = Lines::default();
+    let decoded = match message.media {
+        Media::LokiProto => whyd_collector::wire::loki::decode_proto(&message.body, &mut Vec::new(), &mut lines),
+        _ => whyd_collector::wire::loki::decode_json(&message.body, &mut lines),
+    };
+    decoded.map_err(|e| anyhow::anyhow!("{e}"))?;
+    Ok(serde_json::to_vec(&json!({"streams": lines.0.into_iter().map(Stream::json).collect::<Vec<_>>()}))?)
+}
+
+#[derive(Default)]
+struct Lines(Vec<Stream>);
+
+struct Stream {
+    labels: BTreeMap<String, String>,
+    metadata: BTreeMap<String, String>,
+    values: Vec<(Timestamp, String)>,
+}
+
+impl Stream {
+    fn json(self) -> Value {
+        let metadata = &self.metadata;
+        let value = |(ts, line): (Timestamp, String)| json!([ts.nanos().to_string(), line, metadata]);
+        json!({"stream": self.labels, "values": self.values.into_iter().map(value).collect::<Vec<_>>()})
+    }
+}
+
+impl LogSink for Lines {
+    fn stream(&mut self, labels: &[Pair<'_>], metadata: &[Pair<'_>]) -> Result<StreamId, Refusal> {
+        let owned = |pairs: &[Pair<'_>]| pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        self.0.push(Stream { labels: owned(labels), metadata: owned(metadata), values: Vec::new() });
+        Ok(StreamId(u32::try_from(self.0.len() - 1).unwrap_or(u32::MAX)))
+    }
+
+    fn line(&mut self, stream: StreamId, ts: Timestamp, line: &str) -> Result<(), Refusal> {
+        if let Some(stream) = self.0.get_mut(stream.0 as usize) {
+            stream.values.push((ts, redact(line).into_owned()));
+        }
+        Ok(())
+    }
+
+    fn refused(&mut self, _: u64, _: Refusal) {}
+}
