@@ -2,6 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod captures;
+mod counterfactuals;
 mod daemon;
 mod dependencies;
+mod ledger;
+mod recording;
+mod scenarios;
 mod variants;

@@ -1,0 +1,178 @@
+//! What one restart costs from its arrival to its stored verdict, and how long `why` takes to answer, in a cluster of
+//! 5,000 pods whose ledger is full already: `cargo bench --bench verdicts`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::Request;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use whyd::config::ConfigFile;
+use whyd::core::{Core, Effect, Message};
+use whyd::view::{Shown, View};
+use whyd::wiring;
+use whyd_api::{Anonymous, Api, Door};
+use whyd_collector::wire::kube::{envelope, listed, slim};
+use whyd_signals::{Envelope, Media, Resource, Timestamp, Verb};
+
+const NAMESPACES: usize = 250;
+const PODS: usize = 5_000;
+/// Rows in the ledger before it is measured.
+const BEFORE: usize = 10_000;
+/// Restarts that are measured.
+const MEASURED: usize = 2_000;
+const QUESTIONS: usize = 5_000;
+
+struct Cluster {
+    core: Core,
+    now: Timestamp,
+    version: u64,
+    restarts: Vec<u32>,
+}
+
+impl Cluster {
+    fn take(&mut self, media: Media, body: Bytes) {
+        let message = Envelope { received: self.now, media, tenant: None, body };
+        self.message(message);
+    }
+
+    fn message(&mut self, envelope: Envelope) {
+        let at = envelope.received;
+        let mut effects = self.core.step(at, Message::Input { token: 0, envelope });
+        while let Some(effect) = effects.pop() {
+            if let Effect::Append(record) = effect {
+                effects.extend(self.core.step(at, Message::Durable(record.lsn)));
+            }
+        }
+    }
+
+    fn object(&mut self, resource: Resource, mut object: Value) {
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        let body = slim(resource, object.to_string().as_bytes()).unwrap();
+        self.message(envelope(resource, Verb::Apply, self.now, body));
+    }
+
+    fn names(pod: usize) -> (String, String) {
+        (format!("team-{}", pod % NAMESPACES), format!("app-{pod}-5f6d8c7b9-x2x7p"))
+    }
+
+    /// The pod as it is after its newest end; of every third one an OOM kill.
+    fn pod(&mut self, pod: usize) {
+        let (namespace, name) = Self::names(pod);
+        let count = self.restarts[pod];
+        let (exit, reason) = if pod.is_multiple_of(3) { (137, "OOMKilled") } else { (1, "Error") };
+        let time = |at: Timestamp| format!("{}Z", at.to_string().split('.').next().unwrap());
+        let mut status = json!({
+            "name": "app", "restartCount": count, "containerID": format!("c-{pod}-{count}"), "ready": true,
+            "state": {"running": {"startedAt": time(self.now)}},
+        });
+        if count > 0 {
+            let (ended, began) = (self.now, self.now.minus(Duration::from_secs(30)));
+            status["lastState"] = json!({"terminated": {
+                "exitCode": exit, "reason": reason, "startedAt": time(began), "finishedAt": time(ended),
+                "containerID": format!("c-{pod}-{}", count - 1),
+            }});
+        }
+        let object = json!({
+            "kind": "Pod",
+            "metadata": {
+                "name": name, "namespace": namespace, "uid": format!("u-{pod}"), "generation": 1,
+                "creationTimestamp": "2026-01-01T00:00:00Z",
+                "ownerReferences": [{"kind": "ReplicaSet", "name": format!("app-{pod}-5f6d8c7b9"), "uid": format!("r-{pod}"), "controller": true}],
+            },
+            "spec": {"nodeName": format!("node-{}", pod % 100), "restartPolicy": "Always", "containers": [
+                {"name": "app", "image": "app:1", "resources": {"limits": {"memory": "128Mi"}}},
+            ]},
+            "status": {"phase": "Running", "containerStatuses": [status]},
+        });
+        self.object(Resource::Pods, object);
+    }
+
+    /// The pod ends: its last words, then its status, then the tick that judges it.
+    fn restart(&mut self, pod: usize) {
+        let (namespace, name) = Self::names(pod);
+        let at = self.now.nanos();
+        let line = format!("fatal: worker {pod} lost its queue");
+        let body = json!({"streams": [{
+            "stream": {"namespace": namespace, "pod": name, "container": "app"},
+            "values": [[(at - 1_000_000).to_string(), "taking the next job"], [at.to_string(), line]],
+        }]});
+        self.take(Media::LokiJson, Bytes::from(body.to_string()));
+        self.restarts[pod] += 1;
+        self.pod(pod);
+        self.core.step(self.now, Message::Tick);
+    }
+}
+
+/// Nanoseconds that this thread has had a processor.
+fn cpu() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split(' ').next().unwrap().parse().unwrap()
+}
+
+fn main() {
+    let config = ConfigFile::default().validate().unwrap();
+    let start = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
+    let mut cluster = Cluster { core: wiring::core(&config), now: start, version: 0, restarts: vec![0; PODS] };
+    for resource in Resource::ALL {
+        cluster.message(listed(resource, start, &[]).unwrap());
+    }
+    for pod in 0..PODS {
+        let (namespace, _) = Cluster::names(pod);
+        let replica_set = json!({"kind": "ReplicaSet", "metadata": {
+            "name": format!("app-{pod}-5f6d8c7b9"), "namespace": namespace, "uid": format!("r-{pod}"), "generation": 1,
+            "ownerReferences": [{"kind": "Deployment", "name": format!("app-{pod}"), "uid": format!("d-{pod}"), "controller": true}],
+        }, "spec": {"replicas": 1}, "status": {"replicas": 1}});
+        cluster.object(Resource::ReplicaSets, replica_set);
+        cluster.pod(pod);
+    }
+    for n in 0..BEFORE {
+        cluster.now = cluster.now.plus(Duration::from_secs(1));
+        cluster.restart(n * 7 % PODS);
+    }
+    let judged = cluster.core.ledger_counts().0;
+    let (began, wall) = (cpu(), Instant::now());
+    for n in 0..MEASURED {
+        cluster.now = cluster.now.plus(Duration::from_secs(1));
+        cluster.restart(n * 11 % PODS);
+    }
+    let spent = cpu() - began;
+    let verdicts = cluster.core.ledger_counts().0 - judged;
+    println!(
+        "{}",
+        json!({
+            "bench": "verdict", "pods": PODS, "ledger_rows": BEFORE, "restarts": MEASURED, "verdicts": verdicts,
+            "cpu_ms_per_restart": spent as f64 / 1e6 / MEASURED as f64, "wall_s": wall.elapsed().as_secs_f64(),
+        })
+    );
+
+    let view = Arc::new(View::new(Shown::of(&cluster.core, (0, 0))));
+    view.ready();
+    let door = Door::new(Anonymous::All, Vec::new()).unwrap();
+    let router = whyd_api::router(Api::new(view, door), axum::Router::new());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut took: Vec<Duration> = Vec::with_capacity(QUESTIONS);
+    for n in 0..QUESTIONS {
+        let (namespace, name) = Cluster::names(n * 13 % PODS);
+        let uri = format!("/api/v1/why?pod={name}&namespace={namespace}");
+        let asked = Instant::now();
+        let answer = runtime.block_on(async {
+            let answer = router.clone().oneshot(Request::get(&uri).body(Body::empty()).unwrap()).await.unwrap();
+            let status = answer.status();
+            (status, axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap())
+        });
+        took.push(asked.elapsed());
+        assert!(answer.0.is_success(), "{uri}: {:?}", answer.1);
+    }
+    took.sort();
+    let at = |share: f64| took[((QUESTIONS as f64 * share) as usize).min(QUESTIONS - 1)].as_secs_f64() * 1e3;
+    println!(
+        "{}",
+        json!({"bench": "why", "pods": PODS, "ledger_rows": BEFORE + MEASURED, "p50_ms": at(0.5), "p99_ms": at(0.99), "max_ms": at(1.0)})
+    );
+}

@@ -1,0 +1,421 @@
+//! Scenarios of our own for what no capture shows: built from the objects and messages that the Kubernetes sources
+//! document, each marked as synthetic and naming them. `fixtures/scenarios/README.md` has the format.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use whyd::config::ConfigFile;
+use whyd::{replay, wiring};
+use whyd_collector::wire::kube::{envelope, listed, slim};
+use whyd_signals::{Access, Envelope, Media, Resource, Timestamp, Verb, causes};
+
+const NAMESPACE: &str = "team-shop";
+/// Second 0 of every scenario.
+const START: &str = "2026-01-01T00:00:00Z";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scenario {
+    /// What happens, for people.
+    about: String,
+    /// Where Kubernetes says so.
+    source: String,
+    /// Resources that are not watched.
+    #[serde(default)]
+    unwatched: Vec<String>,
+    steps: Vec<Step>,
+    expect: Expect,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    /// Seconds from the start.
+    at: u64,
+    /// An object, merged into what it was before.
+    apply: Option<Value>,
+    /// `Kind/name`.
+    delete: Option<String>,
+    event: Option<EventStep>,
+    log: Option<LogStep>,
+    metric: Option<MetricStep>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventStep {
+    /// `Kind/name`, with `/container` for one of a pod.
+    about: String,
+    reason: String,
+    message: String,
+    #[serde(default = "one")]
+    count: i64,
+    /// When it first happened, in seconds from the start.
+    first: Option<u64>,
+}
+
+fn one() -> i64 {
+    1
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogStep {
+    pod: String,
+    container: String,
+    line: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MetricStep {
+    name: String,
+    labels: BTreeMap<String, String>,
+    value: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expect {
+    rows: Vec<Row>,
+    incidents: Vec<Told>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    /// The pod's name; absent where none was made.
+    pod: Option<String>,
+    container: Option<String>,
+    exit: Option<i32>,
+    cause: String,
+    /// Where it is not the cause.
+    mechanism: Option<String>,
+    /// `Kind/name`.
+    root: String,
+    /// Causes that must be ruled out.
+    #[serde(default)]
+    ruled_out: Vec<String>,
+    #[serde(default)]
+    missing: Vec<String>,
+    /// Words that the summary must hold.
+    #[serde(default)]
+    says: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Told {
+    cause: String,
+    root: String,
+}
+
+fn at(second: u64) -> Timestamp {
+    Timestamp::parse(START).unwrap().plus(Duration::from_secs(second))
+}
+
+/// Every `T+n` becomes the time n seconds from the start, as the API server writes it.
+fn with_times(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some(second) = text.strip_prefix("T+").and_then(|n| n.parse().ok()) {
+                *text = whole(second);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(with_times),
+        Value::Object(fields) => fields.values_mut().for_each(with_times),
+        _ => {}
+    }
+}
+
+fn whole(second: u64) -> String {
+    format!("{}Z", at(second).to_string().split('.').next().unwrap())
+}
+
+/// JSON merge patch (RFC 7386); lists whose items have a name or type are merged item by item.
+fn merge(into: &mut Value, patch: Value) {
+    match (into, patch) {
+        (Value::Object(into), Value::Object(patch)) => {
+            for (key, value) in patch {
+                if value.is_null() {
+                    into.remove(&key);
+                } else {
+                    merge(into.entry(key).or_insert(Value::Null), value);
+                }
+            }
+        }
+        (Value::Array(into), Value::Array(patch)) if patch.iter().all(|p| named(p).is_some()) => {
+            for item in patch {
+                match into.iter_mut().find(|i| named(i) == named(&item)) {
+                    Some(known) => merge(known, item),
+                    None => into.push(item),
+                }
+            }
+        }
+        (into, patch) => *into = patch,
+    }
+}
+
+fn named(item: &Value) -> Option<&Value> {
+    item.get("name").or_else(|| item.get("type"))
+}
+
+/// The objects as they are now.
+#[derive(Default)]
+struct Cluster {
+    objects: BTreeMap<String, Value>,
+    version: u64,
+}
+
+impl Cluster {
+    fn apply(&mut self, second: u64, mut patch: Value) -> Envelope {
+        with_times(&mut patch);
+        let kind = patch["kind"].as_str().expect("a kind").to_owned();
+        let name = patch["metadata"]["name"].as_str().expect("metadata.name").to_owned();
+        let resource = resource_of(&kind);
+        let object = self.objects.entry(format!("{kind}/{name}")).or_insert_with(|| {
+            let mut meta = Map::new();
+            meta.insert("uid".into(), json!(uid(&kind, &name)));
+            meta.insert("creationTimestamp".into(), json!(whole(second)));
+            meta.insert("generation".into(), json!(1));
+            if !matches!(resource, Resource::Nodes | Resource::Namespaces) {
+                meta.insert("namespace".into(), json!(NAMESPACE));
+            }
+            json!({"kind": kind, "metadata": meta})
+        });
+        merge(object, patch);
+        for owner in object["metadata"]["ownerReferences"].as_array_mut().into_iter().flatten() {
+            let made_up = uid(owner["kind"].as_str().unwrap(), owner["name"].as_str().unwrap());
+            let fields = owner.as_object_mut().unwrap();
+            fields.entry("uid").or_insert(json!(made_up));
+            fields.entry("controller").or_insert(json!(true));
+        }
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        let body = slim(resource, object.to_string().as_bytes()).unwrap();
+        envelope(resource, Verb::Apply, at(second), body)
+    }
+
+    fn delete(&mut self, second: u64, name: &str) -> Envelope {
+        let mut object = self.objects.remove(name).unwrap_or_else(|| panic!("{name} is not there"));
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        let resource = resource_of(object["kind"].as_str().unwrap());
+        let body = slim(resource, object.to_string().as_bytes()).unwrap();
+        envelope(resource, Verb::Delete, at(second), body)
+    }
+
+    fn event(&mut self, second: u64, event: &EventStep) -> Envelope {
+        self.version += 1;
+        let parts: Vec<&str> = event.about.split('/').collect();
+        let (kind, name) = (parts[0], parts[1]);
+        let node = kind == "Node";
+        let namespace = if node { "default" } else { NAMESPACE };
+        // The kubelet names its node by the name, in place of a uid.
+        let about = self
+            .objects
+            .get(&format!("{kind}/{name}"))
+            .map_or(json!(uid(kind, name)), |o| o["metadata"]["uid"].clone());
+        let mut involved = json!({"kind": kind, "name": name, "uid": if node { json!(name) } else { about }});
+        if !node {
+            involved["namespace"] = json!(namespace);
+        }
+        if let Some(container) = parts.get(2) {
+            involved["fieldPath"] = json!(format!("spec.containers{{{container}}}"));
+        }
+        let uid = format!("event-{}-{}-{}", event.about.replace('/', "-"), event.reason, event.message.len());
+        let object = json!({
+            "kind": "Event",
+            "metadata": {
+                "name": uid, "namespace": namespace, "uid": uid,
+                "resourceVersion": self.version.to_string(), "creationTimestamp": whole(event.first.unwrap_or(second)),
+            },
+            "involvedObject": involved, "reason": event.reason, "message": event.message,
+            "firstTimestamp": whole(event.first.unwrap_or(second)), "lastTimestamp": whole(second),
+            "count": event.count, "type": "Warning",
+        });
+        envelope(
+            Resource::Events,
+            Verb::Apply,
+            at(second),
+            slim(Resource::Events, object.to_string().as_bytes()).unwrap(),
+        )
+    }
+}
+
+fn resource_of(kind: &str) -> Resource {
+    Resource::ALL.into_iter().find(|r| r.kind() == kind).unwrap_or_else(|| panic!("{kind} is not watched"))
+}
+
+/// Looks like a uid, and is the same for the same object.
+fn uid(kind: &str, name: &str) -> String {
+    let hash = kind
+        .bytes()
+        .chain(name.bytes())
+        .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    format!("{:08x}-{:04x}-4000-8000-{:012x}", hash >> 32, (hash >> 16) & 0xffff, hash & 0xffff_ffff_ffff)
+}
+
+fn log(second: u64, step: &LogStep) -> Envelope {
+    let labels = json!({"namespace": NAMESPACE, "pod": step.pod, "container": step.container});
+    let body = json!({"streams": [{"stream": labels, "values": [[at(second).nanos().to_string(), step.line]]}]});
+    Envelope { received: at(second), media: Media::LokiJson, tenant: None, body: Bytes::from(body.to_string()) }
+}
+
+fn metric(second: u64, step: &MetricStep) -> Envelope {
+    let mut labels = step.labels.clone();
+    labels.insert("__name__".into(), step.name.clone());
+    labels.entry("namespace".into()).or_insert(NAMESPACE.into());
+    let text = |field: u8, value: &[u8]| [&[field << 3 | 2, u8::try_from(value.len()).unwrap()], value].concat();
+    let mut series: Vec<u8> =
+        labels.iter().flat_map(|(k, v)| text(1, &[text(1, k.as_bytes()), text(2, v.as_bytes())].concat())).collect();
+    let mut sample = vec![1 << 3 | 1];
+    sample.extend(step.value.to_le_bytes());
+    sample.push(2 << 3);
+    let mut ms = u64::try_from(at(second).nanos() / 1_000_000).unwrap();
+    while ms >= 0x80 {
+        sample.push(u8::try_from(ms % 128).unwrap() | 0x80);
+        ms /= 128;
+    }
+    sample.push(u8::try_from(ms).unwrap());
+    series.extend(text(2, &sample));
+    let mut request = vec![1 << 3 | 2];
+    let mut length = series.len();
+    while length >= 0x80 {
+        request.push(u8::try_from(length % 128).unwrap() | 0x80);
+        length /= 128;
+    }
+    request.push(u8::try_from(length).unwrap());
+    request.extend(series);
+    let body = snap::raw::Encoder::new().compress_vec(&request).unwrap();
+    Envelope { received: at(second), media: Media::RemoteWrite1, tenant: None, body: Bytes::from(body) }
+}
+
+fn messages(scenario: &Scenario) -> Vec<Envelope> {
+    let mut out: Vec<Envelope> = Resource::ALL
+        .into_iter()
+        .filter(|r| !scenario.unwatched.iter().any(|u| u == r.plural()))
+        .map(|r| listed(r, at(0), &[]).unwrap())
+        .collect();
+    let mut cluster = Cluster::default();
+    out.push(cluster.apply(0, json!({"kind": "Namespace", "metadata": {"name": NAMESPACE}})));
+    for step in &scenario.steps {
+        let Step { at, apply, delete, event, log: line, metric: sample } = step;
+        out.extend(apply.clone().map(|patch| cluster.apply(*at, patch)));
+        out.extend(delete.as_ref().map(|name| cluster.delete(*at, name)));
+        out.extend(event.as_ref().map(|e| cluster.event(*at, e)));
+        out.extend(line.as_ref().map(|l| log(*at, l)));
+        out.extend(sample.as_ref().map(|m| metric(*at, m)));
+    }
+    out.sort_by_key(|m| (m.received, m.media.source()));
+    out
+}
+
+/// Runs a scenario; gives what differs from what it expects, in words.
+fn check(name: &str, scenario: &Scenario) -> Vec<String> {
+    assert!(!scenario.about.is_empty() && !scenario.source.is_empty(), "{name}: about and source");
+    let config = ConfigFile::default().validate().unwrap();
+    let outcome = replay::run(wiring::core(&config), messages(scenario), config.lateness);
+    assert!(outcome.problems.is_empty(), "{name}: {:?}", outcome.problems);
+    let scoped = outcome.snapshot.scoped(&Access::All);
+    let mut wrong = Vec::new();
+    let mut left = scoped.restarts();
+    for e in &scenario.expect.rows {
+        let mechanism = e.mechanism.as_ref().unwrap_or(&e.cause);
+        let place = left.iter().position(|r| {
+            let root = r.root.as_ref().map(ToString::to_string);
+            (&r.pod, &r.container, r.exit_code) == (&e.pod, &e.container, e.exit)
+                && r.cause == e.cause
+                && r.mechanism == *mechanism
+                && root.as_ref() == Some(&e.root)
+        });
+        let Some(place) = place else {
+            wrong.push(format!(
+                "no row {:?}/{:?} {:?}: {} by {mechanism} of {}",
+                e.pod, e.container, e.exit, e.cause, e.root
+            ));
+            continue;
+        };
+        let row = left.remove(place);
+        let ruled_out: BTreeSet<&str> = row.ruled_out.iter().map(|r| r.cause.as_str()).collect();
+        wrong.extend(
+            e.ruled_out.iter().filter(|c| !ruled_out.contains(c.as_str())).map(|c| format!("{c} is not ruled out")),
+        );
+        wrong.extend(
+            e.missing.iter().filter(|m| !row.missing.contains(m)).map(|m| format!("{m} is not named as missing")),
+        );
+        wrong.extend(
+            e.says
+                .iter()
+                .filter(|s| !row.summary.contains(s.as_str()))
+                .map(|s| format!("{s:?} is not in {:?}", row.summary)),
+        );
+        if row.evidence.is_empty() {
+            wrong.push(format!("no evidence for {}", row.cause));
+        }
+    }
+    for r in left {
+        let root = r.root.as_ref().map(ToString::to_string);
+        wrong.push(format!(
+            "row {:?}/{:?} {:?}: {} by {} of {root:?}: {}",
+            r.pod, r.container, r.exit_code, r.cause, r.mechanism, r.summary
+        ));
+    }
+    let told: Vec<(String, String)> = scoped
+        .incidents()
+        .iter()
+        .map(|i| (i.cause.clone(), i.root.as_ref().map(ToString::to_string).unwrap_or_default()))
+        .collect();
+    let expected: Vec<(String, String)> =
+        scenario.expect.incidents.iter().map(|i| (i.cause.clone(), i.root.clone())).collect();
+    if told.iter().collect::<BTreeSet<_>>() != expected.iter().collect() || told.len() != expected.len() {
+        wrong.push(format!("incidents {told:?}, expected {expected:?}"));
+    }
+    wrong
+}
+
+#[test]
+fn every_scenario_has_its_verdicts() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/scenarios");
+    let only = std::env::var("WHYD_SCENARIO").ok();
+    let mut shown: BTreeSet<String> = BTreeSet::new();
+    let mut wrong = Vec::new();
+    let mut paths: Vec<_> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
+    paths.retain(|p| p.extension().is_some_and(|e| e == "yaml"));
+    paths.sort();
+    for path in paths {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if only.as_ref().is_some_and(|o| *o != name) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("# synthetic"), "{name} does not say that it is synthetic");
+        let scenario: Scenario = serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+        shown.extend(scenario.expect.rows.iter().map(|r| r.cause.clone()));
+        shown.extend(scenario.expect.rows.iter().filter_map(|r| r.mechanism.clone()));
+        shown.extend(scenario.expect.incidents.iter().map(|i| i.cause.clone()));
+        wrong.extend(check(&name, &scenario).into_iter().map(|w| format!("{name}: {w}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    if only.is_none() {
+        let captured = captured_causes();
+        let lacking: Vec<&str> =
+            causes::IDS.into_iter().filter(|id| !shown.contains(*id) && !captured.contains(*id)).collect();
+        assert!(lacking.is_empty(), "neither a capture nor a scenario shows {lacking:?}");
+    }
+}
+
+fn captured_causes() -> BTreeSet<String> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/captures");
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let Ok(text) = std::fs::read(entry.unwrap().path().join("expected.json")) else { continue };
+        let expected: Vec<Value> = serde_json::from_slice(&text).unwrap();
+        found.extend(expected.iter().filter_map(|e| e["cause"].as_str().map(str::to_owned)));
+    }
+    found
+}
