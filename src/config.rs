@@ -159,6 +159,13 @@ pub struct Config {
     pub rules: Rules,
 }
 
+impl Config {
+    /// The cluster's name where none is said.
+    pub fn default_cluster() -> &'static str {
+        "cluster"
+    }
+}
+
 impl ConfigFile {
     /// Reads a file.
     ///
@@ -186,7 +193,7 @@ impl ConfigFile {
         let mut wrong = Errors::default();
         let l = &self.limits;
         let config = Config {
-            cluster: self.cluster.unwrap_or_else(|| "cluster".into()),
+            cluster: self.cluster.unwrap_or_else(|| Config::default_cluster().into()),
             data_dir: self.data_dir.unwrap_or_else(|| "/var/lib/whyd".into()),
             http: wrong.address("listen.http", self.listen.http.as_deref().unwrap_or("0.0.0.0:8080")),
             window: wrong.duration("limits.window", l.window.as_deref().unwrap_or("6h")),

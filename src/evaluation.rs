@@ -192,8 +192,10 @@ fn findings(
     let replaced = |row: &Restart| {
         truth.terminations.iter().any(|t| Some(&t.pod) == row.pod.as_ref() && t.optional.contains(&row.cause))
     };
+    // The bundled truth does not list the replacements that went well and may have a row.
+    let clean = |row: &Restart| truth.terminations.is_empty() && row.incident_key.is_none();
     for row in rows {
-        match wanted.iter().find(|e| e.is_of(row) && !replaced(row)) {
+        match wanted.iter().find(|e| e.is_of(row) && !replaced(row) && (e.allows(&row.cause) || !clean(row))) {
             Some(e) => {
                 told.insert(&e.workload);
                 let right = e.allows(&row.cause) || e.accept.contains(&row.mechanism) && e.deeper.contains(&row.cause);
@@ -202,9 +204,7 @@ fn findings(
                 out.push(find(&row.workload, &e.cause, found, right, Some(row.confidence)));
             }
             None => {
-                // A replacement that went well may have a row; the bundled truth does not list them.
-                let clean = truth.terminations.is_empty() && row.incident_key.is_none();
-                let right = clean || replaced(row);
+                let right = clean(row) || replaced(row);
                 let expected = if right { row.cause.as_str() } else { NONE };
                 out.push(find(&row.workload, expected, &row.cause, right, Some(row.confidence)));
             }
@@ -279,6 +279,9 @@ impl Evaluation {
         });
         for (expected, found, n) in mistaken {
             out.push_str(&format!("  {n:>4}  {expected} was called {found}\n"));
+        }
+        for f in self.findings.iter().filter(|f| !f.right) {
+            out.push_str(&format!("        {}: {} is {}, called {}\n", f.capture, f.workload, f.expected, f.found));
         }
         out.push_str(&format!("\nconfidence, off by {:.3} on the average\n", self.calibration_error));
         for b in &self.calibration {

@@ -26,6 +26,8 @@ pub(crate) struct Feed {
     pods: Pods,
     anomalies: Kept,
     killed: Vec<Killed>,
+    /// By series id, how many kills of it were told.
+    told_kills: BTreeMap<u32, f64>,
 }
 
 /// A child of a container that the OOM killer took.
@@ -40,19 +42,22 @@ pub(crate) struct Killed {
 /// How long before its first sample a container may have started for all its kills to be new.
 const YOUNG: Duration = Duration::from_secs(60);
 
-/// A counter of OOM kills that rose.
+/// A counter of OOM kills that rose while it was watched, or in a container that is hardly older than its first sample.
+/// Asked at each sample until it is told, since the pod may become known later than its samples.
 fn killed(id: SeriesId, meta: &SeriesMeta, sample: Sample, scoped: &Scoped) -> Option<Killed> {
-    let before = scoped.asof(id, sample.ts.minus(Duration::from_nanos(1))).map(|s| s.value);
     let pod = &scoped.cluster().pod_named(&meta.namespace, &meta.pod)?.object;
     let status = pod.statuses().find(|s| s.name == *meta.container)?;
     let started = status.state.running.as_ref()?.started_at?;
-    let rose = match before {
-        Some(before) => sample.value > before,
-        None => sample.ts.minus(YOUNG) <= started,
-    };
+    let samples = scoped.slice(id, started, sample.ts);
+    let lowest = samples.iter().map(|s| s.value).fold(sample.value, f64::min);
+    let first = samples.first().map_or(sample.ts, |s| s.ts);
+    let rose = sample.value > lowest || first.minus(YOUNG) <= started;
     let (pod_uid, container) = (pod.metadata.uid.clone(), status.name.clone());
     rose.then_some(Killed { pod_uid, container, at: sample.ts, kills: sample.value as u64 })
 }
+
+/// So many told counters are kept before those of series that are gone are let go.
+const TOLD: usize = 10_000;
 
 /// The anomalies that readers see.
 #[derive(Default)]
@@ -83,8 +88,12 @@ impl Feed {
         for (id, sample) in published.samples() {
             let Some(watched) = self.series.watched(id, sample.ts, scoped, detectors) else { continue };
             let Some(meta) = scoped.meta(id) else { continue };
-            if watched.counts_kills && sample.value > 0.0 {
-                self.killed.extend(killed(id, meta, sample, scoped));
+            if watched.counts_kills
+                && sample.value > self.told_kills.get(&id.0).copied().unwrap_or(0.0)
+                && let Some(found) = killed(id, meta, sample, scoped)
+            {
+                self.told_kills.insert(id.0, sample.value);
+                self.killed.push(found);
             }
             if !meta.namespace.is_empty() && !touched.contains(meta.namespace.as_ref()) {
                 touched.insert(meta.namespace.to_string());
@@ -118,6 +127,9 @@ impl Feed {
         }
         self.follow_lines(published, scoped, detectors, &mut touched);
         self.series.sweep(scoped);
+        if self.told_kills.len() > TOLD {
+            self.told_kills.retain(|id, _| scoped.meta(SeriesId(*id)).is_some());
+        }
         touched
     }
 

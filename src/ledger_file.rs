@@ -14,6 +14,8 @@ use whyd_signals::schema::Restart;
 
 /// Lines over which the file is written anew.
 const LINES: usize = 200_000;
+/// Rows that wait for a disk that cannot be written; what comes on top is lost when the log is.
+const PENDING: usize = 10_000;
 
 /// The open file.
 #[derive(Debug)]
@@ -21,6 +23,10 @@ pub struct LedgerFile {
     path: PathBuf,
     file: File,
     lines: usize,
+    /// How long the file is as far as it is whole.
+    whole: u64,
+    /// Rows that could not be written yet.
+    pending: Vec<Arc<Restart>>,
 }
 
 /// What tells rows apart.
@@ -65,25 +71,35 @@ impl LedgerFile {
         }
         file.sync_all()?;
         File::open(dir)?.sync_all()?;
-        Ok((Self { path, file, lines }, rows.into_values().collect()))
+        let whole = file.metadata()?.len();
+        Ok((Self { path, file, lines, whole, pending: Vec::new() }, rows.into_values().collect()))
     }
 
     /// Appends rows that stand from here on. `all` is what the ledger holds, for when the file has grown too long.
     ///
     /// # Errors
-    /// What the disk says; the rows are in the log still, and are given again after a restart.
+    /// What the disk says; then nothing of them is in the file, and they are tried again with the next.
     pub fn append(&mut self, rows: &[Arc<Restart>], all: &[Arc<Restart>]) -> io::Result<()> {
-        if self.lines + rows.len() > LINES {
-            return self.rewrite(all);
+        let room = PENDING.saturating_sub(self.pending.len());
+        self.pending.extend(rows.iter().take(room).cloned());
+        if self.lines + self.pending.len() > LINES {
+            self.rewrite(all)?;
+        } else {
+            let mut text = Vec::new();
+            for row in &self.pending {
+                serde_json::to_writer(&mut text, row.as_ref())?;
+                text.push(b'\n');
+            }
+            if let Err(e) = self.file.write_all(&text).and_then(|()| self.file.sync_data()) {
+                // Half a line would take the next one with it.
+                self.file.set_len(self.whole)?;
+                return Err(e);
+            }
+            self.lines += self.pending.len();
+            self.whole += text.len() as u64;
         }
-        let mut text = Vec::new();
-        for row in rows {
-            serde_json::to_writer(&mut text, row.as_ref())?;
-            text.push(b'\n');
-        }
-        self.file.write_all(&text)?;
-        self.lines += rows.len();
-        self.file.sync_data()
+        self.pending.clear();
+        Ok(())
     }
 
     fn rewrite(&mut self, all: &[Arc<Restart>]) -> io::Result<()> {
@@ -100,6 +116,7 @@ impl LedgerFile {
         }
         self.file = OpenOptions::new().append(true).open(&self.path)?;
         self.lines = all.len();
+        self.whole = self.file.metadata()?.len();
         Ok(())
     }
 }

@@ -10,11 +10,14 @@ mod text;
 use std::collections::BTreeSet;
 
 use whyd_api::dto::{Evidence, Incident, IncidentStatus, Problem, Restart, Root, Severity, Why};
-use whyd_signals::Timestamp;
+use whyd_signals::{Sample, Timestamp};
 
 pub use memory::{Memory, memory};
 use text::{Page, clock, date, day_and_clock, span};
 pub use text::{Style, clean};
+
+/// The cause where there is none.
+const INSUFFICIENT: &str = "insufficient-evidence";
 
 /// What `replay` and `demo` print: one verdict for each cause of each container, the newest instance in full, then the
 /// incidents in which nothing restarted. `memory` gives what is to be drawn beside a verdict, if anything is.
@@ -26,13 +29,19 @@ pub fn verdicts(
 ) -> String {
     let mut page = Page::new(style);
     let mut told = BTreeSet::new();
-    for group in groups(restarts) {
+    let mut groups = groups(restarts);
+    // What is wrong comes before what was meant.
+    groups.sort_by_key(|g| {
+        let of = incidents.iter().filter(|i| g.last().is_some_and(|row| concerns(i, row)));
+        of.map(|i| if i.severity == Severity::Critical { 0 } else { 1 }).min().unwrap_or(2)
+    });
+    for group in groups {
         let Some(row) = group.last() else { continue };
         page.gap();
         verdict(&mut page, row, &group, memory(row).as_ref());
         for incident in incidents.iter().filter(|i| concerns(i, row)) {
             told.insert(&incident.id);
-            page.field("incident", &standing(incident));
+            page.field("incident", &standing(incident, Some(row)));
         }
         closing(&mut page, row);
     }
@@ -50,21 +59,54 @@ pub fn verdicts(
 pub fn why(answer: &Why, style: Style) -> String {
     let mut page = Page::new(style);
     if let Some((row, earlier)) = answer.restarts.split_first() {
-        verdict(&mut page, row, &[row], None);
+        let drawn = answer.memory.as_ref().map(|m| Memory {
+            samples: m.samples.iter().map(|s| Sample { ts: s.at, value: s.bytes }).collect(),
+            limit: m.limit_bytes.unwrap_or(0.0),
+            ends: m.ends.clone(),
+        });
+        verdict(&mut page, row, &[row], drawn.as_ref());
         for incident in &answer.incidents {
-            page.field("incident", &standing(incident));
+            page.field("incident", &standing(incident, Some(row)));
         }
         closing(&mut page, row);
         if !earlier.is_empty() {
             page.section("before that");
-            for row in earlier {
-                let what = format!("{}  {}", row.cause, row.summary);
-                page.item(&[&seen_at(row).map_or_else(|| "-".to_owned(), day_and_clock)], &what, "");
-            }
+            before(&mut page, row, earlier);
+        }
+    } else {
+        for incident in &answer.incidents {
+            alone(&mut page, incident);
+        }
+        if answer.incidents.is_empty() {
+            page.headline("it did not restart, and nothing is wrong with it as far as is known");
         }
     }
     problems(&mut page, &answer.problems);
     page.finish()
+}
+
+/// Earlier restarts, those that tell the same together.
+fn before(page: &mut Page, newest: &Restart, earlier: &[Restart]) {
+    let mut groups: Vec<Vec<&Restart>> = Vec::new();
+    for row in earlier {
+        let same = |g: &&mut Vec<&Restart>| {
+            g.first().is_some_and(|f| (&f.pod, &f.container, &f.cause) == (&row.pod, &row.container, &row.cause))
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(row),
+            None => groups.push(vec![row]),
+        }
+    }
+    for group in groups {
+        let (Some(last), Some(first)) = (group.first(), group.last()) else { continue };
+        let at = |row: &Restart| seen_at(row).map_or_else(|| "-".to_owned(), day_and_clock);
+        let times =
+            if group.len() == 1 { String::new() } else { format!(", {} times since {}", group.len(), at(first)) };
+        // The sentence stands above already where it is the same.
+        let words = if last.summary == newest.summary { String::new() } else { format!(": {}", last.summary) };
+        let pod = last.pod.as_deref().unwrap_or(&last.workload);
+        page.item(&[&at(last)], &format!("{} of {pod}{times}{words}", last.cause), "");
+    }
 }
 
 fn problems(page: &mut Page, problems: &[Problem]) {
@@ -106,10 +148,12 @@ fn verdict(page: &mut Page, row: &Restart, group: &[&Restart], drawn: Option<&Me
     if let Some(detail) = row.cause_detail.as_ref().filter(|d| !row.summary.contains(d.as_str())) {
         cause.push_str(&format!(" ({detail})"));
     }
-    if row.mechanism != row.cause && !row.mechanism.is_empty() {
+    if row.mechanism != row.cause && !row.mechanism.is_empty() && row.cause != INSUFFICIENT {
         cause.push_str(&format!(", by way of {}", row.mechanism));
     }
-    cause.push_str(&format!(", {:.0} % sure", row.confidence.clamp(0.0, 1.0) * 100.0));
+    if row.cause != INSUFFICIENT {
+        cause.push_str(&format!(", {:.0} % sure", row.confidence.clamp(0.0, 1.0) * 100.0));
+    }
     page.strong_field("cause", &cause);
     page.field("when", &when(row, group));
     page.field("where", &place(row));
@@ -119,9 +163,10 @@ fn verdict(page: &mut Page, row: &Restart, group: &[&Restart], drawn: Option<&Me
     if let Some(root) = &row.root {
         page.field("at fault", &named(root));
     }
-    if let Some(drawn) = drawn {
+    let drawing = drawn.map_or(String::new(), |drawn| memory(drawn, page.style));
+    if !drawing.is_empty() {
         page.section("memory");
-        page.block(&memory(drawn, page.style));
+        page.block(&drawing);
     }
 }
 
@@ -153,10 +198,10 @@ fn closing(page: &mut Page, row: &Restart) {
         page.section("ruled out");
         let (told, others) = suspected(row);
         for (causes, because, field) in told {
-            page.item(&[], &format!("{}: {because}", causes.join(", ")), field);
+            page.item(&[&causes.join(", ")], because, field);
         }
         if others > 0 {
-            page.item(&[], &format!("and {others} more, each by a field: -o json has them"), "");
+            page.item(&["and more"], &format!("{others} others, each by a field; the JSON has them"), "");
         }
     }
     if !row.missing.is_empty() {
@@ -175,7 +220,7 @@ fn closing(page: &mut Page, row: &Restart) {
 fn alone(page: &mut Page, incident: &Incident) {
     page.headline(&incident.summary);
     page.strong_field("cause", &format!("{}, nothing restarted", incident.cause));
-    page.field("incident", &standing(incident));
+    page.field("incident", &standing(incident, None));
     if let Some(root) = &incident.root {
         page.field("at fault", &named(root));
     }
@@ -194,11 +239,19 @@ fn concerns(incident: &Incident, row: &Restart) -> bool {
     incident.members.contains(&member) || (incident.cause == row.cause && incident.root == row.root)
 }
 
-fn standing(incident: &Incident) -> String {
-    let severity = match incident.severity {
-        Severity::Warning => "warning",
-        Severity::Critical => "critical",
+/// How an incident stands; its cause and root are told where they are not those of the verdict beside it.
+fn standing(incident: &Incident, beside: Option<&Restart>) -> String {
+    let mut severity = match incident.severity {
+        Severity::Warning => "warning".to_owned(),
+        Severity::Critical => "critical".to_owned(),
     };
+    if beside.is_some_and(|row| row.cause != incident.cause) {
+        let of = incident.root.as_ref().map_or(String::new(), |root| format!(" of {}", named(root)));
+        severity = format!("{}{of}, {severity}", incident.cause);
+    }
+    if let Some(by) = &incident.suppressed_by {
+        severity = format!("hidden by the suppression {by}, {severity}");
+    }
     let opened = day_and_clock(incident.opened_at);
     match (incident.status, incident.resolved_at) {
         (IncidentStatus::Resolved, Some(at)) => {

@@ -20,14 +20,14 @@ pub fn report(scoped: &Scoped, style: Style) -> String {
 }
 
 /// The working set of a container that met its limit, over all its instances.
-fn memory(scoped: &Scoped, row: &dto::Restart, all: &[dto::Restart]) -> Option<Memory> {
+pub(crate) fn memory(scoped: &Scoped, row: &dto::Restart, all: &[dto::Restart]) -> Option<Memory> {
     if row.mechanism != "oom-limit" {
         return None;
     }
     let (pod, container) = (row.pod.as_ref()?, row.container.as_ref()?);
     let spec = scoped.cluster().pod_named(&row.namespace, pod)?.object.container(container).cloned()?;
     let limit = spec.resources.limits.get("memory").and_then(|l| quantity(l)).unwrap_or(0.0);
-    let same = |r: &&dto::Restart| r.pod.as_ref() == Some(pod) && r.container.as_ref() == Some(container);
+    let same = |r: &&dto::Restart| r.pod_uid == row.pod_uid && r.container.as_ref() == Some(container);
     let ends: Vec<Timestamp> = all.iter().filter(same).filter_map(|r| r.finished_at).collect();
     let last = *ends.iter().max()?;
     let ids = scoped.series_of("container_memory_working_set_bytes", &row.namespace, pod, Some(container));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use whyd_api::dto::{self, MemorySample, MemoryUse};
 use whyd_api::{Kind, Metric, PodName, Reader, SourceStatus, Status};
 use whyd_buffers::{Scoped, Snapshot, Stats};
 use whyd_correlate::changes;
@@ -11,6 +12,7 @@ use whyd_signals::schema::{Anomaly, Change, Incident, Restart};
 use whyd_signals::{Access, Resource, Timestamp};
 
 use crate::core::{Core, Counters};
+use crate::report;
 
 /// What the driver publishes after each step that changed something.
 #[derive(Clone)]
@@ -104,6 +106,16 @@ impl Reader for View {
         found.extend(scoped.cluster().nodes().flat_map(changes::of_node));
         found.sort();
         found
+    }
+
+    fn memory(&self, access: &Access, row: &Restart) -> Option<MemoryUse> {
+        let scoped = self.scoped(access);
+        let own = |r: &&Arc<Restart>| r.pod_uid == row.pod_uid && r.container == row.container;
+        let all: Vec<dto::Restart> = scoped.restarts().iter().filter(own).map(|r| r.as_ref().into()).collect();
+        let drawn = report::memory(&scoped, &row.into(), &all)?;
+        let samples = drawn.samples.iter().map(|s| MemorySample { at: s.ts, bytes: s.value }).collect();
+        let limit_bytes = (drawn.limit > 0.0).then_some(drawn.limit);
+        Some(MemoryUse { limit_bytes, samples, ends: drawn.ends })
     }
 
     fn pods(&self, access: &Access) -> Vec<PodName> {

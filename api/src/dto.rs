@@ -459,15 +459,42 @@ pub enum Match {
     Prefix,
 }
 
+/// How much memory a container held.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MemorySample {
+    /// When it was measured.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The working set.
+    pub bytes: f64,
+}
+
+/// The memory of a container that met its limit, over its instances.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MemoryUse {
+    /// Null where there is none.
+    #[schema(required)]
+    pub limit_bytes: Option<f64>,
+    /// In the order of time.
+    pub samples: Vec<MemorySample>,
+    /// When instances of it ended.
+    #[schema(value_type = Vec<String>)]
+    pub ends: Vec<Timestamp>,
+}
+
 /// The answer to `why`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Why {
     /// How the name was found.
     pub matched: Match,
-    /// Newest first, never empty.
+    /// Newest first; empty where the pod or workload is known and did not restart.
     pub restarts: Vec<Restart>,
     /// The incidents that these restarts belong to, newest first.
     pub incidents: Vec<Incident>,
+    /// Where the newest met its memory limit: how it came to that.
+    #[serde(default)]
+    #[schema(required)]
+    pub memory: Option<MemoryUse>,
     /// What is missing from the answer.
     pub problems: Vec<Problem>,
 }

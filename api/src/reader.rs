@@ -5,6 +5,8 @@ use std::sync::Arc;
 use whyd_signals::schema::{Anomaly, Change, Incident, Restart};
 use whyd_signals::{Access, Timestamp};
 
+use crate::dto::MemoryUse;
+
 /// The daemon's state as the routes see it. Every call takes the newest snapshot, does no IO and does not wait.
 ///
 /// Whatever takes an [`Access`] must hold nothing of other teams: no row, no name, no count.
@@ -17,6 +19,8 @@ pub trait Reader: Send + Sync + 'static {
     fn anomalies(&self, access: &Access) -> Vec<Arc<Anomaly>>;
     /// The changes of a namespace and of the nodes, in order of time.
     fn changes(&self, access: &Access, namespace: &str) -> Vec<Change>;
+    /// The memory of the container of a row that met its limit, over its instances; `None` for other rows.
+    fn memory(&self, access: &Access, row: &Restart) -> Option<MemoryUse>;
     /// The pods that are known, restarted or not; asked only when there is no verdict to give.
     fn pods(&self, access: &Access) -> Vec<PodName>;
     /// Whether names from this namespace may be shown; the empty one stands for cluster-scoped objects.

@@ -40,6 +40,10 @@ impl<'a> Scope<'a> {
         rows
     }
 
+    pub(crate) fn memory(&self, row: &Restart) -> Option<dto::MemoryUse> {
+        self.access.allows(&row.team).then(|| self.reader.memory(self.access, row)).flatten()
+    }
+
     /// Those of a namespace, and of nodes, which every pod names.
     pub(crate) fn changes(&self, namespace: &str) -> Vec<Change> {
         let mut rows = self.reader.changes(self.access, namespace);
@@ -101,7 +105,8 @@ impl<'a> Scope<'a> {
             out.root = None;
         }
         out.members.retain(|member| self.sees(member.split('/').next().unwrap_or_default()));
-        if hidden || out.members.len() < row.members.len() {
+        let spoken = row.speaks_of.iter().any(|namespace| !self.sees(namespace));
+        if hidden || spoken || out.members.len() < row.members.len() {
             let cause = &row.cause;
             out.summary = format!("{cause}; it reaches beyond the namespaces that you may see");
         }

@@ -66,6 +66,10 @@ fn object(row: &Restart, item: &Evidence) -> Option<ShownBy> {
         );
         return (row.pod.as_deref() == Some(name)).then_some(ShownBy { language: Language::Sql, query });
     }
+    // An object of another namespace, which the item does not name.
+    if !row.speaks_of.is_empty() && row.pod.as_deref() != Some(name) {
+        return None;
+    }
     let path = json_path(&item.field)?;
     let namespace = if kind == "Node" { String::new() } else { format!("-n {} ", word(&row.namespace)?) };
     let query = format!(

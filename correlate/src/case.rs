@@ -18,6 +18,8 @@ use crate::redact::redact;
 
 /// Status times are whole seconds, cut off.
 const SECOND: Duration = Duration::from_secs(1);
+/// How long before its last line a program says why it ends.
+const NEAR_END: Duration = Duration::from_secs(15);
 /// A container is not started again within less.
 const START: Duration = Duration::from_millis(50);
 /// How many lines count as last words, and how far back they are looked for before the whole life is searched.
@@ -305,6 +307,14 @@ impl Case<'_> {
     /// The last lines that the instance wrote, without the secrets in them; read once, whoever asks.
     pub fn lines(&self) -> &[LogLine] {
         self.said.get_or_init(|| self.last_words())
+    }
+
+    /// Those of its last lines that were written so shortly before the last that they belong to the end.
+    pub fn last_lines(&self) -> &[LogLine] {
+        let lines = self.lines();
+        let Some(last) = lines.last() else { return lines };
+        let from = lines.partition_point(|l| l.ts < last.ts.minus(NEAR_END));
+        &lines[from..]
     }
 
     fn last_words(&self) -> Vec<LogLine> {

@@ -289,8 +289,10 @@ const BEFORE_HOST: [&str; 15] = [
 ];
 
 /// Words that are never a host, whatever stands before them.
-const NO_HOST: [&str; 16] =
-    ["name", "address", "or", "of", "is", "the", "a", "an", "and", "not", "to", "for", "on", "at", "in", "from"];
+const NO_HOST: [&str; 21] = [
+    "tcp", "tcp4", "tcp6", "udp", "unix", "name", "address", "or", "of", "is", "the", "a", "an", "and", "not", "to",
+    "for", "on", "at", "in", "from",
+];
 
 /// Host names and addresses in a line, without port and scheme. A bare word is one only where something says so.
 pub(crate) fn hosts_in(line: &str) -> Vec<String> {
@@ -332,11 +334,20 @@ fn tokens(line: &str) -> Vec<(String, Option<u16>)> {
         let name = host.contains(|c: char| c.is_ascii_alphabetic()) && !host.contains([':', '_']);
         // A file and its line is no host, nor is a class; hosts are written in small letters.
         let class = host.contains(|c: char| c.is_ascii_uppercase()) || host.ends_with("error");
+        // `1.5s` and `v1.2` are no hosts: their labels begin with letters, and a name has no label of one digit.
+        let figure =
+            host.contains('.') && host.split('.').any(|l| l.is_empty() || l.starts_with(|c: char| c.is_ascii_digit()));
+        let figure = figure && host.parse::<std::net::IpAddr>().is_err();
         let file = [".go", ".py", ".js", ".ts", ".rs", ".java", ".rb", ".php", ".c", ".cc", ".cpp", ".kt"]
             .iter()
             .any(|e| host.ends_with(e));
         let said = scheme || port.is_some() || host.contains('.') || BEFORE_HOST.contains(&before.as_str());
-        if !file && !class && !NO_HOST.contains(&host) && (host.parse::<std::net::IpAddr>().is_ok() || name && said) {
+        if !file
+            && !class
+            && !figure
+            && !NO_HOST.contains(&host)
+            && (host.parse::<std::net::IpAddr>().is_ok() || name && said)
+        {
             found.push((host.to_ascii_lowercase(), port));
         }
         before = word.trim_matches(':').to_ascii_lowercase();
@@ -370,6 +381,7 @@ mod tests {
             hosts_in("could not translate host name \"pricing\" to address: Name or service not known"),
             ["pricing"]
         );
+        assert_eq!(hosts_in("dur=1.5s msg=\"dial tcp: lookup paydb: no such host\""), ["paydb"]);
         assert_eq!(hosts_in("getaddrinfo EAI_AGAIN paydb"), ["paydb"]);
         assert_eq!(hosts_in("wget: bad address 'paydb:8080'"), ["paydb"]);
     }

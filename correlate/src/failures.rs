@@ -39,7 +39,7 @@ pub struct Failure {
 
 impl Failure {
     /// The failure that a row tells of.
-    pub(crate) fn of(row: &Restart, owner: String, onset: Option<Timestamp>, recovered: Option<Timestamp>) -> Self {
+    pub(crate) fn of(row: &Restart, onset: Option<Timestamp>, recovered: Option<Timestamp>) -> Self {
         let own_fault = row.cause != "dependency-down";
         // Down a chain the first link's own words are handed on as they are.
         let shown = |e: &&Evidence| {
@@ -55,7 +55,7 @@ impl Failure {
         Self {
             namespace: row.namespace.clone(),
             workload: row.workload.clone(),
-            owner,
+            owner: row.owner.clone(),
             onset: onset.map_or(finished, |o| o.min(finished)),
             finished,
             recovered,

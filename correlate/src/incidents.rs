@@ -14,6 +14,8 @@ use crate::rules::Rules;
 const CRITICAL: usize = 3;
 /// Incidents that are kept; the oldest resolved ones go first and are counted.
 const KEPT: usize = 20_000;
+/// Members that a group keeps; the oldest go first.
+const MEMBERS: usize = 5_000;
 /// Members that an incident names; further ones are counted in its restarts alone.
 const NAMED: usize = 200;
 
@@ -34,6 +36,8 @@ pub(crate) struct Member {
     pub(crate) cause: String,
     pub(crate) root: Option<Root>,
     pub(crate) summary: String,
+    /// Namespaces of others that the summary speaks of.
+    pub(crate) speaks_of: Vec<String>,
     /// Whether it is the root's own trouble, not that of one it took down.
     pub(crate) own: bool,
     pub(crate) ended: bool,
@@ -57,6 +61,7 @@ impl Member {
             cause: row.cause.clone(),
             root: row.root.clone(),
             summary: row.summary.clone(),
+            speaks_of: row.speaks_of.clone(),
             own: key.ends_with(&format!("/{}", row.cause)),
             ended: row.exit_code.is_some(),
             never_started: row.exit_code.is_none() && row.mechanism != crate::cause::UNSEEN,
@@ -159,9 +164,15 @@ impl Incidents {
         while self.due.first().is_some_and(|(at, _)| *at <= now) {
             keys.extend(self.due.pop_first().map(|(_, key)| key));
         }
-        let mut changed = false;
+        // A row may have moved from one group to another: all that is old goes before anything new comes.
+        let (mut gone, mut come) = (Vec::new(), Vec::new());
         for key in keys {
             let Some(group) = self.groups.get_mut(&key) else { continue };
+            while group.members.len() > MEMBERS {
+                if let Some(((_, id), _)) = group.members.pop_first() {
+                    self.places.remove(&id);
+                }
+            }
             if let Some(at) = group.due.take() {
                 self.due.remove(&(at, key.clone()));
             }
@@ -172,13 +183,16 @@ impl Incidents {
             }
             if !made.iter().eq(group.made.iter().map(AsRef::as_ref)) {
                 let made: Vec<Arc<Incident>> = made.into_iter().map(Arc::new).collect();
-                let old = std::mem::replace(&mut group.made, made.clone());
-                replace(&mut self.all, &old, made);
-                changed = true;
+                come.extend(made.iter().cloned());
+                gone.extend(std::mem::replace(&mut group.made, made));
             }
             if group.members.is_empty() {
                 self.groups.remove(&key);
             }
+        }
+        let changed = !gone.is_empty() || !come.is_empty();
+        if changed {
+            replace(&mut self.all, &gone, come);
         }
         while self.all.len() > KEPT {
             let all = Arc::make_mut(&mut self.all);
@@ -281,6 +295,7 @@ fn incident(
         restarts: ends as u64,
         follows: None,
         suppressed_by: None,
+        speaks_of: told.map_or_else(Vec::new, |m| m.speaks_of.clone()),
         summary: told.map_or_else(String::new, |m| m.summary.clone()),
     };
     if let Some(told) = told {

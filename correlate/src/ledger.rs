@@ -62,6 +62,8 @@ pub struct Ledger {
     failures: Failures,
     /// What the failures hold of each row, by the row's id.
     failed: BTreeMap<String, Failure>,
+    /// What is told of pods that were not ready, by their uid.
+    unready: BTreeMap<String, BTreeSet<String>>,
     incidents: Incidents,
     touched: BTreeSet<String>,
     nodes_touched: bool,
@@ -88,6 +90,7 @@ impl Ledger {
             readiness: Readiness::default(),
             failures: Failures::default(),
             failed: BTreeMap::new(),
+            unready: BTreeMap::new(),
             incidents: Incidents::new(cluster, rules),
             touched: BTreeSet::new(),
             nodes_touched: false,
@@ -128,7 +131,11 @@ impl Ledger {
                 self.counts.restore(&row);
             }
             let key = self.entries.restore(&row);
-            self.incidents.put(&id_of(&key), Member::of(&row));
+            let id = id_of(&key);
+            self.incidents.put(&id, Member::of(&row));
+            let failure = Failure::of(&row, None, row.finished_at);
+            self.failures.put(&id, None, Some(failure.clone()));
+            self.failed.insert(id, failure);
         }
         self.replace(None, Some(&row));
     }
@@ -169,6 +176,7 @@ impl Ledger {
                 self.touch(&pod.metadata.namespace);
                 if self.readiness.observe(pod, applied.verb, applied.received) {
                     self.incidents.pod_changed(&pod.metadata.uid);
+                    self.refresh(&pod.metadata.uid);
                 }
                 self.entries.observe(pod, applied.verb, applied.received);
                 for taken_back in self.entries.take_back() {
@@ -190,6 +198,20 @@ impl Ledger {
             }
             None if applied.resource == Resource::Pods => self.find_vanished(scoped, applied.received),
             None => {}
+        }
+    }
+
+    /// A pod turned ready, or not: that tells until when its failures lasted.
+    fn refresh(&mut self, uid: &str) {
+        let own = |id: &String| id.starts_with(uid);
+        let open =
+            self.failed.range(uid.to_owned()..).take_while(|(id, _)| own(id)).filter(|(_, f)| f.recovered.is_none());
+        let open: Vec<(String, Failure)> = open.map(|(id, f)| (id.clone(), f.clone())).collect();
+        for (id, old) in open {
+            let recovered = self.readiness.recovered(uid, old.finished);
+            let new = Failure { recovered, ..old.clone() };
+            self.failures.put(&id, Some(&old), Some(new.clone()));
+            self.failed.insert(id, new);
         }
     }
 
@@ -249,7 +271,7 @@ impl Ledger {
             }
         }
         self.settle(now, scoped);
-        self.watch_readiness(&touched, scoped);
+        self.watch_readiness(&touched, now, scoped);
         if std::mem::take(&mut self.nodes_touched) || changed {
             self.watch_nodes(scoped);
         }
@@ -292,7 +314,6 @@ impl Ledger {
             }
             Arc::new(row)
         });
-        let owner = pod.object.metadata.controller().map_or(String::new(), |o| o.name.clone());
         let old = entry.row.clone();
         let failure = row.as_ref().map(|r| {
             let at = r.finished_at.unwrap_or(r.seen_at);
@@ -301,7 +322,7 @@ impl Ledger {
             } else {
                 pod.deleted_at
             };
-            Failure::of(r, owner, onset, recovered)
+            Failure::of(r, onset, recovered)
         });
         let id = id_of(key);
         let spread = self.failures.put(&id, self.failed.get(&id), failure.clone());
@@ -391,6 +412,11 @@ impl Ledger {
         }
         let gone: Vec<Arc<Restart>> = Arc::make_mut(&mut self.rows).drain(..over).collect();
         for row in gone {
+            if let Some(uid) = row.container_id.strip_prefix("refused/") {
+                self.refusals.remove(uid);
+                self.incidents.put(&row.container_id, None);
+                continue;
+            }
             let key = (
                 row.pod_uid.clone().unwrap_or_default(),
                 row.container.clone().unwrap_or_default(),
@@ -403,24 +429,42 @@ impl Ledger {
         true
     }
 
-    /// Pods that stopped being ready by their readiness probe, and in which nothing restarted.
-    fn watch_readiness(&mut self, touched: &BTreeSet<String>, scoped: &Scoped) {
+    /// Pods that stopped being ready by their readiness probe, and in which nothing restarted. What was over long ago is
+    /// not looked at again: what would excuse it may be forgotten by now.
+    fn watch_readiness(&mut self, touched: &BTreeSet<String>, now: Timestamp, scoped: &Scoped) {
         let cluster = scoped.cluster();
         let events_known = cluster.synced(Resource::Events);
+        let stands = |span: &Unready| span.until.is_some_and(|until| now > until.plus(self.lateness));
         let mut found: Vec<(String, Option<(String, Member)>, Option<Failure>)> = Vec::new();
+        let mut told: Vec<(String, BTreeSet<String>)> = Vec::new();
         for space in touched.iter().filter_map(|n| cluster.namespace(n)) {
             for uid in self.readiness.calm_of(&space.name) {
                 let Some(pod) = space.pods.get(uid) else { continue };
                 let workload = space.workload_of(&pod.object);
-                for span in self.readiness.unready(uid).into_iter().filter(|s| s.calm) {
+                let mut ids = BTreeSet::new();
+                for span in self.readiness.unready(uid) {
                     let id = format!("unready/{uid}/{}", span.since.nanos());
+                    if stands(&span) {
+                        ids.insert(id);
+                        continue;
+                    }
                     let part = self.failures.of(&space.name, &workload).any(|f| restarted_within(f, &span));
-                    let said = readiness_failed::said(space, pod, &span, events_known).filter(|_| !part);
+                    let calm = span.calm && !part;
+                    let said = calm.then(|| readiness_failed::said(space, pod, &span, events_known)).flatten();
                     let member = said.map(|said| unready_member(space, pod, &workload, &span, &said));
                     let failure = member.as_ref().map(|(key, m)| unready_failure(key, m, &span, pod));
+                    if member.is_some() {
+                        ids.insert(id.clone());
+                    }
                     found.push((id, member, failure));
                 }
+                told.push((uid.clone(), ids));
             }
+        }
+        for (uid, ids) in told {
+            // A turn that came late may have moved where a time began.
+            let before = self.unready.insert(uid, ids.clone()).unwrap_or_default();
+            found.extend(before.difference(&ids).map(|id| (id.clone(), None, None)));
         }
         for (id, member, failure) in found {
             self.incidents.put(&id, member);
@@ -456,6 +500,7 @@ impl Ledger {
                     cause: node_not_ready::ID.into(),
                     root: Some(root),
                     summary: format!("node {} is not ready: {}", meta.name, down.message),
+                    speaks_of: Vec::new(),
                     own: true,
                     ended: false,
                     never_started: false,
@@ -481,7 +526,7 @@ impl Ledger {
             let mut spaces = scoped.cluster().namespaces();
             let pod = spaces.find_map(|s| s.pods.get(uid).map(|p| (s, p)));
             // One that ended by it has a row.
-            let went_on = pod.filter(|_| !self.entries.ended_since(uid, container, *at));
+            let went_on = pod.filter(|_| !self.entries.killed_since(uid, container, *at));
             let member = went_on.map(|(space, pod)| child_member(space, pod, container, *at, *kills));
             found.push((format!("child/{uid}/{container}"), member));
         }
@@ -501,6 +546,8 @@ impl Ledger {
         };
         let recent = now.minus(CHILDREN);
         self.children.retain(|_, (at, _)| *at >= recent);
+        self.entries.retain(known);
+        self.unready.retain(|uid, _| self.readiness.knows(uid));
         self.readiness.retain(known);
         let readiness = &self.readiness;
         self.incidents.retain_pods(|uid| readiness.knows(uid));
@@ -563,6 +610,7 @@ fn child_member(
         cause: oom_child::ID.into(),
         root: Some(root),
         summary: format!("the OOM killer took {kills} children of {container}, which went on"),
+        speaks_of: Vec::new(),
         own: true,
         ended: false,
         never_started: false,
@@ -592,6 +640,7 @@ fn unready_member(
         cause: readiness_failed::ID.into(),
         root: Some(root),
         summary: format!("{workload} is not ready: {said}"),
+        speaks_of: Vec::new(),
         own: true,
         ended: false,
         never_started: false,

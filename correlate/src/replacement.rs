@@ -76,6 +76,12 @@ pub(crate) fn going(record: &Record<Workload>, then: Timestamp) -> bool {
     record.object.metadata.deletion_timestamp.or(record.deleted_at).is_some_and(|at| at <= then)
 }
 
+/// The object as it was then: its last version that was seen by that time, else its first.
+pub(crate) fn as_of(record: &Record<Workload>, then: Timestamp) -> &Workload {
+    let seen = record.versions.iter().rev().find(|(seen, _)| *seen <= then);
+    seen.or(record.versions.first()).map_or(record.object.as_ref(), |(_, v)| v.as_ref())
+}
+
 /// The ReplicaSet's revision.
 pub(crate) fn revision(rs: &Workload) -> u64 {
     rs.metadata.annotations.get(REVISION).and_then(|r| r.parse().ok()).unwrap_or(0)
@@ -109,8 +115,9 @@ fn of_replica_set(case: &Case<'_>, rs: &Record<Workload>, asked: Timestamp) -> O
     // As of the deletion: what was rolled out later did not replace it.
     let there =
         |w: &&Record<Workload>| w.object.metadata.creation_timestamp.unwrap_or(w.first_seen) <= asked.plus(NEAR);
-    let newest = siblings(case.space, &rs.object).filter(there).max_by_key(|w| revision(&w.object));
-    let newer = newest.filter(|w| revision(&w.object) > revision(&rs.object));
+    let then = asked.plus(NEAR);
+    let newest = siblings(case.space, &rs.object).filter(there).max_by_key(|w| revision(as_of(w, then)));
+    let newer = newest.filter(|w| revision(as_of(w, then)) > revision(as_of(rs, asked.minus(NEAR))));
     let root = match deployment {
         Some(d) => case.root(&d.kind, &d.name, &d.uid),
         None => case.root("ReplicaSet", &rs.object.metadata.name, &rs.object.metadata.uid),
@@ -196,7 +203,7 @@ fn by_hand(case: &Case<'_>, asked: Timestamp, owner: String, record: &Record<Wor
     let mut evidence = Vec::new();
     let first = case.pod.versions.iter().find_map(|(_, p)| p.metadata.deletion_timestamp).or(*deletion);
     if let Some(at) = first {
-        let whole = whole_seconds(at);
+        let whole = at.whole();
         evidence.push(kube(Some(asked), object, "metadata.deletionTimestamp", whole, "the pod was deleted"));
     }
     if let Some(wanted) = record.object.spec.replicas {
@@ -206,12 +213,6 @@ fn by_hand(case: &Case<'_>, asked: Timestamp, owner: String, record: &Record<Wor
     let stopping = case.space.events_about(uid).find(|e| e.event.reason == "Killing");
     evidence.extend(stopping.map(event));
     Replacement { kind: Kind::ByHand, root: case.pod_root(), evidence }
-}
-
-/// A time as the API server writes it, without fraction.
-fn whole_seconds(at: Timestamp) -> String {
-    let text = at.to_string();
-    format!("{}Z", text.split('.').next().unwrap_or(&text))
 }
 
 fn restarted_at(w: &Workload) -> Option<String> {

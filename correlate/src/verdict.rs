@@ -101,8 +101,11 @@ fn unseen(case: &Case<'_>, count: i64, after: whyd_signals::Timestamp) -> Restar
     row.mechanism = UNSEEN.into();
     row.cause = INSUFFICIENT.into();
     let name = case.container.unwrap_or_default();
-    row.summary =
-        format!("restart {} of {name} happened between two looks, after {after}: nobody saw how it ended", count + 1);
+    row.summary = format!(
+        "restart {} of {name} happened between two looks, after {}: nobody saw how it ended",
+        count + 1,
+        after.whole()
+    );
     row.root = Some(case.pod_root());
     row.missing = vec!["status".into()];
     let now = case.pod.object.statuses().find(|s| s.name == name).map_or(count + 1, |s| s.restart_count);
@@ -202,6 +205,7 @@ fn blank(case: &Case<'_>) -> Restart {
         pod_uid: Some(pod.metadata.uid.clone()),
         node: text(&pod.spec.node_name),
         container: case.container.map(str::to_owned),
+        owner: pod.metadata.controller().map_or(String::new(), |o| o.name.clone()),
         container_id: t.map_or(String::new(), |t| t.container_id.clone()),
         restart_count,
         started_at: t.and_then(|t| t.started_at).filter(|at| at.nanos() > 0),

@@ -34,6 +34,12 @@ impl Timestamp {
         i64::try_from(at.as_nanosecond()).ok().map(Self)
     }
 
+    /// RFC 3339 in whole seconds, as the API server writes times and people read them.
+    pub fn whole(self) -> String {
+        let text = self.to_string();
+        format!("{}Z", text.split('.').next().unwrap_or(&text))
+    }
+
     /// Nanoseconds since the epoch.
     pub fn nanos(self) -> i64 {
         self.0

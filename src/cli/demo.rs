@@ -80,7 +80,10 @@ async fn play(args: &DemoArgs, capture: &Capture) -> anyhow::Result<ExitCode> {
         "\nThe API: http://{address}/api/v1/restarts, /api/v1/why?pod=…, /api/v1/incidents, schema at /openapi.json"
     ))?;
     if !args.once {
-        say(&format!("Ask it:  whyd why payments-api --server http://{address}      (Ctrl-C ends the demo)"))?;
+        let asked = scoped.restarts().first().map(|r| r.workload.rsplit('/').next().unwrap_or_default().to_owned());
+        let hint =
+            asked.map_or(String::new(), |name| format!("Ask it:  whyd why {name} --server http://{address}      "));
+        say(&format!("{hint}(Ctrl-C ends the demo)"))?;
         tokio::signal::ctrl_c().await?;
     }
     served.abort();

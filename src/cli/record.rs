@@ -23,6 +23,8 @@ const TELL: Duration = Duration::from_secs(10);
 
 pub(super) fn record(args: &RecordArgs) -> anyhow::Result<ExitCode> {
     let config = configured(args.config.as_ref())?;
+    // A list or watch that fails says so.
+    super::run::logging();
     let wanted = args.duration.as_deref().map(|text| {
         duration(text).with_context(|| format!("--for {text:?} is not a duration, write for instance 90s or 10m"))
     });
@@ -51,7 +53,7 @@ pub(super) fn record(args: &RecordArgs) -> anyhow::Result<ExitCode> {
         }
         drop(inlet);
         let end = wanted.map(|d| Instant::now() + d);
-        let mut tell = tokio::time::interval(TELL);
+        let mut tell = tokio::time::interval_at(Instant::now() + TELL, TELL);
         loop {
             let until = async {
                 match end {
@@ -72,6 +74,7 @@ pub(super) fn record(args: &RecordArgs) -> anyhow::Result<ExitCode> {
             }
         }
         let messages = recording.messages;
+        anyhow::ensure!(messages > 0, "nothing was received: is the API server's address right, and may it be listed?");
         recording.finish()?;
         anyhow::Ok((messages, args.out.display().to_string()))
     })?;

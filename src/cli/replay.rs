@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use whyd_api::dto;
 use whyd_correlate::rules::Rules;
 use whyd_signals::schema::Incident;
@@ -11,6 +11,7 @@ use whyd_signals::{Access, Resource, Timestamp};
 
 use super::{ReplayArgs, configured, print};
 use crate::capture::Capture;
+use crate::config::Config;
 use crate::render::Style;
 use crate::report::report;
 use crate::{replay, wiring};
@@ -18,14 +19,18 @@ use crate::{replay, wiring};
 pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let mut config = configured(args.config.as_ref())?;
     let capture = Capture::open(&args.capture)?;
-    if args.config.is_none() {
+    // Ids of incidents depend on the cluster's name: without another it is the recorded one's.
+    if config.cluster == Config::default_cluster() {
         config.cluster.clone_from(&capture.about.cluster);
     }
     let mut messages = capture.messages()?;
     if let Some(at) = &args.at {
         let at = Timestamp::parse(at).with_context(|| format!("--at {at:?} is not an RFC 3339 time"))?;
+        let (first, last) = (capture.start(), messages.last().map_or(capture.about.to, |m| m.received));
+        ensure!(at >= first, "--at {at} is before the capture, which goes from {first} to {last}");
         messages.retain(|m| m.received <= at);
     }
+    ensure!(!messages.is_empty(), "{} holds no messages, so nothing is known of it", args.capture.display());
     let outcome = replay::run(wiring::core(&config), messages, config.lateness);
     let scoped = outcome.snapshot.scoped(&Access::All);
     let changes = match args.config {
@@ -49,7 +54,15 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         };
         return print(&serde_json::to_string_pretty(&out)?);
     }
+    let unrecorded: Vec<&str> =
+        Resource::ALL.into_iter().filter(|r| !scoped.cluster().synced(*r)).map(Resource::plural).collect();
     let mut text = report(&scoped, Style { colour: super::coloured(), ..Style::PLAIN });
+    if !unrecorded.is_empty() {
+        text.push_str(&format!("\nnot recorded, so unknown: {}", unrecorded.join(", ")));
+    }
+    for problem in capture.problems().iter().chain(&outcome.problems) {
+        text.push_str(&format!("\nnot read: {problem}"));
+    }
     if args.config.is_some() {
         text.push_str(&told_changes(&changes));
     }

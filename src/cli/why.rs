@@ -53,17 +53,33 @@ fn query(args: &WhyArgs) -> Result<Url> {
 /// Namespace and name of what was asked for: `pod/NAME` and `deploy/NAME` as kubectl has them, `NAMESPACE/NAME` as
 /// whyd prints them, or the name alone.
 fn asked(text: &str) -> (Option<String>, String) {
-    let Some((first, name)) = text.split_once('/') else { return (None, text.to_owned()) };
-    let kind = match first.to_ascii_lowercase().as_str() {
-        "po" | "pod" | "pods" => return (None, name.to_owned()),
+    let parts: Vec<&str> = text.split('/').collect();
+    match parts.as_slice() {
+        [namespace, kind, name] => {
+            (Some((*namespace).to_owned()), named(kind, name).unwrap_or_else(|| (*name).to_owned()))
+        }
+        [first, name] => match named(first, name) {
+            Some(named) => (None, named),
+            None => (Some((*first).to_owned()), (*name).to_owned()),
+        },
+        _ => (None, text.to_owned()),
+    }
+}
+
+/// The name as the daemon has it, where the first word is a kind as kubectl writes it.
+fn named(kind: &str, name: &str) -> Option<String> {
+    let lower = kind.to_ascii_lowercase();
+    // `deployments.apps` names the group too.
+    let kind = match lower.split('.').next().unwrap_or_default() {
+        "po" | "pod" | "pods" => return Some(name.to_owned()),
         "deploy" | "deployment" | "deployments" => "Deployment",
         "sts" | "statefulset" | "statefulsets" => "StatefulSet",
         "ds" | "daemonset" | "daemonsets" => "DaemonSet",
         "rs" | "replicaset" | "replicasets" => "ReplicaSet",
         "job" | "jobs" => "Job",
-        _ => return (Some(first.to_owned()), name.to_owned()),
+        _ => return None,
     };
-    (None, format!("{kind}/{name}"))
+    Some(format!("{kind}/{name}"))
 }
 
 async fn ask(url: Url, server: &str, token: Option<&str>) -> Result<(StatusCode, Vec<u8>)> {
@@ -137,6 +153,8 @@ mod tests {
             ("deploy/cart", None, "Deployment/cart"),
             ("StatefulSet/db", None, "StatefulSet/db"),
             ("team-shop/cart-1", Some("team-shop"), "cart-1"),
+            ("deployments.apps/cart", None, "Deployment/cart"),
+            ("team-shop/deploy/cart", Some("team-shop"), "Deployment/cart"),
         ] {
             assert_eq!(asked(text), (namespace.map(str::to_owned), name.to_owned()));
         }

@@ -32,10 +32,13 @@ pub(super) fn steps(row: &Restart) -> Vec<String> {
             vec![at.pod("describe pod", ""), Some("check command and args against what the image holds".to_owned())]
         }
         "clean-exit" => {
-            vec![at.logs(), Some("a program that is meant to end belongs into a Job or CronJob".to_owned())]
+            vec![at.logs(), Some("a program that is meant to end belongs in a Job or CronJob".to_owned())]
         }
         "evicted-storage-limit" => {
-            vec![at.pod("describe pod", ""), Some("look at what it writes outside of its volumes".to_owned())]
+            vec![
+                at.pod("describe pod", ""),
+                Some("look at what it writes: emptyDir volumes and the container's own files count".to_owned()),
+            ]
         }
         "job-failed" => vec![at.root("describe", ""), at.logs()],
         "unschedulable" | "quota" | "admission" => {

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use serde_json::json;
+use whyd_api::dto::{MemorySample, MemoryUse};
 use whyd_signals::Sample;
 
 use super::*;
@@ -61,7 +62,7 @@ fn a_verdict_tells_all_in_order() {
         13:37:47  metrics   117 MiB, 91 % of the limit of 128Mi  [container_memory_working_set_bytes]
         13:37:58  kube      the kernel's OOM killer ended it: OOMKilled  [status.lastState.terminated.reason]
       ruled out
-        app-error: ended as OOMKilled with exit 137  [status.lastState.terminated.reason]
+        app-error            ended as OOMKilled with exit 137  [status.lastState.terminated.reason]
       look next
         kubectl -n team-shop top pod basket-6f6ff55c87-p825w --containers
         raise the limit if the use is legitimate, find what grows if it is not
@@ -96,12 +97,19 @@ fn an_answer_lists_what_was_before_and_what_is_missing() {
     let answer = Why {
         matched: whyd_api::dto::Match::Pod,
         restarts: vec![restart(json!({})), earlier],
-        incidents: Vec::new(),
+        incidents: vec![incident(json!({"cause": "readiness-failed"}))],
+        memory: Some(MemoryUse {
+            limit_bytes: Some(134_217_728.0),
+            samples: curve().samples.iter().map(|s| MemorySample { at: s.ts, bytes: s.value }).collect(),
+            ends: Vec::new(),
+        }),
         problems: vec![Problem { source: Some("logs".to_owned()), detail: "nothing came".to_owned() }],
     };
     let text = why(&answer, Style::PLAIN);
     assert!(text.starts_with("basket met its memory limit"), "{text}");
-    assert!(text.contains("before that\n    2026-01-31 12:00:00  oom-limit  basket met"), "{text}");
+    assert!(text.contains("128 MiB ┄┄┄"), "memory is drawn: {text}");
+    assert!(text.contains("incident   readiness-failed of "), "an incident of another cause says so: {text}");
+    assert!(text.contains("before that\n    2026-01-31 12:00:00  oom-limit of basket-6f6ff55c87-p825w"), "{text}");
     assert!(text.ends_with("this answer is not whole\n    logs                 nothing came"), "{text}");
 }
 

@@ -14,6 +14,7 @@ use whyd_signals::schema::{
 };
 use whyd_signals::{Access, Team, Timestamp};
 
+use crate::dto::MemoryUse;
 use crate::{Anonymous, Api, Door, Grant, Kind, Metric, PodName, Reader, SourceStatus, Status, router};
 
 /// In every name and text of the other team.
@@ -55,6 +56,9 @@ impl Reader for Fixture {
         };
         let all = [change("a", "web"), change(CANARY, CANARY)];
         all.into_iter().filter(|c| c.namespace == namespace && access.allows(&c.team)).collect()
+    }
+    fn memory(&self, _: &Access, _: &Restart) -> Option<MemoryUse> {
+        None
     }
     fn pods(&self, access: &Access) -> Vec<PodName> {
         self.pods.iter().filter(|p| self.sees(access, &p.namespace)).cloned().collect()
@@ -104,6 +108,7 @@ pub(super) fn restart(namespace: &str, workload: &str, pod: &str, container: &st
         ruled_out: vec![ruled_out("the code is not 1", json!(137))],
         missing: vec!["events".into()],
         changes: Vec::new(),
+        owner: String::new(),
         speaks_of: Vec::new(),
         incident_key: None,
         seen_at: at(second + 1),
@@ -136,6 +141,7 @@ pub(super) fn incident(namespace: &str, id: &str, status: IncidentStatus, second
         restarts: 1,
         follows: None,
         suppressed_by: None,
+        speaks_of: Vec::new(),
         summary: format!("web of {namespace} is out of memory"),
     }
 }

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
-use whyd_signals::schema::{IncidentStatus, Restart};
+use whyd_signals::schema::Restart;
 
 use super::query::{Checks, Raw, known};
 use super::restarts::same_workload;
@@ -42,7 +42,7 @@ pub(super) struct WhyQuery {
     (status = 400, description = "the query is not valid, or the namespace is ambiguous", body = ProblemDetails,
         content_type = "application/problem+json"),
     (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
-    (status = 404, description = "no restart of it is known", body = ProblemDetails,
+    (status = 404, description = "no pod or workload of this name is known", body = ProblemDetails,
         content_type = "application/problem+json"),
     (status = 503, description = "it may turn up once the log is read back", body = ProblemDetails,
         content_type = "application/problem+json"),
@@ -60,9 +60,20 @@ pub(super) async fn why(
     let scope = Scope::new(&*api.reader, &access);
     let status = api.reader.status();
     let namespace = query.namespace.as_deref();
-    let Some((matched, mut rows)) = find(&scope.restarts(), || scope.pods(), name, namespace) else {
-        return Err(unknown(&scope, &status, name, namespace));
+    let all = scope.restarts();
+    let (matched, mut rows) = match find(&all, name, namespace) {
+        Some(found) => found,
+        None => {
+            if let Some((matched, incidents)) = calm(&scope, name, namespace)? {
+                let (restarts, memory, problems) = (Vec::new(), None, problems(&status));
+                return Ok(Json(dto::Why { matched, restarts, incidents, memory, problems }));
+            }
+            (Match::Prefix, begins(&all, name, namespace))
+        }
     };
+    if rows.is_empty() {
+        return Err(unknown(&scope, &status, name, namespace));
+    }
     if let Some(container) = &query.container {
         let known: BTreeSet<&str> = rows.iter().filter_map(|r| r.container.as_deref()).collect();
         let known = known.into_iter().collect::<Vec<_>>().join(", ");
@@ -73,12 +84,7 @@ pub(super) async fn why(
             return Err(Failure::new(ErrorKind::NotFound, detail));
         }
     }
-    let namespaces: BTreeSet<&str> = rows.iter().map(|r| r.namespace.as_str()).collect();
-    if namespaces.len() > 1 {
-        let candidates: Vec<String> = namespaces.into_iter().map(str::to_owned).collect();
-        let detail = format!("{name:?} is known in the namespaces {}; say which", candidates.join(", "));
-        return Err(Failure::new(ErrorKind::AmbiguousNamespace, detail).with_candidates(candidates));
-    }
+    one_namespace(name, rows.iter().map(|r| r.namespace.as_str()))?;
 
     rows.sort_by(|a, b| super::restarts::place(a).cmp(&super::restarts::place(b)));
     let mut problems = problems(&status);
@@ -89,16 +95,13 @@ pub(super) async fn why(
     }
     let incidents = incidents_of(&scope, &rows);
     let restarts = rows.iter().map(|r| scope.restart(r)).collect();
-    Ok(Json(dto::Why { matched, restarts, incidents, problems }))
+    let memory = rows.first().and_then(|newest| scope.memory(newest));
+    Ok(Json(dto::Why { matched, restarts, incidents, memory, problems }))
 }
 
-/// The rows that `name` names best.
-fn find(
-    rows: &[Arc<Restart>],
-    known: impl FnOnce() -> Vec<PodName>,
-    name: &str,
-    namespace: Option<&str>,
-) -> Option<(Match, Vec<Arc<Restart>>)> {
+/// The rows that `name` names best. A pod or workload of exactly this name that has none is not taken for others that
+/// begin alike.
+fn find(rows: &[Arc<Restart>], name: &str, namespace: Option<&str>) -> Option<(Match, Vec<Arc<Restart>>)> {
     let by = |test: &dyn Fn(&Restart) -> bool| -> Vec<Arc<Restart>> {
         rows.iter().filter(|r| namespace.is_none_or(|n| r.namespace == n) && test(r)).cloned().collect()
     };
@@ -107,18 +110,49 @@ fn find(
         return Some((Match::Pod, pod));
     }
     let workload = by(&|r| same_workload(&r.workload, name));
-    if !workload.is_empty() {
-        return Some((Match::Workload, workload));
-    }
-    // A workload or pod of exactly this name is known and has no row: others that begin alike are not meant.
-    let exact = |p: &PodName| {
-        namespace.is_none_or(|n| p.namespace == n) && (p.name == name || same_workload(&p.workload, name))
+    if workload.is_empty() { None } else { Some((Match::Workload, workload)) }
+}
+
+/// What is known of a pod or workload that did not restart: the incidents that it is in all the same. Names that pods'
+/// names begin with come after.
+fn calm(
+    scope: &Scope<'_>,
+    name: &str,
+    namespace: Option<&str>,
+) -> Result<Option<(Match, Vec<dto::Incident>)>, Failure> {
+    let pods = scope.pods();
+    let here = |p: &&PodName| namespace.is_none_or(|n| p.namespace == n);
+    let of = |test: &dyn Fn(&PodName) -> bool| pods.iter().filter(here).filter(|p| test(p)).collect::<Vec<_>>();
+    let (matched, found) = match of(&|p| p.name == name) {
+        found if !found.is_empty() => (Match::Pod, found),
+        _ => (Match::Workload, of(&|p| same_workload(&p.workload, name))),
     };
-    if known().iter().any(exact) {
-        return None;
+    if found.is_empty() {
+        return Ok(None);
     }
-    let prefix = by(&|r| r.pod.as_ref().is_some_and(|pod| pod.starts_with(name)));
-    if prefix.is_empty() { None } else { Some((Match::Prefix, prefix)) }
+    one_namespace(name, found.iter().map(|p| p.namespace.as_str()))?;
+    let members: BTreeSet<String> = found.iter().map(|p| format!("{}/{}", p.namespace, p.name)).collect();
+    Ok(Some((matched, incidents_with(scope, &members))))
+}
+
+/// The rows of pods whose names begin with this one.
+fn begins(rows: &[Arc<Restart>], name: &str, namespace: Option<&str>) -> Vec<Arc<Restart>> {
+    let starts = |r: &&Arc<Restart>| {
+        namespace.is_none_or(|n| r.namespace == n) && r.pod.as_ref().is_some_and(|pod| pod.starts_with(name))
+    };
+    rows.iter().filter(starts).cloned().collect()
+}
+
+/// # Errors
+/// When a name is known in several namespaces: nobody is told of one for another.
+fn one_namespace<'a>(name: &str, namespaces: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+    let namespaces: BTreeSet<&str> = namespaces.collect();
+    if namespaces.len() <= 1 {
+        return Ok(());
+    }
+    let candidates: Vec<String> = namespaces.into_iter().map(str::to_owned).collect();
+    let detail = format!("{name:?} is known in the namespaces {}; say which", candidates.join(", "));
+    Err(Failure::new(ErrorKind::AmbiguousNamespace, detail).with_candidates(candidates))
 }
 
 fn incidents_of(scope: &Scope<'_>, rows: &[Arc<Restart>]) -> Vec<dto::Incident> {
@@ -130,6 +164,11 @@ fn incidents_of(scope: &Scope<'_>, rows: &[Arc<Restart>]) -> Vec<dto::Incident> 
             container.into_iter().chain([pod])
         })
         .collect();
+    incidents_with(scope, &members)
+}
+
+/// The incidents that hold any of these members, newest first.
+fn incidents_with(scope: &Scope<'_>, members: &BTreeSet<String>) -> Vec<dto::Incident> {
     let mut incidents = scope.incidents();
     incidents.retain(|i| i.members.iter().any(|m| members.contains(m)));
     incidents.sort_by(|a, b| super::incidents::place(a).cmp(&super::incidents::place(b)));
@@ -140,56 +179,21 @@ fn incidents_of(scope: &Scope<'_>, rows: &[Arc<Restart>]) -> Vec<dto::Incident> 
 fn unknown(scope: &Scope<'_>, status: &Status, name: &str, namespace: Option<&str>) -> Failure {
     let pods = scope.pods();
     let asked = namespace.map_or_else(|| format!("{name:?}"), |n| format!("{name:?} in namespace {n:?}"));
-    let here = |p: &&PodName| namespace.is_none_or(|n| p.namespace == n);
-    let quiet = pods.iter().filter(here).find_map(|p| {
-        if p.name == name {
-            Some(format!("pod {}/{name} is known and no restart of it is", p.namespace))
-        } else if same_workload(&p.workload, name) {
-            Some(format!("{} in namespace {} is known and no restart of its pods is", p.workload, p.namespace))
-        } else {
-            None
-        }
-    });
-    // What is wrong with it without a restart is told all the same.
-    let quiet = quiet.map(|words| match trouble(scope, &pods, name, namespace) {
-        Some(trouble) => format!("{words}, but {trouble}"),
-        None => words,
-    });
-    let named = quiet.is_some();
-    let mut detail = quiet.unwrap_or_else(|| format!("no restart of {asked} is known"));
-
+    let mut detail = format!("no pod or workload {asked} is known");
     let mut names: BTreeSet<(String, String)> = pods.into_iter().map(|p| (p.namespace, p.name)).collect();
     for row in scope.restarts() {
         names.extend(row.pod.iter().map(|pod| (row.namespace.clone(), pod.clone())));
     }
     let candidates = nearby(&names, name, namespace);
-    if !named && !candidates.is_empty() {
-        detail.push_str("; names nearby: ");
-        detail.push_str(&candidates.join(", "));
+    if !candidates.is_empty() {
+        detail.push_str("; candidates are the names most like it");
     }
-    for (synced, words) in [(true, "; synced: "), (false, "; not synced, so unknown: ")] {
-        let sources: Vec<&str> = status.sources.iter().filter(|s| s.synced == synced).map(|s| s.source).collect();
-        if !sources.is_empty() {
-            detail.push_str(words);
-            detail.push_str(&sources.join(", "));
-        }
+    let unsynced: Vec<&str> = status.sources.iter().filter(|s| !s.synced).map(|s| s.source).collect();
+    if !unsynced.is_empty() {
+        detail.push_str(&format!("; not synced, so unknown: {}", unsynced.join(", ")));
     }
     let kind = if status.replayed { ErrorKind::NotFound } else { ErrorKind::Replaying };
     Failure::new(kind, detail).with_candidates(candidates)
-}
-
-/// An open incident of a pod, or of a workload's pods, in which nothing restarted.
-fn trouble(scope: &Scope<'_>, pods: &[PodName], name: &str, namespace: Option<&str>) -> Option<String> {
-    let meant = |p: &&PodName| {
-        namespace.is_none_or(|n| p.namespace == n) && (p.name == name || same_workload(&p.workload, name))
-    };
-    let members: BTreeSet<String> = pods.iter().filter(meant).map(|p| format!("{}/{}", p.namespace, p.name)).collect();
-    let incidents = scope.incidents();
-    let open = incidents.iter().filter(|i| i.status == IncidentStatus::Open);
-    let of_it = open.filter(|i| i.members.iter().any(|m| members.contains(m)));
-    let newest = of_it.max_by_key(|i| i.opened_at)?;
-    let shown = scope.incident(newest);
-    Some(format!("{}: {} (incident {}, since {})", shown.cause, shown.summary, shown.id, shown.opened_at))
 }
 
 /// The names most like `name`: the same one elsewhere, those that hold it, then those that begin alike.

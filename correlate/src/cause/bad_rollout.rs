@@ -11,7 +11,7 @@ use super::Cause;
 use crate::case::Case;
 use crate::failures::Failure;
 use crate::finding::{Basis, Depth, Finding, kube, ruled_out};
-use crate::replacement::{RESTARTED_AT, REVISION_HASH, revision, siblings};
+use crate::replacement::{RESTARTED_AT, REVISION_HASH, as_of, revision, siblings};
 
 /// See [`super::ALL`].
 pub(super) const CAUSE: Cause = Cause { id: "bad-rollout", judge, contradict };
@@ -129,11 +129,12 @@ fn changed(new: &Record<Workload>, image: &str, container: &str) -> Option<Evide
 
 /// The revision before the pod's and the pod's own, where the pod's is the newer and the other was there lately.
 fn revisions<'a>(case: &Case<'a>, own: &'a Record<Workload>) -> Option<(&'a Record<Workload>, &'a Record<Workload>)> {
-    let old = siblings(case.space, &own.object)
-        .filter(|w| revision(&w.object) < revision(&own.object))
-        .max_by_key(|w| revision(&w.object))?;
+    // As of the end: an undo makes the old revision the newest.
+    let then = case.finished();
+    let number = |w: &Record<Workload>| revision(as_of(w, then));
+    let old = siblings(case.space, &own.object).filter(|w| number(w) < number(own)).max_by_key(|w| number(w))?;
     // An old revision without a pod left may have been gone for long.
-    let alive = old.object.status.replicas > 0 || old.deleted_at.is_none() && old.versions.len() > 1;
+    let alive = as_of(old, then).status.replicas > 0 || old.deleted_at.is_none() && old.versions.len() > 1;
     let replaced_lately = case.pod.first_seen.seconds_since(own.first_seen) < SETTLED.as_secs_f64();
     // A restart by command makes a revision that differs in nothing else.
     let template = |w: &Record<Workload>| {

@@ -106,7 +106,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Whether an instance of the workload failed by itself before the change.
 fn failed_before(case: &Case<'_>, at: Timestamp) -> bool {
-    let before = |f: &crate::failures::Failure| f.finished < at && f.own_fault && !f.wanted;
+    let before = |f: &crate::failures::Failure| f.finished < at && f.lasts(at) && f.own_fault && !f.wanted;
     case.failures.of(&case.space.name, &case.workload).any(before)
 }
 
@@ -137,8 +137,11 @@ fn contradict(case: &Case<'_>) -> Option<RuledOut> {
             others.filter(|(at, _, _)| (0.0..=RECENT.as_secs_f64()).contains(&case.finished().seconds_since(*at)));
         return Some(match other.max_by_key(|(at, _, _)| *at) {
             Some((at, m, v)) => {
-                let because =
-                    format!("ConfigMap {} was changed at {at}, which it does not read", m.object.metadata.name);
+                let because = format!(
+                    "ConfigMap {} was changed at {}, which it does not read",
+                    m.object.metadata.name,
+                    at.whole()
+                );
                 let field = "configmaps.metadata.resourceVersion";
                 ruled_out(CAUSE.id, because, field, v.metadata.resource_version.clone())
             }
@@ -148,17 +151,18 @@ fn contradict(case: &Case<'_>) -> Option<RuledOut> {
             }
         });
     };
+    let changed = at.whole();
     let name = &map.object.metadata.name;
     let version = map.object.metadata.resource_version.clone();
     if !super::is_own(t.exit_code) || t.reason == "OOMKilled" {
-        let because = format!("ConfigMap {name} was changed at {at}, but the program did not end itself");
+        let because = format!("ConfigMap {name} was changed at {changed}, but the program did not end itself");
         return Some(ruled_out(CAUSE.id, because, &case.field("exitCode"), t.exit_code));
     }
     if failed_before(case, at) {
-        let because = format!("ConfigMap {name} was changed at {at}, when it was failing already");
+        let because = format!("ConfigMap {name} was changed at {changed}, when it was failing already");
         return Some(ruled_out(CAUSE.id, because, "configmaps.metadata.resourceVersion", version));
     }
     let last = case.lines().last()?;
-    let because = format!("ConfigMap {name} was changed at {at}, but its last words do not speak of it");
+    let because = format!("ConfigMap {name} was changed at {changed}, but its last words do not speak of it");
     Some(ruled_out(CAUSE.id, because, "logs", last.line.clone()))
 }

@@ -47,7 +47,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let known = case.space.config_maps.values().find(|c| kind == "ConfigMap" && c.object.metadata.name == name);
     let gone = known.and_then(|c| c.deleted_at);
     let uid = known.map_or("", |c| c.object.metadata.uid.as_str());
-    let since = gone.map_or(String::new(), |at| format!("; it was deleted at {at}"));
+    let since = gone.map_or(String::new(), |at| format!("; it was deleted at {}", at.whole()));
     let whose = case.container.unwrap_or(case.pod_name());
     let lacks = if said.contains("find key") || said.contains("non-existent") {
         "which lacks a key of it"

@@ -95,8 +95,12 @@ fn trouble(case: &Case<'_>, dependency: &Dependency) -> Option<Trouble> {
 fn gone(case: &Case<'_>, dependency: &Dependency, at: Timestamp) -> Option<Trouble> {
     let space = case.scoped.cluster().namespace(&dependency.namespace)?;
     let (kind, name) = dependency.workload.split_once('/')?;
-    let mut records = space.workloads.values().filter(|(r, w)| r.kind() == kind && w.object.metadata.name == name);
-    let (_, record) = records.next()?;
+    // Of several of this name the one that was there then, else the last that was.
+    let end = |w: &whyd_buffers::state::Record<Workload>| w.object.metadata.deletion_timestamp.or(w.deleted_at);
+    let named = space.workloads.values().filter(|(r, w)| r.kind() == kind && w.object.metadata.name == name);
+    let there = named.filter(|(_, w)| w.object.metadata.creation_timestamp.is_none_or(|made| made <= at.plus(SECOND)));
+    let (_, record) =
+        there.max_by_key(|(_, w)| (end(w).unwrap_or(Timestamp::MAX), w.object.metadata.creation_timestamp))?;
     let uid = record.object.metadata.uid.clone();
     let root = Root { kind: kind.into(), namespace: space.name.clone(), name: name.into(), uid };
     let object = dependency.workload.clone();

@@ -23,7 +23,8 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
             .with(Some(kube(at, object.clone(), "status.reason", status.reason.clone(), "the pod was evicted")))
             .with(Some(kube(at, object, "status.message", status.message.clone(), "the kubelet's reason")))
             .with(evicted.map(event))
-            .with(case.status("exitCode", "how it went when told to stop")),
+            .with(case.status("exitCode", "how it went when told to stop"))
+            .with_all(case.words()),
     )
 }
 

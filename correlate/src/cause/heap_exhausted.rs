@@ -37,7 +37,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     if case.deleting() || case.evicted() {
         return None;
     }
-    let line = case.lines().iter().rev().find(|l| says_so(&l.line))?;
+    let line = case.last_lines().iter().rev().find(|l| says_so(&l.line))?;
     let name = case.container.unwrap_or_default();
     let summary = format!("{name} ran out of its own heap and ended with exit {}: {}", t.exit_code, line.line.trim());
     Some(

@@ -17,7 +17,10 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     if !ended && !matches!(case.ending, crate::case::Ending::Replaced) {
         return None;
     }
-    let summary = format!("Job {} failed: {}", owner.name, failed.message);
+    let code = case.exit().map_or(String::new(), |code| format!(", exit {code}"));
+    let telling = crate::last_words::telling(case.lines());
+    let because = telling.map_or(String::new(), |l| format!(": {}", l.line.trim()));
+    let summary = format!("Job {} gave up ({}){code}{because}", owner.name, failed.reason);
     let object = format!("Job/{}", owner.name);
     let gave_up = case.space.events_about(&owner.uid).find(|e| e.event.reason == failed.reason);
     Some(

@@ -165,6 +165,7 @@ pub(crate) fn blank_row() -> Restart {
         pod_uid: None,
         node: None,
         container: None,
+        owner: String::new(),
         container_id: String::new(),
         restart_count: None,
         started_at: None,

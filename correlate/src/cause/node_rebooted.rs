@@ -24,7 +24,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (at, items) = boot(case)?;
-    if case.started() >= at {
+    if case.started() >= at || case.neighbours.1.is_some_and(|next| next < at) {
         return None;
     }
     let node = case.node_root()?;

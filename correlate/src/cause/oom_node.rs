@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Cause, WORKING_SET};
 use crate::case::Case;
-use crate::finding::{Basis, Depth, Finding, event, kube, ruled_out};
+use crate::finding::{Basis, Depth, Finding, event, ruled_out};
 
 /// See [`super::ALL`].
 pub(super) const CAUSE: Cause = Cause { id: "oom-node", judge, contradict };
@@ -39,10 +39,6 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let within =
         limit.map_or("which has no limit of its own".to_owned(), |(_, text)| format!("within its limit of {text}"));
     let summary = format!("{} ran out of memory and the kernel killed {name}, {within}", node);
-    let field = format!("spec.containers[{name}].resources");
-    let no_limit = unlimited.then(|| {
-        kube(None, format!("Pod/{}", case.pod_name()), &field, "{}", "no memory limit: only the node can have run out")
-    });
     let score = if told.is_some() { 94 } else { 89 };
     Some(
         Finding::new(CAUSE.id, Depth::Mechanism, score, node, summary)
@@ -50,7 +46,6 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
             .with(case.status("reason", "how the runtime names it"))
             .with(case.status("exitCode", "SIGKILL"))
             .with(told.map(event))
-            .with(no_limit.filter(|_| told.is_none()))
             .with_all(case.usage().map(|(sample, text)| case.sample(WORKING_SET, sample, text))),
     )
 }

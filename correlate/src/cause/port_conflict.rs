@@ -19,7 +19,11 @@ const SAYINGS: [&str; 6] = [
 
 fn says_so(line: &str) -> bool {
     let lower = line.to_ascii_lowercase();
-    SAYINGS.iter().any(|s| lower.contains(s)) || lower.contains("port ") && lower.contains(" in use")
+    let numbered = lower.match_indices("port ").any(|(at, word)| {
+        let whole = !lower[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
+        whole && lower[at + word.len()..].starts_with(|c: char| c.is_ascii_digit()) && lower[at..].contains(" in use")
+    });
+    SAYINGS.iter().any(|s| lower.contains(s)) || numbered
 }
 
 /// The number after the word `port`, else the last that stands after a colon and is no time of day.
@@ -49,7 +53,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     if case.deleting() || case.evicted() {
         return None;
     }
-    let line = case.lines().iter().rev().find(|l| says_so(&l.line))?;
+    let line = case.last_lines().iter().rev().find(|l| says_so(&l.line))?;
     let name = case.container.unwrap_or_default();
     let port = port(&line.line);
     let other = port.and_then(|port| {

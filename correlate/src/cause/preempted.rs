@@ -30,12 +30,7 @@ fn by(case: &Case<'_>, message: &str) -> Option<Root> {
         let Some(pod) = uids.iter().find_map(|uid| space.pods.get(*uid)) else { continue };
         let workload = space.workload_of(&pod.object);
         let (kind, name) = workload.split_once('/')?;
-        return Some(Root {
-            kind: kind.into(),
-            namespace: space.name.clone(),
-            name: name.into(),
-            uid: pod.object.metadata.uid.clone(),
-        });
+        return Some(Root { kind: kind.into(), namespace: space.name.clone(), name: name.into(), uid: String::new() });
     }
     None
 }

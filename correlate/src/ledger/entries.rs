@@ -28,6 +28,8 @@ const STUCK_EVENTS: [&str; 4] = ["FailedMount", "FailedAttachVolume", "FailedMap
 pub(super) const STUCK: Duration = Duration::from_secs(15);
 /// A container that could not be started for less than this and then was is not told of.
 const BRIEF: Duration = Duration::from_secs(60);
+/// Never to be looked at again: its row stood before the daemon was started.
+const RESTORED: Timestamp = Timestamp::MAX;
 /// The third part of the key of such a pod.
 const OF_POD: &str = "pod";
 /// What a waiting container says in between.
@@ -82,7 +84,7 @@ pub(super) struct Entries {
     /// Those whose verdict may still be revised.
     open: BTreeSet<Key>,
     /// When containers started that run now, by pod uid and container: the instances after the last that ended.
-    running: BTreeMap<(String, String), Timestamp>,
+    running: BTreeMap<(String, String), (String, Timestamp)>,
     /// Open entries that came to nothing, with whatever row they had.
     taken_back: Vec<Key>,
 }
@@ -126,7 +128,7 @@ impl Entries {
             .collect();
         let place = |t: &Terminated| (t.finished_at, t.started_at);
         let before = others.iter().filter(|t| place(t) < place(own)).filter_map(|t| t.finished_at).max();
-        let running = self.running.get(&(key.0.clone(), key.1.clone())).copied();
+        let running = self.running.get(&(key.0.clone(), key.1.clone())).map(|(_, at)| *at);
         let later = others.iter().filter(|t| place(t) > place(own)).filter_map(|t| t.started_at);
         let after = later.chain(running).filter(|at| Some(*at) >= own.finished_at).min();
         (before, after)
@@ -184,8 +186,8 @@ impl Entries {
             }
             if let Some(started) = status.state.running.as_ref().and_then(|r| r.started_at) {
                 let key = (pod.metadata.uid.clone(), status.name.clone());
-                let known = self.running.entry(key).or_insert(started);
-                *known = (*known).max(started);
+                let known = self.running.entry(key).or_insert_with(|| (pod.metadata.namespace.clone(), started));
+                known.1 = known.1.max(started);
                 self.started(pod, &status.name, at);
             }
             if let Some(w) = status.state.waiting.as_ref().filter(|w| NOT_STARTED.contains(&w.reason.as_str())) {
@@ -196,7 +198,7 @@ impl Entries {
         if let Some(c) = scheduled.filter(|c| c.status == "False" && c.reason == "Unschedulable") {
             self.stuck(pod, &c.reason, &c.message, c.last_transition_time.unwrap_or(at).min(at));
         } else if scheduled.is_some_and(|c| c.status == "True") {
-            self.unstuck(&pod.metadata.uid, &["Unschedulable"]);
+            self.unstuck(&pod.metadata.uid, &["Unschedulable"], at);
         }
         let disruption = pod.condition("DisruptionTarget").filter(|c| c.status == "True");
         if pod.metadata.deletion_timestamp.is_some() && disruption.is_some_and(|c| c.reason == BY_TAINT) {
@@ -254,7 +256,7 @@ impl Entries {
             seen_at: row.seen_at,
             row: Some(Arc::clone(row)),
             may_depend: false,
-            again: Timestamp::MAX,
+            again: RESTORED,
         };
         self.all.insert(key.clone(), entry);
         key
@@ -310,22 +312,26 @@ impl Entries {
         if self.open.contains(&key) && self.all.get(&key).is_some_and(brief) {
             self.taken_back.push(key);
         }
-        self.unstuck(uid, &STUCK_EVENTS);
+        self.unstuck(uid, &STUCK_EVENTS, at);
     }
 
-    fn unstuck(&mut self, uid: &str, reasons: &[&str]) {
+    fn unstuck(&mut self, uid: &str, reasons: &[&str], at: Timestamp) {
         let key = (uid.to_owned(), String::new(), OF_POD.to_owned());
-        let meant =
-            |e: &Entry| matches!(&e.ending, Ending::NeverStarted { reason, .. } if reasons.contains(&reason.as_str()));
-        if self.open.contains(&key) && self.all.get(&key).is_some_and(|e| e.row.is_none() && meant(e)) {
-            self.remove(&key);
+        let meant = |e: &Entry| {
+            let brief = e.row.is_none() || at < e.seen_at.plus(BRIEF);
+            brief && matches!(&e.ending, Ending::NeverStarted { reason, .. } if reasons.contains(&reason.as_str()))
+        };
+        if self.open.contains(&key) && self.all.get(&key).is_some_and(meant) {
+            self.taken_back.push(key);
         }
     }
 
     fn not_started(&mut self, pod: &Pod, s: &ContainerStatus, why: &Waiting, at: Timestamp) {
         let uid = &pod.metadata.uid;
+        // A status that comes late tells of a wait that is over.
+        let runs = self.running.contains_key(&(uid.clone(), s.name.clone()));
         let started = self.of(uid, &s.name).any(|(_, e)| matches!(e.ending, Ending::Ended { .. }));
-        if started || s.restart_count > 0 || s.last_state.terminated.is_some() {
+        if runs || started || s.restart_count > 0 || s.last_state.terminated.is_some() {
             return;
         }
         let ending = Ending::NeverStarted { reason: why.reason.clone(), message: why.message.clone() };
@@ -377,7 +383,7 @@ impl Entries {
         let uid = &pod.metadata.uid;
         let known: Vec<Key> = self
             .of(uid, &missing.container)
-            .filter(|(_, e)| matches!(e.ending, Ending::Unseen { .. }))
+            .filter(|(_, e)| matches!(e.ending, Ending::Unseen { .. }) && e.again != RESTORED)
             .map(|(key, _)| key.clone())
             .collect();
         for n in known.len()..missing.ends {
@@ -391,10 +397,20 @@ impl Entries {
         known.into_iter().rev().take(surplus).collect()
     }
 
-    /// Whether a container ended at this time or later.
-    pub(super) fn ended_since(&self, uid: &str, container: &str, at: Timestamp) -> bool {
-        let ended =
-            |e: &Entry| matches!(&e.ending, Ending::Ended { terminated, .. } if terminated.finished_at >= Some(at));
-        self.of(uid, container).any(|(_, e)| ended(e))
+    /// Whether a container ended by the OOM killer at this time or later: that has a row.
+    pub(super) fn killed_since(&self, uid: &str, container: &str, at: Timestamp) -> bool {
+        let killed = |e: &Entry| {
+            let later = matches!(&e.ending, Ending::Ended { terminated, .. } if terminated.finished_at >= Some(at.minus(STUCK)));
+            later && e.row.as_ref().is_some_and(|r| r.mechanism.starts_with("oom-"))
+        };
+        self.of(uid, container).any(|(_, e)| killed(e))
+    }
+
+    /// Forgets entries without a row of pods that nobody knows any more, and what ran in them.
+    pub(super) fn retain(&mut self, known: impl Fn(&str, &str) -> bool) {
+        let open = &self.open;
+        self.all.retain(|key, e| e.row.is_some() || open.contains(key) || known(&e.namespace, &key.0));
+        let pods: BTreeSet<&String> = self.all.keys().map(|(uid, _, _)| uid).collect();
+        self.running.retain(|(uid, _), (namespace, _)| pods.contains(uid) || known(namespace, uid));
     }
 }

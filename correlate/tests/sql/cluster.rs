@@ -146,6 +146,7 @@ fn rows(w: &mut Writer) {
         }],
         missing: vec!["logs".into()],
         changes: Vec::new(),
+        owner: String::new(),
         speaks_of: Vec::new(),
         incident_key: None,
         seen_at: ms(46_000),
@@ -188,6 +189,7 @@ fn rows(w: &mut Writer) {
             restarts: 1,
             follows: None,
             suppressed_by: None,
+            speaks_of: Vec::new(),
             summary: "node-1 ran out of memory".into(),
         })
     };

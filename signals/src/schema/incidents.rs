@@ -44,5 +44,7 @@ pub struct Incident {
     pub follows: Option<String>,
     /// The suppression that hides it.
     pub suppressed_by: Option<String>,
+    /// Namespaces of others that the summary speaks of: who may not see them may not read it.
+    pub speaks_of: Vec<String>,
     pub summary: String,
 }

@@ -91,6 +91,9 @@ pub struct Restart {
     pub pod_uid: Option<String>,
     pub node: Option<String>,
     pub container: Option<String>,
+    /// The pod's controller by name, for instance its ReplicaSet; empty where it has none.
+    #[serde(default)]
+    pub owner: String,
     /// Identity of the instance within the pod; empty where nothing was started.
     pub container_id: String,
     pub restart_count: Option<i64>,
