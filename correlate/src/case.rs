@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,11 @@ use crate::redact::redact;
 const SECOND: Duration = Duration::from_secs(1);
 /// How long before its last line a program says why it ends.
 const NEAR_END: Duration = Duration::from_secs(15);
+/// What is new is new in this last part of its life.
+const BEFORE_END: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+/// A container that wrote fewer lines before has no words of its own yet.
+const TALKED: usize = 20;
 /// A container is not started again within less.
 const START: Duration = Duration::from_millis(50);
 /// How many lines count as last words, and how far back they are looked for before the whole life is searched.
@@ -375,8 +381,28 @@ impl Case<'_> {
         let said = self.lines();
         let Some(telling) = crate::last_words::telling(said) else { return Vec::new() };
         let place = crate::last_words::own_frame(said, telling);
+        let novel = self.novel().filter(|l| l.line != telling.line);
         let first = self.line(telling, "its last words");
-        std::iter::once(first).chain(place.map(|l| self.line(l, "where that was in its own code"))).collect()
+        let place = place.map(|l| self.line(l, "where that was in its own code"));
+        let novel = novel.map(|l| self.line(l, "it had said nothing of this kind in the hour before"));
+        std::iter::once(first).chain(place).chain(novel).collect()
+    }
+
+    /// The first of its last lines that tells of trouble in words that it had not used before: by its template, held
+    /// against what the container said in the hour before, earlier instances included.
+    fn novel(&self) -> Option<&LogLine> {
+        let container = self.container?;
+        let until = self.finished().minus(BEFORE_END);
+        let mut known: BTreeSet<TemplateId> = BTreeSet::new();
+        let mut lines = 0_usize;
+        let of = (self.space.name.as_str(), self.pod_name(), container);
+        self.scoped.visit_lines(of.0, of.1, of.2, until.minus(HOUR), until, |l| {
+            lines += 1;
+            known.insert(l.template_id);
+        });
+        let last = self.lines().iter().filter(|l| l.ts > until && crate::last_words::weight(&l.line) > 0);
+        // Of one that has hardly said anything everything is new.
+        last.filter(|_| lines >= TALKED).find(|l| !known.contains(&l.template_id))
     }
 
     /// The anomalies of this metric while the instance lived, in words.

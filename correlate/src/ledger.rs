@@ -49,6 +49,8 @@ struct Refusal {
     namespace: String,
     seen_at: Timestamp,
     row: Option<Arc<Restart>>,
+    /// Whether pods are still refused.
+    lasts: bool,
     settled: bool,
 }
 
@@ -123,7 +125,7 @@ impl Ledger {
         let row = Arc::new(row);
         if let Some(uid) = row.container_id.strip_prefix("refused/") {
             let (namespace, seen_at) = (row.namespace.clone(), row.seen_at);
-            let refusal = Refusal { namespace, seen_at, row: Some(Arc::clone(&row)), settled: true };
+            let refusal = Refusal { namespace, seen_at, row: Some(Arc::clone(&row)), lasts: false, settled: true };
             self.refusals.insert(uid.to_owned(), refusal);
             self.incidents.put(&row.container_id, Member::of(&row));
         } else {
@@ -227,6 +229,7 @@ impl Ledger {
                 namespace: namespace.clone(),
                 seen_at: received,
                 row: None,
+                lasts: false,
                 settled: false,
             });
         }
@@ -341,23 +344,30 @@ impl Ledger {
 
     fn judge_refusals(&mut self, touched: &BTreeSet<String>, now: Timestamp, scoped: &Scoped) -> bool {
         let mut changed = false;
-        let mut rows = Vec::new();
+        let mut judged = Vec::new();
         for (uid, refusal) in self.refusals.iter_mut().filter(|(_, r)| !r.settled) {
+            let mut lasts = refusal.lasts;
             if touched.contains(&refusal.namespace) || refusal.row.is_none() {
                 self.judged += 1;
-                let row = refused::judge(scoped, &refusal.namespace, uid, refusal.seen_at).map(Arc::new);
-                if row != refusal.row {
-                    rows.push((uid.clone(), refusal.row.clone(), row.clone()));
-                    refusal.row = row;
-                    changed = true;
-                }
+                let outcome = refused::judge(scoped, &refusal.namespace, uid, refusal.seen_at);
+                lasts = outcome.as_ref().is_some_and(|o| o.over.is_none());
+                let over = outcome.as_ref().and_then(|o| o.over);
+                let row = outcome.map(|o| Arc::new(o.row));
+                judged.push((uid.clone(), refusal.row.clone(), row.clone(), over));
+                refusal.row = row;
             }
-            refusal.settled = now >= refusal.seen_at.plus(self.lateness);
+            refusal.lasts = lasts;
+            // While pods are still refused its incident goes on.
+            refusal.settled = !lasts && now >= refusal.seen_at.plus(self.lateness);
             self.settled.extend(refusal.row.clone().filter(|_| refusal.settled));
         }
-        for (uid, old, new) in rows {
-            self.replace(old.as_ref(), new.as_ref());
-            self.incidents.put(&format!("refused/{uid}"), new.as_deref().and_then(Member::of));
+        for (uid, old, new, over) in judged {
+            if old != new {
+                self.replace(old.as_ref(), new.as_ref());
+                changed = true;
+            }
+            let member = new.as_deref().and_then(Member::of);
+            self.incidents.put(&format!("refused/{uid}"), member.map(|(key, m)| (key, Member { until: over, ..m })));
         }
         // A refusal that came to nothing is not kept.
         self.refusals.retain(|_, r| r.row.is_some() || !r.settled);

@@ -49,8 +49,15 @@ impl Refused<'_> {
     }
 }
 
+/// What came of a refusal.
+pub(crate) struct Outcome {
+    pub(crate) row: Restart,
+    /// When the API refused last; `None` while the controller still has fewer pods than it wants.
+    pub(crate) over: Option<Timestamp>,
+}
+
 /// The row of a controller whose pods were refused; `None` where it did not last.
-pub(crate) fn judge(scoped: &Scoped, namespace: &str, uid: &str, seen_at: Timestamp) -> Option<Restart> {
+pub(crate) fn judge(scoped: &Scoped, namespace: &str, uid: &str, seen_at: Timestamp) -> Option<Outcome> {
     let space = scoped.cluster().namespace(namespace)?;
     let refusals: Vec<&EventSeen> = space.events_about(uid).filter(|e| e.event.reason == FAILED_CREATE).collect();
     let newest = refusals.iter().max_by_key(|e| e.at)?;
@@ -68,7 +75,8 @@ pub(crate) fn judge(scoped: &Scoped, namespace: &str, uid: &str, seen_at: Timest
     };
     let refused = Refused { space, workload, owner, seen: newest };
     let finding = REFUSALS.iter().find_map(|judge| judge(&refused))?;
-    Some(row(&refused, finding, first, seen_at))
+    let over = (!wants).then_some(newest.at);
+    Some(Outcome { row: row(&refused, finding, first, seen_at), over })
 }
 
 /// The workload of a controller, and whether it still has fewer pods than it wants.

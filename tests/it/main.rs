@@ -5,6 +5,7 @@ mod captures;
 mod counterfactuals;
 mod daemon;
 mod dependencies;
+mod evidence;
 mod ledger;
 mod recording;
 mod scenarios;
