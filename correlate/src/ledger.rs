@@ -6,6 +6,7 @@
 
 mod counts;
 mod entries;
+mod quiet;
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,14 +16,13 @@ use std::time::Duration;
 use whyd_buffers::Scoped;
 use whyd_buffers::state::Applied;
 use whyd_signals::objects::{Event, Object};
-use whyd_signals::schema::{Incident, Restart, Root};
-use whyd_signals::{Resource, Team, Timestamp};
+use whyd_signals::schema::{Incident, Restart};
+use whyd_signals::{Resource, Timestamp};
 
 use crate::case::{Case, Ending};
-use crate::cause::{node_not_ready, oom_child, readiness_failed};
 use crate::failures::{Failure, Failures};
 use crate::incidents::{Incidents, Member};
-use crate::readiness::{Readiness, Unready};
+use crate::readiness::Readiness;
 use crate::refused::{self, FAILED_CREATE};
 use crate::rules::Rules;
 use crate::verdict;
@@ -34,8 +34,6 @@ use entries::{Entries, Entry, Key, id_of};
 const ROWS: usize = 100_000;
 /// A chain of dependencies is followed over so many links.
 const LINKS: usize = 8;
-/// A pod that is unready around a restart of its workload is part of that restart.
-const AROUND: Duration = Duration::from_secs(120);
 /// What has no verdict yet is looked at again after so long, whether something came or not.
 const AGAIN: Duration = Duration::from_secs(5);
 /// Killed children are kept in mind for so long, in case their container ends by it after all.
@@ -439,112 +437,6 @@ impl Ledger {
         true
     }
 
-    /// Pods that stopped being ready by their readiness probe, and in which nothing restarted. What was over long ago is
-    /// not looked at again: what would excuse it may be forgotten by now.
-    fn watch_readiness(&mut self, touched: &BTreeSet<String>, now: Timestamp, scoped: &Scoped) {
-        let cluster = scoped.cluster();
-        let events_known = cluster.synced(Resource::Events);
-        let stands = |span: &Unready| span.until.is_some_and(|until| now > until.plus(self.lateness));
-        let mut found: Vec<(String, Option<(String, Member)>, Option<Failure>)> = Vec::new();
-        let mut told: Vec<(String, BTreeSet<String>)> = Vec::new();
-        for space in touched.iter().filter_map(|n| cluster.namespace(n)) {
-            for uid in self.readiness.calm_of(&space.name) {
-                let Some(pod) = space.pods.get(uid) else { continue };
-                let workload = space.workload_of(&pod.object);
-                let mut ids = BTreeSet::new();
-                for span in self.readiness.unready(uid) {
-                    let id = format!("unready/{uid}/{}", span.since.nanos());
-                    if stands(&span) {
-                        ids.insert(id);
-                        continue;
-                    }
-                    let part = self.failures.of(&space.name, &workload).any(|f| restarted_within(f, &span));
-                    let calm = span.calm && !part;
-                    let said = calm.then(|| readiness_failed::said(space, pod, &span, events_known)).flatten();
-                    let member = said.map(|said| unready_member(space, pod, &workload, &span, &said));
-                    let failure = member.as_ref().map(|(key, m)| unready_failure(key, m, &span, pod));
-                    if member.is_some() {
-                        ids.insert(id.clone());
-                    }
-                    found.push((id, member, failure));
-                }
-                told.push((uid.clone(), ids));
-            }
-        }
-        for (uid, ids) in told {
-            // A turn that came late may have moved where a time began.
-            let before = self.unready.insert(uid, ids.clone()).unwrap_or_default();
-            found.extend(before.difference(&ids).map(|id| (id.clone(), None, None)));
-        }
-        for (id, member, failure) in found {
-            self.incidents.put(&id, member);
-            if self.failures.put(&id, self.failed.get(&id), failure.clone()) {
-                match failure {
-                    Some(f) => self.failed.insert(id, f),
-                    None => self.failed.remove(&id),
-                };
-            }
-        }
-    }
-
-    /// Nodes that stopped answering, with the pods on them that went unready for it.
-    fn watch_nodes(&mut self, scoped: &Scoped) {
-        let mut found = Vec::new();
-        for node in scoped.cluster().nodes() {
-            let meta = &node.object.metadata;
-            for down in node_not_ready::downs(node, scoped.cluster().node_events(&meta.name)) {
-                let root = Root {
-                    kind: "Node".into(),
-                    namespace: String::new(),
-                    name: meta.name.clone(),
-                    uid: meta.uid.clone(),
-                };
-                let member = Member {
-                    team: Team::platform(),
-                    namespace: String::new(),
-                    workload: format!("Node/{}", meta.name),
-                    name: format!("Node/{}", meta.name),
-                    pod_uid: String::new(),
-                    at: down.since,
-                    until: down.until,
-                    cause: node_not_ready::ID.into(),
-                    root: Some(root),
-                    summary: format!("node {} is not ready: {}", meta.name, down.message),
-                    speaks_of: Vec::new(),
-                    own: true,
-                    ended: false,
-                    never_started: false,
-                };
-                let id = format!("node/{}/{}", meta.uid, down.since.nanos());
-                // Pods that were given up with it are the same trouble, told by their rows.
-                let from = self.rows.partition_point(|r| r.finished_at.unwrap_or(r.seen_at) < down.since);
-                let lost =
-                    self.rows[from..].iter().any(|r| r.cause == "node-lost" && r.node.as_ref() == Some(&meta.name));
-                let key = format!("team {}/Node/{}/{}", Team::PLATFORM, meta.name, node_not_ready::ID);
-                found.push((id, (!lost).then_some((key, member))));
-            }
-        }
-        for (id, member) in found {
-            self.incidents.put(&id, member);
-        }
-    }
-
-    /// Containers that went on after the OOM killer took a child of theirs.
-    fn watch_children(&mut self, scoped: &Scoped) {
-        let mut found = Vec::new();
-        for ((uid, container), (at, kills)) in &self.children {
-            let mut spaces = scoped.cluster().namespaces();
-            let pod = spaces.find_map(|s| s.pods.get(uid).map(|p| (s, p)));
-            // One that ended by it has a row.
-            let went_on = pod.filter(|_| !self.entries.killed_since(uid, container, *at));
-            let member = went_on.map(|(space, pod)| child_member(space, pod, container, *at, *kills));
-            found.push((format!("child/{uid}/{container}"), member));
-        }
-        for (id, member) in found {
-            self.incidents.put(&id, member);
-        }
-    }
-
     /// Forgets what was known of pods that nobody knows any more.
     fn tidy(&mut self, now: Timestamp, scoped: &Scoped) {
         if now < self.tidied.plus(TIDY) {
@@ -588,97 +480,4 @@ fn of_undecided_job(key: &Key, entry: &Entry, scoped: &Scoped) -> bool {
     let job = owner.and_then(|o| space.jobs.get(&o.uid)).filter(|j| j.deleted_at.is_none());
     let decided = |kind: &str| kind == "Failed" || kind == "Complete";
     job.is_some_and(|j| !j.object.status.conditions.iter().any(|c| decided(&c.kind) && c.status == "True"))
-}
-
-/// Whether a restart of the workload lies so near that the pod was unready because of it.
-fn restarted_within(failure: &Failure, span: &Unready) -> bool {
-    let restarted = failure.incident_key.as_ref().is_some_and(|k| !k.ends_with(readiness_failed::ID));
-    let from = span.since.minus(AROUND) <= failure.finished;
-    restarted && from && span.until.is_none_or(|until| failure.finished <= until.plus(AROUND))
-}
-
-fn child_member(
-    space: &whyd_buffers::state::NamespaceState,
-    pod: &whyd_buffers::state::Record<whyd_signals::objects::Pod>,
-    container: &str,
-    at: Timestamp,
-    kills: u64,
-) -> (String, Member) {
-    let workload = space.workload_of(&pod.object);
-    let meta = &pod.object.metadata;
-    let root =
-        Root { kind: "Pod".into(), namespace: space.name.clone(), name: meta.name.clone(), uid: meta.uid.clone() };
-    let key = format!("{}/{workload}/{}", space.name, oom_child::ID);
-    let member = Member {
-        team: space.team.clone(),
-        namespace: space.name.clone(),
-        workload,
-        name: format!("{}/{}/{container}", space.name, meta.name),
-        pod_uid: String::new(),
-        at,
-        until: Some(at),
-        cause: oom_child::ID.into(),
-        root: Some(root),
-        summary: format!("the OOM killer took {kills} children of {container}, which went on"),
-        speaks_of: Vec::new(),
-        own: true,
-        ended: false,
-        never_started: false,
-    };
-    (key, member)
-}
-
-fn unready_member(
-    space: &whyd_buffers::state::NamespaceState,
-    pod: &whyd_buffers::state::Record<whyd_signals::objects::Pod>,
-    workload: &str,
-    span: &Unready,
-    said: &str,
-) -> (String, Member) {
-    let meta = &pod.object.metadata;
-    // Several pods of a workload may turn at one time, and none of them is the first: the workload is the root.
-    let (kind, name) = workload.split_once('/').unwrap_or(("Pod", &meta.name));
-    let root = Root { kind: kind.into(), namespace: space.name.clone(), name: name.into(), uid: String::new() };
-    let member = Member {
-        team: space.team.clone(),
-        namespace: space.name.clone(),
-        workload: workload.to_owned(),
-        name: format!("{}/{}", space.name, meta.name),
-        pod_uid: String::new(),
-        at: span.since,
-        until: span.until,
-        cause: readiness_failed::ID.into(),
-        root: Some(root),
-        summary: format!("{workload} is not ready: {said}"),
-        speaks_of: Vec::new(),
-        own: true,
-        ended: false,
-        never_started: false,
-    };
-    (format!("{}/{workload}/{}", space.name, readiness_failed::ID), member)
-}
-
-/// An unready pod as a link: its clients may have given up on it.
-fn unready_failure(
-    key: &str,
-    member: &Member,
-    span: &Unready,
-    pod: &whyd_buffers::state::Record<whyd_signals::objects::Pod>,
-) -> Failure {
-    let meta = &pod.object.metadata;
-    let field = "status.conditions[Ready].status";
-    let object = format!("Pod/{}", meta.name);
-    Failure {
-        namespace: member.namespace.clone(),
-        workload: member.workload.clone(),
-        owner: meta.controller().map_or(String::new(), |o| o.name.clone()),
-        onset: span.since,
-        finished: span.since,
-        recovered: span.until,
-        root: member.root.clone(),
-        incident_key: Some(key.to_owned()),
-        evidence: Some(crate::finding::kube(Some(span.since), object, field, "False", &member.summary)),
-        own_fault: true,
-        wanted: false,
-    }
 }

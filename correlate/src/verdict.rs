@@ -5,7 +5,7 @@ use whyd_signals::schema::{Restart, RuledOut};
 
 use crate::case::{Case, Ending};
 use crate::cause::dependency_down::may_depend;
-use crate::cause::{ALL, CLEAN, INSUFFICIENT, UNSEEN};
+use crate::cause::{ALL, CLEAN, INSUFFICIENT, UNSEEN, blank_row};
 use crate::changes;
 use crate::finding::{Depth, Finding};
 use crate::replacement;
@@ -213,18 +213,7 @@ fn blank(case: &Case<'_>) -> Restart {
         exit_code: t.map(|t| t.exit_code),
         signal: t.and_then(|t| t.signal.or_else(|| (129..160).contains(&t.exit_code).then(|| t.exit_code - 128))),
         reason,
-        mechanism: String::new(),
-        cause: String::new(),
-        cause_detail: None,
-        confidence: 0.0,
-        root: None,
-        summary: String::new(),
-        evidence: Vec::new(),
-        ruled_out: Vec::new(),
-        changes: Vec::new(),
-        missing: Vec::new(),
-        speaks_of: Vec::new(),
-        incident_key: None,
         seen_at: case.seen_at,
+        ..blank_row()
     }
 }
