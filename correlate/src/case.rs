@@ -23,7 +23,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const NEAR_END: Duration = Duration::from_secs(15);
 /// What is new is new in this last part of its life.
 const BEFORE_END: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
+const USUAL: Duration = Duration::from_secs(600);
 /// A container that wrote fewer lines before has no words of its own yet.
 const TALKED: usize = 20;
 /// A container is not started again within less.
@@ -384,19 +384,20 @@ impl Case<'_> {
         let novel = self.novel().filter(|l| l.line != telling.line);
         let first = self.line(telling, "its last words");
         let place = place.map(|l| self.line(l, "where that was in its own code"));
-        let novel = novel.map(|l| self.line(l, "it had said nothing of this kind in the hour before"));
+        let novel = novel.map(|l| self.line(l, "it had said nothing of this kind in the ten minutes before"));
         std::iter::once(first).chain(place).chain(novel).collect()
     }
 
     /// The first of its last lines that tells of trouble in words that it had not used before: by its template, held
-    /// against what the container said in the hour before, earlier instances included.
+    /// against what the container said in the ten minutes before, earlier instances included. Longer would say more and
+    /// cost more: every line of that time is passed at each judgement.
     fn novel(&self) -> Option<&LogLine> {
         let container = self.container?;
         let until = self.finished().minus(BEFORE_END);
         let mut known: BTreeSet<TemplateId> = BTreeSet::new();
         let mut lines = 0_usize;
         let of = (self.space.name.as_str(), self.pod_name(), container);
-        self.scoped.visit_lines(of.0, of.1, of.2, until.minus(HOUR), until, |l| {
+        self.scoped.visit_lines(of.0, of.1, of.2, until.minus(USUAL), until, |l| {
             lines += 1;
             known.insert(l.template_id);
         });

@@ -102,6 +102,9 @@ struct Row {
     ruled_out: Vec<String>,
     #[serde(default)]
     missing: Vec<String>,
+    /// Words that the text of an item of evidence must hold, or a line of its.
+    #[serde(default)]
+    shows: Vec<String>,
     /// Words that the summary must hold.
     #[serde(default)]
     says: Vec<String>,
@@ -354,6 +357,13 @@ fn check(name: &str, scenario: &Scenario) -> Vec<String> {
                 .filter(|s| !row.summary.contains(s.as_str()))
                 .map(|s| format!("{s:?} is not in {:?}", row.summary)),
         );
+        for words in &e.shows {
+            let shown =
+                |i: &whyd_signals::schema::Evidence| i.text.contains(words) || i.value.to_string().contains(words);
+            if !row.evidence.iter().any(shown) {
+                wrong.push(format!("no evidence shows {words:?}"));
+            }
+        }
         if row.evidence.is_empty() {
             wrong.push(format!("no evidence for {}", row.cause));
         }
