@@ -269,7 +269,8 @@ impl Core {
             self.ledger.touch(namespace);
         }
         for killed in self.feed.take_killed() {
-            self.ledger.child_killed(&killed.pod_uid, &killed.container, killed.at, killed.kills);
+            let container = (killed.pod_uid.as_str(), killed.container.as_str());
+            self.ledger.child_killed(&killed.namespace, container, killed.at, killed.kills);
         }
         for applied in &published.objects {
             self.ledger.observe(applied, &scoped);

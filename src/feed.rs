@@ -32,6 +32,7 @@ pub(crate) struct Feed {
 
 /// A child of a container that the OOM killer took.
 pub(crate) struct Killed {
+    pub(crate) namespace: String,
     pub(crate) pod_uid: String,
     pub(crate) container: String,
     pub(crate) at: Timestamp,
@@ -53,7 +54,8 @@ fn killed(id: SeriesId, meta: &SeriesMeta, sample: Sample, scoped: &Scoped) -> O
     let first = samples.first().map_or(sample.ts, |s| s.ts);
     let rose = sample.value > lowest || first.minus(YOUNG) <= started;
     let (pod_uid, container) = (pod.metadata.uid.clone(), status.name.clone());
-    rose.then_some(Killed { pod_uid, container, at: sample.ts, kills: sample.value as u64 })
+    let namespace = pod.metadata.namespace.clone();
+    rose.then_some(Killed { namespace, pod_uid, container, at: sample.ts, kills: sample.value as u64 })
 }
 
 /// So many told counters are kept before those of series that are gone are let go.

@@ -200,7 +200,7 @@ impl Scoped {
         lines.into_iter().filter_map(|l| self.own(l.into())).collect()
     }
 
-    /// The last `n` of the lines that [`Scoped::lines_of`] would return; no other is copied.
+    /// The last `n` of the lines that [`Scoped::lines_of`] would return; no other is looked at, however many there are.
     pub fn last_lines_of(
         &self,
         (namespace, pod, container): (&str, &str, &str),
@@ -208,30 +208,29 @@ impl Scoped {
         to: Timestamp,
         n: usize,
     ) -> Vec<LogLine> {
-        let mut lines = self.find(namespace, pod, container, from, to);
-        if lines.len() > n {
-            let cut = lines.len() - n;
-            lines.select_nth_unstable_by_key(cut, |l| (l.ts, l.arrival));
-            lines.drain(..cut);
-        }
+        let streams = self.streams_of(namespace, pod, container);
+        let batches = self.batches_between(from, to);
+        let mut lines: Vec<Line<'_>> =
+            batches.flat_map(|b| streams.iter().flat_map(move |s| last(b, *s, from, to, n))).collect();
         lines.sort_unstable_by_key(|l| (l.ts, l.arrival));
-        lines.into_iter().filter_map(|l| self.own(l.into())).collect()
+        let first = lines.len().saturating_sub(n);
+        lines.drain(first..).filter_map(|l| self.own(l.into())).collect()
     }
 
-    /// Visits the lines that [`Scoped::lines_of`] would return where they lie, in no particular order.
-    pub fn visit_lines(
+    /// Visits the last of the lines that [`Scoped::lines_of`] would return where they lie, in no particular order: all
+    /// of the last `n`, and at most `n` older ones for each batch that they lie in.
+    pub fn visit_last_lines(
         &self,
-        namespace: &str,
-        pod: &str,
-        container: &str,
+        (namespace, pod, container): (&str, &str, &str),
         from: Timestamp,
         to: Timestamp,
+        n: usize,
         mut visit: impl FnMut(LineRef<'_>),
     ) {
         let streams = self.streams_of(namespace, pod, container);
         for batch in self.batches_between(from, to) {
             for stream in &streams {
-                batch.between(*stream, from.0, to.0).for_each(|l| visit(l.into()));
+                last(batch, *stream, from, to, n).for_each(|l| visit(l.into()));
             }
         }
     }
@@ -263,7 +262,7 @@ impl Scoped {
             .collect()
     }
 
-    /// An owned line of what [`Scoped::visit_lines`] shows or [`crate::Published::lines`] tells; `None` when its stream is another
+    /// An owned line of what [`Scoped::visit_last_lines`] shows or [`crate::Published::lines`] tells; `None` when its stream is another
     /// team's or gone.
     pub fn own(&self, line: LineRef<'_>) -> Option<LogLine> {
         let StreamId(stream) = line.stream;
@@ -291,6 +290,22 @@ impl Scoped {
 
     /// What the detectors found.
     pub fn anomalies(&self) -> Vec<Arc<Anomaly>> {
-        self.snapshot.anomalies.iter().filter(|a| self.access.allows(&a.team)).map(Arc::clone).collect()
+        self.each_anomaly().map(Arc::clone).collect()
     }
+
+    /// What the detectors found, one after the other.
+    pub fn each_anomaly(&self) -> impl Iterator<Item = &Arc<Anomaly>> {
+        self.snapshot.anomalies.iter().filter(|a| self.access.allows(&a.team))
+    }
+}
+
+/// The last `n` lines of a stream in a batch, the newest first.
+fn last(
+    batch: &crate::logs::Batch,
+    stream: u32,
+    from: Timestamp,
+    to: Timestamp,
+    n: usize,
+) -> impl Iterator<Item = Line<'_>> {
+    batch.between(stream, from.0, to.0).rev().take(n)
 }

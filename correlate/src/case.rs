@@ -13,6 +13,7 @@ use whyd_signals::schema::{Anomaly, Evidence, EvidenceSource, Root};
 use whyd_signals::{Resource, Sample, TemplateId, Timestamp};
 
 use crate::cause::WORKING_SET;
+use crate::changes::ChangeLog;
 use crate::failures::Failures;
 use crate::finding;
 use crate::redact::redact;
@@ -24,6 +25,8 @@ const NEAR_END: Duration = Duration::from_secs(15);
 /// What is new is new in this last part of its life.
 const BEFORE_END: Duration = Duration::from_secs(60);
 const USUAL: Duration = Duration::from_secs(600);
+/// So many lines of each batch are enough to know how a container talks.
+const HEARD: usize = 2_000;
 /// A container that wrote fewer lines before has no words of its own yet.
 const TALKED: usize = 20;
 /// A container is not started again within less.
@@ -82,6 +85,8 @@ pub struct Case<'a> {
     pub workload: String,
     /// Failures judged so far: the links of chains.
     pub failures: &'a Failures,
+    /// What was changed in the cluster.
+    pub(crate) changes: &'a ChangeLog,
     /// When it was first seen.
     pub seen_at: Timestamp,
     /// When the instance before it ended and the one after it started, where that is known.
@@ -218,9 +223,10 @@ impl Case<'_> {
     /// The workload as root.
     pub fn workload_root(&self) -> Root {
         let (kind, name) = self.workload.split_once('/').unwrap_or(("Pod", &self.workload));
-        let known = self.space.workloads.values().find(|(r, w)| r.kind() == kind && w.object.metadata.name == name);
-        let job = self.space.jobs.values().find(|j| kind == "Job" && j.object.metadata.name == name);
-        let uid = known.map(|(_, w)| &w.object.metadata.uid).or(job.map(|j| &j.object.metadata.uid));
+        let known = self.space.workloads_called(name).filter(|(r, _)| r.kind() == kind);
+        let known = known.max_by_key(|(_, w)| (w.deleted_at.is_none(), w.object.metadata.creation_timestamp));
+        let owner = self.pod.object.metadata.controller().filter(|o| o.kind == kind && o.name == name);
+        let uid = known.map(|(_, w)| &w.object.metadata.uid).or(owner.map(|o| &o.uid));
         self.root(kind, name, uid.map_or("", String::as_str))
     }
 
@@ -389,15 +395,14 @@ impl Case<'_> {
     }
 
     /// The first of its last lines that tells of trouble in words that it had not used before: by its template, held
-    /// against what the container said in the ten minutes before, earlier instances included. Longer would say more and
-    /// cost more: every line of that time is passed at each judgement.
+    /// against what the container said in the ten minutes before, earlier instances included.
     fn novel(&self) -> Option<&LogLine> {
         let container = self.container?;
         let until = self.finished().minus(BEFORE_END);
         let mut known: BTreeSet<TemplateId> = BTreeSet::new();
         let mut lines = 0_usize;
         let of = (self.space.name.as_str(), self.pod_name(), container);
-        self.scoped.visit_lines(of.0, of.1, of.2, until.minus(USUAL), until, |l| {
+        self.scoped.visit_last_lines(of, until.minus(USUAL), until, HEARD, |l| {
             lines += 1;
             known.insert(l.template_id);
         });
@@ -417,7 +422,7 @@ impl Case<'_> {
                 && from <= a.ts
                 && a.ts <= to
         };
-        self.scoped.anomalies().into_iter().filter(own).max_by_key(|a| a.ts)
+        self.scoped.each_anomaly().filter(|a| own(a)).max_by_key(|a| a.ts).map(Arc::clone)
     }
 
     /// The last sample of a metric of this container while the instance lived.

@@ -1,21 +1,18 @@
 //! What was changed in the cluster: rollouts, configuration, scaling, nodes; read from the history of its objects.
 
-use std::time::Duration;
+mod log;
 
 use whyd_buffers::Scoped;
 use whyd_buffers::state::{NamespaceState, Record};
-use whyd_signals::objects::{Node, Workload};
-use whyd_signals::schema::{Change, ChangeBefore};
+use whyd_signals::objects::{ConfigMap, Node, Workload};
+use whyd_signals::schema::Change;
 use whyd_signals::{Resource, Team, Timestamp};
 
-use crate::case::Case;
 use crate::cause::config_changed;
 use crate::replacement::RESTARTED_AT;
 
-/// How far before an end a change may still have to do with it.
-const BEFORE: Duration = Duration::from_secs(1800);
-/// How many of them are kept with a row, the newest.
-const KEPT: usize = 8;
+pub(crate) use log::ChangeLog;
+
 /// What people write beside a rollout.
 const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
 
@@ -31,25 +28,30 @@ pub fn all(scoped: &Scoped) -> Vec<Change> {
 
 /// The changes of one namespace, in no order.
 pub fn of_namespace(space: &NamespaceState) -> Vec<Change> {
+    let workloads = space.workloads.values().flat_map(|(resource, record)| of_workload(space, *resource, record));
+    workloads.chain(space.config_maps.values().flat_map(|record| of_config_map(space, record))).collect()
+}
+
+/// The changes of a ConfigMap, in no order.
+fn of_config_map(space: &NamespaceState, record: &Record<ConfigMap>) -> Vec<Change> {
+    let meta = &record.object.metadata;
     let mut found = Vec::new();
-    for (resource, record) in space.workloads.values().filter(|(r, _)| *r != Resource::ReplicaSets) {
-        of_workload(space, *resource, record, &mut found);
+    // Kubernetes makes it in each namespace.
+    if meta.name == "kube-root-ca.crt" {
+        return found;
     }
-    for record in space.config_maps.values().filter(|m| m.object.metadata.name != "kube-root-ca.crt") {
-        let meta = &record.object.metadata;
-        let mut tell = |ts: Timestamp, what: &str, detail: String, by: &str| {
-            found.push(change(space, ts, ("ConfigMap", &meta.name), what, detail, by));
-        };
-        for (seen, version) in config_changed::rewritten(record) {
-            let number = &version.metadata.resource_version;
-            tell(seen, "config", format!("resource version {number}"), &version.metadata.changed_by);
-        }
-        if !record.listed {
-            tell(meta.creation_timestamp.unwrap_or(record.first_seen), "created", String::new(), "");
-        }
-        if let Some(at) = record.deleted_at {
-            tell(at, "deleted", String::new(), "");
-        }
+    let mut tell = |ts: Timestamp, what: &str, detail: String, by: &str| {
+        found.push(change(space, ts, ("ConfigMap", &meta.name), what, detail, by));
+    };
+    for (seen, version) in config_changed::rewritten(record) {
+        let number = &version.metadata.resource_version;
+        tell(seen, "config", format!("resource version {number}"), &version.metadata.changed_by);
+    }
+    if !record.listed {
+        tell(meta.creation_timestamp.unwrap_or(record.first_seen), "created", String::new(), "");
+    }
+    if let Some(at) = record.deleted_at {
+        tell(at, "deleted", String::new(), "");
     }
     found
 }
@@ -74,8 +76,13 @@ fn change(
     }
 }
 
-fn of_workload(space: &NamespaceState, resource: Resource, record: &Record<Workload>, found: &mut Vec<Change>) {
+/// The changes of a workload, in no order; a ReplicaSet's are its Deployment's.
+fn of_workload(space: &NamespaceState, resource: Resource, record: &Record<Workload>) -> Vec<Change> {
     let meta = &record.object.metadata;
+    let mut found = Vec::new();
+    if resource == Resource::ReplicaSets {
+        return found;
+    }
     let named = (resource.kind(), meta.name.as_str());
     if !record.listed {
         let at = meta.creation_timestamp.unwrap_or(record.first_seen);
@@ -92,6 +99,7 @@ fn of_workload(space: &NamespaceState, resource: Resource, record: &Record<Workl
     if let Some(at) = record.deleted_at {
         found.push(change(space, at, named, "deleted", String::new(), ""));
     }
+    found
 }
 
 /// What one generation has that the one before had not.
@@ -149,36 +157,6 @@ pub fn of_node(record: &Record<Node>) -> Vec<Change> {
         tell(at, "deleted", String::new());
     }
     found
-}
-
-/// What was changed shortly before the end, the newest last, and whether it touches what ended: its own workload, a
-/// ConfigMap that it reads, its node, or what the verdict puts at fault.
-pub(crate) fn before(case: &Case<'_>, root: Option<&whyd_signals::schema::Root>) -> Vec<ChangeBefore> {
-    let to = case.finished();
-    let from = to.minus(BEFORE);
-    let node = case.node().into_iter().flat_map(of_node);
-    let mut found: Vec<Change> = of_namespace(case.space).into_iter().chain(node).collect();
-    found.retain(|c| from <= c.ts && c.ts <= to);
-    found.sort();
-    let first = found.len().saturating_sub(KEPT);
-    let read = case.container.map_or(Vec::new(), |c| config_changed::names_read(&case.pod.object, c));
-    let touches = |c: &Change| {
-        let object = format!("{}/{}", c.kind, c.name);
-        object == case.workload
-            || c.kind == "ConfigMap" && read.contains(&c.name)
-            || c.kind == "Node"
-            || root.is_some_and(|r| r.kind == c.kind && r.name == c.name && r.namespace == c.namespace)
-    };
-    let kept = found.drain(first..);
-    kept.map(|c| ChangeBefore {
-        touches: touches(&c),
-        at: c.ts,
-        object: format!("{}/{}", c.kind, c.name),
-        what: c.what,
-        detail: c.detail,
-        by: c.by,
-    })
-    .collect()
 }
 
 #[cfg(test)]

@@ -231,8 +231,7 @@ fn named(space: &NamespaceState, service: &str) -> BTreeSet<String> {
     });
     names.extend(bears.map(|(r, w)| format!("{}/{}", r.kind(), w.object.metadata.name)));
     if names.is_empty() {
-        let pods = space.pods.values().filter(|p| p.object.metadata.name == service);
-        names.extend(pods.map(|p| space.workload_of(&p.object)));
+        names.extend(space.pods_called(service).map(|p| space.workload_of(&p.object)));
     }
     names
 }

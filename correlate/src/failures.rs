@@ -1,10 +1,12 @@
 //! What went wrong in each workload and how long it lasted: the links of chains.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use whyd_signals::Timestamp;
 use whyd_signals::schema::{Evidence, EvidenceSource, Restart, Root};
+
+use crate::complaint::Dependency;
 
 /// What is further back explains nothing any more.
 const KEPT: Duration = Duration::from_secs(3600);
@@ -67,42 +69,61 @@ impl Failure {
         }
     }
 
+    fn whose(&self) -> Dependency {
+        Dependency { workload: self.workload.clone(), namespace: self.namespace.clone() }
+    }
+
     /// Whether its clients may have suffered from it at `at`.
     pub(crate) fn lasts(&self, at: Timestamp) -> bool {
         self.onset <= at.plus(TOLERANCE) && self.recovered.is_none_or(|r| at <= r.max(self.finished).plus(AFTERMATH))
     }
 }
 
-/// By namespace and workload, then in order of time.
+/// By workload, then in order of time.
 #[derive(Debug, Default)]
-pub struct Failures(BTreeMap<(String, String), BTreeMap<(Timestamp, String), Failure>>);
+pub struct Failures {
+    of: BTreeMap<Dependency, BTreeMap<(Timestamp, String), Failure>>,
+    /// Workloads of which something else is known since the last call of [`Failures::take_changed`].
+    changed: BTreeSet<Dependency>,
+}
 
 impl Failures {
-    /// Replaces what was known of the instance of this id; whether that changed anything.
-    pub(crate) fn put(&mut self, id: &str, old: Option<&Failure>, new: Option<Failure>) -> bool {
+    /// Replaces what was known of the instance of this id.
+    pub(crate) fn put(&mut self, id: &str, old: Option<&Failure>, new: Option<Failure>) {
         if old == new.as_ref() {
-            return false;
+            return;
         }
         if let Some(old) = old {
-            let key = (old.namespace.clone(), old.workload.clone());
-            if let Some(of) = self.0.get_mut(&key) {
+            let workload = old.whose();
+            if let Some(of) = self.of.get_mut(&workload) {
                 of.remove(&(old.finished, id.to_owned()));
                 if of.is_empty() {
-                    self.0.remove(&key);
+                    self.of.remove(&workload);
                 }
             }
+            self.changed.insert(workload);
         }
         if let Some(new) = new {
-            let key = (new.namespace.clone(), new.workload.clone());
-            self.0.entry(key).or_default().insert((new.finished, id.to_owned()), new);
+            let workload = new.whose();
+            self.changed.insert(workload.clone());
+            self.of.entry(workload).or_default().insert((new.finished, id.to_owned()), new);
         }
-        true
+    }
+
+    /// Whether there is something for [`Failures::take_changed`].
+    pub(crate) fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// The workloads of which something else is known since the last call.
+    pub(crate) fn take_changed(&mut self) -> BTreeSet<Dependency> {
+        std::mem::take(&mut self.changed)
     }
 
     /// Forgets what ended and was over long ago.
     pub(crate) fn expire(&mut self, now: Timestamp) {
         let horizon = now.minus(KEPT);
-        self.0.retain(|_, of| {
+        self.of.retain(|_, of| {
             of.retain(|_, f| f.finished >= horizon || f.recovered.is_none_or(|r| r >= horizon));
             !of.is_empty()
         });
@@ -110,12 +131,12 @@ impl Failures {
 
     /// Whether this failure is still kept.
     pub(crate) fn holds(&self, id: &str, failure: &Failure) -> bool {
-        let of = self.0.get(&(failure.namespace.clone(), failure.workload.clone()));
-        of.is_some_and(|of| of.contains_key(&(failure.finished, id.to_owned())))
+        self.of.get(&failure.whose()).is_some_and(|of| of.contains_key(&(failure.finished, id.to_owned())))
     }
 
     /// The failures of a workload, in order of time.
     pub fn of(&self, namespace: &str, workload: &str) -> impl DoubleEndedIterator<Item = &Failure> {
-        self.0.get(&(namespace.to_owned(), workload.to_owned())).into_iter().flat_map(BTreeMap::values)
+        let workload = Dependency { workload: workload.to_owned(), namespace: namespace.to_owned() };
+        self.of.get(&workload).into_iter().flat_map(BTreeMap::values)
     }
 }

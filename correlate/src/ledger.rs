@@ -2,10 +2,11 @@
 //!
 //! Instances are told apart by pod uid, container and container id, so that a status seen twice, late or out of
 //! order makes one row. A verdict is revised while evidence may still come (the lateness), then it stands. What one
-//! look costs depends on what is open and what is new, not on how much the ledger holds.
+//! look costs depends on what is new and whose turn it is, not on how much the ledger or the cluster holds.
 
 mod counts;
 mod entries;
+mod queue;
 mod quiet;
 
 use std::cell::OnceCell;
@@ -20,6 +21,7 @@ use whyd_signals::schema::{Incident, Restart};
 use whyd_signals::{Resource, Timestamp};
 
 use crate::case::{Case, Ending};
+use crate::changes::ChangeLog;
 use crate::failures::{Failure, Failures};
 use crate::incidents::{Incidents, Member};
 use crate::readiness::Readiness;
@@ -34,8 +36,8 @@ use entries::{Entries, Entry, Key, id_of};
 const ROWS: usize = 100_000;
 /// A chain of dependencies is followed over so many links.
 const LINKS: usize = 8;
-/// What has no verdict yet is looked at again after so long, whether something came or not.
-const AGAIN: Duration = Duration::from_secs(5);
+/// The attempts of a Job that has not ended are looked at so often, past the time at which verdicts stand otherwise.
+const JOB: Duration = Duration::from_secs(60);
 /// Killed children are kept in mind for so long, in case their container ends by it after all.
 const CHILDREN: Duration = Duration::from_secs(900);
 /// What was known of pods that are gone is tidied up so often.
@@ -52,6 +54,18 @@ struct Refusal {
     settled: bool,
 }
 
+/// Pod uid and container.
+type ChildKey = (String, String);
+
+/// Children of a container that the OOM killer took.
+#[derive(Debug)]
+struct Killed {
+    namespace: String,
+    /// The first of them.
+    at: Timestamp,
+    kills: u64,
+}
+
 /// All rows and what is needed to revise them.
 pub struct Ledger {
     lateness: Duration,
@@ -66,9 +80,14 @@ pub struct Ledger {
     unready: BTreeMap<String, BTreeSet<String>>,
     incidents: Incidents,
     touched: BTreeSet<String>,
-    nodes_touched: bool,
-    /// Children that the OOM killer took, by pod uid and container: when first, and how many.
-    children: BTreeMap<(String, String), (Timestamp, u64)>,
+    /// Nodes of which something new is to be told, by name.
+    nodes_touched: BTreeSet<String>,
+    /// Counts the calls of [`Ledger::evaluate`], from 1 on.
+    round: u64,
+    /// Namespace -> the round for which something new came in it last.
+    news: BTreeMap<String, u64>,
+    changes: ChangeLog,
+    children: BTreeMap<ChildKey, Killed>,
     rows: Arc<Vec<Arc<Restart>>>,
     /// Rows that stand since the last call of [`Ledger::take_settled`].
     settled: Vec<Arc<Restart>>,
@@ -93,7 +112,10 @@ impl Ledger {
             unready: BTreeMap::new(),
             incidents: Incidents::new(cluster, rules),
             touched: BTreeSet::new(),
-            nodes_touched: false,
+            nodes_touched: BTreeSet::new(),
+            round: 0,
+            news: BTreeMap::new(),
+            changes: ChangeLog::default(),
             children: BTreeMap::new(),
             rows: Arc::default(),
             settled: Vec::new(),
@@ -149,8 +171,9 @@ impl Ledger {
     /// time for an incident to end.
     pub fn is_due(&self, now: Timestamp) -> bool {
         !self.touched.is_empty()
-            || self.nodes_touched
-            || self.entries.has_open()
+            || !self.nodes_touched.is_empty()
+            || self.entries.is_due(now)
+            || self.failures.has_changed()
             || self.incidents.is_due(now)
             || self.refusals.values().any(|r| !r.settled)
     }
@@ -163,14 +186,17 @@ impl Ledger {
     }
 
     /// The counter of OOM kills of a running container rose: a child of it was killed.
-    pub fn child_killed(&mut self, pod_uid: &str, container: &str, at: Timestamp, kills: u64) {
-        let known = self.children.entry((pod_uid.to_owned(), container.to_owned())).or_insert((at, kills));
-        known.0 = known.0.min(at);
-        known.1 = known.1.max(kills);
+    pub fn child_killed(&mut self, namespace: &str, (pod_uid, container): (&str, &str), at: Timestamp, kills: u64) {
+        let key = (pod_uid.to_owned(), container.to_owned());
+        let fresh = || Killed { namespace: namespace.to_owned(), at, kills };
+        let known = self.children.entry(key).or_insert_with(fresh);
+        known.at = known.at.min(at);
+        known.kills = known.kills.max(kills);
     }
 
     /// Takes in one change of the cluster, which `scoped` already shows.
     pub fn observe(&mut self, applied: &Applied, scoped: &Scoped) {
+        self.changes.observe(applied, scoped);
         match &applied.object {
             Some(Object::Pod(pod)) => {
                 self.touch(&pod.metadata.namespace);
@@ -190,14 +216,23 @@ impl Ledger {
                 }
             }
             Some(Object::Event(event)) => self.observe_event(event, applied.received),
-            Some(Object::Node(_)) => self.nodes_touched = true,
+            Some(Object::Node(node)) => self.touch_node(&node.metadata.name),
             Some(object) => {
                 let meta = object.meta();
                 let name = if applied.resource == Resource::Namespaces { &meta.name } else { &meta.namespace };
                 self.touch(&name.clone());
             }
             None if applied.resource == Resource::Pods => self.find_vanished(scoped, applied.received),
+            None if applied.resource == Resource::Nodes => {
+                self.nodes_touched.extend(scoped.cluster().nodes().map(|n| n.object.metadata.name.clone()));
+            }
             None => {}
+        }
+    }
+
+    fn touch_node(&mut self, name: &str) {
+        if !self.nodes_touched.contains(name) {
+            self.nodes_touched.insert(name.to_owned());
         }
     }
 
@@ -220,7 +255,7 @@ impl Ledger {
         let namespace = if about.namespace.is_empty() { &event.metadata.namespace } else { &about.namespace };
         self.touch(namespace);
         if about.kind == "Node" {
-            self.nodes_touched = true;
+            self.touch_node(&about.name);
         }
         if event.reason == FAILED_CREATE && about.kind != "Pod" {
             self.refusals.entry(about.uid.clone()).or_insert_with(|| Refusal {
@@ -250,50 +285,78 @@ impl Ledger {
         }
     }
 
-    /// Judges what is new and revises what is open in the touched namespaces. Whether anything changed.
+    /// Judges what is new and revises what is open and whose turn it is. Whether anything changed.
     pub fn evaluate(&mut self, now: Timestamp, scoped: &Scoped) -> bool {
+        self.round += 1;
         let touched = std::mem::take(&mut self.touched);
+        for namespace in &touched {
+            self.news.insert(namespace.clone(), self.round);
+        }
         self.tidy(now, scoped);
         let mut changed = self.judge_refusals(&touched, now, scoped);
-        let mut due = self.entries.due(&touched, now);
+        let turns = self.entries.take_turns(now);
+        let mut due: Vec<Key> = turns.iter().filter(|key| self.is_worth_judging(key, now)).cloned().collect();
+        self.entries.in_time(&mut due);
         for _ in 0..LINKS {
+            for key in &due {
+                changed |= self.judge(key, now, scoped);
+            }
+            // What befell one explains another, in whatever namespace it is; in its own it is news like other news.
+            let befell = self.failures.take_changed();
+            due = self.entries.depending_on(befell.iter());
+            self.news.extend(befell.into_iter().map(|workload| (workload.namespace, self.round + 1)));
             if due.is_empty() {
                 break;
             }
-            let mut spread = false;
-            for key in std::mem::take(&mut due) {
-                let (row_changed, failure_changed) = self.judge(&key, now, scoped);
-                changed |= row_changed;
-                spread |= failure_changed;
-            }
-            // What befell one may explain another, in whatever namespace it is.
-            if spread {
-                due = self.entries.dependents();
-            }
         }
-        self.settle(now, scoped);
+        for key in &turns {
+            self.next_turn(key, now, scoped);
+        }
         self.watch_readiness(&touched, now, scoped);
-        if std::mem::take(&mut self.nodes_touched) || changed {
-            self.watch_nodes(scoped);
-        }
+        self.watch_nodes(scoped);
         self.watch_children(scoped);
         changed |= self.bound();
         self.incidents.derive(now, &self.readiness) || changed
     }
 
-    /// One verdict; whether its row changed, and whether that may explain others.
-    fn judge(&mut self, key: &Key, now: Timestamp, scoped: &Scoped) -> (bool, bool) {
-        let Some(entry) = self.entries.get(key) else { return (false, false) };
+    /// When an entry's verdict stands.
+    fn stands_at(&self, entry: &Entry) -> Timestamp {
+        entry.seen_at.plus(self.lateness)
+    }
+
+    /// Whether an entry whose turn it is may look different than at the last: something new came in its namespace, or
+    /// its verdict is about to stand, for which all is looked at once more.
+    fn is_worth_judging(&self, key: &Key, now: Timestamp) -> bool {
+        let Some(entry) = self.entries.get(key) else { return false };
+        let last = self.entries.last_judged(key);
+        let told = entry.told_from().is_some_and(|from| now >= from) && entry.row.is_none();
+        last == 0 || told || now >= self.stands_at(entry) || self.news.get(&entry.namespace).is_some_and(|n| *n > last)
+    }
+
+    /// Gives an entry another turn, or lets its verdict stand when nothing more is to come for it.
+    fn next_turn(&mut self, key: &Key, now: Timestamp, scoped: &Scoped) {
+        let Some(entry) = self.entries.get(key) else { return };
+        let stands_at = self.stands_at(entry);
+        if now < stands_at {
+            let told = entry.told_from().filter(|from| *from > now);
+            self.entries.again(key, now, told.map_or(stands_at, |from| from.min(stands_at)));
+        } else if entry.row.is_some() && of_undecided_job(key, entry, scoped) {
+            self.entries.again(key, now, now.plus(JOB));
+        } else {
+            self.settled.extend(entry.row.clone());
+            self.entries.settle(key);
+        }
+    }
+
+    /// One verdict; whether its row changed.
+    fn judge(&mut self, key: &Key, now: Timestamp, scoped: &Scoped) -> bool {
+        let Some(entry) = self.entries.get(key) else { return false };
         let neighbours = self.entries.neighbours(key, entry);
-        let Some(space) = scoped.cluster().namespace(&entry.namespace) else { return (false, false) };
+        let Some(space) = scoped.cluster().namespace(&entry.namespace) else { return false };
         // The pod is forgotten, its row is not.
-        let Some(pod) = space.pods.get(&key.0) else { return (false, false) };
-        let waits_on = match entry.ending {
-            // Nobody is told of what may still start by itself.
-            Ending::NeverStarted { .. } if entry.container.is_none() => Some(entries::STUCK),
-            _ => None,
-        };
-        let early = waits_on.is_some_and(|d| now < entry.seen_at.plus(d));
+        let Some(pod) = space.pods.get(&key.0) else { return false };
+        // Nobody is told of what may still start by itself.
+        let early = entry.told_from().is_some_and(|from| now < from);
         self.judged += 1;
         let case = Case {
             scoped,
@@ -303,11 +366,12 @@ impl Ledger {
             ending: &entry.ending,
             workload: space.workload_of(&pod.object),
             failures: &self.failures,
+            changes: &self.changes,
             seen_at: entry.seen_at,
             neighbours,
             said: OnceCell::new(),
         };
-        let verdict = if early { verdict::Verdict { row: None, may_depend: false } } else { verdict::judge(&case) };
+        let verdict = if early { verdict::Verdict { row: None, depends_on: Vec::new() } } else { verdict::judge(&case) };
         let onset = first_unhealthy(&case);
         let row = verdict.row.map(|mut row| {
             if !matches!(entry.ending, Ending::Unseen { .. }) {
@@ -326,18 +390,21 @@ impl Ledger {
             Failure::of(r, onset, recovered)
         });
         let id = id_of(key);
-        let spread = self.failures.put(&id, self.failed.get(&id), failure.clone());
+        self.failures.put(&id, self.failed.get(&id), failure.clone());
         match failure {
             Some(f) => self.failed.insert(id.clone(), f),
             None => self.failed.remove(&id),
         };
         let changed = row != old;
         if changed {
+            for lost in old.iter().chain(&row).filter(|r| r.cause == "node-lost") {
+                self.nodes_touched.extend(lost.node.clone());
+            }
             self.replace(old.as_ref(), row.as_ref());
             self.incidents.put(&id, row.as_deref().and_then(Member::of));
         }
-        self.entries.judged(key, row, verdict.may_depend, now.plus(AGAIN));
-        (changed, spread)
+        self.entries.judged(key, row, verdict.depends_on, self.round);
+        changed
     }
 
     fn judge_refusals(&mut self, touched: &BTreeSet<String>, now: Timestamp, scoped: &Scoped) -> bool {
@@ -370,17 +437,6 @@ impl Ledger {
         // A refusal that came to nothing is not kept.
         self.refusals.retain(|_, r| r.row.is_some() || !r.settled);
         changed
-    }
-
-    /// Lets verdicts stand when nothing more is to come for them; ends that were no trouble are forgotten.
-    fn settle(&mut self, now: Timestamp, scoped: &Scoped) {
-        for key in self.entries.aged(now, self.lateness) {
-            let undecided = self.entries.get(&key).is_some_and(|e| of_undecided_job(&key, e, scoped));
-            if !undecided {
-                self.settled.extend(self.entries.get(&key).and_then(|e| e.row.clone()));
-                self.entries.settle(&key);
-            }
-        }
     }
 
     /// Puts a row in the place of another, in order of time.
@@ -447,8 +503,10 @@ impl Ledger {
             scoped.cluster().namespace(namespace).is_some_and(|s| s.pods.contains_key(uid))
         };
         let recent = now.minus(CHILDREN);
-        self.children.retain(|_, (at, _)| *at >= recent);
+        self.children.retain(|_, killed| killed.at >= recent);
         self.entries.retain(known);
+        self.changes.tidy(scoped);
+        self.news.retain(|namespace, _| scoped.cluster().namespace(namespace).is_some());
         self.unready.retain(|uid, _| self.readiness.knows(uid));
         self.readiness.retain(known);
         let readiness = &self.readiness;
@@ -469,7 +527,9 @@ fn order(r: &Restart) -> (Timestamp, &str, &str, Option<&String>, Option<&String
 /// When the container was first seen to be unwell in the life that ended.
 fn first_unhealthy(case: &Case<'_>) -> Option<Timestamp> {
     case.terminated()?;
-    case.events("Unhealthy").map(|e| e.event.first_timestamp.unwrap_or(e.at).max(case.started())).min()
+    // A probe that could not be made says nothing of the container, and the kubelet does not count it.
+    let failed = case.events("Unhealthy").filter(|e| !e.event.message.contains("probe errored"));
+    failed.map(|e| e.event.first_timestamp.unwrap_or(e.at).max(case.started())).min()
 }
 
 /// A Job that has neither completed nor given up: what its attempts died of is not decided before.

@@ -34,12 +34,31 @@ struct Turns {
     gone: Option<Timestamp>,
 }
 
+impl Turns {
+    /// Takes in the condition of one status; whether it told something new.
+    fn turn(&mut self, pod: &Pod) -> bool {
+        let Some(condition) = pod.condition("Ready") else { return false };
+        let Some(at) = condition.last_transition_time else { return false };
+        let ready = condition.status == "True";
+        let turn = Turn { ready, calm: !ready && runs_on(pod, at) };
+        let told = !self.turns.contains_key(&at);
+        let known = self.turns.entry(at).or_insert(turn);
+        // A later status of the same turn may show that a container had ended after all.
+        known.calm &= turn.calm;
+        while self.turns.len() > TURNS {
+            self.turns.pop_first();
+        }
+        told
+    }
+}
+
 /// All pods that are known.
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
     pods: BTreeMap<String, Turns>,
-    /// The pods of a namespace that stopped being ready while their containers ran on.
-    calm: BTreeMap<String, BTreeSet<String>>,
+    /// By namespace, the pods that stopped being ready while their containers ran on, and of which something may still
+    /// be told.
+    watched: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Readiness {
@@ -54,19 +73,9 @@ impl Readiness {
             known.gone = Some(known.gone.map_or(received, |g| g.min(received)));
         }
         let mut told = known.gone != before;
-        let Some(condition) = pod.condition("Ready") else { return told };
-        let Some(at) = condition.last_transition_time else { return told };
-        let ready = condition.status == "True";
-        let turn = Turn { ready, calm: !ready && runs_on(pod, at) };
-        told |= !known.turns.contains_key(&at);
-        let known_turn = known.turns.entry(at).or_insert(turn);
-        // A later status of the same turn may show that a container had ended after all.
-        known_turn.calm &= turn.calm;
-        if turn.calm {
-            self.calm.entry(pod.metadata.namespace.clone()).or_default().insert(uid.clone());
-        }
-        while known.turns.len() > TURNS {
-            known.turns.pop_first();
+        told |= known.turn(pod);
+        if told && known.turns.values().any(|t| t.calm) {
+            self.watched.entry(pod.metadata.namespace.clone()).or_default().insert(uid.clone());
         }
         told
     }
@@ -87,15 +96,23 @@ impl Readiness {
     pub(crate) fn retain(&mut self, known: impl Fn(&str, &str) -> bool) {
         self.pods.retain(|uid, pod| known(&pod.namespace, uid));
         let pods = &self.pods;
-        self.calm.retain(|_, uids| {
+        self.watched.retain(|_, uids| {
             uids.retain(|uid| pods.contains_key(uid));
             !uids.is_empty()
         });
     }
 
-    /// The pods of a namespace that once stopped being ready while their containers ran on.
-    pub(crate) fn calm_of(&self, namespace: &str) -> impl Iterator<Item = &String> {
-        self.calm.get(namespace).into_iter().flatten()
+    /// The pods of a namespace that stopped being ready while their containers ran on, and of which something may still
+    /// be told.
+    pub(crate) fn watched_of(&self, namespace: &str) -> impl Iterator<Item = &String> {
+        self.watched.get(namespace).into_iter().flatten()
+    }
+
+    /// All that could be told of this pod stands, until its readiness turns again.
+    pub(crate) fn unwatch(&mut self, namespace: &str, uid: &str) {
+        if let Some(uids) = self.watched.get_mut(namespace) {
+            uids.remove(uid);
+        }
     }
 
     /// The times in which the pod was not ready, in order.

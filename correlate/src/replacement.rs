@@ -88,14 +88,13 @@ pub(crate) fn revision(rs: &Workload) -> u64 {
 }
 
 /// The other ReplicaSets of the same Deployment.
-pub(crate) fn siblings<'a>(space: &'a NamespaceState, rs: &Workload) -> impl Iterator<Item = &'a Record<Workload>> {
-    let owner = rs.metadata.controller().map(|o| o.uid.clone());
+pub(crate) fn siblings<'a>(
+    space: &'a NamespaceState,
+    rs: &Workload,
+) -> impl Iterator<Item = &'a Record<Workload>> + use<'a> {
+    let owner = rs.metadata.controller().map(|o| o.uid.as_str()).unwrap_or_default();
     let own = rs.metadata.uid.clone();
-    space.workloads.values().filter(|(r, _)| *r == Resource::ReplicaSets).map(|(_, w)| w).filter(move |w| {
-        owner.is_some()
-            && w.object.metadata.controller().map(|o| &o.uid) == owner.as_ref()
-            && w.object.metadata.uid != own
-    })
+    space.replica_sets_of(owner).filter(move |w| w.object.metadata.uid != own)
 }
 
 fn of_replica_set(case: &Case<'_>, rs: &Record<Workload>, asked: Timestamp) -> Option<Replacement> {
@@ -159,12 +158,11 @@ fn of_set(case: &Case<'_>, resource: Resource, set: &Record<Workload>, asked: Ti
     let outdated = match resource {
         // A DaemonSet's status names no revision: pods of a newer one, made about then, tell of it.
         Resource::DaemonSets => {
-            case.space.pods.values().any(|p| {
+            case.space.pods_of(&meta.uid).any(|p| {
                 let pod = &p.object.metadata;
-                let of_it = pod.controller().is_some_and(|o| o.uid == meta.uid);
                 let made = pod.creation_timestamp.unwrap_or(p.first_seen);
                 let later = case.pod.object.metadata.creation_timestamp.is_none_or(|own| made > own);
-                of_it && later && pod.labels.get(REVISION_HASH) != own && made <= asked.plus(NEAR)
+                later && pod.labels.get(REVISION_HASH) != own && made <= asked.plus(NEAR)
             }) || set
                 .versions
                 .iter()

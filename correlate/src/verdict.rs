@@ -4,9 +4,9 @@ use whyd_signals::Resource;
 use whyd_signals::schema::{Restart, RuledOut};
 
 use crate::case::{Case, Ending};
-use crate::cause::dependency_down::may_depend;
+use crate::cause::dependency_down::depends_on;
 use crate::cause::{ALL, CLEAN, INSUFFICIENT, UNSEEN, blank_row};
-use crate::changes;
+use crate::complaint::Dependency;
 use crate::finding::{Depth, Finding};
 use crate::replacement;
 
@@ -15,18 +15,18 @@ pub(crate) struct Verdict {
     /// `None` where it is no restart: the pod of a workload that was itself deleted, a container that started after
     /// all, an end that was meant.
     pub(crate) row: Option<Restart>,
-    /// Whether it may look different once it is known what befell others.
-    pub(crate) may_depend: bool,
+    /// What it says it depends on: it may look different once it is known what befell that.
+    pub(crate) depends_on: Vec<Dependency>,
 }
 
 /// The row of a case.
 pub(crate) fn judge(case: &Case<'_>) -> Verdict {
-    let nothing = Verdict { row: None, may_depend: false };
+    let nothing = Verdict { row: None, depends_on: Vec::new() };
     if case.deleting() && owner_gone(case) || meant(case) {
         return nothing;
     }
     if let Ending::Unseen { restart_count, after } = case.ending {
-        return Verdict { row: Some(unseen(case, *restart_count, *after)), may_depend: false };
+        return Verdict { row: Some(unseen(case, *restart_count, *after)), depends_on: Vec::new() };
     }
     let mut findings: Vec<Finding> = ALL.iter().filter_map(|c| (c.judge)(case)).collect();
     // A stable sort: of equals the one listed first wins.
@@ -56,11 +56,11 @@ pub(crate) fn judge(case: &Case<'_>) -> Verdict {
     if case.container.is_some_and(|c| case.pod.object.is_ephemeral(c)) {
         row.incident_key = None;
     }
-    row.changes = changes::before(case, row.root.as_ref());
+    row.changes = case.changes.before(case, row.root.as_ref());
     row.evidence.sort_by_key(|e| e.at);
     // The last sample before an end may be the one at which a detector spoke: its words are kept, told first.
     row.evidence.dedup_by(|b, a| a.source == b.source && a.at == b.at && a.field == b.field && a.value == b.value);
-    Verdict { row: Some(row), may_depend: may_depend(case) }
+    Verdict { row: Some(row), depends_on: depends_on(case) }
 }
 
 fn fill(row: &mut Restart, case: &Case<'_>, winner: Finding) {

@@ -1,7 +1,7 @@
 //! `GET /api/v1/why`: why did this pod restart?
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use axum::Json;
@@ -131,7 +131,7 @@ fn calm(
         return Ok(None);
     }
     one_namespace(name, found.iter().map(|p| p.namespace.as_str()))?;
-    let members: BTreeSet<String> = found.iter().map(|p| format!("{}/{}", p.namespace, p.name)).collect();
+    let members: HashSet<String> = found.iter().map(|p| format!("{}/{}", p.namespace, p.name)).collect();
     Ok(Some((matched, incidents_with(scope, &members))))
 }
 
@@ -156,7 +156,7 @@ fn one_namespace<'a>(name: &str, namespaces: impl Iterator<Item = &'a str>) -> R
 }
 
 fn incidents_of(scope: &Scope<'_>, rows: &[Arc<Restart>]) -> Vec<dto::Incident> {
-    let members: BTreeSet<String> = rows
+    let members: HashSet<String> = rows
         .iter()
         .flat_map(|r| {
             let pod = format!("{}/{}", r.namespace, r.pod.as_deref().unwrap_or_default());
@@ -168,7 +168,7 @@ fn incidents_of(scope: &Scope<'_>, rows: &[Arc<Restart>]) -> Vec<dto::Incident> 
 }
 
 /// The incidents that hold any of these members, newest first.
-fn incidents_with(scope: &Scope<'_>, members: &BTreeSet<String>) -> Vec<dto::Incident> {
+fn incidents_with(scope: &Scope<'_>, members: &HashSet<String>) -> Vec<dto::Incident> {
     let mut incidents = scope.incidents();
     incidents.retain(|i| i.members.iter().any(|m| members.contains(m)));
     incidents.sort_by(|a, b| super::incidents::place(a).cmp(&super::incidents::place(b)));

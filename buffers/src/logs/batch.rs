@@ -86,8 +86,8 @@ impl Batch {
         })
     }
 
-    /// Lines of one stream from `from` to `to`, both included.
-    pub(crate) fn between(&self, stream: u32, from: i64, to: i64) -> impl Iterator<Item = Line<'_>> {
+    /// Lines of one stream from `from` to `to`, both included, in order of time.
+    pub(crate) fn between(&self, stream: u32, from: i64, to: i64) -> impl DoubleEndedIterator<Item = Line<'_>> {
         let rows = match self.streams.binary_search_by_key(&stream, |(s, _)| *s) {
             Ok(at) => self.rows_of(at),
             Err(_) => 0..0,

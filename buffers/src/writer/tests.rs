@@ -343,7 +343,7 @@ fn lines_are_read_in_order_with_level_and_template() {
     assert_eq!(s.lines_of("team-a", "p", "", at(5), at(7)), lines);
     assert!(s.lines_of("team-a", "p", "other", at(5), at(7)).is_empty());
     let mut seen = 0;
-    s.visit_lines("team-a", "q", "c", at(0), at(3), |l| seen += usize::from(l.line == "c"));
+    s.visit_last_lines(("team-a", "q", "c"), at(0), at(3), 9, |l| seen += usize::from(l.line == "c"));
     assert_eq!(seen, 4);
     let rows: usize = s.log_batches((at(5), at(7))).map(|b| b.num_rows()).sum();
     assert_eq!(rows, 9);

@@ -82,7 +82,7 @@ fn speaks_of_it(line: &str, map: &str) -> bool {
 /// The ConfigMap that the container reads and that was changed last before the end.
 fn changed<'a>(case: &Case<'a>) -> Option<(&'a Record<ConfigMap>, Timestamp)> {
     let read = names_read(&case.pod.object, case.container?);
-    let maps = case.space.config_maps.values().filter(|m| read.contains(&m.object.metadata.name));
+    let maps = read.iter().flat_map(|name| case.space.config_maps_called(name));
     let changes = maps.flat_map(|m| rewritten(m).into_iter().map(move |(at, _)| (m, at)));
     changes
         .filter(|(_, at)| *at <= case.finished().plus(SECOND))
@@ -131,19 +131,15 @@ fn contradict(case: &Case<'_>) -> Option<RuledOut> {
     }
     let Some((map, at)) = changed(case) else {
         // An edit nearby is named: it is what people would suspect.
-        let others =
-            case.space.config_maps.values().flat_map(|m| rewritten(m).into_iter().map(move |(at, v)| (at, m, v)));
-        let other =
-            others.filter(|(at, _, _)| (0.0..=RECENT.as_secs_f64()).contains(&case.finished().seconds_since(*at)));
-        return Some(match other.max_by_key(|(at, _, _)| *at) {
-            Some((at, m, v)) => {
-                let because = format!(
-                    "ConfigMap {} was changed at {}, which it does not read",
-                    m.object.metadata.name,
-                    at.whole()
-                );
-                let field = "configmaps.metadata.resourceVersion";
-                ruled_out(CAUSE.id, because, field, v.metadata.resource_version.clone())
+        let other = case.changes.last_config(&case.space.name, case.finished().minus(RECENT), case.finished());
+        return Some(match other {
+            Some(change) => {
+                let (name, at) = (&change.name, change.ts.whole());
+                let because = format!("ConfigMap {name} was changed at {at}, which it does not read");
+                let versions = case.space.config_maps_called(name).flat_map(rewritten);
+                let version = versions.filter(|(written, _)| *written == change.ts).map(|(_, v)| v).next();
+                let version = version.map_or("", |v| v.metadata.resource_version.as_str());
+                ruled_out(CAUSE.id, because, "configmaps.metadata.resourceVersion", version)
             }
             None => {
                 let because = "no ConfigMap that it reads was changed before its end".to_owned();

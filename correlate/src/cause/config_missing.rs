@@ -44,7 +44,8 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let failed = told.max_by_key(|e| e.at);
     let said = failed.map_or(message.as_str(), |e| e.event.message.as_str());
     let (kind, name) = of(message).or_else(|| of(said))?;
-    let known = case.space.config_maps.values().find(|c| kind == "ConfigMap" && c.object.metadata.name == name);
+    let known = case.space.config_maps_called(name).filter(|_| kind == "ConfigMap");
+    let known = known.max_by_key(|c| (c.deleted_at.is_none(), c.object.metadata.creation_timestamp));
     let gone = known.and_then(|c| c.deleted_at);
     let uid = known.map_or("", |c| c.object.metadata.uid.as_str());
     let since = gone.map_or(String::new(), |at| format!("; it was deleted at {}", at.whole()));

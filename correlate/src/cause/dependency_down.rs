@@ -97,7 +97,7 @@ fn gone(case: &Case<'_>, dependency: &Dependency, at: Timestamp) -> Option<Troub
     let (kind, name) = dependency.workload.split_once('/')?;
     // Of several of this name the one that was there then, else the last that was.
     let end = |w: &whyd_buffers::state::Record<Workload>| w.object.metadata.deletion_timestamp.or(w.deleted_at);
-    let named = space.workloads.values().filter(|(r, w)| r.kind() == kind && w.object.metadata.name == name);
+    let named = space.workloads_called(name).filter(|(r, _)| r.kind() == kind);
     let there = named.filter(|(_, w)| w.object.metadata.creation_timestamp.is_none_or(|made| made <= at.plus(SECOND)));
     let (_, record) =
         there.max_by_key(|(_, w)| (end(w).unwrap_or(Timestamp::MAX), w.object.metadata.creation_timestamp))?;
@@ -121,9 +121,10 @@ fn gone(case: &Case<'_>, dependency: &Dependency, at: Timestamp) -> Option<Troub
 
 const SECOND: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// Whether it ended by its own choice complaining of something: its verdict may change with what befell others.
-pub(crate) fn may_depend(case: &Case<'_>) -> bool {
-    gave_up(case) && complaint::of(case.lines(), complains).is_some()
+/// What it may have given up on, when it ended by its own choice complaining of something.
+pub(crate) fn depends_on(case: &Case<'_>) -> Vec<Dependency> {
+    let complaint = if gave_up(case) { complaint::of(case.lines(), complains) } else { None };
+    complaint.map_or(Vec::new(), |c| candidates(case, c.line, &c.hosts))
 }
 
 fn contradict(case: &Case<'_>) -> Option<RuledOut> {

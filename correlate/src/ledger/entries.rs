@@ -9,7 +9,9 @@ use whyd_signals::schema::Restart;
 use whyd_signals::{Timestamp, Verb};
 
 use super::counts::Missing;
+use super::queue::Queue;
 use crate::case::Ending;
+use crate::complaint::Dependency;
 use crate::disruption::BY_TAINT;
 
 /// Waiting reasons by which a container is known not to have been started.
@@ -28,8 +30,6 @@ const STUCK_EVENTS: [&str; 4] = ["FailedMount", "FailedAttachVolume", "FailedMap
 pub(super) const STUCK: Duration = Duration::from_secs(15);
 /// A container that could not be started for less than this and then was is not told of.
 const BRIEF: Duration = Duration::from_secs(60);
-/// Never to be looked at again: its row stood before the daemon was started.
-const RESTORED: Timestamp = Timestamp::MAX;
 /// The third part of the key of such a pod.
 const OF_POD: &str = "pod";
 /// What a waiting container says in between.
@@ -50,10 +50,10 @@ pub(super) struct Entry {
     pub(super) ending: Ending,
     pub(super) seen_at: Timestamp,
     pub(super) row: Option<Arc<Restart>>,
-    /// Whether it may look different once it is known what befell others.
-    may_depend: bool,
-    /// Without a row it is looked at again at this time.
-    again: Timestamp,
+    /// What it says it depends on: it may look different once it is known what befell that.
+    depends_on: Vec<Dependency>,
+    /// Whether its row stood before the daemon was started.
+    restored: bool,
 }
 
 impl Entry {
@@ -64,9 +64,15 @@ impl Entry {
             ending,
             seen_at,
             row: None,
-            may_depend: false,
-            again: Timestamp::MIN,
+            depends_on: Vec::new(),
+            restored: false,
         }
+    }
+
+    /// When a pod as a whole that does not start is told of; `None` where nothing is waited for.
+    pub(super) fn told_from(&self) -> Option<Timestamp> {
+        let stuck = matches!(self.ending, Ending::NeverStarted { .. }) && self.container.is_none();
+        stuck.then(|| self.seen_at.plus(STUCK))
     }
 
     fn at(&self) -> Timestamp {
@@ -82,7 +88,9 @@ impl Entry {
 pub(super) struct Entries {
     all: BTreeMap<Key, Entry>,
     /// Those whose verdict may still be revised.
-    open: BTreeSet<Key>,
+    queue: Queue,
+    /// Namespace and workload -> the open ones that depend on it.
+    dependents: BTreeMap<Dependency, BTreeSet<Key>>,
     /// When containers started that run now, by pod uid and container: the instances after the last that ended.
     running: BTreeMap<(String, String), (String, Timestamp)>,
     /// Open entries that came to nothing, with whatever row they had.
@@ -94,8 +102,9 @@ impl Entries {
         self.all.get(key)
     }
 
-    pub(super) fn has_open(&self) -> bool {
-        !self.open.is_empty()
+    /// Whether it is the turn of any.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.queue.is_due(now)
     }
 
     /// The entries that came to nothing since the last call.
@@ -134,44 +143,61 @@ impl Entries {
         (before, after)
     }
 
-    /// What has to be judged: open ones of these namespaces, and those without a row whose time has come; in order of
-    /// time, so that causes come before what they caused.
-    pub(super) fn due(&self, touched: &BTreeSet<String>, now: Timestamp) -> Vec<Key> {
-        self.sorted(|e| touched.contains(&e.namespace) || e.row.is_none() && now >= e.again)
+    /// Those whose turn it is. Each has to be given another with [`Entries::again`], or settled.
+    pub(super) fn take_turns(&mut self, now: Timestamp) -> Vec<Key> {
+        self.queue.take(now)
     }
 
-    /// The open ones that may look different after what befell others.
-    pub(super) fn dependents(&self) -> Vec<Key> {
-        self.sorted(|e| e.may_depend)
+    /// The next turn of an entry, no later than `by`.
+    pub(super) fn again(&mut self, key: &Key, now: Timestamp, by: Timestamp) {
+        self.queue.again(key, now, by);
     }
 
-    fn sorted(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Key> {
-        let open = self.open.iter().filter_map(|key| self.all.get(key).map(|e| (e.at(), key, e)));
-        let mut found: Vec<(Timestamp, &Key)> = open.filter(|(_, _, e)| wanted(e)).map(|(at, k, _)| (at, k)).collect();
-        found.sort();
-        found.into_iter().map(|(_, key)| key.clone()).collect()
+    /// The round in which an open entry was judged last; 0 where it was not.
+    pub(super) fn last_judged(&self, key: &Key) -> u64 {
+        self.queue.last(key)
     }
 
-    /// The open ones that were first seen longer ago than `lateness`.
-    pub(super) fn aged(&self, now: Timestamp, lateness: Duration) -> Vec<Key> {
-        let old = |key: &&Key| self.all.get(*key).is_none_or(|e| now >= e.seen_at.plus(lateness));
-        self.open.iter().filter(old).cloned().collect()
+    /// The open ones that depend on one of these.
+    pub(super) fn depending_on<'a>(&self, on: impl Iterator<Item = &'a Dependency>) -> Vec<Key> {
+        let mut keys: Vec<Key> = on.filter_map(|d| self.dependents.get(d)).flatten().cloned().collect();
+        self.in_time(&mut keys);
+        keys.dedup();
+        keys
+    }
+
+    /// Orders entries by when they ended, so that causes come before what they caused.
+    pub(super) fn in_time(&self, keys: &mut [Key]) {
+        keys.sort_by_cached_key(|key| (self.all.get(key).map(Entry::at), key.clone()));
     }
 
     /// Keeps what a verdict said.
-    pub(super) fn judged(&mut self, key: &Key, row: Option<Arc<Restart>>, may_depend: bool, again: Timestamp) {
-        if let Some(entry) = self.all.get_mut(key) {
-            (entry.row, entry.may_depend, entry.again) = (row, may_depend, again);
+    pub(super) fn judged(&mut self, key: &Key, row: Option<Arc<Restart>>, depends_on: Vec<Dependency>, round: u64) {
+        let Some(entry) = self.all.get_mut(key) else { return };
+        entry.row = row;
+        let before = std::mem::replace(&mut entry.depends_on, depends_on);
+        for dependency in before {
+            depart(&mut self.dependents, &dependency, key);
         }
+        if self.queue.holds(key) {
+            for dependency in &entry.depends_on {
+                self.dependents.entry(dependency.clone()).or_default().insert(key.clone());
+            }
+        }
+        self.queue.judged(key, round);
     }
 
     /// From here on the verdict stands. What has no row is kept all the same: it tells the instances apart.
     pub(super) fn settle(&mut self, key: &Key) {
-        self.open.remove(key);
+        self.queue.close(key);
+        let depends_on = self.all.get_mut(key).map(|e| std::mem::take(&mut e.depends_on));
+        for dependency in depends_on.into_iter().flatten() {
+            depart(&mut self.dependents, &dependency, key);
+        }
     }
 
     pub(super) fn remove(&mut self, key: &Key) {
-        self.open.remove(key);
+        self.settle(key);
         self.all.remove(key);
     }
 
@@ -207,7 +233,9 @@ impl Entries {
         }
         if verb == Verb::Delete {
             self.gone(pod, at);
-            self.running.retain(|(uid, _), _| *uid != pod.metadata.uid);
+            for status in pod.statuses() {
+                self.running.remove(&(pod.metadata.uid.clone(), status.name.clone()));
+            }
         }
         let any_end = pod.statuses().any(|s| s.state.terminated.is_some() || s.last_state.terminated.is_some());
         if pod.status.phase == "Failed" && !pod.status.reason.is_empty() && !any_end {
@@ -255,8 +283,8 @@ impl Entries {
             ending,
             seen_at: row.seen_at,
             row: Some(Arc::clone(row)),
-            may_depend: false,
-            again: RESTORED,
+            depends_on: Vec::new(),
+            restored: true,
         };
         self.all.insert(key.clone(), entry);
         key
@@ -264,7 +292,7 @@ impl Entries {
 
     fn insert(&mut self, key: Key, make: impl FnOnce() -> Entry) {
         if !self.all.contains_key(&key) {
-            self.open.insert(key.clone());
+            self.queue.open(key.clone());
             self.all.insert(key, make());
         }
     }
@@ -290,7 +318,7 @@ impl Entries {
         let ending = Ending::Ended { terminated: t.clone(), field, restart_count: count, then: then.clone() };
         let key = (uid.clone(), s.name.clone(), id);
         self.insert(key.clone(), || Entry::new(pod, Some(&s.name), ending.clone(), at));
-        let open = self.open.contains(&key);
+        let open = self.queue.holds(&key);
         let Some(entry) = self.all.get_mut(&key).filter(|_| open) else { return };
         if let Ending::Ended { field: known, restart_count, then: waited, .. } = &mut entry.ending {
             // Seen as the current state it has its own count, whichever came first.
@@ -309,7 +337,7 @@ impl Entries {
         let uid = &pod.metadata.uid;
         let key = (uid.clone(), container.to_owned(), String::new());
         let brief = |e: &Entry| e.row.is_none() || at < e.seen_at.plus(BRIEF);
-        if self.open.contains(&key) && self.all.get(&key).is_some_and(brief) {
+        if self.queue.holds(&key) && self.all.get(&key).is_some_and(brief) {
             self.taken_back.push(key);
         }
         self.unstuck(uid, &STUCK_EVENTS, at);
@@ -321,7 +349,7 @@ impl Entries {
             let brief = e.row.is_none() || at < e.seen_at.plus(BRIEF);
             brief && matches!(&e.ending, Ending::NeverStarted { reason, .. } if reasons.contains(&reason.as_str()))
         };
-        if self.open.contains(&key) && self.all.get(&key).is_some_and(meant) {
+        if self.queue.holds(&key) && self.all.get(&key).is_some_and(meant) {
             self.taken_back.push(key);
         }
     }
@@ -337,7 +365,7 @@ impl Entries {
         let ending = Ending::NeverStarted { reason: why.reason.clone(), message: why.message.clone() };
         let key = (uid.clone(), s.name.clone(), String::new());
         self.insert(key.clone(), || Entry::new(pod, Some(&s.name), ending.clone(), at));
-        let open = self.open.contains(&key);
+        let open = self.queue.holds(&key);
         // Back-off only says that it was tried before; the first reason says why.
         if let Some(entry) = self.all.get_mut(&key).filter(|_| open)
             && let Ending::NeverStarted { reason, .. } = &entry.ending
@@ -352,7 +380,7 @@ impl Entries {
         let ending = Ending::NeverStarted { reason: reason.to_owned(), message: message.to_owned() };
         let key = (pod.metadata.uid.clone(), String::new(), OF_POD.to_owned());
         self.insert(key.clone(), || Entry::new(pod, None, ending.clone(), at));
-        let open = self.open.contains(&key);
+        let open = self.queue.holds(&key);
         if let Some(entry) = self.all.get_mut(&key).filter(|_| open) {
             entry.ending = ending;
         }
@@ -383,7 +411,7 @@ impl Entries {
         let uid = &pod.metadata.uid;
         let known: Vec<Key> = self
             .of(uid, &missing.container)
-            .filter(|(_, e)| matches!(e.ending, Ending::Unseen { .. }) && e.again != RESTORED)
+            .filter(|(_, e)| matches!(e.ending, Ending::Unseen { .. }) && !e.restored)
             .map(|(key, _)| key.clone())
             .collect();
         for n in known.len()..missing.ends {
@@ -408,9 +436,18 @@ impl Entries {
 
     /// Forgets entries without a row of pods that nobody knows any more, and what ran in them.
     pub(super) fn retain(&mut self, known: impl Fn(&str, &str) -> bool) {
-        let open = &self.open;
-        self.all.retain(|key, e| e.row.is_some() || open.contains(key) || known(&e.namespace, &key.0));
+        let queue = &self.queue;
+        self.all.retain(|key, e| e.row.is_some() || queue.holds(key) || known(&e.namespace, &key.0));
         let pods: BTreeSet<&String> = self.all.keys().map(|(uid, _, _)| uid).collect();
         self.running.retain(|(uid, _), (namespace, _)| pods.contains(uid) || known(namespace, uid));
+    }
+}
+
+fn depart(dependents: &mut BTreeMap<Dependency, BTreeSet<Key>>, from: &Dependency, key: &Key) {
+    if let Some(keys) = dependents.get_mut(from) {
+        keys.remove(key);
+        if keys.is_empty() {
+            dependents.remove(from);
+        }
     }
 }

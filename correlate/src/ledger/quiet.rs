@@ -10,7 +10,7 @@ use whyd_signals::objects::Pod;
 use whyd_signals::schema::Root;
 use whyd_signals::{Resource, Team, Timestamp};
 
-use super::Ledger;
+use super::{Killed, Ledger};
 use crate::cause::{node_not_ready, oom_child, readiness_failed};
 use crate::failures::Failure;
 use crate::incidents::Member;
@@ -27,18 +27,20 @@ impl Ledger {
         let events_known = cluster.synced(Resource::Events);
         let stands = |span: &Unready| span.until.is_some_and(|until| now > until.plus(self.lateness));
         let mut found: Vec<(String, Option<(String, Member)>, Option<Failure>)> = Vec::new();
-        let mut told: Vec<(String, BTreeSet<String>)> = Vec::new();
+        let mut told: Vec<(String, BTreeSet<String>, Option<String>)> = Vec::new();
         for space in touched.iter().filter_map(|n| cluster.namespace(n)) {
-            for uid in self.readiness.calm_of(&space.name) {
+            for uid in self.readiness.watched_of(&space.name) {
                 let Some(pod) = space.pods.get(uid) else { continue };
                 let workload = space.workload_of(&pod.object);
                 let mut ids = BTreeSet::new();
+                let mut over = true;
                 for span in self.readiness.unready(uid) {
                     let id = format!("unready/{uid}/{}", span.since.nanos());
                     if stands(&span) {
                         ids.insert(id);
                         continue;
                     }
+                    over = false;
                     let part = self.failures.of(&space.name, &workload).any(|f| restarted_within(f, &span));
                     let calm = span.calm && !part;
                     let said = calm.then(|| readiness_failed::said(space, pod, &span, events_known)).flatten();
@@ -49,29 +51,32 @@ impl Ledger {
                     }
                     found.push((id, member, failure));
                 }
-                told.push((uid.clone(), ids));
+                told.push((uid.clone(), ids, over.then(|| space.name.clone())));
             }
         }
-        for (uid, ids) in told {
+        for (uid, ids, over) in told {
+            if let Some(namespace) = over {
+                self.readiness.unwatch(&namespace, &uid);
+            }
             // A turn that came late may have moved where a time began.
             let before = self.unready.insert(uid, ids.clone()).unwrap_or_default();
             found.extend(before.difference(&ids).map(|id| (id.clone(), None, None)));
         }
         for (id, member, failure) in found {
             self.incidents.put(&id, member);
-            if self.failures.put(&id, self.failed.get(&id), failure.clone()) {
-                match failure {
-                    Some(f) => self.failed.insert(id, f),
-                    None => self.failed.remove(&id),
-                };
-            }
+            self.failures.put(&id, self.failed.get(&id), failure.clone());
+            match failure {
+                Some(f) => self.failed.insert(id, f),
+                None => self.failed.remove(&id),
+            };
         }
     }
 
     /// Nodes that stopped answering, with the pods on them that went unready for it.
     pub(super) fn watch_nodes(&mut self, scoped: &Scoped) {
         let mut found = Vec::new();
-        for node in scoped.cluster().nodes() {
+        let touched = std::mem::take(&mut self.nodes_touched);
+        for node in touched.iter().filter_map(|name| scoped.cluster().node_named(name)) {
             let meta = &node.object.metadata;
             for down in node_not_ready::downs(node, scoped.cluster().node_events(&meta.name)) {
                 let root = Root {
@@ -113,12 +118,12 @@ impl Ledger {
     /// Containers that went on after the OOM killer took a child of theirs.
     pub(super) fn watch_children(&mut self, scoped: &Scoped) {
         let mut found = Vec::new();
-        for ((uid, container), (at, kills)) in &self.children {
-            let mut spaces = scoped.cluster().namespaces();
-            let pod = spaces.find_map(|s| s.pods.get(uid).map(|p| (s, p)));
+        for ((uid, container), killed) in &self.children {
+            let space = scoped.cluster().namespace(&killed.namespace);
+            let pod = space.and_then(|s| s.pods.get(uid).map(|p| (s, p)));
             // One that ended by it has a row.
-            let went_on = pod.filter(|_| !self.entries.killed_since(uid, container, *at));
-            let member = went_on.map(|(space, pod)| child_member(space, pod, container, *at, *kills));
+            let went_on = pod.filter(|_| !self.entries.killed_since(uid, container, killed.at));
+            let member = went_on.map(|(space, pod)| child_member(space, pod, container, killed));
             found.push((format!("child/{uid}/{container}"), member));
         }
         for (id, member) in found {
@@ -138,9 +143,9 @@ fn child_member(
     space: &NamespaceState,
     pod: &Record<Pod>,
     container: &str,
-    at: Timestamp,
-    kills: u64,
+    killed: &Killed,
 ) -> (String, Member) {
+    let Killed { at, kills, .. } = *killed;
     let workload = space.workload_of(&pod.object);
     let meta = &pod.object.metadata;
     let root =
