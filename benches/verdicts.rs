@@ -19,8 +19,9 @@ use whyd_api::{Anonymous, Api, Door};
 use whyd_collector::wire::kube::{envelope, listed, slim};
 use whyd_signals::{Envelope, Media, Resource, Timestamp, Verb};
 
-/// In how many namespaces they are: as platforms of many teams have them, and all in one.
-const NAMESPACES: [usize; 2] = [250, 1];
+/// In how many namespaces they are, and how many lines each writes in its last minute: as platforms of many teams have
+/// them, all in one namespace, and talkative.
+const SHAPES: [(usize, usize); 3] = [(250, 1), (1, 1), (250, 500)];
 const PODS: usize = 5_000;
 /// Rows in the ledger before it is measured.
 const BEFORE: usize = 10_000;
@@ -95,6 +96,21 @@ impl Cluster {
         self.object(Resource::Pods, object);
     }
 
+    /// What the pod writes in its last minute.
+    fn talk(&mut self, pod: usize, lines: usize) {
+        let (namespace, name) = self.names(pod);
+        let pause = 60_000_000_000 / lines as i64;
+        let values: Vec<Value> = (0..lines as i64)
+            .map(|n| {
+                let at = self.now.nanos() - 60_000_000_000 + n * pause;
+                json!([at.to_string(), format!("served /orders/{} in {} ms", n * 7919 % 10_007, n % 97)])
+            })
+            .collect();
+        let stream = json!({"namespace": namespace, "pod": name, "container": "app"});
+        let body = json!({"streams": [{"stream": stream, "values": values}]});
+        self.take(Media::LokiJson, Bytes::from(body.to_string()));
+    }
+
     /// The pod ends: its last words, then its status, then the tick that judges it.
     fn restart(&mut self, pod: usize) {
         let (namespace, name) = self.names(pod);
@@ -118,12 +134,12 @@ fn cpu() -> u64 {
 }
 
 fn main() {
-    for namespaces in NAMESPACES {
-        measure(namespaces);
+    for (namespaces, lines) in SHAPES {
+        measure(namespaces, lines);
     }
 }
 
-fn measure(namespaces: usize) {
+fn measure(namespaces: usize, lines: usize) {
     let config = ConfigFile::default().validate().unwrap();
     let start = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
     let mut cluster = Cluster { core: wiring::core(&config), namespaces, now: start, version: 0, restarts: vec![0; PODS] };
@@ -144,18 +160,20 @@ fn measure(namespaces: usize) {
         cluster.restart(n * 7 % PODS);
     }
     let judged = cluster.core.ledger_counts().0;
-    let (began, wall) = (cpu(), Instant::now());
+    let mut spent = 0;
     for n in 0..MEASURED {
         cluster.now = cluster.now.plus(Duration::from_secs(1));
+        cluster.talk(n * 11 % PODS, lines);
+        let began = cpu();
         cluster.restart(n * 11 % PODS);
+        spent += cpu() - began;
     }
-    let spent = cpu() - began;
     let verdicts = cluster.core.ledger_counts().0 - judged;
     println!(
         "{}",
         json!({
             "bench": "verdict", "namespaces": namespaces, "pods": PODS, "ledger_rows": BEFORE, "restarts": MEASURED, "verdicts": verdicts,
-            "cpu_ms_per_restart": spent as f64 / 1e6 / MEASURED as f64, "wall_s": wall.elapsed().as_secs_f64(),
+            "lines_before": lines, "cpu_ms_per_restart": spent as f64 / 1e6 / MEASURED as f64,
         })
     );
 

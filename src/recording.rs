@@ -17,6 +17,7 @@ use whyd_signals::{Envelope, Media, Resource, StreamId, Timestamp, Verb};
 pub struct Recording {
     dir: PathBuf,
     redacted: bool,
+    hidden: Hidden,
     cluster: String,
     from: Timestamp,
     to: Timestamp,
@@ -52,6 +53,7 @@ impl Recording {
         Ok(Self {
             dir: dir.to_owned(),
             redacted,
+            hidden: Hidden::default(),
             cluster: cluster.to_owned(),
             from: now,
             to: now,
@@ -108,7 +110,7 @@ impl Recording {
         }
         let mut object: Value = serde_json::from_slice(&message.body)?;
         if self.redacted {
-            hide(&mut object);
+            self.hidden.hide(&mut object);
         }
         let uid = object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
         let fresh = watched.known.insert(uid);
@@ -172,17 +174,49 @@ impl Bodies {
     }
 }
 
-/// What people write into objects and no verdict reads.
-fn hide(object: &mut Value) {
+/// What people write into objects and no verdict reads the text of. What was hidden is numbered, so that one value is
+/// still told from another.
+#[derive(Default)]
+struct Hidden(BTreeMap<String, usize>);
+
+impl Hidden {
     /// Annotations that verdicts read.
     const READ: [&str; 3] =
         ["kubectl.kubernetes.io/restartedAt", "deployment.kubernetes.io/revision", "kubernetes.io/change-cause"];
-    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
-    if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
-        annotations.retain(|key, _| READ.contains(&key.as_str()));
+    /// So many values are told apart; of further ones only that they were hidden.
+    const TOLD_APART: usize = 100_000;
+
+    fn hide(&mut self, object: &mut Value) {
+        match object {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    match (name.as_str(), value) {
+                        ("annotations", Value::Object(kept)) => {
+                            kept.retain(|key, _| Self::READ.contains(&key.as_str()));
+                        }
+                        // The kubelet quotes the output of probes and the last words of containers.
+                        ("message", Value::String(text)) => *text = redact(text).into_owned(),
+                        ("args", Value::Array(words)) => words.iter_mut().for_each(|w| self.hide_word(w)),
+                        // The program itself is what cannot be found or run.
+                        ("command", Value::Array(words)) => words.iter_mut().skip(1).for_each(|w| self.hide_word(w)),
+                        (_, inner) => self.hide(inner),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.hide(item)),
+            _ => {}
+        }
     }
-    if let Some(Value::String(message)) = object.get_mut("message") {
-        *message = redact(message).into_owned();
+
+    fn hide_word(&mut self, word: &mut Value) {
+        let Value::String(text) = word else { return };
+        let next = self.0.len() + 1;
+        let number = match self.0.get(text) {
+            Some(known) => *known,
+            None if next > Self::TOLD_APART => 0,
+            None => *self.0.entry(std::mem::take(text)).or_insert(next),
+        };
+        *text = format!("hidden-{number}");
     }
 }
 

@@ -87,12 +87,12 @@ impl View {
 const PUSHED: [&str; 2] = ["metrics", "logs"];
 
 impl Reader for View {
-    fn restarts(&self, access: &Access) -> Vec<Arc<Restart>> {
-        self.scoped(access).restarts()
+    fn restarts(&self, access: &Access, wanted: &dyn Fn(&Restart) -> bool) -> Vec<Arc<Restart>> {
+        self.scoped(access).each_restart().filter(|r| wanted(r)).cloned().collect()
     }
 
-    fn incidents(&self, access: &Access) -> Vec<Arc<Incident>> {
-        self.scoped(access).incidents()
+    fn incidents(&self, access: &Access, wanted: &dyn Fn(&Incident) -> bool) -> Vec<Arc<Incident>> {
+        self.scoped(access).each_incident().filter(|i| wanted(i)).cloned().collect()
     }
 
     fn anomalies(&self, access: &Access) -> Vec<Arc<Anomaly>> {
@@ -111,7 +111,7 @@ impl Reader for View {
     fn memory(&self, access: &Access, row: &Restart) -> Option<MemoryUse> {
         let scoped = self.scoped(access);
         let own = |r: &&Arc<Restart>| r.pod_uid == row.pod_uid && r.container == row.container;
-        let all: Vec<dto::Restart> = scoped.restarts().iter().filter(own).map(|r| r.as_ref().into()).collect();
+        let all: Vec<dto::Restart> = scoped.each_restart().filter(own).map(|r| r.as_ref().into()).collect();
         let drawn = report::memory(&scoped, &row.into(), &all)?;
         let samples = drawn.samples.iter().map(|s| MemorySample { at: s.ts, bytes: s.value }).collect();
         let limit_bytes = (drawn.limit > 0.0).then_some(drawn.limit);

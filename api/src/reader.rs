@@ -11,10 +11,10 @@ use crate::dto::MemoryUse;
 ///
 /// Whatever takes an [`Access`] must hold nothing of other teams: no row, no name, no count.
 pub trait Reader: Send + Sync + 'static {
-    /// The ledger, in any order.
-    fn restarts(&self, access: &Access) -> Vec<Arc<Restart>>;
-    /// All incidents that are kept, in any order.
-    fn incidents(&self, access: &Access) -> Vec<Arc<Incident>>;
+    /// Those of the ledger that are wanted, in any order.
+    fn restarts(&self, access: &Access, wanted: &dyn Fn(&Restart) -> bool) -> Vec<Arc<Restart>>;
+    /// Those of the incidents that are wanted, in any order.
+    fn incidents(&self, access: &Access, wanted: &dyn Fn(&Incident) -> bool) -> Vec<Arc<Incident>>;
     /// All anomalies that are kept, in any order.
     fn anomalies(&self, access: &Access) -> Vec<Arc<Anomaly>>;
     /// The changes of a namespace and of the nodes, in order of time.

@@ -22,16 +22,12 @@ impl<'a> Scope<'a> {
         Self { reader, access }
     }
 
-    pub(crate) fn restarts(&self) -> Vec<Arc<Restart>> {
-        let mut rows = self.reader.restarts(self.access);
-        rows.retain(|r| self.access.allows(&r.team));
-        rows
+    pub(crate) fn restarts(&self, wanted: impl Fn(&Restart) -> bool) -> Vec<Arc<Restart>> {
+        self.reader.restarts(self.access, &|r| self.access.allows(&r.team) && wanted(r))
     }
 
-    pub(crate) fn incidents(&self) -> Vec<Arc<Incident>> {
-        let mut rows = self.reader.incidents(self.access);
-        rows.retain(|i| self.access.allows(&i.team));
-        rows
+    pub(crate) fn incidents(&self, wanted: impl Fn(&Incident) -> bool) -> Vec<Arc<Incident>> {
+        self.reader.incidents(self.access, &|i| self.access.allows(&i.team) && wanted(i))
     }
 
     pub(crate) fn anomalies(&self) -> Vec<Arc<Anomaly>> {

@@ -280,12 +280,22 @@ impl Scoped {
 
     /// The ledger.
     pub fn restarts(&self) -> Vec<Arc<Restart>> {
-        self.snapshot.restarts.iter().filter(|r| self.access.allows(&r.team)).map(Arc::clone).collect()
+        self.each_restart().map(Arc::clone).collect()
+    }
+
+    /// The ledger, one row after the other.
+    pub fn each_restart(&self) -> impl Iterator<Item = &Arc<Restart>> {
+        self.snapshot.restarts.iter().filter(|r| self.access.allows(&r.team))
     }
 
     /// The incidents.
     pub fn incidents(&self) -> Vec<Arc<Incident>> {
-        self.snapshot.incidents.iter().filter(|i| self.access.allows(&i.team)).map(Arc::clone).collect()
+        self.each_incident().map(Arc::clone).collect()
+    }
+
+    /// The incidents, one after the other.
+    pub fn each_incident(&self) -> impl Iterator<Item = &Arc<Incident>> {
+        self.snapshot.incidents.iter().filter(|i| self.access.allows(&i.team))
     }
 
     /// What the detectors found.

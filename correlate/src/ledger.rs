@@ -8,6 +8,7 @@ mod counts;
 mod entries;
 mod queue;
 mod quiet;
+mod refusals;
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,12 +26,13 @@ use crate::changes::ChangeLog;
 use crate::failures::{Failure, Failures};
 use crate::incidents::{Incidents, Member};
 use crate::readiness::Readiness;
-use crate::refused::{self, FAILED_CREATE};
+use crate::refused::FAILED_CREATE;
 use crate::rules::Rules;
 use crate::verdict;
 
 use counts::Counts;
 use entries::{Entries, Entry, Key, id_of};
+use refusals::Refusals;
 
 /// How many rows are kept; the oldest go first and are counted.
 const ROWS: usize = 100_000;
@@ -42,17 +44,6 @@ const JOB: Duration = Duration::from_secs(60);
 const CHILDREN: Duration = Duration::from_secs(900);
 /// What was known of pods that are gone is tidied up so often.
 const TIDY: Duration = Duration::from_secs(60);
-
-/// A controller whose pods the API refuses.
-#[derive(Debug)]
-struct Refusal {
-    namespace: String,
-    seen_at: Timestamp,
-    row: Option<Arc<Restart>>,
-    /// Whether pods are still refused.
-    lasts: bool,
-    settled: bool,
-}
 
 /// Pod uid and container.
 type ChildKey = (String, String);
@@ -70,7 +61,7 @@ struct Killed {
 pub struct Ledger {
     lateness: Duration,
     entries: Entries,
-    refusals: BTreeMap<String, Refusal>,
+    refusals: Refusals,
     counts: Counts,
     readiness: Readiness,
     failures: Failures,
@@ -104,7 +95,7 @@ impl Ledger {
         Self {
             lateness,
             entries: Entries::default(),
-            refusals: BTreeMap::new(),
+            refusals: Refusals::default(),
             counts: Counts::default(),
             readiness: Readiness::default(),
             failures: Failures::default(),
@@ -143,10 +134,7 @@ impl Ledger {
     /// A row that stood before: it is not judged again when its instance is seen once more.
     pub fn restore(&mut self, row: Restart) {
         let row = Arc::new(row);
-        if let Some(uid) = row.container_id.strip_prefix("refused/") {
-            let (namespace, seen_at) = (row.namespace.clone(), row.seen_at);
-            let refusal = Refusal { namespace, seen_at, row: Some(Arc::clone(&row)), lasts: false, settled: true };
-            self.refusals.insert(uid.to_owned(), refusal);
+        if self.refusals.restore(&row) {
             self.incidents.put(&row.container_id, Member::of(&row));
         } else {
             if row.exit_code.is_some() {
@@ -175,7 +163,7 @@ impl Ledger {
             || self.entries.is_due(now)
             || self.failures.has_changed()
             || self.incidents.is_due(now)
-            || self.refusals.values().any(|r| !r.settled)
+            || self.refusals.is_open()
     }
 
     /// New logs, metrics or events came for this namespace: its open verdicts are looked at again.
@@ -258,13 +246,7 @@ impl Ledger {
             self.touch_node(&about.name);
         }
         if event.reason == FAILED_CREATE && about.kind != "Pod" {
-            self.refusals.entry(about.uid.clone()).or_insert_with(|| Refusal {
-                namespace: namespace.clone(),
-                seen_at: received,
-                row: None,
-                lasts: false,
-                settled: false,
-            });
+            self.refusals.observe(event, namespace, received);
         }
         if about.kind == "Pod" {
             self.entries.observe_event(event, namespace, received);
@@ -408,34 +390,17 @@ impl Ledger {
     }
 
     fn judge_refusals(&mut self, touched: &BTreeSet<String>, now: Timestamp, scoped: &Scoped) -> bool {
+        let (settled, looks) = (&mut self.settled, &mut self.judged);
+        let judged = self.refusals.judge(touched, (now, self.lateness), scoped, settled, looks);
         let mut changed = false;
-        let mut judged = Vec::new();
-        for (uid, refusal) in self.refusals.iter_mut().filter(|(_, r)| !r.settled) {
-            let mut lasts = refusal.lasts;
-            if touched.contains(&refusal.namespace) || refusal.row.is_none() {
-                self.judged += 1;
-                let outcome = refused::judge(scoped, &refusal.namespace, uid, refusal.seen_at);
-                lasts = outcome.as_ref().is_some_and(|o| o.over.is_none());
-                let over = outcome.as_ref().and_then(|o| o.over);
-                let row = outcome.map(|o| Arc::new(o.row));
-                judged.push((uid.clone(), refusal.row.clone(), row.clone(), over));
-                refusal.row = row;
-            }
-            refusal.lasts = lasts;
-            // While pods are still refused its incident goes on.
-            refusal.settled = !lasts && now >= refusal.seen_at.plus(self.lateness);
-            self.settled.extend(refusal.row.clone().filter(|_| refusal.settled));
-        }
-        for (uid, old, new, over) in judged {
-            if old != new {
-                self.replace(old.as_ref(), new.as_ref());
+        for refusal in judged {
+            if refusal.old != refusal.new {
+                self.replace(refusal.old.as_ref(), refusal.new.as_ref());
                 changed = true;
             }
-            let member = new.as_deref().and_then(Member::of);
-            self.incidents.put(&format!("refused/{uid}"), member.map(|(key, m)| (key, Member { until: over, ..m })));
+            let member = refusal.new.as_deref().and_then(Member::of);
+            self.incidents.put(&refusal.id, member.map(|(key, m)| (key, Member { until: refusal.over, ..m })));
         }
-        // A refusal that came to nothing is not kept.
-        self.refusals.retain(|_, r| r.row.is_some() || !r.settled);
         changed
     }
 
@@ -476,8 +441,7 @@ impl Ledger {
         }
         let gone: Vec<Arc<Restart>> = Arc::make_mut(&mut self.rows).drain(..over).collect();
         for row in gone {
-            if let Some(uid) = row.container_id.strip_prefix("refused/") {
-                self.refusals.remove(uid);
+            if self.refusals.forget(&row) {
                 self.incidents.put(&row.container_id, None);
                 continue;
             }

@@ -56,12 +56,25 @@ pub(crate) struct Outcome {
     pub(crate) over: Option<Timestamp>,
 }
 
+/// Which refusals are meant.
+pub(crate) struct Told<'a> {
+    /// The controller's.
+    pub(crate) uid: &'a str,
+    /// Events up to this time tell of another that was over.
+    pub(crate) after: Timestamp,
+    /// When the first was received.
+    pub(crate) seen_at: Timestamp,
+}
+
 /// The row of a controller whose pods were refused; `None` where it did not last.
-pub(crate) fn judge(scoped: &Scoped, namespace: &str, uid: &str, seen_at: Timestamp) -> Option<Outcome> {
+pub(crate) fn judge(scoped: &Scoped, namespace: &str, told: &Told<'_>) -> Option<Outcome> {
+    let Told { uid, after, seen_at } = *told;
     let space = scoped.cluster().namespace(namespace)?;
-    let refusals: Vec<&EventSeen> = space.events_about(uid).filter(|e| e.event.reason == FAILED_CREATE).collect();
+    let meant = |e: &&EventSeen| e.event.reason == FAILED_CREATE && e.at > after;
+    let refusals: Vec<&EventSeen> = space.events_about(uid).filter(meant).collect();
     let newest = refusals.iter().max_by_key(|e| e.at)?;
-    let first = refusals.iter().map(|e| e.event.first_timestamp.unwrap_or(e.at).min(e.at)).min()?;
+    let began = |e: &&EventSeen| e.event.first_timestamp.filter(|at| *at > after).unwrap_or(e.at).min(e.at);
+    let first = refusals.iter().map(began).min()?;
     let about = &newest.event.involved_object;
     let (workload, wants) = wanted(space, uid, &about.kind, &about.name);
     if !wants && newest.at.seconds_since(first) < LASTING.as_secs_f64() {
@@ -102,7 +115,6 @@ fn row(refused: &Refused<'_>, finding: Finding, first: Timestamp, seen_at: Times
     row.team = refused.space.team.clone();
     row.namespace.clone_from(&refused.space.name);
     row.workload.clone_from(&refused.workload);
-    row.container_id = format!("refused/{}", refused.owner.uid);
     row.reason = Some(FAILED_CREATE.to_owned());
     row.mechanism = finding.cause.to_owned();
     row.cause = finding.cause.to_owned();

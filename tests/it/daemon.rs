@@ -22,12 +22,16 @@ struct Process {
 
 impl Process {
     fn start(dir: &Path, api: Option<SocketAddr>) -> Self {
+        Self::start_with(dir, api, "limits: {tick: 100ms}\n")
+    }
+
+    fn start_with(dir: &Path, api: Option<SocketAddr>, more: &str) -> Self {
         let kubernetes = match api {
             Some(at) => format!("kubernetes: {{url: \"http://{at}\"}}\n"),
             None => "kubernetes: {enabled: false}\n".to_owned(),
         };
         let config = dir.join("whyd.yaml");
-        std::fs::write(&config, format!("{kubernetes}limits: {{tick: 100ms}}\n")).unwrap();
+        std::fs::write(&config, format!("{kubernetes}{more}")).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_whyd"))
             .args(["run", "--listen", "127.0.0.1:0", "--config"])
             .arg(&config)
@@ -174,6 +178,44 @@ async fn killed_in_the_middle_it_reaches_the_same_verdicts() {
     let killed = played(Some(140)).await;
     assert_eq!(undisturbed, killed);
     assert!(undisturbed.iter().any(|r| r.contains("dependency-down")), "{undisturbed:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verdicts_that_stand_outlive_the_log_the_pods_and_a_kill() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/captures/dependency-down");
+    let capture = Capture::open(path).unwrap();
+    let end = capture.messages().unwrap().last().unwrap().received;
+    let (_time, told) = watch::channel(end);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let api = listener.local_addr().unwrap();
+    let served = tokio::spawn(FixtureApi::new(&capture, told).serve(listener));
+    let dir = tempfile::tempdir().unwrap();
+    let soon = "limits: {tick: 100ms, lateness: 1s}\n";
+    let mut daemon = Process::start_with(dir.path(), Some(api), soon);
+    let before = settled(daemon.address).await;
+    let file = dir.path().join("data/ledger.ndjson");
+    let mut looks = tokio::time::interval(Duration::from_millis(200));
+    let mut kept = 0;
+    for _ in 0..100 {
+        looks.tick().await;
+        kept = std::fs::read_to_string(&file).map_or(0, |text| text.lines().count());
+        if kept >= before.len() {
+            break;
+        }
+    }
+    assert!(kept >= before.len(), "{kept} of {} rows are on the disk", before.len());
+    daemon.kill();
+    served.abort();
+
+    // The log's window has passed, and nobody knows the pods any more.
+    for entry in std::fs::read_dir(dir.path().join("data")).unwrap() {
+        let path = entry.unwrap().path();
+        if path != file {
+            if path.is_dir() { std::fs::remove_dir_all(path).unwrap() } else { std::fs::remove_file(path).unwrap() }
+        }
+    }
+    let daemon = Process::start(dir.path(), None);
+    assert_eq!(verdicts(daemon.address).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,6 +54,13 @@ fn a_redacted_recording_holds_no_secret() {
         r#"{"kind":"ConfigMap","metadata":{"name":"c","uid":"u","namespace":"n","annotations":{"note":"hunter2"}}}"#;
     let media = whyd_signals::Media::Kube(whyd_signals::Resource::ConfigMaps, whyd_signals::Verb::Apply);
     recording.take(&Envelope { received: start, media, tenant: None, body: object.into() }).unwrap();
+    let pod = r#"{"kind":"Pod","metadata":{"name":"p","uid":"v","namespace":"n"},
+        "spec":{"containers":[{"name":"c","command":["/app","hunter2"],"args":["--key","hunter2"]}]},
+        "status":{"containerStatuses":[{"name":"c","lastState":{"terminated":{"message":"no login, password=hunter2"}}}]}}"#;
+    let media = whyd_signals::Media::Kube(whyd_signals::Resource::Pods, whyd_signals::Verb::Apply);
+    recording.take(&Envelope { received: start, media, tenant: None, body: pod.into() }).unwrap();
+    let pods = whyd_collector::wire::kube::listed(whyd_signals::Resource::Pods, start, &["v".to_owned()]).unwrap();
+    recording.take(&pods).unwrap();
     let listed =
         whyd_collector::wire::kube::listed(whyd_signals::Resource::ConfigMaps, start, &["u".to_owned()]).unwrap();
     recording.take(&listed).unwrap();
@@ -66,5 +73,7 @@ fn a_redacted_recording_holds_no_secret() {
             files += 1;
         }
     }
-    assert!(files >= 4, "{files} files");
+    assert!(files >= 7, "{files} files");
+    let pods = std::fs::read_to_string(out.join("kube/pods.list.json")).unwrap();
+    assert!(pods.contains("/app") && pods.contains("hidden-1") && pods.contains("no login"), "{pods}");
 }

@@ -34,11 +34,11 @@ pub(super) struct Fixture {
 
 /// A reader that filters as the buffers do.
 impl Reader for Fixture {
-    fn restarts(&self, access: &Access) -> Vec<Arc<Restart>> {
-        self.restarts.iter().filter(|r| access.allows(&r.team)).cloned().collect()
+    fn restarts(&self, access: &Access, wanted: &dyn Fn(&Restart) -> bool) -> Vec<Arc<Restart>> {
+        self.restarts.iter().filter(|r| access.allows(&r.team) && wanted(r)).cloned().collect()
     }
-    fn incidents(&self, access: &Access) -> Vec<Arc<Incident>> {
-        self.incidents.iter().filter(|i| access.allows(&i.team)).cloned().collect()
+    fn incidents(&self, access: &Access, wanted: &dyn Fn(&Incident) -> bool) -> Vec<Arc<Incident>> {
+        self.incidents.iter().filter(|i| access.allows(&i.team) && wanted(i)).cloned().collect()
     }
     fn anomalies(&self, _: &Access) -> Vec<Arc<Anomaly>> {
         Vec::new()

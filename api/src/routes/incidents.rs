@@ -56,8 +56,7 @@ pub(super) async fn incidents(
     checks.done()?;
 
     let scope = Scope::new(&*api.reader, &access);
-    let mut rows = scope.incidents();
-    rows.retain(|i| status.is_none_or(|status| i.status == status));
+    let mut rows = scope.incidents(|i| status.is_none_or(|status| i.status == status));
     let mut hidden: BTreeMap<String, usize> = BTreeMap::new();
     if suppressed != Some(true) {
         rows.retain(|i| match &i.suppressed_by {
@@ -92,7 +91,7 @@ pub(super) async fn incident(
 ) -> Result<Json<dto::Incident>, Failure> {
     let Path(id) = id.map_err(|rejection| Failure::new(ErrorKind::InvalidQuery, rejection.body_text()))?;
     let scope = Scope::new(&*api.reader, &access);
-    if let Some(row) = scope.incidents().iter().find(|i| i.id == id) {
+    if let Some(row) = scope.incidents(|i| i.id == id).first() {
         return Ok(Json(scope.incident(row)));
     }
     let kind = if api.reader.status().replayed { ErrorKind::NotFound } else { ErrorKind::Replaying };

@@ -59,8 +59,7 @@ pub(super) async fn restarts(
     checks.done()?;
 
     let scope = Scope::new(&*api.reader, &access);
-    let mut rows = scope.restarts();
-    rows.retain(|r| {
+    let mut rows = scope.restarts(|r| {
         query.namespace.as_ref().is_none_or(|n| r.namespace == *n)
             && query.pod.as_ref().is_none_or(|p| r.pod.as_ref() == Some(p))
             && query.workload.as_ref().is_none_or(|w| same_workload(&r.workload, w))

@@ -53,11 +53,7 @@ pub(super) async fn timeline(
 
     let scope = Scope::new(&*api.reader, &access);
     let status = api.reader.status();
-    let rows: Vec<_> = scope
-        .restarts()
-        .into_iter()
-        .filter(|r| r.namespace == namespace && same_workload(&r.workload, &name))
-        .collect();
+    let rows = scope.restarts(|r| r.namespace == namespace && same_workload(&r.workload, &name));
     let pods: Vec<_> =
         scope.pods().into_iter().filter(|p| p.namespace == namespace && same_workload(&p.workload, &name)).collect();
     let workload = rows.iter().map(|r| &r.workload).chain(pods.iter().map(|p| &p.workload)).next().cloned();
@@ -100,22 +96,15 @@ pub(super) async fn timeline(
             });
         }
     }
-    for incident in scope.incidents() {
-        let own = |m: &String| {
-            let mut parts = m.split('/');
-            parts.next() == Some(namespace.as_str()) && parts.next().is_some_and(|pod| known_pods.contains(pod))
-        };
-        if incident.members.iter().any(own) {
-            let shown = scope.incident(&incident);
-            let id = shown.id.clone();
-            moments.push(Moment::Opened {
-                at: shown.opened_at,
-                id: shown.id,
-                cause: shown.cause,
-                summary: shown.summary,
-            });
-            moments.extend(shown.resolved_at.map(|at| Moment::Resolved { at, id }));
-        }
+    let own = |member: &String| {
+        let mut parts = member.split('/');
+        parts.next() == Some(namespace.as_str()) && parts.next().is_some_and(|pod| known_pods.contains(pod))
+    };
+    for incident in scope.incidents(|i| i.members.iter().any(own)) {
+        let shown = scope.incident(&incident);
+        let id = shown.id.clone();
+        moments.push(Moment::Opened { at: shown.opened_at, id: shown.id, cause: shown.cause, summary: shown.summary });
+        moments.extend(shown.resolved_at.map(|at| Moment::Resolved { at, id }));
     }
     moments.retain(|m| m.at() >= since);
     moments.sort_by_key(Moment::at);

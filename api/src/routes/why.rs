@@ -8,7 +8,8 @@ use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
-use whyd_signals::schema::Restart;
+use whyd_signals::Timestamp;
+use whyd_signals::schema::{Incident, Restart};
 
 use super::query::{Checks, Raw, known};
 use super::restarts::same_workload;
@@ -60,15 +61,14 @@ pub(super) async fn why(
     let scope = Scope::new(&*api.reader, &access);
     let status = api.reader.status();
     let namespace = query.namespace.as_deref();
-    let all = scope.restarts();
-    let (matched, mut rows) = match find(&all, name, namespace) {
+    let (matched, mut rows) = match find(&scope, name, namespace) {
         Some(found) => found,
         None => {
             if let Some((matched, incidents)) = calm(&scope, name, namespace)? {
                 let (restarts, memory, problems) = (Vec::new(), None, problems(&status));
                 return Ok(Json(dto::Why { matched, restarts, incidents, memory, problems }));
             }
-            (Match::Prefix, begins(&all, name, namespace))
+            (Match::Prefix, begins(&scope, name, namespace))
         }
     };
     if rows.is_empty() {
@@ -101,15 +101,13 @@ pub(super) async fn why(
 
 /// The rows that `name` names best. A pod or workload of exactly this name that has none is not taken for others that
 /// begin alike.
-fn find(rows: &[Arc<Restart>], name: &str, namespace: Option<&str>) -> Option<(Match, Vec<Arc<Restart>>)> {
-    let by = |test: &dyn Fn(&Restart) -> bool| -> Vec<Arc<Restart>> {
-        rows.iter().filter(|r| namespace.is_none_or(|n| r.namespace == n) && test(r)).cloned().collect()
-    };
-    let pod = by(&|r| r.pod.as_deref() == Some(name));
+fn find(scope: &Scope<'_>, name: &str, namespace: Option<&str>) -> Option<(Match, Vec<Arc<Restart>>)> {
+    let here = |r: &Restart| namespace.is_none_or(|n| r.namespace == n);
+    let pod = scope.restarts(|r| r.pod.as_deref() == Some(name) && here(r));
     if !pod.is_empty() {
         return Some((Match::Pod, pod));
     }
-    let workload = by(&|r| same_workload(&r.workload, name));
+    let workload = scope.restarts(|r| same_workload(&r.workload, name) && here(r));
     if workload.is_empty() { None } else { Some((Match::Workload, workload)) }
 }
 
@@ -132,15 +130,13 @@ fn calm(
     }
     one_namespace(name, found.iter().map(|p| p.namespace.as_str()))?;
     let members: HashSet<String> = found.iter().map(|p| format!("{}/{}", p.namespace, p.name)).collect();
-    Ok(Some((matched, incidents_with(scope, &members))))
+    Ok(Some((matched, incidents_with(scope, &members, Timestamp::MIN, Timestamp::MAX))))
 }
 
 /// The rows of pods whose names begin with this one.
-fn begins(rows: &[Arc<Restart>], name: &str, namespace: Option<&str>) -> Vec<Arc<Restart>> {
-    let starts = |r: &&Arc<Restart>| {
-        namespace.is_none_or(|n| r.namespace == n) && r.pod.as_ref().is_some_and(|pod| pod.starts_with(name))
-    };
-    rows.iter().filter(starts).cloned().collect()
+fn begins(scope: &Scope<'_>, name: &str, namespace: Option<&str>) -> Vec<Arc<Restart>> {
+    let starts = |r: &Restart| r.pod.as_ref().is_some_and(|pod| pod.starts_with(name));
+    scope.restarts(|r| namespace.is_none_or(|n| r.namespace == n) && starts(r))
 }
 
 /// # Errors
@@ -164,13 +160,21 @@ fn incidents_of(scope: &Scope<'_>, rows: &[Arc<Restart>]) -> Vec<dto::Incident> 
             container.into_iter().chain([pod])
         })
         .collect();
-    incidents_with(scope, &members)
+    // Most incidents were over before, or opened after, and their members need not be looked at.
+    let times = || rows.iter().map(|r| r.finished_at.unwrap_or(r.seen_at));
+    let (from, to) = (times().min().unwrap_or(Timestamp::MIN), times().max().unwrap_or(Timestamp::MAX));
+    incidents_with(scope, &members, from, to)
 }
 
-/// The incidents that hold any of these members, newest first.
-fn incidents_with(scope: &Scope<'_>, members: &HashSet<String>) -> Vec<dto::Incident> {
-    let mut incidents = scope.incidents();
-    incidents.retain(|i| i.members.iter().any(|m| members.contains(m)));
+/// The incidents between `from` and `to` that hold any of these members, newest first.
+fn incidents_with(
+    scope: &Scope<'_>,
+    members: &HashSet<String>,
+    from: Timestamp,
+    to: Timestamp,
+) -> Vec<dto::Incident> {
+    let then = |i: &Incident| i.opened_at <= to && i.resolved_at.is_none_or(|at| at >= from);
+    let mut incidents = scope.incidents(|i| then(i) && i.members.iter().any(|m| members.contains(m)));
     incidents.sort_by(|a, b| super::incidents::place(a).cmp(&super::incidents::place(b)));
     incidents.iter().map(|i| scope.incident(i)).collect()
 }
@@ -181,7 +185,7 @@ fn unknown(scope: &Scope<'_>, status: &Status, name: &str, namespace: Option<&st
     let asked = namespace.map_or_else(|| format!("{name:?}"), |n| format!("{name:?} in namespace {n:?}"));
     let mut detail = format!("no pod or workload {asked} is known");
     let mut names: BTreeSet<(String, String)> = pods.into_iter().map(|p| (p.namespace, p.name)).collect();
-    for row in scope.restarts() {
+    for row in scope.restarts(|r| r.pod.is_some()) {
         names.extend(row.pod.iter().map(|pod| (row.namespace.clone(), pod.clone())));
     }
     let candidates = nearby(&names, name, namespace);
