@@ -52,7 +52,7 @@ mod sigterm;
 mod spec_changed;
 mod startup_failed;
 mod status_unknown;
-mod unschedulable;
+pub(crate) mod unschedulable;
 mod volume;
 
 use whyd_signals::Team;
