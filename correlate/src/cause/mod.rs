@@ -43,7 +43,7 @@ mod quota;
 pub mod readiness_failed;
 mod restarted_by_command;
 mod rollout;
-mod sandbox;
+pub(crate) mod sandbox;
 mod scaled;
 mod security_context;
 mod segfault;

@@ -10,21 +10,37 @@ use whyd_signals::{Timestamp, Verb};
 
 use super::counts::Missing;
 use crate::case::Ending;
+use crate::cause::sandbox::{DATA_DIRECTORIES, FAILED};
 use crate::cause::unschedulable::REASONS as UNSCHEDULED;
 use crate::disruption::BY_TAINT;
 
 /// Waiting reasons by which a container is known not to have been started.
-const NOT_STARTED: [&str; 7] = [
+const NOT_STARTED: [&str; 12] = [
     "ErrImagePull",
     "ImagePullBackOff",
     "ErrImageNeverPull",
     "InvalidImageName",
+    "ImageInspectError",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
     "CreateContainerConfigError",
     "CreateContainerError",
+    "PreCreateHookError",
+    "PreStartHookError",
     "RunContainerError",
 ];
 /// Events about a pod whose containers cannot be made.
-const STUCK_EVENTS: [&str; 4] = ["FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox"];
+const STUCK_EVENTS: [&str; 9] = [
+    "FailedMount",
+    "FailedAttachVolume",
+    "FailedMapVolume",
+    "FailedCreatePodSandBox",
+    "FailedPodSandBoxStatus",
+    "FailedCreatePodContainer",
+    "FailedPrepareDynamicResources",
+    "NetworkNotReady",
+    FAILED,
+];
 /// A pod as a whole that does not start is told of after so long: volumes and nodes are often there a moment later.
 pub(super) const STUCK: Duration = Duration::from_secs(15);
 /// A container that could not be started for less than this and then was is not told of.
@@ -378,7 +394,8 @@ impl Entries {
 
     /// An event about a pod, which may be known or not yet.
     pub(super) fn observe_event(&mut self, event: &Event, namespace: &str, received: Timestamp) {
-        if !STUCK_EVENTS.contains(&event.reason.as_str()) {
+        let of_container = event.reason == FAILED && !event.message.starts_with(DATA_DIRECTORIES);
+        if !STUCK_EVENTS.contains(&event.reason.as_str()) || of_container {
             return;
         }
         let about = &event.involved_object;
