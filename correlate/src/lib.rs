@@ -24,6 +24,7 @@ mod rejection;
 mod replacement;
 pub mod rules;
 mod signal;
+mod start_error;
 pub mod tables;
 mod taint;
 mod unstartable;
