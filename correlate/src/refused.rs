@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use whyd_buffers::Scoped;
 use whyd_buffers::state::{EventSeen, NamespaceState};
+use whyd_signals::objects::Condition;
 use whyd_signals::schema::{Restart, Root};
 use whyd_signals::{Resource, Timestamp};
 
@@ -12,6 +13,8 @@ use crate::finding::{Finding, event, kube};
 
 /// The reason of the event by which a controller says it.
 pub(crate) const FAILED_CREATE: &str = "FailedCreate";
+/// The reason by which a Deployment says that it was refused a ReplicaSet, of its event and of its `Progressing`.
+const NO_REPLICA_SET: &str = "ReplicaSetCreateError";
 /// A refusal that does not last, as of a service account that is made a moment later, is no trouble.
 const LASTING: Duration = Duration::from_secs(10);
 
@@ -37,6 +40,15 @@ impl Refused<'_> {
         &self.seen.event.message
     }
 
+    /// What the API refused to make.
+    pub(crate) fn what(&self) -> &'static str {
+        match self.owner.kind.as_str() {
+            "Deployment" => "ReplicaSet",
+            "CronJob" => "Job",
+            _ => "pod",
+        }
+    }
+
     /// The workload as root: it is what somebody edits.
     pub(crate) fn workload_root(&self) -> Root {
         let (kind, name) = self.workload.split_once('/').unwrap_or((&self.owner.kind, &self.owner.name));
@@ -59,7 +71,7 @@ pub(crate) struct Outcome {
 /// The row of a controller whose pods were refused; `None` where it did not last.
 pub(crate) fn judge(scoped: &Scoped, namespace: &str, uid: &str, seen_at: Timestamp) -> Option<Outcome> {
     let space = scoped.cluster().namespace(namespace)?;
-    let refusals: Vec<&EventSeen> = space.events_about(uid).filter(|e| e.event.reason == FAILED_CREATE).collect();
+    let refusals: Vec<&EventSeen> = space.events_about(uid).filter(|e| is_refusal(&e.event.reason)).collect();
     let newest = refusals.iter().max_by_key(|e| e.at)?;
     let first = refusals.iter().map(|e| e.event.first_timestamp.unwrap_or(e.at).min(e.at)).min()?;
     let about = &newest.event.involved_object;
@@ -79,12 +91,17 @@ pub(crate) fn judge(scoped: &Scoped, namespace: &str, uid: &str, seen_at: Timest
     Some(Outcome { row: row(&refused, finding, first, seen_at), over })
 }
 
+/// Whether an event of this reason tells that the API refused to make something for a controller.
+pub(crate) fn is_refusal(reason: &str) -> bool {
+    reason == FAILED_CREATE || reason == NO_REPLICA_SET
+}
+
 /// The workload of a controller, and whether it still has fewer pods than it wants.
 fn wanted(space: &NamespaceState, uid: &str, kind: &str, name: &str) -> (String, bool) {
     if let Some((resource, record)) = space.owner(uid) {
         let object = &record.object;
         let wants = record.deleted_at.is_none()
-            && (object.status.conditions.iter().any(|c| c.kind == "ReplicaFailure" && c.status == "True")
+            && (object.status.conditions.iter().any(is_failing)
                 || object.spec.replicas.is_some_and(|wanted| object.status.replicas < wanted));
         let workload = match object.metadata.controller() {
             Some(up) if resource == Resource::ReplicaSets => format!("{}/{}", up.kind, up.name),
@@ -103,7 +120,7 @@ fn row(refused: &Refused<'_>, finding: Finding, first: Timestamp, seen_at: Times
     row.namespace.clone_from(&refused.space.name);
     row.workload.clone_from(&refused.workload);
     row.container_id = format!("refused/{}", refused.owner.uid);
-    row.reason = Some(FAILED_CREATE.to_owned());
+    row.reason = Some(refused.seen.event.reason.clone());
     row.mechanism = finding.cause.to_owned();
     row.cause = finding.cause.to_owned();
     row.confidence = finding.confidence();
@@ -120,8 +137,14 @@ fn row(refused: &Refused<'_>, finding: Finding, first: Timestamp, seen_at: Times
 /// What the controller's own status says of it.
 fn failing(refused: &Refused<'_>) -> Option<whyd_signals::schema::Evidence> {
     let (resource, record) = refused.space.owner(&refused.owner.uid)?;
-    let failed = record.object.status.conditions.iter().find(|c| c.kind == "ReplicaFailure" && c.status == "True")?;
+    let failed = record.object.status.conditions.iter().find(|c| is_failing(c))?;
     let object = format!("{}/{}", resource.kind(), record.object.metadata.name);
-    let field = "status.conditions[ReplicaFailure].message";
-    Some(kube(failed.last_transition_time, object, field, failed.message.clone(), "its controller cannot make the pod"))
+    let field = format!("status.conditions[{}].message", failed.kind);
+    let text = format!("its controller cannot make the {}", refused.what());
+    Some(kube(failed.last_transition_time, object, &field, failed.message.clone(), &text))
+}
+
+/// Whether a controller's condition says that it is refused what it wants to make.
+fn is_failing(c: &Condition) -> bool {
+    c.kind == "ReplicaFailure" && c.status == "True" || c.kind == "Progressing" && c.reason == NO_REPLICA_SET
 }
