@@ -28,7 +28,7 @@ const USUAL: Duration = Duration::from_secs(600);
 const TALKED: usize = 20;
 /// A container is not started again within less.
 const START: Duration = Duration::from_millis(50);
-/// `Container is in "CONTAINER_UNKNOWN" state, try killing it before restart`: that it goes on is not known, and what
+/// `Container is in "unknown" state, try killing it before restart`: that it goes on is not known, and what
 /// had ended before was told nothing.
 const IN_UNKNOWN_STATE: &str = " state, try killing it before ";
 /// How many lines count as last words, and how far back they are looked for before the whole life is searched.
