@@ -31,6 +31,9 @@ const HEARD: usize = 2_000;
 const TALKED: usize = 20;
 /// A container is not started again within less.
 const START: Duration = Duration::from_millis(50);
+/// `Container is in "unknown" state, try killing it before restart`: that it goes on is not known, and what
+/// had ended before was told nothing.
+const IN_UNKNOWN_STATE: &str = " state, try killing it before ";
 /// How many lines count as last words, and how far back they are looked for before the whole life is searched.
 const LAST_WORDS: usize = 64;
 const RECENT: Duration = Duration::from_secs(300);
@@ -290,7 +293,8 @@ impl Case<'_> {
     /// When the kubelet told the container to stop, whatever for.
     pub fn told_to_stop(&self) -> Option<Timestamp> {
         self.terminated()?;
-        self.events("Killing").map(|e| e.at).filter(|at| *at <= self.finished().plus(SECOND)).min()
+        let told = self.events("Killing").filter(|e| !e.event.message.contains(IN_UNKNOWN_STATE));
+        told.map(|e| e.at).filter(|at| *at <= self.finished().plus(SECOND)).min()
     }
 
     /// The events of this reason about the pod and this container at any time.

@@ -10,7 +10,9 @@ use crate::finding::{Depth, Finding, ruled_out};
 pub(crate) const BY_SCHEDULER: &str = "PreemptionByScheduler";
 pub(crate) const BY_API: &str = "EvictionByEvictionAPI";
 pub(crate) const BY_TAINT: &str = "DeletionByTaintManager";
+pub(crate) const BY_DEVICE_TAINT: &str = "DeletionByDeviceTaintManager";
 pub(crate) const BY_GC: &str = "DeletionByPodGC";
+pub(crate) const BY_KUBELET: &str = "TerminationByKubelet";
 
 /// Whether this instance, or the pod as a whole, ended because of the disruption of one of these reasons.
 pub(crate) fn disrupted(case: &Case<'_>, reasons: &[&str]) -> Option<(String, Option<Timestamp>)> {

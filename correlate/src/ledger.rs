@@ -26,7 +26,7 @@ use crate::changes::ChangeLog;
 use crate::failures::{Failure, Failures};
 use crate::incidents::{Incidents, Member};
 use crate::readiness::Readiness;
-use crate::refused::FAILED_CREATE;
+use crate::refused;
 use crate::rules::Rules;
 use crate::verdict;
 
@@ -245,7 +245,7 @@ impl Ledger {
         if about.kind == "Node" {
             self.touch_node(&about.name);
         }
-        if event.reason == FAILED_CREATE && about.kind != "Pod" {
+        if refused::is_refusal(&event.reason) && about.kind != "Pod" {
             self.refusals.observe(event, namespace, received);
         }
         if about.kind == "Pod" {

@@ -185,16 +185,28 @@ fn because(message: &str) -> String {
         return format!("HTTP status {code}");
     }
     let said = |words: &[&str]| words.iter().any(|w| lower.contains(w));
-    let why = if said(&["deadline exceeded", "timeout", "timed out"]) {
+    let why = if said(&["does not implement the grpc health protocol"]) {
+        "no gRPC health service"
+    } else if said(&["server gave http response to https client", "malformed http response"]) {
+        "another protocol"
+    } else if said(&["deadline exceeded", "timeout", "timed out"]) {
         "timeout"
     } else if said(&["connection refused"]) {
         "connection refused"
+    } else if said(&["no route to host", "network is unreachable", "host is down"]) {
+        "no route"
     } else if said(&["connection reset", "broken pipe", "eof"]) {
         "connection broken"
     } else if said(&["no such host", "server misbehaving"]) {
         "host not found"
-    } else if said(&["not_serving", "unhealthy state"]) {
+    } else if said(&["service unhealthy (responded with", "not_serving", "unhealthy state"]) {
         "not serving"
+    } else if said(&["health rpc probe failed"]) {
+        "gRPC health check failed"
+    } else if said(&["failed to connect service at", "dial tcp"]) {
+        "connection failed"
+    } else if said(&["probe failed: get \""]) {
+        "HTTP request failed"
     } else {
         "probe command failed"
     };
@@ -213,4 +225,35 @@ fn throttled(case: &Case<'_>) -> Option<(f64, Sample)> {
     let ((cut, sample), (all, _)) = (rise(THROTTLED)?, rise(PERIODS)?);
     let share = cut / all;
     (all > 0.0 && share >= HELD_BACK).then_some((share, sample))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::because;
+
+    #[test]
+    fn a_command_is_blamed_only_where_one_ran() {
+        let check = |output: &str, expected: &str| {
+            assert_eq!(because(&format!("Liveness probe failed: {output}")), expected, "{output}");
+        };
+        check("HTTP probe failed with statuscode: 503", "HTTP status 503");
+        check("Get \"http://10.0.0.7:80/\": dial tcp 10.0.0.7:80: connect: no route to host", "no route");
+        check("Get \"https://10.0.0.7/\": http: server gave HTTP response to HTTPS client", "another protocol");
+        check(
+            "Get \"http://10.0.0.7/\": net/http: HTTP/1.x transport connection broken: malformed HTTP response \"x\"",
+            "another protocol",
+        );
+        check("Get \"https://10.0.0.7/\": remote error: tls: internal error", "HTTP request failed");
+        check("service unhealthy (responded with \"NOT_SERVING\")", "not serving");
+        check("service unhealthy (responded with \"UNKNOWN\")", "not serving");
+        check(
+            "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): unknown service grpc.health.v1.Health",
+            "no gRPC health service",
+        );
+        check(
+            "error: health rpc probe failed: rpc error: code = PermissionDenied desc = no",
+            "gRPC health check failed",
+        );
+        check("cat: /tmp/healthy: No such file or directory", "probe command failed");
+    }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use whyd_buffers::Scoped;
 use whyd_buffers::state::{EventSeen, NamespaceState};
+use whyd_signals::objects::Condition;
 use whyd_signals::schema::{Restart, Root};
 use whyd_signals::{Resource, Timestamp};
 
@@ -11,7 +12,9 @@ use crate::cause::{REFUSALS, blank_row};
 use crate::finding::{Finding, event, kube};
 
 /// The reason of the event by which a controller says it.
-pub(crate) const FAILED_CREATE: &str = "FailedCreate";
+const FAILED_CREATE: &str = "FailedCreate";
+/// The reason by which a Deployment says that it was refused a ReplicaSet, of its event and of its `Progressing`.
+const NO_REPLICA_SET: &str = "ReplicaSetCreateError";
 /// A refusal that does not last, as of a service account that is made a moment later, is no trouble.
 const LASTING: Duration = Duration::from_secs(10);
 
@@ -35,6 +38,15 @@ impl Refused<'_> {
     /// The API's words.
     pub(crate) fn message(&self) -> &str {
         &self.seen.event.message
+    }
+
+    /// What the API refused to make.
+    pub(crate) fn what(&self) -> &'static str {
+        match self.owner.kind.as_str() {
+            "Deployment" => "ReplicaSet",
+            "CronJob" => "Job",
+            _ => "pod",
+        }
     }
 
     /// The workload as root: it is what somebody edits.
@@ -70,7 +82,7 @@ pub(crate) struct Told<'a> {
 pub(crate) fn judge(scoped: &Scoped, namespace: &str, told: &Told<'_>) -> Option<Outcome> {
     let Told { uid, after, seen_at } = *told;
     let space = scoped.cluster().namespace(namespace)?;
-    let meant = |e: &&EventSeen| e.event.reason == FAILED_CREATE && e.at > after;
+    let meant = |e: &&EventSeen| is_refusal(&e.event.reason) && e.at > after;
     let refusals: Vec<&EventSeen> = space.events_about(uid).filter(meant).collect();
     let newest = refusals.iter().max_by_key(|e| e.at)?;
     let began = |e: &&EventSeen| e.event.first_timestamp.filter(|at| *at > after).unwrap_or(e.at).min(e.at);
@@ -92,12 +104,17 @@ pub(crate) fn judge(scoped: &Scoped, namespace: &str, told: &Told<'_>) -> Option
     Some(Outcome { row: row(&refused, finding, first, seen_at), over })
 }
 
+/// Whether an event of this reason tells that the API refused to make something for a controller.
+pub(crate) fn is_refusal(reason: &str) -> bool {
+    reason == FAILED_CREATE || reason == NO_REPLICA_SET
+}
+
 /// The workload of a controller, and whether it still has fewer pods than it wants.
 fn wanted(space: &NamespaceState, uid: &str, kind: &str, name: &str) -> (String, bool) {
     if let Some((resource, record)) = space.owner(uid) {
         let object = &record.object;
         let wants = record.deleted_at.is_none()
-            && (object.status.conditions.iter().any(|c| c.kind == "ReplicaFailure" && c.status == "True")
+            && (object.status.conditions.iter().any(is_failing)
                 || object.spec.replicas.is_some_and(|wanted| object.status.replicas < wanted));
         let workload = match object.metadata.controller() {
             Some(up) if resource == Resource::ReplicaSets => format!("{}/{}", up.kind, up.name),
@@ -115,7 +132,7 @@ fn row(refused: &Refused<'_>, finding: Finding, first: Timestamp, seen_at: Times
     row.team = refused.space.team.clone();
     row.namespace.clone_from(&refused.space.name);
     row.workload.clone_from(&refused.workload);
-    row.reason = Some(FAILED_CREATE.to_owned());
+    row.reason = Some(refused.seen.event.reason.clone());
     row.mechanism = finding.cause.to_owned();
     row.cause = finding.cause.to_owned();
     row.confidence = finding.confidence();
@@ -132,8 +149,14 @@ fn row(refused: &Refused<'_>, finding: Finding, first: Timestamp, seen_at: Times
 /// What the controller's own status says of it.
 fn failing(refused: &Refused<'_>) -> Option<whyd_signals::schema::Evidence> {
     let (resource, record) = refused.space.owner(&refused.owner.uid)?;
-    let failed = record.object.status.conditions.iter().find(|c| c.kind == "ReplicaFailure" && c.status == "True")?;
+    let failed = record.object.status.conditions.iter().find(|c| is_failing(c))?;
     let object = format!("{}/{}", resource.kind(), record.object.metadata.name);
-    let field = "status.conditions[ReplicaFailure].message";
-    Some(kube(failed.last_transition_time, object, field, failed.message.clone(), "its controller cannot make the pod"))
+    let field = format!("status.conditions[{}].message", failed.kind);
+    let text = format!("its controller cannot make the {}", refused.what());
+    Some(kube(failed.last_transition_time, object, &field, failed.message.clone(), &text))
+}
+
+/// Whether a controller's condition says that it is refused what it wants to make.
+fn is_failing(c: &Condition) -> bool {
+    c.kind == "ReplicaFailure" && c.status == "True" || c.kind == "Progressing" && c.reason == NO_REPLICA_SET
 }

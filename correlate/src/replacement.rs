@@ -77,7 +77,7 @@ pub(crate) fn going(record: &Record<Workload>, then: Timestamp) -> bool {
 }
 
 /// The object as it was then: its last version that was seen by that time, else its first.
-pub(crate) fn as_of(record: &Record<Workload>, then: Timestamp) -> &Workload {
+pub(crate) fn as_of<T>(record: &Record<T>, then: Timestamp) -> &T {
     let seen = record.versions.iter().rev().find(|(seen, _)| *seen <= then);
     seen.or(record.versions.first()).map_or(record.object.as_ref(), |(_, v)| v.as_ref())
 }

@@ -2,8 +2,9 @@
 
 use whyd_signals::schema::RuledOut;
 
-use crate::case::{Case, Ending};
+use crate::case::Case;
 use crate::finding::{Depth, Finding, event, ruled_out};
+use crate::start_error::{About, StartError};
 
 /// One reason for which a command cannot be started.
 pub(crate) struct Unstartable {
@@ -28,20 +29,9 @@ impl Unstartable {
         if case.deleting() {
             return None;
         }
-        let failed = case.pod_events("Failed").filter(|e| self.says_so(&e.event.message)).max_by_key(|e| e.at);
-        let (by_runtime, by_shell) = match case.ending {
-            Ending::Ended { terminated: t, .. } => {
-                let start = t.reason == "StartError" || t.reason == "ContainerCannotRun";
-                let says = self.says_so(&t.message) || start && t.message.is_empty() && failed.is_some();
-                (start && says, !start && self.by_shell(case, t.exit_code))
-            }
-            Ending::NeverStarted { reason, message } => {
-                let tried = reason == "RunContainerError" || reason == "CreateContainerError";
-                (tried && (self.says_so(message) || failed.is_some()), false)
-            }
-            _ => (false, false),
-        };
-        if !by_runtime && !by_shell {
+        let by_runtime = StartError::of(case, |about| matches!(about, About::Command(words) if self.says_so(words)));
+        let started = case.terminated().filter(|t| t.reason != "StartError" && t.reason != "ContainerCannotRun");
+        if by_runtime.is_none() && !started.is_some_and(|t| self.by_shell(case, t.exit_code)) {
             return None;
         }
         let name = case.container.unwrap_or_default();
@@ -49,7 +39,7 @@ impl Unstartable {
         let command = case.spec().and_then(|c| c.command.first());
         let summary = match (words, command) {
             (Some(line), _) => format!("a command of {name} {}: {}", self.wrong, line.line.trim()),
-            (None, Some(command)) if by_runtime => format!("the command {command} of {name} {}", self.wrong),
+            (None, Some(command)) if by_runtime.is_some() => format!("the command {command} of {name} {}", self.wrong),
             _ => format!("a command of {name} {}", self.wrong),
         };
         let item = command.map(|c| case.of_pod(None, &case.spec_field("command[0]"), c.clone(), "what was to be run"));
@@ -60,7 +50,7 @@ impl Unstartable {
                 .with(case.status("message", "the runtime's words").filter(|e| e.value != ""))
                 .with(item)
                 .with(words.map(|l| case.line(l, "its last words")))
-                .with(failed.filter(|_| by_runtime).map(event)),
+                .with(by_runtime.and_then(|e| e.event).map(event)),
         )
     }
 

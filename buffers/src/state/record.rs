@@ -76,7 +76,9 @@ impl Versioned for Node {
     fn version(&self) -> String {
         let ready = self.status.conditions.iter().find(|c| c.kind == "Ready");
         let turned = ready.map(|c| (c.status.as_str(), c.last_transition_time));
-        format!("{} {} {turned:?}", self.status.node_info.boot_id, self.spec.unschedulable)
+        let evicting: Vec<String> = self.spec.taints.iter().filter(|t| t.evicts()).map(ToString::to_string).collect();
+        let (boot, taints) = (&self.status.node_info.boot_id, evicting.join(" "));
+        format!("{boot} {} {turned:?} {taints}", self.spec.unschedulable)
     }
 }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use whyd_buffers::state::Record;
-use whyd_signals::Resource;
 use whyd_signals::objects::Workload;
 use whyd_signals::schema::{Evidence, Root, RuledOut};
+use whyd_signals::{Resource, Timestamp};
 
 use super::Cause;
 use crate::case::Case;
@@ -73,9 +73,9 @@ fn rollout(case: &Case<'_>) -> Option<Rollout> {
 
 fn of_replica_set(case: &Case<'_>, old: &Record<Workload>, new: &Record<Workload>) -> Option<Rollout> {
     // The old revision crashed too: the rollout is innocent.
-    let before =
-        |f: &&Failure| f.owner == old.object.metadata.name && f.finished <= case.finished() && f.own_fault && !f.wanted;
-    if case.failures.of(&case.space.name, &case.workload).any(|f| before(&f)) {
+    let since = new.object.metadata.creation_timestamp.unwrap_or(new.first_seen);
+    let before = |f: &Failure| f.owner == old.object.metadata.name && f.finished <= case.finished() && ailed(f, since);
+    if case.failures.of(&case.space.name, &case.workload).any(before) {
         return None;
     }
     let name = case.container.unwrap_or_default();
@@ -93,6 +93,11 @@ fn of_replica_set(case: &Case<'_>, old: &Record<Workload>, new: &Record<Workload
     Some(Rollout { root: case.workload_root(), evidence, what })
 }
 
+/// Whether what failed by its own fault had not been well for long when a new revision came.
+fn ailed(f: &Failure, since: Timestamp) -> bool {
+    f.own_fault && !f.wanted && f.recovered.is_none_or(|r| r.max(f.finished) >= since.minus(SETTLED))
+}
+
 /// A StatefulSet or DaemonSet, whose pods tell their revisions by a label.
 fn of_set(case: &Case<'_>, resource: Resource, set: &Record<Workload>) -> Option<Rollout> {
     let own = case.pod.object.metadata.labels.get(REVISION_HASH)?;
@@ -101,13 +106,12 @@ fn of_set(case: &Case<'_>, resource: Resource, set: &Record<Workload>) -> Option
         resource == Resource::DaemonSets || status.update_revision.is_empty() || *own == status.update_revision;
     let created = case.pod.object.metadata.creation_timestamp?;
     // A pod of another revision, made earlier and well: seen beside this one, or replaced by it.
-    let before = case.space.pods.values().find(|p| {
+    let before = case.space.pods_of(&set.object.metadata.uid).find(|p| {
         let meta = &p.object.metadata;
-        let of_it = meta.controller().is_some_and(|o| o.uid == set.object.metadata.uid);
         let other = meta.labels.get(REVISION_HASH).is_some_and(|h| h != own);
-        of_it && other && meta.creation_timestamp.is_some_and(|c| c < created)
+        other && meta.creation_timestamp.is_some_and(|c| c < created)
     })?;
-    let failed = |f: &Failure| f.own_fault && !f.wanted && f.finished < created;
+    let failed = |f: &Failure| f.finished < created && ailed(f, created);
     if !newest || case.failures.of(&case.space.name, &case.workload).any(failed) {
         return None;
     }

@@ -116,7 +116,7 @@ pub(crate) fn names_read(pod: &Pod, container: &str) -> Vec<String> {
     let mounted = pod.spec.volumes.iter().filter(|v| spec.volume_mounts.iter().any(|m| m.name == v.name));
     let volumes = mounted.flat_map(|v| {
         let projected = v.projected.iter().flat_map(|p| p.sources.iter().filter_map(|s| s.config_map.as_ref()));
-        v.config_map.iter().chain(projected).map(|m| m.name.clone())
+        v.config_map.iter().map(|m| m.name.clone()).chain(projected.map(|m| m.name.clone()))
     });
     let keys =
         spec.env.iter().filter_map(|e| e.value_from.as_ref()?.config_map_key_ref.as_ref()).map(|k| k.name.clone());

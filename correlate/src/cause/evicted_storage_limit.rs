@@ -7,11 +7,16 @@ use crate::finding::{Depth, Finding, event, kube, ruled_out};
 /// See [`super::ALL`].
 pub(super) const CAUSE: Cause = Cause { id: "evicted-storage-limit", judge, contradict };
 
+/// The kubelet's words for a container, the pod as a whole and a volume in it.
+const SAYINGS: [&str; 3] = [
+    " exceeded its local ephemeral storage limit ",
+    "Pod ephemeral local storage usage exceeds the total limit of containers ",
+    "Usage of EmptyDir volume ",
+];
+
 fn judge(case: &Case<'_>) -> Option<Finding> {
     let status = &case.pod.object.status;
-    let says = status.message.contains("exceeds")
-        && (status.message.contains("storage") || status.message.contains("EmptyDir"));
-    if !case.evicted() || !says {
+    if !case.evicted() || !SAYINGS.iter().any(|s| status.message.contains(s)) {
         return None;
     }
     let summary = format!("{} was evicted: {}", case.pod_name(), status.message.trim());

@@ -1,13 +1,35 @@
-//! The Job gave up.
+//! The Job gave up, or the time that its pod was given was over.
 
 use super::Cause;
 use crate::case::Case;
 use crate::finding::{Depth, Finding, event, kube, ruled_out};
+use crate::kubelet::Termination;
 
 /// See [`super::ALL`].
 pub(super) const CAUSE: Cause = Cause { id: "job-failed", judge, contradict };
 
+/// `activeDeadlineSeconds` of the pod itself, which only work that ends may have.
+const DEADLINE: Termination = Termination {
+    reason: "DeadlineExceeded",
+    message: "Pod was active on the node longer than the specified deadline",
+    event: Some("DeadlineExceeded"),
+};
+
 fn judge(case: &Case<'_>) -> Option<Finding> {
+    past_deadline(case).or_else(|| gave_up(case))
+}
+
+fn past_deadline(case: &Case<'_>) -> Option<Finding> {
+    if !DEADLINE.ended(case) {
+        return None;
+    }
+    let root = case.workload_root();
+    let summary = format!("{} of {root} was ended: it was not done within its activeDeadlineSeconds", case.pod_name());
+    let finding = Finding::new(CAUSE.id, Depth::Deeper, 95, root, summary);
+    Some(finding.with_all(DEADLINE.evidence(case)).with_all(case.words()).detail(DEADLINE.reason))
+}
+
+fn gave_up(case: &Case<'_>) -> Option<Finding> {
     let owner = case.pod.object.metadata.controller().filter(|o| o.kind == "Job")?;
     let job = case.space.jobs.get(&owner.uid)?;
     let given_up = |kind: &str| job.object.status.conditions.iter().find(|c| c.kind == kind && c.status == "True");
@@ -22,7 +44,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let because = telling.map_or(String::new(), |l| format!(": {}", l.line.trim()));
     let summary = format!("Job {} gave up ({}){code}{because}", owner.name, failed.reason);
     let object = format!("Job/{}", owner.name);
-    let gave_up = case.space.events_about(&owner.uid).find(|e| e.event.reason == failed.reason);
+    let told = case.space.events_about(&owner.uid).find(|e| e.event.reason == failed.reason);
     Some(
         Finding::new(CAUSE.id, Depth::Deeper, 88, case.root("Job", &owner.name, &owner.uid), summary)
             .with(case.status("exitCode", "how this attempt ended"))
@@ -34,7 +56,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
                 failed.reason.clone(),
                 "the Job gave up",
             )))
-            .with(gave_up.map(event))
+            .with(told.map(event))
             .detail(&failed.reason),
     )
 }

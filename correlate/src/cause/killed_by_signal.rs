@@ -53,7 +53,8 @@ fn contradict(case: &Case<'_>) -> Option<whyd_signals::schema::RuledOut> {
         let text = "the pod was deleted".to_owned();
         (text, "metadata.deletionTimestamp".to_owned(), case.deletion_asked().map(|at| at.to_string()).into())
     } else {
-        let killing = case.events("Killing").next()?;
+        let told = case.told_to_stop()?;
+        let killing = case.events("Killing").find(|e| e.at == told)?;
         ("the kubelet told it to stop".to_owned(), "events.Killing".to_owned(), killing.event.message.clone().into())
     };
     Some(ruled_out(CAUSE.id, because, &field, value))

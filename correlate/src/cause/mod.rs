@@ -43,7 +43,7 @@ mod quota;
 pub mod readiness_failed;
 mod restarted_by_command;
 mod rollout;
-mod sandbox;
+pub(crate) mod sandbox;
 mod scaled;
 mod security_context;
 mod segfault;
@@ -52,7 +52,7 @@ mod sigterm;
 mod spec_changed;
 mod startup_failed;
 mod status_unknown;
-mod unschedulable;
+pub(crate) mod unschedulable;
 mod volume;
 
 use whyd_signals::Team;

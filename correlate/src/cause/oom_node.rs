@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use whyd_signals::objects::Event;
+
 use super::{Cause, WORKING_SET};
 use crate::case::Case;
 use crate::finding::{Basis, Depth, Finding, event, ruled_out};
@@ -13,7 +15,17 @@ pub(super) const CAUSE: Cause = Cause { id: "oom-node", judge, contradict };
 const NEAR: Duration = Duration::from_secs(60);
 /// A working set above this share of the limit was the container's own trouble.
 const OWN_TROUBLE: f64 = 0.9;
-const REASONS: [&str; 2] = ["SystemOOM", "OOMKilling"];
+/// The kubelet's event, which is of the whole node alone.
+const BY_KUBELET: &str = "SystemOOM";
+/// The event of node-problem-detector, which repeats the kernel's line on any kill.
+const BY_DETECTOR: &str = "OOMKilling";
+/// How that line begins where a container met its own limit.
+const OF_CGROUP: &str = "Memory cgroup out of memory";
+
+/// Whether an event tells that the node as a whole ran out.
+fn of_node(event: &Event) -> bool {
+    event.reason == BY_KUBELET || event.reason == BY_DETECTOR && !event.message.contains(OF_CGROUP)
+}
 
 /// Whether it was the node that ran out, and not the container.
 pub(super) fn holds(case: &Case<'_>) -> bool {
@@ -26,7 +38,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let (from, to) = (case.finished().minus(NEAR), case.finished().plus(NEAR));
-    let told = case.node_events().filter(|e| REASONS.contains(&e.event.reason.as_str()) && from <= e.at && e.at <= to);
+    let told = case.node_events().filter(|e| of_node(&e.event) && from <= e.at && e.at <= to);
     let told = told.max_by_key(|e| e.at);
     let limit = case.memory_limit();
     let unlimited = t.reason == "OOMKilled" && limit.is_none() && case.spec().is_some();

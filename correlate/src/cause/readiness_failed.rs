@@ -13,13 +13,15 @@ pub const ID: &str = "readiness-failed";
 /// The kubelet tells of a failing probe this long before the condition turns, at most.
 const BEFORE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
+/// `Readiness probe errored and resulted in ... state` is none: the kubelet throws such a result away.
+const FAILED: &str = "Readiness probe failed";
 
 /// What the kubelet said of the readiness probe around the time in which the pod was not ready; `None` where it was
 /// not the probe.
 pub(crate) fn said(space: &NamespaceState, pod: &Record<Pod>, span: &Unready, events_known: bool) -> Option<String> {
     let until = span.until.map(|u| u.plus(SECOND));
     let during = |e: &&EventSeen| e.at >= span.since.minus(BEFORE) && until.is_none_or(|u| e.at <= u);
-    let failed = |e: &&EventSeen| e.event.reason == "Unhealthy" && e.event.message.starts_with("Readiness probe");
+    let failed = |e: &&EventSeen| e.event.reason == "Unhealthy" && e.event.message.starts_with(FAILED);
     let uid = &pod.object.metadata.uid;
     if let Some(seen) = space.events_about(uid).filter(failed).filter(during).max_by_key(|e| e.at) {
         return Some(seen.event.message.clone());

@@ -1,4 +1,4 @@
-//! The pod's sandbox, with its network, could not be made or was lost.
+//! The pod's sandbox, with its network and its place on the node, could not be made or was lost.
 
 use super::Cause;
 use crate::case::{Case, Ending};
@@ -7,23 +7,52 @@ use crate::finding::{Depth, Finding, event, ruled_out};
 /// See [`super::ALL`].
 pub(super) const CAUSE: Cause = Cause { id: "sandbox", judge, contradict };
 
-/// The event by which the kubelet says that it cannot be made.
-pub(super) const FAILED: &str = "FailedCreatePodSandBox";
-/// The event by which it says that it was lost: the containers end with it.
+/// The event of anything that fails to be made; of the pod as a whole with the words of [`DATA_DIRECTORIES`].
+pub(crate) const FAILED: &str = "Failed";
+/// How the kubelet begins where it is its own directories for the pod that cannot be made.
+pub(crate) const DATA_DIRECTORIES: &str = "error making pod data directories: ";
+/// The event by which the kubelet says that the sandbox was lost: the containers end with it.
 const CHANGED: &str = "SandboxChanged";
+
+/// What has to be there before a container is made.
+struct Step {
+    /// The kubelet's event where it fails.
+    event: &'static str,
+    /// What is wrong, as a person says it.
+    wrong: &'static str,
+    /// Whether it is the node's own: no pod can do anything about it.
+    of_node: bool,
+}
+
+const fn step(event: &'static str, of_node: bool, wrong: &'static str) -> Step {
+    Step { event, wrong, of_node }
+}
+
+const STEPS: [Step; 6] = [
+    step("FailedCreatePodSandBox", false, "its sandbox cannot be made"),
+    step("FailedPodSandBoxStatus", true, "the runtime does not tell of its sandbox"),
+    step("FailedCreatePodContainer", true, "its cgroup cannot be made"),
+    step("FailedPrepareDynamicResources", true, "the devices that it claims cannot be made ready"),
+    step("NetworkNotReady", true, "its node has no pod network yet"),
+    step(FAILED, true, "its directories on the node cannot be made"),
+];
 
 fn judge(case: &Case<'_>) -> Option<Finding> {
     match case.ending {
-        Ending::NeverStarted { reason, .. } if reason == FAILED => never_made(case),
+        Ending::NeverStarted { reason, .. } if case.container.is_none() => {
+            never_made(case, STEPS.iter().find(|s| s.event == reason)?)
+        }
         Ending::Ended { .. } => lost(case),
         _ => None,
     }
 }
 
-fn never_made(case: &Case<'_>) -> Option<Finding> {
-    let told = case.pod_events(FAILED).max_by_key(|e| e.at)?;
-    let summary = format!("{} cannot start, its sandbox cannot be made: {}", case.pod_name(), told.event.message);
-    let root = case.workload_root();
+fn never_made(case: &Case<'_>, step: &Step) -> Option<Finding> {
+    let own = |message: &str| step.event != FAILED || message.starts_with(DATA_DIRECTORIES);
+    let told = case.pod_events(step.event).filter(|e| own(&e.event.message)).max_by_key(|e| e.at)?;
+    let summary = format!("{} cannot start, {}: {}", case.pod_name(), step.wrong, told.event.message);
+    let node = if step.of_node { case.node_root() } else { None };
+    let root = node.unwrap_or_else(|| case.workload_root());
     Some(Finding::new(CAUSE.id, Depth::Mechanism, 90, root, summary).with(Some(event(told))).with(super::waits(case)))
 }
 

@@ -1,4 +1,4 @@
-//! What the pod may do is not what it wants to do: the kubelet or the namespace's policy refuses it.
+//! What the pod may do is not what it wants to do: the kubelet, the kernel or the namespace's policy refuses it.
 
 use whyd_signals::schema::RuledOut;
 
@@ -6,6 +6,8 @@ use super::Cause;
 use crate::case::{Case, Ending};
 use crate::finding::{Depth, Finding, event, ruled_out};
 use crate::refused::Refused;
+use crate::rejection::{Rejection, Why};
+use crate::start_error::{About, StartError, about};
 
 /// See [`super::ALL`].
 pub(super) const CAUSE: Cause = Cause { id: "security-context", judge, contradict };
@@ -18,7 +20,17 @@ fn says_so(message: &str) -> bool {
     SAYINGS.iter().any(|s| lower.contains(s))
 }
 
+/// Whether an error says that somebody has not the right.
+pub(super) fn is_denied(message: &str) -> bool {
+    message.contains("permission denied")
+}
+
 fn judge(case: &Case<'_>) -> Option<Finding> {
+    forbidden(case).or_else(|| not_let_in(case)).or_else(|| rejected(case))
+}
+
+/// The kubelet does not make the container.
+fn forbidden(case: &Case<'_>) -> Option<Finding> {
     let Ending::NeverStarted { reason, message } = case.ending else { return None };
     if !matches!(reason.as_str(), "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError") {
         return None;
@@ -32,6 +44,27 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
             .with(Some(waits).filter(|_| !message.is_empty()))
             .with(failed.map(event)),
     )
+}
+
+/// The user as whom the container runs must not enter its working directory.
+fn not_let_in(case: &Case<'_>) -> Option<Finding> {
+    let error = StartError::of(case, |about| matches!(about, About::WorkingDir(_)))?;
+    let Some(About::WorkingDir(path)) = about(error.said).filter(|_| is_denied(error.said)) else { return None };
+    let name = case.container.unwrap_or_default();
+    let summary = format!("{name} cannot start, the user that it runs as must not enter its working directory {path}");
+    Some(
+        Finding::new(CAUSE.id, Depth::Mechanism, 90, case.workload_root(), summary)
+            .with(super::waits(case))
+            .with(case.status("message", "the runtime's words").filter(|e| e.value != ""))
+            .with(case.status("exitCode", "what is reported for it"))
+            .with(error.event.map(event)),
+    )
+}
+
+/// The kubelet does not let the pod in: AppArmor, sysctls, supplemental groups.
+fn rejected(case: &Case<'_>) -> Option<Finding> {
+    let rejection = Rejection::of(case).filter(|r| r.why == Why::Security)?;
+    Some(rejection.finding(case, CAUSE.id, case.workload_root()))
 }
 
 /// Pod Security of the namespace refused the pod before it was made.

@@ -11,21 +11,38 @@ use whyd_signals::{Timestamp, Verb};
 use super::counts::Missing;
 use super::queue::Queue;
 use crate::case::Ending;
+use crate::cause::sandbox::{DATA_DIRECTORIES, FAILED};
+use crate::cause::unschedulable::REASONS as UNSCHEDULED;
 use crate::complaint::Dependency;
 use crate::disruption::BY_TAINT;
 
 /// Waiting reasons by which a container is known not to have been started.
-const NOT_STARTED: [&str; 7] = [
+const NOT_STARTED: [&str; 12] = [
     "ErrImagePull",
     "ImagePullBackOff",
     "ErrImageNeverPull",
     "InvalidImageName",
+    "ImageInspectError",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
     "CreateContainerConfigError",
     "CreateContainerError",
+    "PreCreateHookError",
+    "PreStartHookError",
     "RunContainerError",
 ];
 /// Events about a pod whose containers cannot be made.
-const STUCK_EVENTS: [&str; 4] = ["FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox"];
+const STUCK_EVENTS: [&str; 9] = [
+    "FailedMount",
+    "FailedAttachVolume",
+    "FailedMapVolume",
+    "FailedCreatePodSandBox",
+    "FailedPodSandBoxStatus",
+    "FailedCreatePodContainer",
+    "FailedPrepareDynamicResources",
+    "NetworkNotReady",
+    FAILED,
+];
 /// A pod as a whole that does not start is told of after so long: volumes and nodes are often there a moment later.
 pub(super) const STUCK: Duration = Duration::from_secs(15);
 /// A container that could not be started for less than this and then was is not told of.
@@ -221,15 +238,15 @@ impl Entries {
             }
         }
         let scheduled = pod.condition("PodScheduled");
-        if let Some(c) = scheduled.filter(|c| c.status == "False" && c.reason == "Unschedulable") {
+        if let Some(c) = scheduled.filter(|c| c.status == "False" && UNSCHEDULED.contains(&c.reason.as_str())) {
             self.stuck(pod, &c.reason, &c.message, c.last_transition_time.unwrap_or(at).min(at));
         } else if scheduled.is_some_and(|c| c.status == "True") {
-            self.unstuck(&pod.metadata.uid, &["Unschedulable"], at);
+            self.unstuck(&pod.metadata.uid, &UNSCHEDULED, at);
         }
         let disruption = pod.condition("DisruptionTarget").filter(|c| c.status == "True");
-        if pod.metadata.deletion_timestamp.is_some() && disruption.is_some_and(|c| c.reason == BY_TAINT) {
-            // Its node does not answer: nobody will tell how it ended, and its object may stay for hours.
-            self.gone(pod, at);
+        let by_taint = disruption.filter(|c| c.reason == BY_TAINT && pod.metadata.deletion_timestamp.is_some());
+        if let Some(asked) = by_taint.map(|c| c.last_transition_time.unwrap_or(at)) {
+            self.given_up(pod, asked, at);
         }
         if verb == Verb::Delete {
             self.gone(pod, at);
@@ -241,6 +258,23 @@ impl Entries {
         if pod.status.phase == "Failed" && !pod.status.reason.is_empty() && !any_end {
             let key = (pod.metadata.uid.clone(), String::new(), String::new());
             self.insert(key, || Entry::new(pod, None, Ending::Failed, at));
+        }
+    }
+
+    /// A pod that was deleted for a taint of its node. Of one whose node does not answer nobody will tell how it ended,
+    /// and its object may stay for hours; a kubelet that answers has yet to tell.
+    fn given_up(&mut self, pod: &Pod, asked: Timestamp, at: Timestamp) {
+        let uid = &pod.metadata.uid;
+        let since = |e: &Entry| matches!(e.ending, Ending::Ended { .. }) && e.at() >= asked;
+        let own = self.all.range((uid.clone(), String::new(), String::new())..);
+        if own.take_while(|((u, ..), _)| u == uid).any(|(_, e)| since(e)) {
+            let key = (uid.clone(), String::new(), String::new());
+            if self.queue.holds(&key) && self.all.get(&key).is_some_and(|e| e.ending == Ending::Replaced) {
+                self.taken_back.push(key);
+            }
+        } else if pod.condition("Ready").is_none_or(|c| c.status != "True") {
+            // With the kubelet silent it is the node's controller that takes the pod's readiness away.
+            self.gone(pod, at);
         }
     }
 
@@ -388,7 +422,8 @@ impl Entries {
 
     /// An event about a pod, which may be known or not yet.
     pub(super) fn observe_event(&mut self, event: &Event, namespace: &str, received: Timestamp) {
-        if !STUCK_EVENTS.contains(&event.reason.as_str()) {
+        let of_container = event.reason == FAILED && !event.message.starts_with(DATA_DIRECTORIES);
+        if !STUCK_EVENTS.contains(&event.reason.as_str()) || of_container {
             return;
         }
         let about = &event.involved_object;

@@ -13,11 +13,11 @@ mod workload;
 pub use config_map::ConfigMap;
 pub use event::{Event, EventSeries, ObjectRef};
 pub use meta::{Condition, Meta, OwnerRef};
-pub use node::{Node, NodeInfo, NodeSpec, NodeStatus};
+pub use node::{Node, NodeInfo, NodeSpec, NodeStatus, Taint};
 pub use pod::{
-    Claim, Container, ContainerState, ContainerStatus, EnvFrom, EnvFromProjected, EnvVar, KeySource, NameRef, Pod,
-    PodSpec, PodStatus, Port, Probe, ProjectedSource, ResizePolicy, Resources, Running, SecretVolume, Terminated,
-    ValueFrom, Volume, VolumeMount, Waiting,
+    Claim, Container, ContainerState, ContainerStatus, EnvFrom, EnvFromProjected, EnvVar, KeySource, KeyToPath,
+    NameRef, Pod, PodSpec, PodStatus, Port, Probe, Projected, ProjectedSource, ResizePolicy, Resources, Running,
+    SecretVolume, Terminated, ValueFrom, Volume, VolumeMount, Waiting,
 };
 pub use workload::{
     Job, JobSpec, JobStatus, Namespace, PodTemplate, Selector, Service, ServiceSpec, Workload, WorkloadSpec,

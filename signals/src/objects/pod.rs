@@ -112,12 +112,13 @@ pub struct Port {
     pub container_port: i64,
 }
 
-/// A volume by its name in the pod.
+/// A volume by its name in the pod, and where the container sees it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs)]
 pub struct VolumeMount {
     pub name: String,
+    pub mount_path: String,
 }
 
 /// Whether a container is restarted when one of its resources is changed in place.
@@ -234,7 +235,25 @@ pub struct ProjectedSource {
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs)]
 pub struct EnvFromProjected {
-    pub config_map: Option<NameRef>,
+    pub config_map: Option<Projected>,
+    pub secret: Option<Projected>,
+}
+
+/// A ConfigMap or Secret in a projected volume, and which keys of it are wanted; none named: all.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct Projected {
+    pub name: String,
+    pub items: Vec<KeyToPath>,
+}
+
+/// One key that becomes a file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct KeyToPath {
+    pub key: String,
 }
 
 /// What a pod is.
