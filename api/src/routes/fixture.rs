@@ -181,7 +181,7 @@ impl Default for Fixture {
         ];
         let incidents = vec![
             incident("a", "i-1", IncidentStatus::Resolved, 10, &["a/web-1/web"]),
-            incident("a", "i-2", IncidentStatus::Open, 20, &["a/web-1/web", "a/web-2/web"]),
+            incident("a", "i-2", IncidentStatus::Open, 12, &["a/web-1/web", "a/web-2/web"]),
             spread,
             incident(CANARY, "i-canary", IncidentStatus::Open, 50, &["canary/web-1/canary-c"]),
         ];
