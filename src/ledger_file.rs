@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,7 +65,7 @@ impl LedgerFile {
         if unreadable > 0 {
             tracing::warn!(unreadable, "lines of the ledger could not be read and are passed over");
         }
-        let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
         if cut {
             // What is appended next must not go on the line that was cut off.
             file.write_all(b"\n")?;
@@ -104,7 +105,7 @@ impl LedgerFile {
 
     fn rewrite(&mut self, all: &[Arc<Restart>]) -> io::Result<()> {
         let fresh = self.path.with_extension("new");
-        let mut out = BufWriter::new(File::create(&fresh)?);
+        let mut out = BufWriter::new(OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?);
         for row in all {
             serde_json::to_writer(&mut out, row.as_ref())?;
             out.write_all(b"\n")?;

@@ -1,6 +1,8 @@
 //! A live cluster into a capture: what the daemon would have received, message by message, in the format that
 //! [`crate::capture`] reads. Every bug report becomes a fixture.
 
+mod hidden;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -12,6 +14,8 @@ use serde_json::{Value, json};
 use whyd_correlate::redact::redact;
 use whyd_signals::sink::{LogSink, Pair, Refusal};
 use whyd_signals::{Envelope, Media, Resource, StreamId, Timestamp, Verb};
+
+use hidden::Hidden;
 
 /// Writes one capture.
 pub struct Recording {
@@ -67,7 +71,8 @@ impl Recording {
     /// Takes one message.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written, and a [`whyd_signals::sink::DecodeError`] when it cannot be read: then nothing of it is in
+    /// the recording.
     pub fn take(&mut self, message: &Envelope) -> Result<()> {
         self.messages += 1;
         self.to = self.to.max(message.received);
@@ -83,10 +88,12 @@ impl Recording {
                 bodies.append(message, "/loki/api/v1/push", "application/json", &body)
             }
             Media::LokiProto => {
+                redacted(message)?;
                 let bodies = open(&mut self.logs, &self.dir, "loki_push")?;
                 bodies.append(message, "/loki/api/v1/push", "application/x-protobuf", &message.body)
             }
             Media::LokiJson => {
+                redacted(message)?;
                 let bodies = open(&mut self.logs, &self.dir, "loki_push")?;
                 bodies.append(message, "/loki/api/v1/push", "application/json", &message.body)
             }
@@ -108,10 +115,11 @@ impl Recording {
             }
             return Ok(());
         }
-        let mut object: Value = serde_json::from_slice(&message.body)?;
-        if self.redacted {
-            self.hidden.hide(&mut object);
-        }
+        let object: Value = if self.redacted {
+            self.hidden.object(resource, verb, &message.body)?
+        } else {
+            serde_json::from_slice(&message.body)?
+        };
         let uid = object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
         let fresh = watched.known.insert(uid);
         let Some((lines, times)) = &mut watched.watch else {
@@ -174,52 +182,6 @@ impl Bodies {
     }
 }
 
-/// What people write into objects and no verdict reads the text of. What was hidden is numbered, so that one value is
-/// still told from another.
-#[derive(Default)]
-struct Hidden(BTreeMap<String, usize>);
-
-impl Hidden {
-    /// Annotations that verdicts read.
-    const READ: [&str; 3] =
-        ["kubectl.kubernetes.io/restartedAt", "deployment.kubernetes.io/revision", "kubernetes.io/change-cause"];
-    /// So many values are told apart; of further ones only that they were hidden.
-    const TOLD_APART: usize = 100_000;
-
-    fn hide(&mut self, object: &mut Value) {
-        match object {
-            Value::Object(fields) => {
-                for (name, value) in fields {
-                    match (name.as_str(), value) {
-                        ("annotations", Value::Object(kept)) => {
-                            kept.retain(|key, _| Self::READ.contains(&key.as_str()));
-                        }
-                        // The kubelet quotes the output of probes and the last words of containers.
-                        ("message", Value::String(text)) => *text = redact(text).into_owned(),
-                        ("args", Value::Array(words)) => words.iter_mut().for_each(|w| self.hide_word(w)),
-                        // The program itself is what cannot be found or run.
-                        ("command", Value::Array(words)) => words.iter_mut().skip(1).for_each(|w| self.hide_word(w)),
-                        (_, inner) => self.hide(inner),
-                    }
-                }
-            }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.hide(item)),
-            _ => {}
-        }
-    }
-
-    fn hide_word(&mut self, word: &mut Value) {
-        let Value::String(text) = word else { return };
-        let next = self.0.len() + 1;
-        let number = match self.0.get(text) {
-            Some(known) => *known,
-            None if next > Self::TOLD_APART => 0,
-            None => *self.0.entry(std::mem::take(text)).or_insert(next),
-        };
-        *text = format!("hidden-{number}");
-    }
-}
-
 /// A push with its lines redacted, as JSON whatever it was.
 fn redacted(message: &Envelope) -> Result<Vec<u8>> {
     let mut lines = Lines::default();
@@ -227,7 +189,7 @@ fn redacted(message: &Envelope) -> Result<Vec<u8>> {
         Media::LokiProto => whyd_collector::wire::loki::decode_proto(&message.body, &mut Vec::new(), &mut lines),
         _ => whyd_collector::wire::loki::decode_json(&message.body, &mut lines),
     };
-    decoded.map_err(|e| anyhow::anyhow!("{e}"))?;
+    decoded?;
     Ok(serde_json::to_vec(&json!({"streams": lines.0.into_iter().map(Stream::json).collect::<Vec<_>>()}))?)
 }
 
@@ -250,7 +212,7 @@ impl Stream {
 
 impl LogSink for Lines {
     fn stream(&mut self, labels: &[Pair<'_>], metadata: &[Pair<'_>]) -> Result<StreamId, Refusal> {
-        let owned = |pairs: &[Pair<'_>]| pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        let owned = |pairs: &[Pair<'_>]| pairs.iter().map(|(k, v)| (k.to_string(), redact(v).into_owned())).collect();
         self.0.push(Stream { labels: owned(labels), metadata: owned(metadata), values: Vec::new() });
         Ok(StreamId(u32::try_from(self.0.len() - 1).unwrap_or(u32::MAX)))
     }

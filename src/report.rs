@@ -19,9 +19,14 @@ pub fn report(scoped: &Scoped, style: Style) -> String {
     render::verdicts(&restarts, &incidents, &|row| memory(scoped, row, &restarts), style)
 }
 
+/// Whether the memory of a row is drawn: it ended at its limit.
+pub(crate) fn has_memory(mechanism: &str) -> bool {
+    mechanism == "oom-limit"
+}
+
 /// The working set of a container that met its limit, over all its instances.
 pub(crate) fn memory(scoped: &Scoped, row: &dto::Restart, all: &[dto::Restart]) -> Option<Memory> {
-    if row.mechanism != "oom-limit" {
+    if !has_memory(&row.mechanism) {
         return None;
     }
     let (pod, container) = (row.pod.as_ref()?, row.container.as_ref()?);

@@ -109,6 +109,9 @@ impl Reader for View {
     }
 
     fn memory(&self, access: &Access, row: &Restart) -> Option<MemoryUse> {
+        if !report::has_memory(&row.mechanism) {
+            return None;
+        }
         let scoped = self.scoped(access);
         let own = |r: &&Arc<Restart>| r.pod_uid == row.pod_uid && r.container == row.container;
         let all: Vec<dto::Restart> = scoped.each_restart().filter(own).map(|r| r.as_ref().into()).collect();

@@ -182,10 +182,14 @@ impl ClusterView {
         self.namespace(namespace)?.pod_named(name)
     }
 
+    /// All nodes of this name, those that are gone too.
+    pub fn nodes_called(&self, name: &str) -> impl Iterator<Item = &Record<Node>> + use<'_> {
+        self.cluster.nodes_named.of(name).filter_map(|uid| self.cluster.nodes.get(uid))
+    }
+
     /// The newest node of this name, a living one before a deleted one; nodes are the platform's and name no team.
     pub fn node_named(&self, name: &str) -> Option<&Record<Node>> {
-        let nodes = self.cluster.nodes_named.of(name).filter_map(|uid| self.cluster.nodes.get(uid));
-        nodes.max_by_key(|n| (n.deleted_at.is_none(), n.object.metadata.creation_timestamp))
+        self.nodes_called(name).max_by_key(|n| (n.deleted_at.is_none(), n.object.metadata.creation_timestamp))
     }
 
     /// The nodes; they are the platform's and name no team.

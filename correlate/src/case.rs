@@ -456,9 +456,10 @@ impl Case<'_> {
 
     /// A line as evidence.
     pub fn line(&self, line: &LogLine, text: &str) -> Evidence {
-        let message = self.terminated().map_or("", |t| t.message.as_str());
+        // The line is without its secrets.
+        let message = self.terminated().map_or(Cow::Borrowed(""), |t| redact(&t.message));
         let from_status =
-            line.ts == self.finished() && line.template_id == TemplateId(0) && message.contains(&line.line);
+            line.ts == self.finished() && line.template_id == TemplateId(0) && message.contains(line.line.as_str());
         if from_status && !line.line.is_empty() {
             return self.of_pod(Some(line.ts), &self.field("message"), line.line.clone(), text);
         }

@@ -67,8 +67,8 @@ pub struct Ledger {
     failures: Failures,
     /// What the failures hold of each row, by the row's id.
     failed: BTreeMap<String, Failure>,
-    /// What is told of pods that were not ready, by their uid.
-    unready: BTreeMap<String, BTreeSet<String>>,
+    /// Since when pods were not ready of which that is told, by their uid.
+    unready: BTreeMap<String, BTreeSet<Timestamp>>,
     incidents: Incidents,
     touched: BTreeSet<String>,
     /// Nodes of which something new is to be told, by name.
@@ -77,6 +77,8 @@ pub struct Ledger {
     round: u64,
     /// Namespace -> the round for which something new came in it last.
     news: BTreeMap<String, u64>,
+    /// The round for which something new came of any node.
+    node_news: u64,
     changes: ChangeLog,
     children: BTreeMap<ChildKey, Killed>,
     rows: Arc<Vec<Arc<Restart>>>,
@@ -106,6 +108,7 @@ impl Ledger {
             nodes_touched: BTreeSet::new(),
             round: 0,
             news: BTreeMap::new(),
+            node_news: 0,
             changes: ChangeLog::default(),
             children: BTreeMap::new(),
             rows: Arc::default(),
@@ -274,6 +277,9 @@ impl Ledger {
         for namespace in &touched {
             self.news.insert(namespace.clone(), self.round);
         }
+        if !self.nodes_touched.is_empty() {
+            self.node_news = self.round;
+        }
         self.tidy(now, scoped);
         let mut changed = self.judge_refusals(&touched, now, scoped);
         let turns = self.entries.take_turns(now);
@@ -312,7 +318,9 @@ impl Ledger {
         let Some(entry) = self.entries.get(key) else { return false };
         let last = self.entries.last_judged(key);
         let told = entry.told_from().is_some_and(|from| now >= from) && entry.row.is_none();
-        last == 0 || told || now >= self.stands_at(entry) || self.news.get(&entry.namespace).is_some_and(|n| *n > last)
+        let stands = now >= self.stands_at(entry) && !entry.looked_over;
+        let news = self.node_news > last || self.news.get(&entry.namespace).is_some_and(|round| *round > last);
+        last == 0 || told || stands || news
     }
 
     /// Gives an entry another turn, or lets its verdict stand when nothing more is to come for it.
@@ -323,6 +331,7 @@ impl Ledger {
             let told = entry.told_from().filter(|from| *from > now);
             self.entries.again(key, now, told.map_or(stands_at, |from| from.min(stands_at)));
         } else if entry.row.is_some() && of_undecided_job(key, entry, scoped) {
+            self.entries.looked_over(key);
             self.entries.again(key, now, now.plus(JOB));
         } else {
             self.settled.extend(entry.row.clone());
@@ -423,6 +432,9 @@ impl Ledger {
     /// Takes an entry away with all that was made of it.
     fn forget(&mut self, key: &Key) {
         let row = self.entries.get(key).and_then(|e| e.row.clone());
+        if let Some(node) = row.as_ref().filter(|r| r.cause == "node-lost").and_then(|r| r.node.clone()) {
+            self.nodes_touched.insert(node);
+        }
         self.replace(row.as_ref(), None);
         self.drop_traces(&id_of(key));
         self.entries.remove(key);

@@ -115,6 +115,12 @@ impl Readiness {
         }
     }
 
+    /// From when on all turns of a pod are known; earlier ones were let go.
+    pub(crate) fn known_from(&self, uid: &str) -> Timestamp {
+        let turns = self.pods.get(uid).map(|p| &p.turns).filter(|turns| turns.len() >= TURNS);
+        turns.and_then(|turns| turns.first_key_value()).map_or(Timestamp::MIN, |(at, _)| *at)
+    }
+
     /// The times in which the pod was not ready, in order.
     pub(crate) fn unready(&self, uid: &str) -> Vec<Unready> {
         let Some(known) = self.pods.get(uid) else { return Vec::new() };

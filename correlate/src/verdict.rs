@@ -31,7 +31,8 @@ pub(crate) fn judge(case: &Case<'_>) -> Verdict {
     let mut findings: Vec<Finding> = ALL.iter().filter_map(|c| (c.judge)(case)).collect();
     // A stable sort: of equals the one listed first wins.
     findings.sort_by_key(|f| std::cmp::Reverse(f.score));
-    if findings.is_empty() && case.terminated().is_none() {
+    let unstarted = not_started(case);
+    if findings.is_empty() && case.terminated().is_none() && unstarted.is_none() {
         return nothing;
     }
     let mut row = blank(case);
@@ -46,6 +47,10 @@ pub(crate) fn judge(case: &Case<'_>) -> Verdict {
             row.summary = "nothing that was seen explains this end".into();
             row.root = Some(case.pod_root());
             row.evidence.extend(case.status("exitCode", "how it ended"));
+            if let Some((summary, words)) = unstarted {
+                row.summary = summary;
+                row.evidence.push(words);
+            }
             row.incident_key = Some(incident_key(case, &row));
             if row.missing.is_empty() {
                 row.missing.push("runtime".into());
@@ -94,6 +99,22 @@ fn fill(row: &mut Restart, case: &Case<'_>, winner: Finding) {
     }
 }
 
+/// A container that could not be started for a reason that no cause knows: in the words of whoever tried.
+fn not_started(case: &Case<'_>) -> Option<(String, whyd_signals::schema::Evidence)> {
+    let name = case.container?;
+    let (message, words) = match case.ending {
+        Ending::Ended { terminated: t, .. } if t.reason == "StartError" || t.reason == "ContainerCannotRun" => {
+            (&t.message, case.status("message", "the runtime's words")?)
+        }
+        Ending::NeverStarted { message, .. } => {
+            let field = case.waiting_field("message");
+            (message, case.of_pod(Some(case.seen_at), &field, message.clone(), "why it waits"))
+        }
+        _ => return None,
+    };
+    (!message.is_empty()).then(|| (format!("{name} could not be started: {}", message.trim()), words))
+}
+
 /// An instance that must have ended and of which nothing was seen.
 fn unseen(case: &Case<'_>, count: i64, after: whyd_signals::Timestamp) -> Restart {
     let mut row = blank(case);
@@ -108,6 +129,10 @@ fn unseen(case: &Case<'_>, count: i64, after: whyd_signals::Timestamp) -> Restar
     );
     row.root = Some(case.pod_root());
     row.missing = vec!["status".into()];
+    // It was before the one that is told of.
+    let told = case.pod.object.statuses().find(|s| s.name == name);
+    let told = told.and_then(|s| s.last_state.terminated.as_ref()?.started_at).filter(|at| at.nanos() > 0);
+    row.seen_at = told.map_or(row.seen_at, |at| at.max(after).min(row.seen_at));
     let now = case.pod.object.statuses().find(|s| s.name == name).map_or(count + 1, |s| s.restart_count);
     let field = format!("status.{}[{name}].restartCount", case.pod.object.status_list(name));
     row.evidence.push(case.of_pod(

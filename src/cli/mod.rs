@@ -219,8 +219,9 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Openapi => print(&whyd_api::document()),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "whyd", &mut std::io::stdout());
-            Ok(ExitCode::SUCCESS)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "whyd", &mut script);
+            print(&String::from_utf8_lossy(&script))
         }
     }
 }

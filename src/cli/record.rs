@@ -12,6 +12,7 @@ use whyd_collector::inlet::{InletLimits, Reply, inlet};
 use whyd_collector::source::http::{self, BodyLimits};
 use whyd_collector::source::kube::{self, Statuses};
 use whyd_signals::Resource;
+use whyd_signals::sink::DecodeError;
 
 use super::run::{api_server, wall_clock};
 use super::{RecordArgs, configured, print};
@@ -64,8 +65,14 @@ pub(super) fn record(args: &RecordArgs) -> anyhow::Result<ExitCode> {
             tokio::select! {
                 delivery = inbox.recv() => {
                     let Some(delivery) = delivery else { break };
-                    recording.take(&delivery.envelope)?;
-                    delivery.responder.reply(Reply::Stored { rows: 1 });
+                    let taken = recording.take(&delivery.envelope);
+                    let reply = match taken {
+                        Ok(()) => Reply::Stored { rows: 1 },
+                        // What one sender gets wrong does not end the recording.
+                        Err(e) if e.is::<DecodeError>() => Reply::Invalid(e.to_string()),
+                        Err(e) => return Err(e),
+                    };
+                    delivery.responder.reply(reply);
                 }
                 _ = tell.tick() => say(&format!("{} messages", recording.messages))?,
                 () = until => break,

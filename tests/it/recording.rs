@@ -54,16 +54,40 @@ fn a_redacted_recording_holds_no_secret() {
         r#"{"kind":"ConfigMap","metadata":{"name":"c","uid":"u","namespace":"n","annotations":{"note":"hunter2"}}}"#;
     let media = whyd_signals::Media::Kube(whyd_signals::Resource::ConfigMaps, whyd_signals::Verb::Apply);
     recording.take(&Envelope { received: start, media, tenant: None, body: object.into() }).unwrap();
-    let pod = r#"{"kind":"Pod","metadata":{"name":"p","uid":"v","namespace":"n"},
-        "spec":{"containers":[{"name":"c","command":["/app","hunter2"],"args":["--key","hunter2"]}]},
-        "status":{"containerStatuses":[{"name":"c","lastState":{"terminated":{"message":"no login, password=hunter2"}}}]}}"#;
-    let media = whyd_signals::Media::Kube(whyd_signals::Resource::Pods, whyd_signals::Verb::Apply);
-    recording.take(&Envelope { received: start, media, tenant: None, body: pod.into() }).unwrap();
-    let pods = whyd_collector::wire::kube::listed(whyd_signals::Resource::Pods, start, &["v".to_owned()]).unwrap();
-    recording.take(&pods).unwrap();
-    let listed =
-        whyd_collector::wire::kube::listed(whyd_signals::Resource::ConfigMaps, start, &["u".to_owned()]).unwrap();
-    recording.take(&listed).unwrap();
+    let probe = r#"{"exec":{"command":["mysqladmin","ping","-uroot","-phunter2"]}}"#;
+    let pod = format!(
+        r#"{{"kind":"Pod","metadata":{{"name":"p","uid":"v","namespace":"n"}},
+        "spec":{{"volumes":[{{"name":"x","csi":{{"volumeAttributes":{{"key":"hunter2"}}}}}}],
+            "containers":[{{"name":"c","command":["/app","hunter2"],"args":["--key","hunter2"],"livenessProbe":{probe}}}]}},
+        "status":{{"containerStatuses":[{{"name":"c",
+            "state":{{"waiting":{{"reason":"PostStartHookError","message":"Exec lifecycle hook ([sh -c login hunter2]) failed"}}}},
+            "lastState":{{"terminated":{{"message":"no login, password=hunter2"}}}}}}]}}}}"#
+    );
+    let event = |uid: &str| {
+        format!(
+            r#"{{"kind":"Event","metadata":{{"name":"e","uid":"e{uid}","namespace":"n"}},"reason":"Unhealthy",
+            "involvedObject":{{"kind":"Pod","name":"p","namespace":"n","uid":"{uid}"}},
+            "message":"Liveness probe failed: command timed out: \"mysqladmin ping -uroot -phunter2\" timed out after 1s"}}"#
+        )
+    };
+    let workload = r#"{"kind":"Deployment","metadata":{"name":"d","uid":"d","namespace":"n",
+        "annotations":{"kubernetes.io/change-cause":"kubectl set env deploy/d DB_PASSWORD=hunter2"}}}"#;
+    let (pods, events, deployments) = (
+        whyd_signals::Resource::Pods,
+        whyd_signals::Resource::Events,
+        whyd_signals::Resource::Deployments,
+    );
+    // An event may come before its pod is known.
+    for (resource, body) in
+        [(events, event("w")), (pods, pod), (events, event("v")), (deployments, workload.to_owned())]
+    {
+        let media = whyd_signals::Media::Kube(resource, whyd_signals::Verb::Apply);
+        recording.take(&Envelope { received: start, media, tenant: None, body: body.into() }).unwrap();
+    }
+    for (resource, uids) in [(pods, vec!["v"]), (events, vec!["ev", "ew"]), (deployments, vec!["d"])] {
+        let uids: Vec<String> = uids.into_iter().map(str::to_owned).collect();
+        recording.take(&whyd_collector::wire::kube::listed(resource, start, &uids).unwrap()).unwrap();
+    }
     recording.finish().unwrap();
     let mut files = 0;
     for folder in ["kube", "loki_push"] {
@@ -73,7 +97,7 @@ fn a_redacted_recording_holds_no_secret() {
             files += 1;
         }
     }
-    assert!(files >= 7, "{files} files");
+    assert!(files >= 13, "{files} files");
     let pods = std::fs::read_to_string(out.join("kube/pods.list.json")).unwrap();
     assert!(pods.contains("/app") && pods.contains("hidden-1") && pods.contains("no login"), "{pods}");
 }

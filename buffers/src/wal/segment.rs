@@ -1,6 +1,7 @@
 //! One file of records, named by the first.
 
 use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -57,7 +58,8 @@ pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
 
 /// Opens a segment to be appended to.
 pub(super) fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    // Log lines and objects as they came: nobody else's to read.
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }
 
 /// What was found in a segment.
@@ -124,7 +126,7 @@ pub(super) fn set_aside(dir: &Path, path: &Path, bytes: &[u8], scan: &Scan) -> i
         return Ok(0);
     }
     let whole = path.with_extension("tmp");
-    let mut file = File::create(&whole)?;
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&whole)?;
     let mut written = 0;
     for range in &scan.records {
         let record = bytes.get(range.clone()).unwrap_or_default();

@@ -27,8 +27,9 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     // a probe's kill ends in an own exit code too, and only an event tells.
     let probed = case.spec().is_some_and(|c| c.liveness_probe.is_some() || c.startup_probe.is_some());
     let doubt = match (case.logs_known(), case.events_known()) {
-        (false, _) => Some("logs"),
-        (true, false) if probed && telling.is_none_or(|l| crate::last_words::weight(&l.line) == 0) => Some("events"),
+        // Its termination message may hold them all the same.
+        (false, _) if telling.is_none() => Some("logs"),
+        (_, false) if probed && telling.is_none_or(|l| crate::last_words::weight(&l.line) == 0) => Some("events"),
         _ => None,
     };
     Some(

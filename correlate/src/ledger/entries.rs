@@ -71,6 +71,8 @@ pub(super) struct Entry {
     depends_on: Vec<Dependency>,
     /// Whether its row stood before the daemon was started.
     restored: bool,
+    /// Whether all was looked at once more when its verdict should have stood, and only its Job is waited for.
+    pub(super) looked_over: bool,
 }
 
 impl Entry {
@@ -83,6 +85,7 @@ impl Entry {
             row: None,
             depends_on: Vec::new(),
             restored: false,
+            looked_over: false,
         }
     }
 
@@ -163,6 +166,13 @@ impl Entries {
     /// Those whose turn it is. Each has to be given another with [`Entries::again`], or settled.
     pub(super) fn take_turns(&mut self, now: Timestamp) -> Vec<Key> {
         self.queue.take(now)
+    }
+
+    /// All was looked at once more, and only its Job is waited for.
+    pub(super) fn looked_over(&mut self, key: &Key) {
+        if let Some(entry) = self.all.get_mut(key) {
+            entry.looked_over = true;
+        }
     }
 
     /// The next turn of an entry, no later than `by`.
@@ -282,6 +292,10 @@ impl Entries {
     pub(super) fn gone(&mut self, pod: &Pod, at: Timestamp) {
         if pod.status.container_statuses.iter().any(|s| s.state.running.is_some()) {
             let key = (pod.metadata.uid.clone(), String::new(), String::new());
+            // While the pod was still there nothing could be told of it; now it can.
+            if self.all.get(&key).is_some_and(|e| e.row.is_none()) && !self.queue.holds(&key) {
+                self.all.remove(&key);
+            }
             self.insert(key, || Entry::new(pod, None, Ending::Replaced, at));
         }
     }
@@ -319,6 +333,7 @@ impl Entries {
             row: Some(Arc::clone(row)),
             depends_on: Vec::new(),
             restored: true,
+            looked_over: false,
         };
         self.all.insert(key.clone(), entry);
         key
@@ -351,6 +366,13 @@ impl Entries {
         let then = waits.filter(|_| field == "lastState").cloned();
         let ending = Ending::Ended { terminated: t.clone(), field, restart_count: count, then: then.clone() };
         let key = (uid.clone(), s.name.clone(), id);
+        let of_pod = (uid.clone(), String::new(), String::new());
+        let told = |e: &Entry| e.ending == Ending::Replaced && e.row.is_some();
+        if self.all.get(&of_pod).is_some_and(told) && !self.queue.holds(&of_pod) && !self.all.contains_key(&key) {
+            // The row of the pod as a whole stands, and tells of this end.
+            self.all.insert(key, Entry::new(pod, Some(&s.name), ending, at));
+            return;
+        }
         self.insert(key.clone(), || Entry::new(pod, Some(&s.name), ending.clone(), at));
         let open = self.queue.holds(&key);
         let Some(entry) = self.all.get_mut(&key).filter(|_| open) else { return };

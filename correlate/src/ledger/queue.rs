@@ -1,5 +1,6 @@
 //! When open entries are looked at: at once, then ever more seldom until their verdict stands. What comes late by some
-//! time is in the verdict after at most as much again, and an entry is judged some ten times however much comes.
+//! time is in the verdict after at most as much again, and an entry is judged some ten times however much comes; more
+//! often only where what it depends on changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -27,17 +27,17 @@ impl Ledger {
         let events_known = cluster.synced(Resource::Events);
         let stands = |span: &Unready| span.until.is_some_and(|until| now > until.plus(self.lateness));
         let mut found: Vec<(String, Option<(String, Member)>, Option<Failure>)> = Vec::new();
-        let mut told: Vec<(String, BTreeSet<String>, Option<String>)> = Vec::new();
+        let mut told: Vec<(String, BTreeSet<Timestamp>, Option<String>)> = Vec::new();
         for space in touched.iter().filter_map(|n| cluster.namespace(n)) {
             for uid in self.readiness.watched_of(&space.name) {
                 let Some(pod) = space.pods.get(uid) else { continue };
                 let workload = space.workload_of(&pod.object);
-                let mut ids = BTreeSet::new();
+                let mut spans = BTreeSet::new();
                 let mut over = true;
                 for span in self.readiness.unready(uid) {
-                    let id = format!("unready/{uid}/{}", span.since.nanos());
+                    let id = span_id(uid, span.since);
                     if stands(&span) {
-                        ids.insert(id);
+                        spans.insert(span.since);
                         continue;
                     }
                     over = false;
@@ -47,20 +47,23 @@ impl Ledger {
                     let member = said.map(|said| unready_member(space, pod, &workload, &span, &said));
                     let failure = member.as_ref().map(|(key, m)| unready_failure(key, m, &span, pod));
                     if member.is_some() {
-                        ids.insert(id.clone());
+                        spans.insert(span.since);
                     }
                     found.push((id, member, failure));
                 }
-                told.push((uid.clone(), ids, over.then(|| space.name.clone())));
+                told.push((uid.clone(), spans, over.then(|| space.name.clone())));
             }
         }
-        for (uid, ids, over) in told {
+        for (uid, spans, over) in told {
             if let Some(namespace) = over {
                 self.readiness.unwatch(&namespace, &uid);
             }
-            // A turn that came late may have moved where a time began.
-            let before = self.unready.insert(uid, ids.clone()).unwrap_or_default();
-            found.extend(before.difference(&ids).map(|id| (id.clone(), None, None)));
+            // A turn that came late may have moved where a time began. What lies before the turns that are still known
+            // stays as it was told.
+            let from = self.readiness.known_from(&uid);
+            let before = self.unready.insert(uid.clone(), spans.clone()).unwrap_or_default();
+            let moved = before.difference(&spans).filter(|since| **since >= from);
+            found.extend(moved.map(|since| (span_id(&uid, *since), None, None)));
         }
         for (id, member, failure) in found {
             self.incidents.put(&id, member);
@@ -76,7 +79,7 @@ impl Ledger {
     pub(super) fn watch_nodes(&mut self, scoped: &Scoped) {
         let mut found = Vec::new();
         let touched = std::mem::take(&mut self.nodes_touched);
-        for node in touched.iter().filter_map(|name| scoped.cluster().node_named(name)) {
+        for node in touched.iter().flat_map(|name| scoped.cluster().nodes_called(name)) {
             let meta = &node.object.metadata;
             for down in node_not_ready::downs(node, scoped.cluster().node_events(&meta.name)) {
                 let root = Root {
@@ -130,6 +133,10 @@ impl Ledger {
             self.incidents.put(&id, member);
         }
     }
+}
+
+fn span_id(uid: &str, since: Timestamp) -> String {
+    format!("unready/{uid}/{}", since.nanos())
 }
 
 /// Whether a restart of the workload lies so near that the pod was unready because of it.

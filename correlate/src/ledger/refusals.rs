@@ -25,6 +25,8 @@ struct Refusal {
     /// When the API refused last; `None` while pods are still refused.
     over: Option<Timestamp>,
     settled: bool,
+    /// The one before it, until this one has come to something.
+    before: Option<Box<Refusal>>,
 }
 
 /// What one look changed about a refusal.
@@ -37,17 +39,21 @@ pub(super) struct Judged {
 
 /// By the uid of the controller, the newest time in which it was refused.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(BTreeMap<String, Refusal>);
+pub(super) struct Refusals {
+    of: BTreeMap<String, Refusal>,
+    /// Those that are looked at.
+    open: BTreeSet<String>,
+}
 
 impl Refusals {
     pub(super) fn is_open(&self) -> bool {
-        self.0.values().any(|r| !r.settled)
+        !self.open.is_empty()
     }
 
     /// Takes in one event that says so.
     pub(super) fn observe(&mut self, event: &Event, namespace: &str, received: Timestamp) {
         let uid = &event.involved_object.uid;
-        let (id, after) = match self.0.get(uid) {
+        let (id, after) = match self.of.get(uid) {
             None => (format!("{PREFIX}{uid}"), Timestamp::MIN),
             Some(before) => {
                 let over = before.over.filter(|over| before.settled && event.at() > *over);
@@ -55,9 +61,11 @@ impl Refusals {
                 (format!("{PREFIX}{uid}/{}", event.at().nanos()), over)
             }
         };
+        let before = self.of.remove(uid).map(|before| Box::new(Refusal { before: None, ..before }));
         let namespace = namespace.to_owned();
-        let fresh = Refusal { id, namespace, after, seen_at: received, row: None, over: None, settled: false };
-        self.0.insert(uid.clone(), fresh);
+        let fresh = Refusal { id, namespace, after, seen_at: received, row: None, over: None, settled: false, before };
+        self.of.insert(uid.clone(), fresh);
+        self.open.insert(uid.clone());
     }
 
     /// A row that stood before; whether it is one of these.
@@ -66,7 +74,7 @@ impl Refusals {
         let uid = rest.split('/').next().unwrap_or_default();
         // Its evidence holds the last refusal.
         let over = row.evidence.iter().filter_map(|e| e.at).max().unwrap_or(row.seen_at);
-        if self.0.get(uid).is_none_or(|known| known.seen_at <= row.seen_at) {
+        if self.of.get(uid).is_none_or(|known| known.seen_at <= row.seen_at) {
             let refusal = Refusal {
                 id: row.container_id.clone(),
                 namespace: row.namespace.clone(),
@@ -75,8 +83,9 @@ impl Refusals {
                 row: Some(Arc::clone(row)),
                 over: Some(over),
                 settled: true,
+                before: None,
             };
-            self.0.insert(uid.to_owned(), refusal);
+            self.of.insert(uid.to_owned(), refusal);
         }
         true
     }
@@ -92,7 +101,9 @@ impl Refusals {
         looks: &mut u64,
     ) -> Vec<Judged> {
         let mut judged = Vec::new();
-        for (uid, refusal) in self.0.iter_mut().filter(|(_, r)| !r.settled) {
+        let mut closed = Vec::new();
+        for uid in &self.open {
+            let Some(refusal) = self.of.get_mut(uid) else { continue };
             if touched.contains(&refusal.namespace) || refusal.row.is_none() {
                 *looks += 1;
                 let told = Told { uid, after: refusal.after, seen_at: refusal.seen_at };
@@ -107,19 +118,40 @@ impl Refusals {
             }
             // While pods are still refused its incident goes on.
             refusal.settled = refusal.over.is_some() && now >= refusal.seen_at.plus(lateness);
-            settled.extend(refusal.row.clone().filter(|_| refusal.settled));
+            if refusal.settled {
+                settled.extend(refusal.row.clone());
+                closed.push(uid.clone());
+            }
         }
-        // A refusal that came to nothing is not kept.
-        self.0.retain(|_, r| r.row.is_some() || !r.settled);
+        for uid in closed {
+            self.open.remove(&uid);
+            self.close(&uid);
+        }
         judged
+    }
+
+    /// One that came to nothing leaves the one before it, which was over by then all the same.
+    fn close(&mut self, uid: &str) {
+        let Some(refusal) = self.of.get_mut(uid) else { return };
+        let before = refusal.before.take();
+        if refusal.row.is_some() {
+            return;
+        }
+        let over = refusal.over;
+        self.of.remove(uid);
+        if let Some(before) = before {
+            let over = before.over.max(over);
+            self.of.insert(uid.to_owned(), Refusal { over, ..*before });
+        }
     }
 
     /// Forgets the refusal of a row that went; whether the row was one.
     pub(super) fn forget(&mut self, row: &Restart) -> bool {
         let Some(rest) = row.container_id.strip_prefix(PREFIX) else { return false };
         let uid = rest.split('/').next().unwrap_or_default();
-        if self.0.get(uid).is_some_and(|r| r.id == row.container_id) {
-            self.0.remove(uid);
+        if self.of.get(uid).is_some_and(|r| r.id == row.container_id) {
+            self.of.remove(uid);
+            self.open.remove(uid);
         }
         true
     }
