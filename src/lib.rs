@@ -3,6 +3,7 @@
 //! This crate is the wiring: the synchronous [`core`], its two drivers [`live`] and [`replay`], and the commands.
 
 pub mod capture;
+pub mod chart_values;
 pub mod cli;
 pub mod config;
 pub mod core;

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::chart_values::Values;
 use crate::config::{Config, ConfigFile};
 use crate::wiring;
 
@@ -185,6 +186,8 @@ enum Output {
 enum SchemaOf {
     /// The configuration file
     Config,
+    /// The values of the Helm chart
+    Values,
 }
 
 /// Parses the command line, runs the command and says what went wrong.
@@ -213,8 +216,11 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Record(args) => record::record(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::CheckConfig { file } => check_config(&file),
-        Command::Schema { of: SchemaOf::Config } => {
-            let schema = schemars::schema_for!(ConfigFile);
+        Command::Schema { of } => {
+            let schema = match of {
+                SchemaOf::Config => schemars::schema_for!(ConfigFile),
+                SchemaOf::Values => schemars::schema_for!(Values),
+            };
             print(&serde_json::to_string_pretty(&schema)?)
         }
         Command::Openapi => print(&whyd_api::document()),

@@ -1,0 +1,38 @@
+{{- define "whyd.name" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name }}{{ else }}{{ .Release.Name }}-{{ .Chart.Name }}{{ end -}}
+{{- end }}
+
+{{- define "whyd.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "whyd.labels" -}}
+{{ include "whyd.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "whyd.port" -}}
+{{ regexFind "[0-9]+$" (dig "listen" "http" "0.0.0.0:8080" .Values.config) }}
+{{- end }}
+
+{{- define "whyd.dataDir" -}}
+{{ .Values.config.dataDir | default "/var/lib/whyd" }}
+{{- end }}
+
+{{- /* Made of config.limits.memory, so that the kernel's limit is never below the daemon's own. */ -}}
+{{- define "whyd.resources" -}}
+{{- with .Values.resources }}{{ toYaml . }}{{ else }}
+{{- $memory := dig "limits" "memory" "2GiB" .Values.config }}
+{{- $unit := get (dict "" 1 "B" 1 "KiB" 1024 "MiB" 1048576 "GiB" 1073741824) (regexFind "[A-Za-z]*$" $memory) }}
+{{- $bytes := mul (regexFind "^[0-9]+" $memory) ($unit | default 0) }}
+{{- if not $bytes }}{{ fail (printf "config.limits.memory: %q is not a size, write for instance 512MiB or 2GiB" $memory) }}{{ end -}}
+requests:
+  cpu: 100m
+  memory: {{ div $bytes 2097152 }}Mi
+limits:
+  memory: {{ div (mul $bytes 3) 2097152 }}Mi
+{{- end }}
+{{- end }}

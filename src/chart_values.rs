@@ -1,0 +1,98 @@
+//! The values of the Helm chart: only their schema is made of this, Helm reads the values themselves.
+//!
+//! `deploy/chart/whyd/values.yaml` has the defaults; what is `null` here is the chart's default.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde_json::Value;
+
+use crate::config::ConfigFile;
+
+/// The values of the chart; none has to be set.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields, default, rename_all = "camelCase")]
+pub struct Values {
+    /// The container image.
+    pub image: Image,
+    /// The daemon's configuration file.
+    pub config: ConfigFile,
+    /// The tokens that `config.access` names.
+    pub tokens: Tokens,
+    /// The container's resources. Default: made of `config.limits.memory`.
+    pub resources: Option<BTreeMap<String, Value>>,
+    /// The volume of the log.
+    pub persistence: Persistence,
+    /// Who may reach the daemon, and whom it may.
+    pub network_policy: NetworkPolicy,
+    /// Has Prometheus scrape it, where the cluster knows the kind.
+    pub service_monitor: Monitoring,
+    /// Has Prometheus alert of incidents, where the cluster knows the kind.
+    pub prometheus_rule: Monitoring,
+    /// Keeps a node from being drained until somebody moves the pod. Default: not enabled.
+    pub pod_disruption_budget: Optional,
+    /// A ConfigMap of dashboards, labelled for the sidecar of Grafana. Default: not enabled.
+    pub dashboards: Optional,
+    /// Of a chart that has this one as a part; not read.
+    pub global: Option<BTreeMap<String, Value>>,
+}
+
+/// A container image.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields, default, rename_all = "camelCase")]
+pub struct Image {
+    /// Default `ghcr.io/whyd/whyd`.
+    pub repository: Option<String>,
+    /// Default: the chart's appVersion.
+    pub tag: Option<String>,
+}
+
+/// Tokens in a Secret.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields, default, rename_all = "camelCase")]
+pub struct Tokens {
+    /// A Secret of the same namespace, mounted at `/run/secrets/whyd`. Default: none.
+    pub secret: Option<String>,
+    /// The key of the token that Prometheus scrapes with. Default: it needs none.
+    pub metrics_key: Option<String>,
+}
+
+/// A volume.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields, default, rename_all = "camelCase")]
+pub struct Persistence {
+    /// More than `config.limits.log`. Default `10Gi`.
+    pub size: Option<String>,
+    /// Default: the cluster's.
+    pub storage_class: Option<String>,
+}
+
+/// A NetworkPolicy.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields, default, rename_all = "camelCase")]
+pub struct NetworkPolicy {
+    /// Default `true`.
+    pub enabled: Option<bool>,
+    /// Namespaces that may reach the port. Default: all of the cluster.
+    pub from_namespaces: Option<Vec<String>>,
+    /// Ports at which the API server really listens, behind the Service. Default 443 and 6443.
+    pub api_server_ports: Option<Vec<u16>>,
+}
+
+/// An object of the Prometheus operator.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields, default, rename_all = "camelCase")]
+pub struct Monitoring {
+    /// Default `true`.
+    pub enabled: Option<bool>,
+    /// Labels that the Prometheus selects by. Default: none of its own.
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// An object that is not there unless it is asked for.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields, default, rename_all = "camelCase")]
+pub struct Optional {
+    /// Default `false`.
+    pub enabled: Option<bool>,
+}
