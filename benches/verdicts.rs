@@ -142,7 +142,8 @@ fn main() {
 fn measure(namespaces: usize, lines: usize) {
     let config = ConfigFile::default().validate().unwrap();
     let start = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
-    let mut cluster = Cluster { core: wiring::core(&config), namespaces, now: start, version: 0, restarts: vec![0; PODS] };
+    let mut cluster =
+        Cluster { core: wiring::core(&config), namespaces, now: start, version: 0, restarts: vec![0; PODS] };
     for resource in Resource::ALL {
         cluster.message(listed(resource, start, &[]).unwrap());
     }

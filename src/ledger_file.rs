@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -105,7 +105,8 @@ impl LedgerFile {
 
     fn rewrite(&mut self, all: &[Arc<Restart>]) -> io::Result<()> {
         let fresh = self.path.with_extension("new");
-        let mut out = BufWriter::new(OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?);
+        let mut out =
+            BufWriter::new(OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?);
         for row in all {
             serde_json::to_writer(&mut out, row.as_ref())?;
             out.write_all(b"\n")?;

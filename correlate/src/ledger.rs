@@ -362,7 +362,8 @@ impl Ledger {
             neighbours,
             said: OnceCell::new(),
         };
-        let verdict = if early { verdict::Verdict { row: None, depends_on: Vec::new() } } else { verdict::judge(&case) };
+        let verdict =
+            if early { verdict::Verdict { row: None, depends_on: Vec::new() } } else { verdict::judge(&case) };
         let onset = first_unhealthy(&case);
         let row = verdict.row.map(|mut row| {
             if !matches!(entry.ending, Ending::Unseen { .. }) {

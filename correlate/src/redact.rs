@@ -31,8 +31,24 @@ const HARMLESS: [&str; 3] = ["bypass", "compass", "pagetoken"];
 const TOLD: [&str; 4] = ["password", "passwd", "passphrase", "pwd"];
 /// How well-known tokens begin.
 const PREFIXES: [&str; 18] = [
-    "eyJ", "AKIA", "ASIA", "ghp_", "gho_", "ghs_", "ghu_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "sk-", "sk_live_",
-    "sk_test_", "rk_live_", "AIza", "npm_", "dop_v1_",
+    "eyJ",
+    "AKIA",
+    "ASIA",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "ghu_",
+    "github_pat_",
+    "glpat-",
+    "xoxb-",
+    "xoxp-",
+    "sk-",
+    "sk_live_",
+    "sk_test_",
+    "rk_live_",
+    "AIza",
+    "npm_",
+    "dop_v1_",
 ];
 /// Shorter words are no tokens.
 const TOKEN: usize = 16;

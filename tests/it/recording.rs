@@ -72,11 +72,8 @@ fn a_redacted_recording_holds_no_secret() {
     };
     let workload = r#"{"kind":"Deployment","metadata":{"name":"d","uid":"d","namespace":"n",
         "annotations":{"kubernetes.io/change-cause":"kubectl set env deploy/d DB_PASSWORD=hunter2"}}}"#;
-    let (pods, events, deployments) = (
-        whyd_signals::Resource::Pods,
-        whyd_signals::Resource::Events,
-        whyd_signals::Resource::Deployments,
-    );
+    let (pods, events, deployments) =
+        (whyd_signals::Resource::Pods, whyd_signals::Resource::Events, whyd_signals::Resource::Deployments);
     // An event may come before its pod is known.
     for (resource, body) in
         [(events, event("w")), (pods, pod), (events, event("v")), (deployments, workload.to_owned())]
@@ -84,7 +81,9 @@ fn a_redacted_recording_holds_no_secret() {
         let media = whyd_signals::Media::Kube(resource, whyd_signals::Verb::Apply);
         recording.take(&Envelope { received: start, media, tenant: None, body: body.into() }).unwrap();
     }
-    for (resource, uids) in [(pods, vec!["v"]), (events, vec!["ev", "ew"]), (deployments, vec!["d"])] {
+    let maps = whyd_signals::Resource::ConfigMaps;
+    for (resource, uids) in [(maps, vec!["u"]), (pods, vec!["v"]), (events, vec!["ev", "ew"]), (deployments, vec!["d"])]
+    {
         let uids: Vec<String> = uids.into_iter().map(str::to_owned).collect();
         recording.take(&whyd_collector::wire::kube::listed(resource, start, &uids).unwrap()).unwrap();
     }
@@ -97,7 +96,7 @@ fn a_redacted_recording_holds_no_secret() {
             files += 1;
         }
     }
-    assert!(files >= 13, "{files} files");
+    assert_eq!(files, 14);
     let pods = std::fs::read_to_string(out.join("kube/pods.list.json")).unwrap();
     assert!(pods.contains("/app") && pods.contains("hidden-1") && pods.contains("no login"), "{pods}");
 }

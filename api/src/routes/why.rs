@@ -167,12 +167,7 @@ fn incidents_of(scope: &Scope<'_>, rows: &[Arc<Restart>]) -> Vec<dto::Incident> 
 }
 
 /// The incidents between `from` and `to`, and those that are open, that hold any of these members; newest first.
-fn incidents_with(
-    scope: &Scope<'_>,
-    members: &HashSet<String>,
-    from: Timestamp,
-    to: Timestamp,
-) -> Vec<dto::Incident> {
+fn incidents_with(scope: &Scope<'_>, members: &HashSet<String>, from: Timestamp, to: Timestamp) -> Vec<dto::Incident> {
     let then = |i: &Incident| i.resolved_at.is_none_or(|at| at >= from && i.opened_at <= to);
     let mut incidents = scope.incidents(|i| then(i) && i.members.iter().any(|m| members.contains(m)));
     incidents.sort_by(|a, b| super::incidents::place(a).cmp(&super::incidents::place(b)));

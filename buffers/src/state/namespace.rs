@@ -195,9 +195,7 @@ impl NamespaceState {
             Resource::Jobs => any(self.jobs.iter(), there),
             Resource::ConfigMaps => any(self.config_maps.iter(), there),
             Resource::Services => any(self.services.iter(), there),
-            Resource::Namespaces => {
-                any(self.namespace.iter().map(|n| (&n.object.metadata.uid, n)), there)
-            }
+            Resource::Namespaces => any(self.namespace.iter().map(|n| (&n.object.metadata.uid, n)), there),
             Resource::Deployments | Resource::ReplicaSets | Resource::StatefulSets | Resource::DaemonSets => {
                 any(self.workloads.iter().filter(|(_, (r, _))| *r == resource).map(|(uid, (_, w))| (uid, w)), there)
             }

@@ -146,4 +146,3 @@ macro_rules! has_uid {
     ($($t:ty),*) => {$( impl HasUid for $t { fn uid(&self) -> &str { &self.metadata.uid } } )*};
 }
 has_uid!(Namespace, Node, Workload, Job, ConfigMap, Service, Pod);
-

@@ -146,12 +146,7 @@ fn restarted_within(failure: &Failure, span: &Unready) -> bool {
     restarted && from && span.until.is_none_or(|until| failure.finished <= until.plus(AROUND))
 }
 
-fn child_member(
-    space: &NamespaceState,
-    pod: &Record<Pod>,
-    container: &str,
-    killed: &Killed,
-) -> (String, Member) {
+fn child_member(space: &NamespaceState, pod: &Record<Pod>, container: &str, killed: &Killed) -> (String, Member) {
     let Killed { at, kills, .. } = *killed;
     let workload = space.workload_of(&pod.object);
     let meta = &pod.object.metadata;
