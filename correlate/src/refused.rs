@@ -138,7 +138,8 @@ fn row(refused: &Refused<'_>, finding: Finding, first: Timestamp, seen_at: Times
     row.confidence = finding.confidence();
     row.cause_detail = finding.detail;
     row.summary = finding.summary;
-    row.incident_key = Some(format!("{}/{}/{}", row.namespace, row.workload, row.cause));
+    // One quota that is used up is one trouble, however many workloads it keeps from their pods.
+    row.incident_key = Some(format!("{}/{}/{}", row.namespace, finding.root, row.cause));
     row.root = Some(finding.root);
     row.evidence = finding.evidence;
     row.evidence.extend(failing(refused));
