@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use whyd_api::dto;
 use whyd_buffers::Scoped;
-use whyd_correlate::case::quantity;
+use whyd_correlate::quantity::quantity;
 use whyd_signals::{Sample, Timestamp};
 
 use crate::render::{self, Memory, Style};

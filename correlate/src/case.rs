@@ -16,6 +16,7 @@ use crate::cause::WORKING_SET;
 use crate::changes::ChangeLog;
 use crate::failures::Failures;
 use crate::finding;
+use crate::quantity::quantity;
 use crate::redact::redact;
 
 /// Status times are whole seconds, cut off.
@@ -495,24 +496,4 @@ fn silence(lines: &[LogLine], second: Timestamp) -> Option<usize> {
         _ => None,
     });
     pauses.filter(|(pause, _)| *pause >= START.as_nanos() as i64).max_by_key(|(pause, _)| *pause).map(|(_, n)| n)
-}
-
-/// A Kubernetes quantity in its base unit.
-pub fn quantity(text: &str) -> Option<f64> {
-    let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let scale = match unit {
-        "" => 1.0,
-        "m" => 1e-3,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "T" => 1e12,
-        "Ki" => 1024.0,
-        "Mi" => 1024.0 * 1024.0,
-        "Gi" => 1024.0 * 1024.0 * 1024.0,
-        "Ti" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
-        _ => return None,
-    };
-    Some(number.parse::<f64>().ok()? * scale)
 }

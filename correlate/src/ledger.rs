@@ -5,6 +5,7 @@
 //! look costs depends on what is new and whose turn it is, not on how much the ledger or the cluster holds.
 
 mod counts;
+mod dependents;
 mod entries;
 mod queue;
 mod quiet;
@@ -32,6 +33,7 @@ use crate::verdict;
 
 use counts::Counts;
 use entries::{Entries, Entry, Key, id_of};
+use quiet::Killed;
 use refusals::Refusals;
 
 /// How many rows are kept; the oldest go first and are counted.
@@ -44,18 +46,6 @@ const JOB: Duration = Duration::from_secs(60);
 const CHILDREN: Duration = Duration::from_secs(900);
 /// What was known of pods that are gone is tidied up so often.
 const TIDY: Duration = Duration::from_secs(60);
-
-/// Pod uid and container.
-type ChildKey = (String, String);
-
-/// Children of a container that the OOM killer took.
-#[derive(Debug)]
-struct Killed {
-    namespace: String,
-    /// The first of them.
-    at: Timestamp,
-    kills: u64,
-}
 
 /// All rows and what is needed to revise them.
 pub struct Ledger {
@@ -80,7 +70,8 @@ pub struct Ledger {
     /// The round for which something new came of any node.
     node_news: u64,
     changes: ChangeLog,
-    children: BTreeMap<ChildKey, Killed>,
+    /// By pod uid and container.
+    children: BTreeMap<(String, String), Killed>,
     rows: Arc<Vec<Arc<Restart>>>,
     /// Rows that stand since the last call of [`Ledger::take_settled`].
     settled: Vec<Arc<Restart>>,
@@ -174,15 +165,6 @@ impl Ledger {
         if !self.touched.contains(namespace) {
             self.touched.insert(namespace.to_owned());
         }
-    }
-
-    /// The counter of OOM kills of a running container rose: a child of it was killed.
-    pub fn child_killed(&mut self, namespace: &str, (pod_uid, container): (&str, &str), at: Timestamp, kills: u64) {
-        let key = (pod_uid.to_owned(), container.to_owned());
-        let fresh = || Killed { namespace: namespace.to_owned(), at, kills };
-        let known = self.children.entry(key).or_insert_with(fresh);
-        known.at = known.at.min(at);
-        known.kills = known.kills.max(kills);
     }
 
     /// Takes in one change of the cluster, which `scoped` already shows.

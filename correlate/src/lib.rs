@@ -17,6 +17,7 @@ mod kubelet;
 mod last_words;
 pub mod ledger;
 mod probe;
+pub mod quantity;
 mod readiness;
 pub mod redact;
 mod refused;

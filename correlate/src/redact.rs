@@ -162,14 +162,16 @@ fn encoded(word: &str) -> bool {
         && count(|b| *b == b'/') <= word.len() / 16
 }
 
-fn plain_name(word: &str) -> String {
-    word.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+/// Whether a name ends in this one, written in whatever case and with whatever separators.
+fn ends_in(word: &str, name: &str) -> bool {
+    let mut plain = word.bytes().rev().filter(u8::is_ascii_alphanumeric);
+    name.bytes().rev().all(|b| plain.next().is_some_and(|w| w.eq_ignore_ascii_case(&b)))
 }
 
 /// Whether a name like `DB_PASSWORD` or `api-key` tells that its value is secret.
 fn secret_name(word: &str) -> bool {
-    let plain = plain_name(word);
-    plain == "sig" || NAMES.iter().any(|n| plain.ends_with(n)) && !HARMLESS.iter().any(|n| plain.ends_with(n))
+    let signature = word.eq_ignore_ascii_case("sig");
+    signature || NAMES.iter().any(|n| ends_in(word, n)) && !HARMLESS.iter().any(|n| ends_in(word, n))
 }
 
 /// Cuts the value of a secret name; gives where it ends, `None` when the name has no value. A value comes after `=` or
@@ -208,7 +210,7 @@ fn value(line: &str, (start, name_end): (usize, usize), cuts: &mut Vec<(usize, u
     let to = match quote {
         // All that is quoted, blanks too.
         Some(quote) => line[from..].find(quote).map_or_else(|| value_end(line, from), |i| from + i),
-        None if plain_name(name).ends_with("cookie") => line.len(),
+        None if ends_in(name, "cookie") => line.len(),
         None => value_end(line, from),
     };
     let to = from + line[from..to].trim_end_matches('\\').len();
@@ -221,12 +223,11 @@ fn value(line: &str, (start, name_end): (usize, usize), cuts: &mut Vec<(usize, u
 
 /// What comes after `password is` and the like.
 fn told<'a>(name: &str, after: &'a str) -> Option<&'a str> {
-    let plain = plain_name(name);
     let rest = after.strip_prefix(" is ").or(after.strip_prefix(" was "))?;
     // `the password is wrong` tells none.
     let word = rest.split_whitespace().next().unwrap_or_default();
     let telling = word.starts_with(['"', '\'']) || word.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
-    (telling && TOLD.iter().any(|n| plain.ends_with(n))).then_some(rest)
+    (telling && TOLD.iter().any(|n| ends_in(name, n))).then_some(rest)
 }
 
 fn value_end(line: &str, from: usize) -> usize {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use whyd_anomaly::{Detectors, Kind, hash64};
 use whyd_buffers::Scoped;
-use whyd_correlate::case::quantity;
 use whyd_correlate::cause::oom_child::OOM_EVENTS;
+use whyd_correlate::quantity::quantity;
 use whyd_signals::{SeriesId, Team, Timestamp};
 
 use super::WORKING_SET;

@@ -8,7 +8,7 @@ use crate::finding::{Depth, Finding, event, ruled_out};
 pub(super) const CAUSE: Cause = Cause { id: "image-pull", judge, contradict };
 
 /// Waiting reasons that mean it.
-const REASONS: [&str; 7] = [
+pub(crate) const REASONS: [&str; 7] = [
     "ErrImagePull",
     "ImagePullBackOff",
     "ErrImageNeverPull",

@@ -23,7 +23,7 @@ mod exec_format;
 mod grace_exceeded;
 mod heap_exhausted;
 mod hook_failed;
-mod image_pull;
+pub(crate) mod image_pull;
 mod in_place_resize;
 mod init_failed;
 mod job_failed;

@@ -9,22 +9,17 @@ use whyd_signals::schema::Restart;
 use whyd_signals::{Timestamp, Verb};
 
 use super::counts::Missing;
+use super::dependents::Dependents;
 use super::queue::Queue;
 use crate::case::Ending;
+use crate::cause::image_pull::REASONS as UNPULLED;
 use crate::cause::sandbox::{DATA_DIRECTORIES, FAILED};
 use crate::cause::unschedulable::REASONS as UNSCHEDULED;
 use crate::complaint::Dependency;
 use crate::disruption::BY_TAINT;
 
-/// Waiting reasons by which a container is known not to have been started.
-const NOT_STARTED: [&str; 12] = [
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "ErrImageNeverPull",
-    "InvalidImageName",
-    "ImageInspectError",
-    "RegistryUnavailable",
-    "SignatureValidationFailed",
+/// Waiting reasons by which a container is known not to have been started, beside those of its image.
+const NOT_STARTED: [&str; 5] = [
     "CreateContainerConfigError",
     "CreateContainerError",
     "PreCreateHookError",
@@ -52,6 +47,10 @@ const OF_POD: &str = "pod";
 /// What a waiting container says in between.
 const BACK_OFF: &str = "CrashLoopBackOff";
 
+fn is_not_started(reason: &str) -> bool {
+    NOT_STARTED.contains(&reason) || UNPULLED.contains(&reason)
+}
+
 /// What tells instances apart: pod uid, container, container id (or when it ended, where the runtime gave none).
 pub(super) type Key = (String, String, String);
 
@@ -67,8 +66,6 @@ pub(super) struct Entry {
     pub(super) ending: Ending,
     pub(super) seen_at: Timestamp,
     pub(super) row: Option<Arc<Restart>>,
-    /// What it says it depends on: it may look different once it is known what befell that.
-    depends_on: Vec<Dependency>,
     /// Whether its row stood before the daemon was started.
     restored: bool,
     /// Whether all was looked at once more when its verdict should have stood, and only its Job is waited for.
@@ -83,7 +80,6 @@ impl Entry {
             ending,
             seen_at,
             row: None,
-            depends_on: Vec::new(),
             restored: false,
             looked_over: false,
         }
@@ -109,8 +105,7 @@ pub(super) struct Entries {
     all: BTreeMap<Key, Entry>,
     /// Those whose verdict may still be revised.
     queue: Queue,
-    /// Namespace and workload -> the open ones that depend on it.
-    dependents: BTreeMap<Dependency, BTreeSet<Key>>,
+    dependents: Dependents,
     /// When containers started that run now, by pod uid and container: the instances after the last that ended.
     running: BTreeMap<(String, String), (String, Timestamp)>,
     /// Open entries that came to nothing, with whatever row they had.
@@ -187,7 +182,7 @@ impl Entries {
 
     /// The open ones that depend on one of these.
     pub(super) fn depending_on<'a>(&self, on: impl Iterator<Item = &'a Dependency>) -> Vec<Key> {
-        let mut keys: Vec<Key> = on.filter_map(|d| self.dependents.get(d)).flatten().cloned().collect();
+        let mut keys: Vec<Key> = on.flat_map(|workload| self.dependents.of(workload)).cloned().collect();
         self.in_time(&mut keys);
         keys.dedup();
         keys
@@ -202,25 +197,14 @@ impl Entries {
     pub(super) fn judged(&mut self, key: &Key, row: Option<Arc<Restart>>, depends_on: Vec<Dependency>, round: u64) {
         let Some(entry) = self.all.get_mut(key) else { return };
         entry.row = row;
-        let before = std::mem::replace(&mut entry.depends_on, depends_on);
-        for dependency in before {
-            depart(&mut self.dependents, &dependency, key);
-        }
-        if self.queue.holds(key) {
-            for dependency in &entry.depends_on {
-                self.dependents.entry(dependency.clone()).or_default().insert(key.clone());
-            }
-        }
+        self.dependents.put(key, if self.queue.holds(key) { depends_on } else { Vec::new() });
         self.queue.judged(key, round);
     }
 
     /// From here on the verdict stands. What has no row is kept all the same: it tells the instances apart.
     pub(super) fn settle(&mut self, key: &Key) {
         self.queue.close(key);
-        let depends_on = self.all.get_mut(key).map(|e| std::mem::take(&mut e.depends_on));
-        for dependency in depends_on.into_iter().flatten() {
-            depart(&mut self.dependents, &dependency, key);
-        }
+        self.dependents.put(key, Vec::new());
     }
 
     pub(super) fn remove(&mut self, key: &Key) {
@@ -243,7 +227,7 @@ impl Entries {
                 known.1 = known.1.max(started);
                 self.started(pod, &status.name, at);
             }
-            if let Some(w) = status.state.waiting.as_ref().filter(|w| NOT_STARTED.contains(&w.reason.as_str())) {
+            if let Some(w) = status.state.waiting.as_ref().filter(|w| is_not_started(&w.reason)) {
                 self.not_started(pod, status, w, at);
             }
         }
@@ -331,7 +315,6 @@ impl Entries {
             ending,
             seen_at: row.seen_at,
             row: Some(Arc::clone(row)),
-            depends_on: Vec::new(),
             restored: true,
             looked_over: false,
         };
@@ -497,14 +480,5 @@ impl Entries {
         self.all.retain(|key, e| e.row.is_some() || queue.holds(key) || known(&e.namespace, &key.0));
         let pods: BTreeSet<&String> = self.all.keys().map(|(uid, _, _)| uid).collect();
         self.running.retain(|(uid, _), (namespace, _)| pods.contains(uid) || known(namespace, uid));
-    }
-}
-
-fn depart(dependents: &mut BTreeMap<Dependency, BTreeSet<Key>>, from: &Dependency, key: &Key) {
-    if let Some(keys) = dependents.get_mut(from) {
-        keys.remove(key);
-        if keys.is_empty() {
-            dependents.remove(from);
-        }
     }
 }

@@ -10,7 +10,7 @@ use whyd_signals::objects::Pod;
 use whyd_signals::schema::Root;
 use whyd_signals::{Resource, Team, Timestamp};
 
-use super::{Killed, Ledger};
+use super::Ledger;
 use crate::cause::{node_not_ready, oom_child, readiness_failed};
 use crate::failures::Failure;
 use crate::incidents::Member;
@@ -19,7 +19,25 @@ use crate::readiness::Unready;
 /// A pod that is unready around a restart of its workload is part of that restart.
 const AROUND: Duration = Duration::from_secs(120);
 
+/// Children of a container that the OOM killer took.
+#[derive(Debug)]
+pub(super) struct Killed {
+    namespace: String,
+    /// The first of them.
+    pub(super) at: Timestamp,
+    kills: u64,
+}
+
 impl Ledger {
+    /// The counter of OOM kills of a running container rose: a child of it was killed.
+    pub fn child_killed(&mut self, namespace: &str, (pod_uid, container): (&str, &str), at: Timestamp, kills: u64) {
+        let key = (pod_uid.to_owned(), container.to_owned());
+        let fresh = || Killed { namespace: namespace.to_owned(), at, kills };
+        let known = self.children.entry(key).or_insert_with(fresh);
+        known.at = known.at.min(at);
+        known.kills = known.kills.max(kills);
+    }
+
     /// Pods that stopped being ready by their readiness probe, and in which nothing restarted. What was over long ago is
     /// not looked at again: what would excuse it may be forgotten by now.
     pub(super) fn watch_readiness(&mut self, touched: &BTreeSet<String>, now: Timestamp, scoped: &Scoped) {
