@@ -2,6 +2,8 @@
 //!
 //! Every error is reported at once. With no file at all the defaults work inside a cluster.
 
+mod alertmanager;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +13,9 @@ use serde::Deserialize;
 use whyd_correlate::rules::{Matches, Rules, SeverityRule, Suppression};
 use whyd_signals::schema::Severity;
 use whyd_signals::{Timestamp, causes};
+
+pub use self::alertmanager::AlertmanagerConfig;
+use self::alertmanager::AlertmanagerFile;
 
 /// The configuration file, YAML.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -32,6 +37,8 @@ pub struct ConfigFile {
     access: AccessFile,
     /// Rules about incidents.
     incidents: IncidentsFile,
+    /// Whom incidents are told to.
+    alertmanager: AlertmanagerFile,
 }
 
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -157,6 +164,7 @@ pub struct Config {
     /// Token files and the teams each may read; no team: all.
     pub tokens: Vec<(PathBuf, Vec<String>)>,
     pub rules: Rules,
+    pub alertmanager: AlertmanagerConfig,
 }
 
 impl Config {
@@ -192,10 +200,11 @@ impl ConfigFile {
     pub fn validate(self) -> Result<Config, Vec<String>> {
         let mut wrong = Errors::default();
         let l = &self.limits;
+        let http = wrong.address("listen.http", self.listen.http.as_deref().unwrap_or("0.0.0.0:8080"));
         let config = Config {
             cluster: self.cluster.unwrap_or_else(|| Config::default_cluster().into()),
             data_dir: self.data_dir.unwrap_or_else(|| "/var/lib/whyd".into()),
-            http: wrong.address("listen.http", self.listen.http.as_deref().unwrap_or("0.0.0.0:8080")),
+            http,
             window: wrong.duration("limits.window", l.window.as_deref().unwrap_or("6h")),
             lateness: wrong.duration("limits.lateness", l.lateness.as_deref().unwrap_or("10m")),
             tick: wrong.duration("limits.tick", l.tick.as_deref().unwrap_or("1s")),
@@ -209,6 +218,7 @@ impl ConfigFile {
             anonymous: self.access.anonymous.unwrap_or(self.access.tokens.is_empty()),
             tokens: self.access.tokens.into_iter().map(|t| (t.token_file, t.teams)).collect(),
             rules: wrong.rules(self.incidents),
+            alertmanager: wrong.alertmanager(self.alertmanager, http),
         };
         if config.cluster.is_empty() {
             wrong.0.push("cluster: must not be empty".into());

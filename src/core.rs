@@ -17,7 +17,7 @@ use whyd_correlate::ledger::Ledger;
 use whyd_correlate::rules::Rules;
 use whyd_signals::schema::{Incident, Restart};
 use whyd_signals::sink::{Counts, DecodeError, Refusal};
-use whyd_signals::{Access, Envelope, Lsn, Media, Timestamp, Verb};
+use whyd_signals::{Access, Envelope, Lsn, Media, Resource, Timestamp, Verb};
 
 use crate::feed::Feed;
 
@@ -105,6 +105,10 @@ pub struct Counters {
     pub malformed: u64,
     /// When each source last sent something.
     pub last_seen: BTreeMap<&'static str, Timestamp>,
+    /// What was listed since the start; what was read back does not count.
+    listed: BTreeSet<Resource>,
+    /// Whether a look was taken after pods and nodes were listed: from here on, what is not there is over.
+    pub caught_up: bool,
 }
 
 impl Core {
@@ -198,6 +202,9 @@ impl Core {
         }
         let staged = self.writer.stage();
         self.count(&envelope, staged.stored, &staged.refused);
+        if let Media::Kube(resource, Verb::Listed) = envelope.media {
+            self.counters.listed.insert(resource);
+        }
         // A repetition is there already: to the sender it is written.
         let reply = answer(staged.stored + staged.repeated, staged.refused);
         let lsn = self.next;
@@ -292,6 +299,11 @@ impl Core {
                 self.writer.put_incidents(self.ledger.incidents());
                 changed = true;
             }
+        }
+        let listed = [Resource::Pods, Resource::Nodes].iter().all(|r| self.counters.listed.contains(r));
+        if listed && !self.counters.caught_up && self.pending.is_empty() {
+            self.counters.caught_up = true;
+            changed = true;
         }
         self.writer.seal(at);
         let mut effects = if changed { vec![Effect::Changed] } else { Vec::new() };

@@ -8,6 +8,7 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use whyd_api::alertmanager::{Board, Peer, read};
 use whyd_buffers::wal::Bounds;
 use whyd_collector::inlet::{InletLimits, inlet};
 use whyd_collector::source::http::{self, BodyLimits};
@@ -15,6 +16,7 @@ use whyd_collector::source::kube::{self, ApiServer, Statuses};
 use whyd_collector::{Clock, Inlet};
 use whyd_signals::Resource;
 
+use crate::alerting::{Alerting, HttpTransport};
 use crate::config::Config;
 use crate::live::{Live, Times};
 use crate::view::{Shown, View};
@@ -43,14 +45,18 @@ impl Daemon {
             .with_context(|| format!("cannot listen on {}; another address or port has to be chosen", config.http))?;
         let address = listener.local_addr()?;
         let core = wiring::core(config);
-        let view = Arc::new(View::new(Shown::of(&core, (0, 0))));
+        let peers = config.alertmanager.urls.iter().map(|url| Arc::new(Peer::new(url.clone()))).collect();
+        let board = Arc::new(Board::new(peers));
+        let view = Arc::new(View::new(Shown::of(&core, (0, 0))).with_alerts(Arc::clone(&board)));
         let (inlet, inbox) = inlet(InletLimits::default());
         let (close, closing) = watch::channel(false);
 
         let mut tasks = JoinSet::new();
         let limits = BodyLimits { received: config.body, ..BodyLimits::default() };
         let receivers = http::router(inlet.clone(), limits, Arc::clone(&clock));
-        let router = whyd_api::router(whyd_api::Api::new(Arc::clone(&view) as _, door), receivers);
+        let api_state = whyd_api::Api::new(Arc::clone(&view) as _, door);
+        let alerts_read = read::router(api_state.clone(), wiring::alerts_read(config, &clock));
+        let router = whyd_api::router(api_state, receivers.merge(alerts_read));
         let mut until = closing.clone();
         tasks.spawn(whyd_api::serve(listener, router, whyd_api::Deadlines::default(), async move {
             let _ = until.wait_for(|closed| *closed).await;
@@ -59,6 +65,7 @@ impl Daemon {
         let dir = config.data_dir.join("log");
         let times = Times { tick: config.tick, keep: config.window + config.lateness };
         let bounds = Bounds { bytes: config.log_bytes, ..Bounds::default() };
+        let log_dir = dir.clone();
         let (for_log, log_clock) = (Arc::clone(&view), Arc::clone(&clock));
         let opened = tokio::task::spawn_blocking(move || Live::open(core, (&dir, bounds), log_clock, times, for_log));
         let live = opened.await?.with_context(|| format!("the log in {}", config.data_dir.display()))?;
@@ -70,6 +77,8 @@ impl Daemon {
             live.run(inbox, &runtime);
         })?;
 
+        let alerting = Alerting::open(config, &log_dir, Arc::clone(&view), Arc::clone(&board), Arc::clone(&clock))?;
+        tell(&mut tasks, config, alerting, &board, &closing)?;
         if let Some(server) = api {
             watch_cluster(&mut tasks, &server, &inlet, &clock, &closing).await?;
         }
@@ -98,6 +107,34 @@ impl Daemon {
             .await?
             .map_err(|_| anyhow::anyhow!("the ingest thread panicked"))
     }
+}
+
+/// Starts the loop that tells alerts, and a worker for each peer.
+fn tell(
+    tasks: &mut JoinSet<()>,
+    config: &Config,
+    alerting: Alerting,
+    board: &Board,
+    closing: &watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    for peer in board.peers().iter().cloned() {
+        let transport = HttpTransport::new(&peer.name, config.alertmanager.credential.clone())?;
+        let mut until = closing.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = peer.run(&transport) => {}
+                _ = until.wait_for(|closed| *closed) => {}
+            }
+        });
+    }
+    let mut until = closing.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = alerting.run() => {}
+            _ = until.wait_for(|closed| *closed) => {}
+        }
+    });
+    Ok(())
 }
 
 async fn watch_cluster(

@@ -2,9 +2,12 @@
 //!
 //! This crate is the wiring: the synchronous [`core`], its two drivers [`live`] and [`replay`], and the commands.
 
+pub mod alert_file;
+pub mod alerting;
 pub mod capture;
 pub mod chart_values;
 pub mod cli;
+mod client;
 pub mod config;
 pub mod core;
 pub mod daemon;

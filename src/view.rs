@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use whyd_api::alertmanager::{Active, Board};
 use whyd_api::dto::{self, MemorySample, MemoryUse};
 use whyd_api::{Kind, Metric, PodName, Reader, SourceStatus, Status};
 use whyd_buffers::{Scoped, Snapshot, Stats};
@@ -49,12 +50,24 @@ impl Shown {
 pub struct View {
     shown: RwLock<Arc<Shown>>,
     replayed: AtomicBool,
+    alerts: Arc<Board>,
 }
 
 impl View {
     /// A view of this, not ready yet.
     pub fn new(shown: Shown) -> Self {
-        Self { shown: RwLock::new(Arc::new(shown)), replayed: AtomicBool::new(false) }
+        Self { shown: RwLock::new(Arc::new(shown)), replayed: AtomicBool::new(false), alerts: Arc::default() }
+    }
+
+    /// The same view with the alerts that this board shows.
+    #[must_use]
+    pub fn with_alerts(self, alerts: Arc<Board>) -> Self {
+        Self { alerts, ..self }
+    }
+
+    /// Whether the cluster's pods and nodes were listed since the start: until then, absence means nothing.
+    pub fn listed(&self) -> bool {
+        self.now().counters.caught_up
     }
 
     /// Replaces what is seen. The lock is held for one pointer.
@@ -139,6 +152,14 @@ impl Reader for View {
         namespace.is_empty() || access.allows(&scoped.cluster().team_of(namespace))
     }
 
+    fn alerts(&self, access: &Access) -> Vec<Active> {
+        let scoped = self.scoped(access);
+        let sees = |namespace: &str| namespace.is_empty() || access.allows(&scoped.cluster().team_of(namespace));
+        let active = self.alerts.active();
+        let seen = active.iter().filter(|a| access.allows(&a.identity.team) && sees(&a.identity.namespace));
+        seen.cloned().collect()
+    }
+
     fn status(&self) -> Status {
         let shown = self.now();
         let scoped = shown.snapshot.scoped(&Access::All);
@@ -200,6 +221,7 @@ impl Reader for View {
             metric("whyd_log_records_total", "records appended to the log", Kind::Counter, one(shown.log.1 as f64)),
         ];
         metrics.extend(buffer_metrics(&shown.stats));
+        metrics.extend(self.alerts.metrics());
         metrics
     }
 }

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use whyd_anomaly::templates::Miner;
 use whyd_anomaly::{Config as DetectorConfig, Detectors};
+use whyd_api::alertmanager::read;
 use whyd_api::{Anonymous, Door, Grant};
 use whyd_buffers::{Limits, Writer};
+use whyd_collector::Clock;
 use whyd_collector::identity::TeamRule;
+use whyd_correlate::rules;
 use whyd_signals::{Access, Team};
 
 use crate::config::Config;
@@ -26,6 +29,26 @@ pub fn core(config: &Config) -> Core {
     let detectors = Detectors::new(DetectorConfig { bytes: config.memory / 16, ..DetectorConfig::default() });
     let core = CoreConfig { cluster: config.cluster.clone(), lateness: config.lateness, rules: config.rules.clone() };
     Core::new(&core, writer, detectors)
+}
+
+/// What the Alertmanager API has to know besides the incidents.
+pub fn alerts_read(config: &Config, clock: &Clock) -> read::Settings {
+    let suppression = |s: &rules::Suppression| read::Suppression {
+        name: s.name.clone(),
+        cause: s.matches.cause.clone(),
+        namespace: s.matches.namespace.clone(),
+        workload: s.matches.workload.clone(),
+        until: s.until,
+        reason: s.reason.clone(),
+    };
+    read::Settings {
+        cluster: config.cluster.clone(),
+        interval: config.alertmanager.interval,
+        external_url: config.alertmanager.external_url.clone(),
+        suppressions: config.rules.suppressions.iter().map(suppression).collect(),
+        started: clock(),
+        now: Arc::clone(clock),
+    }
 }
 
 /// The door of the API, its tokens read from their files.

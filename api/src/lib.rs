@@ -4,6 +4,7 @@
 //! comes through a [`Reader`] scoped to it. Nothing in here holds state or reads the wall clock.
 
 pub mod access;
+pub mod alertmanager;
 mod cursor;
 pub mod dto;
 pub mod listen;

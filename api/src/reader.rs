@@ -5,6 +5,7 @@ use std::sync::Arc;
 use whyd_signals::schema::{Anomaly, Change, Incident, Restart};
 use whyd_signals::{Access, Timestamp};
 
+use crate::alertmanager::Active;
 use crate::dto::MemoryUse;
 
 /// The daemon's state as the routes see it. Every call takes the newest snapshot, does no IO and does not wait.
@@ -25,6 +26,10 @@ pub trait Reader: Send + Sync + 'static {
     fn pods(&self, access: &Access) -> Vec<PodName>;
     /// Whether names from this namespace may be shown; the empty one stands for cluster-scoped objects.
     fn sees(&self, access: &Access, namespace: &str) -> bool;
+    /// The alerts that are firing, in any order; none where nothing tells any.
+    fn alerts(&self, _access: &Access) -> Vec<Active> {
+        Vec::new()
+    }
     /// How complete the daemon's view is. Shown to anyone, hence without names and counts.
     fn status(&self) -> Status;
     /// The daemon's own counters, each name once. Shown to [`Access::All`] only, as they count across teams.

@@ -96,7 +96,9 @@ impl<'a> Scope<'a> {
     /// The incident as this caller may read it.
     pub(crate) fn incident(&self, row: &Incident) -> dto::Incident {
         let mut out = dto::Incident::from(row);
-        let hidden = row.root.as_ref().is_some_and(|root| !self.sees_root(root));
+        // Told to a team that it was of once.
+        let foreign = !self.access.allows(&row.team);
+        let hidden = foreign || row.root.as_ref().is_some_and(|root| !self.sees_root(root));
         if hidden {
             out.root = None;
         }
@@ -109,7 +111,7 @@ impl<'a> Scope<'a> {
         out
     }
 
-    fn sees(&self, namespace: &str) -> bool {
+    pub(crate) fn sees(&self, namespace: &str) -> bool {
         matches!(self.access, Access::All) || self.reader.sees(self.access, namespace)
     }
 

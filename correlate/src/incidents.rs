@@ -285,6 +285,7 @@ fn incident(
     let mut incident = Incident {
         id: stable_id(&[cluster, first]),
         team: told.map_or_else(Team::platform, |m| m.team.clone()),
+        namespace: told.map_or_else(String::new, |m| m.namespace.clone()),
         severity: if critical { Severity::Critical } else { Severity::Warning },
         status: if resolved.is_some() { IncidentStatus::Resolved } else { IncidentStatus::Open },
         opened_at: members.first().map_or(now, |(_, m)| m.at),

@@ -3,6 +3,7 @@
 //! Nothing in here does IO, reads a clock or holds state. A name used by two crates is defined here once.
 
 pub mod access;
+pub mod alert;
 pub mod causes;
 pub mod ids;
 pub mod message;

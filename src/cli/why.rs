@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use kube::client::ConfigExt;
 use reqwest::{StatusCode, Url};
 use whyd_api::dto::Why;
 use whyd_api::problem::ProblemDetails;
 
 use super::{Output, WhyArgs, coloured, print};
+use crate::client::client;
 use crate::render::{self, Style, clean};
 
 /// A verdict is stored when it is reached: a daemon that needs longer than this is in trouble.
@@ -84,7 +84,7 @@ fn named(kind: &str, name: &str) -> Option<String> {
 
 async fn ask(url: Url, server: &str, token: Option<&str>) -> Result<(StatusCode, Vec<u8>)> {
     let unreachable = || format!("no daemon answers at {}; start one, or say where it is with --server", clean(server));
-    let client = client(&url)?;
+    let client = client(&url, TIMEOUT)?;
     let mut request = client.get(url);
     if let Some(token) = token {
         request = request.bearer_auth(token);
@@ -93,17 +93,6 @@ async fn ask(url: Url, server: &str, token: Option<&str>) -> Result<(StatusCode,
     let status = response.status();
     let body = response.bytes().await.with_context(unreachable)?;
     Ok((status, body.to_vec()))
-}
-
-/// A client with the TLS of the Kubernetes client, whose crypto provider it shares. Without TLS no roots are read, so
-/// that plain HTTP works where there are none.
-fn client(url: &Url) -> Result<reqwest::Client> {
-    let mut config = kube::Config::new(url.as_str().parse()?);
-    if url.scheme() == "http" {
-        config.root_cert = Some(Vec::new());
-    }
-    let tls = config.rustls_client_config().context("no TLS")?;
-    Ok(reqwest::Client::builder().timeout(TIMEOUT).tls_backend_preconfigured(tls).build()?)
 }
 
 /// The daemon's own words about why it has no verdict. Anything but an answer ends with exit code 1.

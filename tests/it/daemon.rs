@@ -15,9 +15,9 @@ use whyd::fixture_api::FixtureApi;
 use whyd_signals::{Envelope, Media, Timestamp};
 
 /// A daemon process; killed when it is dropped.
-struct Process {
+pub(crate) struct Process {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Process {
@@ -25,7 +25,7 @@ impl Process {
         Self::start_with(dir, api, "limits: {tick: 100ms}\n")
     }
 
-    fn start_with(dir: &Path, api: Option<SocketAddr>, more: &str) -> Self {
+    pub(crate) fn start_with(dir: &Path, api: Option<SocketAddr>, more: &str) -> Self {
         let kubernetes = match api {
             Some(at) => format!("kubernetes: {{url: \"http://{at}\"}}\n"),
             None => "kubernetes: {enabled: false}\n".to_owned(),
@@ -57,7 +57,7 @@ impl Process {
     }
 
     /// SIGKILL.
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -71,7 +71,13 @@ impl Drop for Process {
 }
 
 /// One request; status and body. `None` when the daemon is gone.
-async fn request(to: SocketAddr, method: &str, path: &str, headers: &str, body: &[u8]) -> Option<(u16, String)> {
+pub(crate) async fn request(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> Option<(u16, String)> {
     let mut socket = TcpStream::connect(to).await.ok()?;
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: whyd\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
@@ -85,6 +91,13 @@ async fn request(to: SocketAddr, method: &str, path: &str, headers: &str, body: 
     let text = String::from_utf8_lossy(&answer).into_owned();
     let status = text.split(' ').nth(1)?.parse().ok()?;
     Some((status, text.split_once("\r\n\r\n").map_or(String::new(), |(_, b)| b.to_owned())))
+}
+
+/// What a path answers, which is to be JSON.
+pub(crate) async fn get_json(to: SocketAddr, path: &str) -> Value {
+    let (status, body) = request(to, "GET", path, "", b"").await.unwrap();
+    assert_eq!(status, 200, "{path}: {body}");
+    serde_json::from_str(&unchunked(&body)).unwrap_or_else(|e| panic!("{path}: {e}: {body}"))
 }
 
 async fn push(to: SocketAddr, message: &Envelope) -> Option<u16> {
@@ -115,7 +128,7 @@ async fn verdicts(to: SocketAddr) -> Vec<String> {
 
 /// A body sent in chunks, put together.
 fn unchunked(body: &str) -> String {
-    if body.starts_with('{') {
+    if body.starts_with(['{', '[']) {
         return body.to_owned();
     }
     let mut out = String::new();

@@ -1,6 +1,7 @@
 //! The one integration binary: a line for each module.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod alertmanager;
 mod captures;
 mod chart;
 mod counterfactuals;

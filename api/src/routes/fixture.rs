@@ -14,22 +14,23 @@ use whyd_signals::schema::{
 };
 use whyd_signals::{Access, Team, Timestamp};
 
+use crate::alertmanager::{Active, Identity};
 use crate::dto::MemoryUse;
 use crate::{Anonymous, Api, Door, Grant, Kind, Metric, PodName, Reader, SourceStatus, Status, router};
 
 /// In every name and text of the other team.
-pub(super) const CANARY: &str = "canary";
+pub(crate) const CANARY: &str = "canary";
 
 /// The namespaces of a team are its name and what follows a dash.
-pub(super) fn team_of(namespace: &str) -> Team {
+pub(crate) fn team_of(namespace: &str) -> Team {
     Team::new(namespace.split('-').next().unwrap_or_default())
 }
 
-pub(super) struct Fixture {
-    pub(super) restarts: Vec<Arc<Restart>>,
-    pub(super) incidents: Vec<Arc<Incident>>,
-    pub(super) pods: Vec<PodName>,
-    pub(super) status: Status,
+pub(crate) struct Fixture {
+    pub(crate) restarts: Vec<Arc<Restart>>,
+    pub(crate) incidents: Vec<Arc<Incident>>,
+    pub(crate) pods: Vec<PodName>,
+    pub(crate) status: Status,
 }
 
 /// A reader that filters as the buffers do.
@@ -66,6 +67,10 @@ impl Reader for Fixture {
     fn sees(&self, access: &Access, namespace: &str) -> bool {
         access.allows(&team_of(namespace))
     }
+    fn alerts(&self, access: &Access) -> Vec<Active> {
+        let open = self.incidents(access, &|i| i.status == IncidentStatus::Open && i.suppressed_by.is_none());
+        open.iter().map(|i| Active { identity: Identity::of("lab", i), cause: Some(i.cause.clone()) }).collect()
+    }
     fn status(&self) -> Status {
         self.status.clone()
     }
@@ -75,11 +80,11 @@ impl Reader for Fixture {
     }
 }
 
-pub(super) fn at(second: i64) -> Timestamp {
+pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_parts(1_790_000_000 + second, 0).unwrap()
 }
 
-pub(super) fn restart(namespace: &str, workload: &str, pod: &str, container: &str, second: i64) -> Restart {
+pub(crate) fn restart(namespace: &str, workload: &str, pod: &str, container: &str, second: i64) -> Restart {
     Restart {
         team: team_of(namespace),
         namespace: namespace.into(),
@@ -115,22 +120,23 @@ pub(super) fn restart(namespace: &str, workload: &str, pod: &str, container: &st
     }
 }
 
-pub(super) fn root(namespace: &str, name: &str) -> Root {
+pub(crate) fn root(namespace: &str, name: &str) -> Root {
     Root { kind: "Deployment".into(), namespace: namespace.into(), name: name.into(), uid: "u".into() }
 }
 
-pub(super) fn evidence(source: EvidenceSource, object: &str, value: Value, text: &str) -> Evidence {
+pub(crate) fn evidence(source: EvidenceSource, object: &str, value: Value, text: &str) -> Evidence {
     Evidence { source, at: None, object: object.into(), field: "f".into(), value, text: text.into() }
 }
 
-pub(super) fn ruled_out(because: &str, value: Value) -> RuledOut {
+pub(crate) fn ruled_out(because: &str, value: Value) -> RuledOut {
     RuledOut { cause: "app-error".into(), because: because.into(), field: "exitCode".into(), value }
 }
 
-pub(super) fn incident(namespace: &str, id: &str, status: IncidentStatus, second: i64, members: &[&str]) -> Incident {
+pub(crate) fn incident(namespace: &str, id: &str, status: IncidentStatus, second: i64, members: &[&str]) -> Incident {
     Incident {
         id: id.into(),
         team: team_of(namespace),
+        namespace: namespace.into(),
         severity: Severity::Critical,
         status,
         opened_at: at(second),
@@ -199,25 +205,28 @@ impl Default for Fixture {
 }
 
 /// The routes over `fixture`: without a token as an admin, with token `a` as that team.
-pub(super) fn routes(fixture: Fixture) -> Router {
-    let grants = vec![Grant::new("a", Access::team("a")), Grant::new("b", Access::team("b"))];
-    let door = Door::new(Anonymous::All, grants).unwrap();
-    router(Api::new(Arc::new(fixture), door), Router::new())
+pub(crate) fn routes(fixture: Fixture) -> Router {
+    router(Api::new(Arc::new(fixture), door()), Router::new())
 }
 
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) text: String,
+pub(crate) fn door() -> Door {
+    let grants = vec![Grant::new("a", Access::team("a")), Grant::new("b", Access::team("b"))];
+    Door::new(Anonymous::All, grants).unwrap()
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Answer {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap()
     }
 }
 
-pub(super) async fn send(router: &Router, method: &str, uri: &str, token: Option<&str>) -> Answer {
+pub(crate) async fn send(router: &Router, method: &str, uri: &str, token: Option<&str>) -> Answer {
     let mut request = Request::builder().method(method).uri(uri);
     if let Some(token) = token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
@@ -228,6 +237,6 @@ pub(super) async fn send(router: &Router, method: &str, uri: &str, token: Option
     Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
 }
 
-pub(super) async fn get(router: &Router, uri: &str, token: Option<&str>) -> Answer {
+pub(crate) async fn get(router: &Router, uri: &str, token: Option<&str>) -> Answer {
     send(router, "GET", uri, token).await
 }

@@ -9,6 +9,7 @@ use whyd_signals::Access;
 
 use super::Api;
 use crate::access::Caller;
+use crate::alertmanager::board::gauge;
 use crate::problem::{ErrorKind, Failure, ProblemDetails};
 use crate::reader::{Kind, Metric};
 
@@ -24,7 +25,20 @@ pub(super) async fn metrics(State(api): State<Api>, Caller(access): Caller) -> R
     if access != Access::All {
         return Err(Failure::new(ErrorKind::Forbidden, "metrics count across teams and need the platform's access"));
     }
-    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], exposition(&api.reader.metrics())))
+    let mut metrics = api.reader.metrics();
+    metrics.push(gauge(&api.reader.alerts(&access)));
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], exposition(&metrics)))
+}
+
+/// The open incidents as a gauge, for a team's own Prometheus.
+#[utoipa::path(get, path = "/metrics/incidents", tag = "health", responses(
+    (status = 200, description = "text format 0.0.4", body = String, content_type = "text/plain"),
+    (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
+))]
+pub(super) async fn incidents(State(api): State<Api>, Caller(access): Caller) -> impl IntoResponse {
+    let mut active = api.reader.alerts(&access);
+    active.retain(|alert| access.allows(&alert.identity.team));
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], exposition(&[gauge(&active)]))
 }
 
 fn exposition(metrics: &[Metric]) -> String {

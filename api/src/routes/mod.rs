@@ -62,6 +62,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/livez", get(health::livez)),
         ("/readyz", get(health::readyz)),
         ("/metrics", get(metrics::metrics)),
+        ("/metrics/incidents", get(metrics::incidents)),
         ("/openapi.json", get(openapi::openapi_json)),
     ]
 }
@@ -90,6 +91,6 @@ fn problems(status: &Status) -> Vec<dto::Problem> {
 }
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,7 @@ use crate::dto;
         health::livez,
         health::readyz,
         metrics::metrics,
+        metrics::incidents,
         openapi_json
     ),
     components(schemas(dto::Replay)),

@@ -214,6 +214,11 @@ async fn health_is_open_and_says_how_fresh() {
     let metrics = get(&router, "/metrics", None).await;
     assert_eq!(metrics.headers[header::CONTENT_TYPE], "text/plain; version=0.0.4; charset=utf-8");
     assert!(metrics.text.contains("whyd_rows_total{team=\"canary\"} 7\n"), "{}", metrics.text);
+    let canary = "whyd_incident_active{cause=\"oom-limit\",cluster=\"lab\",incident_id=\"i-canary\",\
+        namespace=\"canary\",severity=\"critical\",source=\"whyd\",team=\"canary\"} 1\n";
+    assert!(metrics.text.contains(canary), "{}", metrics.text);
+    let own = get(&router, "/metrics/incidents", Some("a")).await.text;
+    assert_eq!(own.matches("\nwhyd_incident_active{").count(), 2, "{own}");
 }
 
 #[tokio::test]
@@ -257,6 +262,7 @@ async fn another_team_never_shows() {
         "/api/v1/incidents/none",
         "/readyz",
         "/metrics",
+        "/metrics/incidents",
         "/openapi.json",
         "/none",
     ];

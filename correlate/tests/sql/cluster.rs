@@ -179,6 +179,7 @@ fn rows(w: &mut Writer) {
         Arc::new(Incident {
             id: id.into(),
             team: Team::new(team),
+            namespace: format!("team-{team}"),
             severity,
             status,
             opened_at: ms(45_000),

@@ -1,12 +1,12 @@
 //! Incidents: one for each root.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Root;
 use crate::{Team, Timestamp};
 
 /// How bad, by rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum Severity {
@@ -30,6 +30,8 @@ pub struct Incident {
     /// A hash of the cluster and the first instance that it began with; never of a time of arrival.
     pub id: String,
     pub team: Team,
+    /// Where it began, for whoever routes it; empty where that is a node.
+    pub namespace: String,
     pub severity: Severity,
     pub status: IncidentStatus,
     pub opened_at: Timestamp,

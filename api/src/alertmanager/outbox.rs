@@ -1,0 +1,206 @@
+//! What has to be sent when, as a state machine without IO.
+//!
+//! An open incident is a firing alert, sent anew each interval with an end four intervals ahead: if we are gone, it
+//! ends by itself. One that is over is sent as ended for a quarter of an hour, so that a peer that was away hears of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use whyd_signals::Timestamp;
+use whyd_signals::schema::{Incident, IncidentStatus};
+
+use super::alert::{Alert, Identity, annotations, link};
+use crate::dto;
+
+/// An alert ends so many intervals after it was last sent.
+const AHEAD: u32 = 4;
+/// How long one that is over is sent on.
+const LINGER: Duration = Duration::from_secs(15 * 60);
+/// Alerts in one body.
+pub const BATCH: usize = 256;
+/// Alerts that are known at once; an incident beyond them is not told until there is room, and counted.
+pub const TOLD: usize = 10_000;
+
+/// How much can be believed of what the incidents do not show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// Since the start the cluster was not listed yet: what seems over or new may be neither.
+    Partial,
+    /// An incident that is not shown is over.
+    Whole,
+}
+
+/// An incident that was told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// What it was told as.
+    pub identity: Identity,
+    /// When it was over; `None` while it is firing.
+    pub ended: Option<Ended>,
+    /// When it is to be sent next. After a restart: at once.
+    #[serde(skip)]
+    next: Timestamp,
+}
+
+/// The end of an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// When it was over.
+    pub at: Timestamp,
+    /// When it need not be sent any more.
+    pub forget: Timestamp,
+}
+
+/// A body for `POST /api/v2/alerts`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The JSON array.
+    pub body: Bytes,
+    /// How many alerts it holds.
+    pub alerts: usize,
+}
+
+/// What [`Outbox::due`] asks for.
+#[derive(Debug, Default)]
+pub struct Due {
+    /// Whether what was told has to be kept on disk, before anything is sent.
+    pub keep: bool,
+    /// What is to be sent to every peer.
+    pub batches: Vec<Batch>,
+}
+
+/// How it is set up.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The cluster's name, a label of every alert.
+    pub cluster: String,
+    /// Between two sends of an alert.
+    pub interval: Duration,
+    /// The URL under which people reach the daemon.
+    pub external_url: String,
+}
+
+/// All alerts that were told and are not forgotten yet.
+#[derive(Debug)]
+pub struct Outbox {
+    settings: Settings,
+    told: BTreeMap<String, Told>,
+    /// Incidents that found no room, at the last look.
+    pub untold: usize,
+}
+
+impl Outbox {
+    /// Goes on with what was told before a restart.
+    pub fn new(settings: Settings, told: Vec<Told>) -> Self {
+        let told = told.into_iter().map(|t| (t.identity.incident_id.clone(), t)).collect();
+        Self { settings, told, untold: 0 }
+    }
+
+    /// Whether [`Outbox::due`] has to be shown this incident.
+    pub fn wants(&self, incident: &Incident) -> bool {
+        firing(incident) || self.told.contains_key(&incident.id)
+    }
+
+    /// What was told, in order of id.
+    pub fn told(&self) -> impl Iterator<Item = &Told> {
+        self.told.values()
+    }
+
+    /// What has to be done at `now`. `describe` gives the incident as those may read it whom the alert reaches.
+    pub fn due(
+        &mut self,
+        now: Timestamp,
+        sight: Sight,
+        incidents: &[Arc<Incident>],
+        describe: &dyn Fn(&Identity, &Incident) -> dto::Incident,
+    ) -> Due {
+        let shown: BTreeMap<&str, &Incident> = incidents.iter().map(|i| (i.id.as_str(), i.as_ref())).collect();
+        let keep = sight == Sight::Whole && self.follow(now, &shown);
+        let mut alerts = Vec::new();
+        let interval = self.settings.interval;
+        for (id, told) in &mut self.told {
+            // A clock that was set back must not silence it.
+            if now >= told.next || told.next > now.plus(interval) {
+                told.next = now.plus(interval);
+                let incident = shown.get(id.as_str()).map(|i| describe(&told.identity, i));
+                alerts.push(alert(&self.settings, told, incident.as_ref(), now));
+            }
+        }
+        Due { keep, batches: alerts.chunks(BATCH).map(Batch::of).collect() }
+    }
+
+    /// Tells what is new, ends what is over, forgets what ended long ago; whether anything did.
+    fn follow(&mut self, now: Timestamp, shown: &BTreeMap<&str, &Incident>) -> bool {
+        let open: BTreeSet<&str> = shown.values().filter(|i| firing(i)).map(|i| i.id.as_str()).collect();
+        let mut changed = false;
+        for (id, told) in &mut self.told {
+            match (open.contains(id.as_str()), told.ended) {
+                (true, Some(_)) => told.ended = None,
+                (false, None) => {
+                    let at = shown.get(id.as_str()).and_then(|i| i.resolved_at).unwrap_or(now);
+                    let at = at.min(now).max(told.identity.starts_at);
+                    told.ended = Some(Ended { at, forget: now.plus(LINGER) });
+                }
+                _ => continue,
+            }
+            told.next = now;
+            changed = true;
+        }
+        let before = self.told.len();
+        self.told.retain(|_, told| told.ended.is_none_or(|ended| now < ended.forget));
+        changed |= self.told.len() < before;
+        self.untold = 0;
+        for id in open {
+            if self.told.contains_key(id) {
+                continue;
+            }
+            if self.told.len() >= TOLD {
+                self.untold += 1;
+            } else if let Some(incident) = shown.get(id) {
+                let identity = Identity::of(&self.settings.cluster, incident);
+                self.told.insert(id.to_owned(), Told { identity, ended: None, next: now });
+                changed = true;
+            }
+        }
+        changed
+    }
+}
+
+impl Batch {
+    fn of(alerts: &[Alert]) -> Self {
+        // Strings and times cannot fail to become JSON.
+        let body = serde_json::to_vec(alerts).unwrap_or_default();
+        Self { body: body.into(), alerts: alerts.len() }
+    }
+}
+
+/// Until when an alert that is sent at `now` fires, if it is not sent again.
+pub fn ahead(now: Timestamp, interval: Duration) -> Timestamp {
+    now.plus(interval.saturating_mul(AHEAD))
+}
+
+/// Whether an incident is an alert: it is open and nobody said to be silent about it.
+fn firing(incident: &Incident) -> bool {
+    incident.status == IncidentStatus::Open && incident.suppressed_by.is_none()
+}
+
+fn alert(settings: &Settings, told: &Told, incident: Option<&dto::Incident>, now: Timestamp) -> Alert {
+    let identity = &told.identity;
+    let generator_url = link(&settings.external_url, &identity.incident_id);
+    let annotations = match incident {
+        Some(incident) => annotations(incident, &generator_url),
+        // Told before a restart, and what it was made of is not known again, or not any more.
+        None => BTreeMap::from([
+            ("summary", format!("incident {} is known by its id alone", identity.incident_id)),
+            ("link", generator_url.clone()),
+        ]),
+    };
+    let ends_at = told.ended.map_or_else(|| ahead(now, settings.interval), |ended| ended.at);
+    Alert { labels: identity.labels(), annotations, starts_at: identity.starts_at, ends_at, generator_url }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use serde_json::Value;
+use whyd_signals::Team;
+use whyd_signals::alert::is_ours;
+use whyd_signals::schema::Severity;
+
+use super::*;
+
+const INTERVAL: Duration = Duration::from_secs(60);
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_parts(1_790_000_000 + second, 0).unwrap()
+}
+
+fn settings() -> Settings {
+    Settings { cluster: "lab".into(), interval: INTERVAL, external_url: "https://whyd.example".into() }
+}
+
+fn incident(id: &str) -> Incident {
+    Incident {
+        id: id.into(),
+        team: Team::new("shop"),
+        namespace: "team-shop".into(),
+        severity: Severity::Warning,
+        status: IncidentStatus::Open,
+        opened_at: at(-30),
+        resolved_at: None,
+        cause: "oom-limit".into(),
+        root: None,
+        members: (0..12).map(|n| format!("team-shop/cart-{n}/cart")).collect(),
+        restarts: 12,
+        follows: None,
+        suppressed_by: None,
+        speaks_of: Vec::new(),
+        summary: "cart is out of memory".into(),
+    }
+}
+
+fn resolved(id: &str, second: i64) -> Incident {
+    Incident { status: IncidentStatus::Resolved, resolved_at: Some(at(second)), ..incident(id) }
+}
+
+fn look(outbox: &mut Outbox, second: i64, sight: Sight, incidents: Vec<Incident>) -> (bool, Vec<Value>) {
+    let incidents: Vec<Arc<Incident>> = incidents.into_iter().map(Arc::new).collect();
+    let due = outbox.due(at(second), sight, &incidents, &|_, i| i.into());
+    let alerts = due.batches.iter().flat_map(|b| {
+        let alerts: Vec<Value> = serde_json::from_slice(&b.body).unwrap();
+        assert!(b.alerts == alerts.len() && alerts.len() <= BATCH);
+        alerts
+    });
+    (due.keep, alerts.collect())
+}
+
+/// What a look sends, as `id severity end`, the end in seconds.
+fn check(outbox: &mut Outbox, second: i64, sight: Sight, incidents: Vec<Incident>, keep: bool, wanted: &[&str]) {
+    let (kept, alerts) = look(outbox, second, sight, incidents);
+    let sent: Vec<String> = alerts
+        .iter()
+        .map(|a| {
+            let labels = &a["labels"];
+            let ends = Timestamp::parse(a["endsAt"].as_str().unwrap()).unwrap().seconds_since(at(0));
+            format!("{} {} {ends}", labels["incident_id"].as_str().unwrap(), labels["severity"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!((kept, sent), (keep, wanted.iter().map(|w| (*w).to_owned()).collect()), "at {second}");
+}
+
+/// What is on the disk, taken up by the next process.
+fn restarted(outbox: &Outbox) -> Outbox {
+    let text = serde_json::to_vec(&outbox.told().collect::<Vec<_>>()).unwrap();
+    Outbox::new(settings(), serde_json::from_slice(&text).unwrap())
+}
+
+#[test]
+fn an_open_incident_is_sent_each_interval_and_ends_four_ahead() {
+    use Sight::Whole;
+    let mut outbox = Outbox::new(settings(), Vec::new());
+    check(&mut outbox, 0, Whole, vec![incident("i")], true, &["i warning 240"]);
+    check(&mut outbox, 1, Whole, vec![incident("i")], false, &[]);
+    check(&mut outbox, 59, Whole, vec![incident("i")], false, &[]);
+    check(&mut outbox, 60, Whole, vec![incident("i")], false, &["i warning 300"]);
+    // A clock that is set back an hour silences nothing.
+    check(&mut outbox, -3600, Whole, vec![incident("i")], false, &["i warning -3360"]);
+}
+
+#[test]
+fn one_that_is_over_is_ended_at_once_and_for_a_quarter_of_an_hour() {
+    use Sight::Whole;
+    let mut outbox = Outbox::new(settings(), Vec::new());
+    check(&mut outbox, 0, Whole, vec![incident("i")], true, &["i warning 240"]);
+    check(&mut outbox, 10, Whole, vec![resolved("i", 8)], true, &["i warning 8"]);
+    check(&mut outbox, 70, Whole, vec![resolved("i", 8)], false, &["i warning 8"]);
+    check(&mut outbox, 900, Whole, vec![resolved("i", 8)], false, &["i warning 8"]);
+    check(&mut outbox, 910, Whole, vec![resolved("i", 8)], true, &[]);
+    check(&mut outbox, 911, Whole, vec![resolved("i", 8)], false, &[]);
+    // What was over before it was ever told is no alert.
+    check(&mut outbox, 911, Whole, vec![resolved("j", 8)], false, &[]);
+}
+
+#[test]
+fn an_incident_that_came_back_or_is_gone() {
+    use Sight::Whole;
+    let mut outbox = Outbox::new(settings(), Vec::new());
+    check(&mut outbox, 0, Whole, vec![incident("i")], true, &["i warning 240"]);
+    check(&mut outbox, 5, Whole, vec![], true, &["i warning 5"]);
+    check(&mut outbox, 9, Whole, vec![incident("i")], true, &["i warning 249"]);
+}
+
+#[test]
+fn a_suppressed_incident_is_not_sent_and_ends_where_it_was() {
+    use Sight::Whole;
+    let hidden = || Incident { suppressed_by: Some("known".into()), ..incident("i") };
+    let mut outbox = Outbox::new(settings(), Vec::new());
+    check(&mut outbox, 0, Whole, vec![hidden()], false, &[]);
+    check(&mut outbox, 1, Whole, vec![incident("i")], true, &["i warning 241"]);
+    check(&mut outbox, 2, Whole, vec![hidden()], true, &["i warning 2"]);
+}
+
+#[test]
+fn labels_never_change_and_annotations_tell_what_did() {
+    let mut outbox = Outbox::new(settings(), Vec::new());
+    let (_, first) = look(&mut outbox, 0, Sight::Whole, vec![incident("i")]);
+    let worse = Incident {
+        severity: Severity::Critical,
+        cause: "oom-node".into(),
+        team: Team::new("pay"),
+        namespace: "team-pay".into(),
+        opened_at: at(-50),
+        restarts: 20,
+        summary: "the node is out of memory".into(),
+        ..incident("i")
+    };
+    let mut outbox = restarted(&outbox);
+    let (keep, later) = look(&mut outbox, 7, Sight::Whole, vec![worse]);
+    assert!(!keep);
+    for key in ["labels", "startsAt", "generatorURL"] {
+        assert_eq!(first[0][key], later[0][key], "{key}");
+    }
+    let labels = serde_json::json!({"alertname": "WhydIncident", "incident_id": "i", "cluster": "lab",
+        "namespace": "team-shop", "team": "shop", "severity": "warning", "source": "whyd"});
+    assert_eq!(first[0]["labels"], labels);
+    assert!(is_ours(labels.as_object().unwrap().iter().map(|(k, v)| (k.as_str(), v.as_str().unwrap()))));
+    let said = &later[0]["annotations"];
+    assert_eq!(said["severity_now"], "critical");
+    assert_eq!((said["cause"].as_str(), said["restarts"].as_str()), (Some("oom-node"), Some("20")));
+    assert_eq!(said["link"], "https://whyd.example/api/v1/incidents/i");
+    assert!(said["members"].as_str().unwrap().ends_with("team-shop/cart-9/cart and 2 more"), "{said}");
+}
+
+#[test]
+fn after_a_restart_nothing_is_believed_until_the_cluster_was_listed() {
+    use Sight::{Partial, Whole};
+    let mut outbox = Outbox::new(settings(), Vec::new());
+    check(&mut outbox, 0, Whole, vec![incident("i")], true, &["i warning 240"]);
+    let mut outbox = restarted(&outbox);
+    // It looks as if it were over and another had begun: the pods are not known again yet.
+    check(&mut outbox, 20, Partial, vec![resolved("i", 15), incident("j")], false, &["i warning 260"]);
+    check(&mut outbox, 21, Partial, vec![], false, &[]);
+    check(&mut outbox, 80, Partial, vec![], false, &["i warning 320"]);
+    check(&mut outbox, 81, Whole, vec![incident("i")], false, &[]);
+    // What was over while nobody looked is ended once somebody does.
+    let mut outbox = restarted(&outbox);
+    check(&mut outbox, 200, Whole, vec![resolved("i", 150)], true, &["i warning 150"]);
+    let mut outbox = restarted(&outbox);
+    check(&mut outbox, 300, Partial, vec![], false, &["i warning 150"]);
+}
+
+#[test]
+fn batches_and_alerts_are_bounded() {
+    let mut outbox = Outbox::new(settings(), Vec::new());
+    let many: Vec<Incident> = (0..TOLD + 5).map(|n| incident(&format!("{n:06}"))).collect();
+    let (_, sent) = look(&mut outbox, 0, Sight::Whole, many.clone());
+    assert_eq!((sent.len(), outbox.untold), (TOLD, 5));
+    // There is room again when others are forgotten.
+    let (_, ended) = look(&mut outbox, 1, Sight::Whole, many[TOLD..].to_vec());
+    assert_eq!(ended.len(), TOLD);
+    let (_, sent) = look(&mut outbox, 1000, Sight::Whole, many[TOLD..].to_vec());
+    assert_eq!((sent.len(), outbox.untold), (5, 0));
+}

@@ -1,0 +1,221 @@
+//! Debian's Alertmanager and Prometheus as processes on loopback, and a webhook that hears what is notified.
+
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::time::{Instant, interval, timeout_at};
+
+use crate::daemon::get_json;
+
+/// How long anything may take to become true.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What `look` finds, as soon as it does.
+pub(super) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    let mut looks = interval(Duration::from_millis(100));
+    loop {
+        let found = timeout_at(deadline, async {
+            looks.tick().await;
+            look().await
+        });
+        match found.await {
+            Ok(Some(found)) => return found,
+            Ok(None) => {}
+            Err(_) => panic!("not within {DEADLINE:?}: {what}"),
+        }
+    }
+}
+
+/// What a command of a Debian package prints; it has to succeed.
+pub(super) fn tool(program: &str, package: &str, args: &[&str]) -> String {
+    let ran = Command::new(program).args(args).output().unwrap_or_else(|e| missing(program, package, &e));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(ran.status.success(), "{program} {args:?}: {}{}", text(&ran.stdout), text(&ran.stderr));
+    text(&ran.stdout)
+}
+
+fn missing(program: &str, package: &str, e: &std::io::Error) -> ! {
+    match e.kind() {
+        ErrorKind::NotFound => panic!("{program} is not installed; apt-get install {package}"),
+        _ => panic!("{program}: {e}"),
+    }
+}
+
+/// A server that says where it listens; killed when it is dropped.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(program: &str, package: &str, args: &[String]) -> Self {
+        let mut command = Command::new(program);
+        command.args(args).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|e| missing(program, package, &e));
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut told = Vec::new();
+        let address = loop {
+            let Some(line) = lines.next() else { panic!("{program} ended: {told:#?}") };
+            let line = line.unwrap();
+            let listening = line.contains("msg=\"Listening on\"").then(|| line.split("address=").nth(1)).flatten();
+            if let Some(address) = listening {
+                break address.split(' ').next().unwrap().trim_matches('"').parse().unwrap();
+            }
+            told.push(line);
+        };
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An Alertmanager that notifies a hook at once.
+pub(super) struct Alertmanager {
+    pub(super) address: SocketAddr,
+    _server: Server,
+    _dir: tempfile::TempDir,
+}
+
+impl Alertmanager {
+    pub(super) fn start(hook: SocketAddr) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = format!(
+            "route: {{receiver: hook, group_by: [incident_id], group_wait: 100ms, group_interval: 1s, \
+            repeat_interval: 24h}}\nreceivers: [{{name: hook, webhook_configs: [{{url: \"http://{hook}/\", \
+            send_resolved: true}}]}}]\n"
+        );
+        let file = written(dir.path(), "alertmanager.yml", &config);
+        let args = [
+            format!("--config.file={file}"),
+            format!("--storage.path={}", dir.path().display()),
+            "--web.listen-address=127.0.0.1:0".to_owned(),
+            "--cluster.listen-address=".to_owned(),
+        ];
+        let server = Server::start("prometheus-alertmanager", "prometheus-alertmanager", &args);
+        Self { address: server.address, _server: server, _dir: dir }
+    }
+
+    /// What it holds.
+    pub(super) async fn alerts(&self) -> Vec<Value> {
+        get_json(self.address, "/api/v2/alerts").await.as_array().unwrap().clone()
+    }
+
+    /// The one alert of an incident, once it is there.
+    pub(super) async fn alert(&self, id: &str) -> Value {
+        until("the alert", async || {
+            let mut all = self.alerts().await;
+            all.retain(|alert| alert["labels"]["incident_id"] == id);
+            assert!(all.len() <= 1, "{all:#?}");
+            all.pop()
+        })
+        .await
+    }
+
+    /// Its end, once it is another than this: it was sent anew.
+    pub(super) async fn resent(&self, id: &str, before: &Value) -> Value {
+        until("another send", async || {
+            let ends = self.alert(id).await["endsAt"].clone();
+            (ends != *before).then_some(ends)
+        })
+        .await
+    }
+}
+
+/// A Prometheus that scrapes a daemon, follows rules and alerts.
+pub(super) struct Prometheus {
+    _server: Server,
+    _dir: tempfile::TempDir,
+}
+
+impl Prometheus {
+    pub(super) fn start(whyd: SocketAddr, alertmanager: SocketAddr, rules: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = format!(
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\nrule_files: [\"{rules}\"]\n\
+            alerting: {{alertmanagers: [{{static_configs: [{{targets: [\"{alertmanager}\"]}}]}}]}}\n\
+            scrape_configs: [{{job_name: whyd, honor_labels: true, static_configs: [{{targets: [\"{whyd}\"]}}]}}]\n"
+        );
+        let file = written(dir.path(), "prometheus.yml", &config);
+        let args = [
+            format!("--config.file={file}"),
+            format!("--storage.tsdb.path={}", dir.path().join("data").display()),
+            "--web.listen-address=127.0.0.1:0".to_owned(),
+        ];
+        Self { _server: Server::start("prometheus", "prometheus", &args), _dir: dir }
+    }
+}
+
+fn written(dir: &Path, name: &str, text: &str) -> String {
+    let path = dir.join(name);
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+/// A webhook receiver.
+pub(super) struct Hook {
+    pub(super) address: SocketAddr,
+    heard: Arc<Mutex<Vec<Value>>>,
+    served: tokio::task::JoinHandle<()>,
+}
+
+impl Hook {
+    pub(super) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&heard);
+        let hear = move |Json(body): Json<Value>| async move {
+            into.lock().unwrap().extend(body["alerts"].as_array().unwrap().iter().cloned());
+        };
+        let router = Router::new().route("/", post(hear));
+        let served = tokio::spawn(async move {
+            axum::serve(listener, router).await.unwrap();
+        });
+        Self { address, heard, served }
+    }
+
+    /// What was notified of an incident, in order.
+    pub(super) fn told(&self, id: &str) -> Vec<String> {
+        let heard = self.heard.lock().unwrap();
+        let of = heard.iter().filter(|alert| alert["labels"]["incident_id"] == id);
+        of.map(|alert| alert["status"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// When the last that was notified of an incident ends.
+    pub(super) fn ends(&self, id: &str) -> String {
+        let heard = self.heard.lock().unwrap();
+        let last = heard.iter().rfind(|alert| alert["labels"]["incident_id"] == id).unwrap();
+        last["endsAt"].as_str().unwrap().to_owned()
+    }
+
+    /// Of which incidents anything was notified.
+    pub(super) fn ids(&self) -> Vec<String> {
+        let heard = self.heard.lock().unwrap();
+        let mut ids: Vec<String> =
+            heard.iter().map(|alert| alert["labels"]["incident_id"].as_str().unwrap().to_owned()).collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+}
+
+impl Drop for Hook {
+    fn drop(&mut self) {
+        self.served.abort();
+    }
+}
