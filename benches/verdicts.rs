@@ -142,7 +142,8 @@ fn main() {
 fn measure(namespaces: usize, lines: usize) {
     let config = ConfigFile::default().validate().unwrap();
     let start = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
-    let mut cluster = Cluster { core: wiring::core(&config), namespaces, now: start, version: 0, restarts: vec![0; PODS] };
+    let mut cluster =
+        Cluster { core: wiring::core(&config), namespaces, now: start, version: 0, restarts: vec![0; PODS] };
     for resource in Resource::ALL {
         cluster.message(listed(resource, start, &[]).unwrap());
     }
@@ -180,7 +181,7 @@ fn measure(namespaces: usize, lines: usize) {
     let view = Arc::new(View::new(Shown::of(&cluster.core, (0, 0))));
     view.ready();
     let door = Door::new(Anonymous::All, Vec::new()).unwrap();
-    let router = whyd_api::router(Api::new(view, door), axum::Router::new());
+    let router = whyd_api::router(Api::new(view, door, Arc::new(|| Timestamp(0))), axum::Router::new());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut took: Vec<Duration> = Vec::with_capacity(QUESTIONS);
     for n in 0..QUESTIONS {

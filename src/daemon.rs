@@ -50,7 +50,7 @@ impl Daemon {
         let mut tasks = JoinSet::new();
         let limits = BodyLimits { received: config.body, ..BodyLimits::default() };
         let receivers = http::router(inlet.clone(), limits, Arc::clone(&clock));
-        let router = whyd_api::router(whyd_api::Api::new(Arc::clone(&view) as _, door), receivers);
+        let router = whyd_api::router(whyd_api::Api::new(Arc::clone(&view) as _, door, Arc::clone(&clock)), receivers);
         let mut until = closing.clone();
         tasks.spawn(whyd_api::serve(listener, router, whyd_api::Deadlines::default(), async move {
             let _ = until.wait_for(|closed| *closed).await;

@@ -12,24 +12,59 @@ use tower::ServiceExt;
 use whyd_signals::schema::{
     Anomaly, Change, Evidence, EvidenceSource, Incident, IncidentStatus, Restart, Root, RuledOut, Severity,
 };
-use whyd_signals::{Access, Team, Timestamp};
+use whyd_signals::{Access, Sample, SeriesId, Team, Timestamp};
 
 use crate::dto::MemoryUse;
-use crate::{Anonymous, Api, Door, Grant, Kind, Metric, PodName, Reader, SourceStatus, Status, router};
+use crate::{
+    Anonymous, Api, Door, Grant, Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, Visit, Wanted, router,
+};
 
 /// In every name and text of the other team.
-pub(super) const CANARY: &str = "canary";
+pub(crate) const CANARY: &str = "canary";
 
 /// The namespaces of a team are its name and what follows a dash.
-pub(super) fn team_of(namespace: &str) -> Team {
+pub(crate) fn team_of(namespace: &str) -> Team {
     Team::new(namespace.split('-').next().unwrap_or_default())
 }
 
-pub(super) struct Fixture {
-    pub(super) restarts: Vec<Arc<Restart>>,
-    pub(super) incidents: Vec<Arc<Incident>>,
-    pub(super) pods: Vec<PodName>,
-    pub(super) status: Status,
+pub(crate) struct Fixture {
+    pub(crate) restarts: Vec<Arc<Restart>>,
+    pub(crate) incidents: Vec<Arc<Incident>>,
+    pub(crate) pods: Vec<PodName>,
+    pub(crate) status: Status,
+    pub(crate) samples: Arc<Vec<Sent>>,
+}
+
+/// A series: its labels, and samples by the second after [`at`]`(0)`.
+pub(crate) struct Sent {
+    labels: Vec<(String, String)>,
+    samples: Vec<Sample>,
+}
+
+/// A series from its labels as PromQL writes them.
+pub(crate) fn sent(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> Sent {
+    let labels = labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    Sent { labels, samples: samples.iter().map(|(s, value)| Sample { ts: at(*s), value: *value }).collect() }
+}
+
+/// All series whoever asks, so that nothing but the second lock hides any.
+struct All(Arc<Vec<Sent>>);
+
+impl SeriesSet for All {
+    fn visit(&self, _: &Wanted<'_>, visit: &mut Visit<'_>) {
+        for (n, one) in self.0.iter().enumerate() {
+            let labels: Vec<(&str, &str)> = one.labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            if !visit(SeriesId(n as u32), &labels) {
+                return;
+            }
+        }
+    }
+    fn samples(&self, id: SeriesId, from: Timestamp, to: Timestamp) -> Vec<Sample> {
+        self.0[id.0 as usize].samples.iter().filter(|s| (from..=to).contains(&s.ts)).copied().collect()
+    }
+    fn newest(&self, id: SeriesId, to: Timestamp) -> Option<Timestamp> {
+        self.samples(id, Timestamp::MIN, to).last().map(|s| s.ts)
+    }
 }
 
 /// A reader that filters as the buffers do.
@@ -66,6 +101,9 @@ impl Reader for Fixture {
     fn sees(&self, access: &Access, namespace: &str) -> bool {
         access.allows(&team_of(namespace))
     }
+    fn series(&self, _: &Access) -> Box<dyn SeriesSet> {
+        Box::new(All(Arc::clone(&self.samples)))
+    }
     fn status(&self) -> Status {
         self.status.clone()
     }
@@ -75,11 +113,11 @@ impl Reader for Fixture {
     }
 }
 
-pub(super) fn at(second: i64) -> Timestamp {
+pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_parts(1_790_000_000 + second, 0).unwrap()
 }
 
-pub(super) fn restart(namespace: &str, workload: &str, pod: &str, container: &str, second: i64) -> Restart {
+pub(crate) fn restart(namespace: &str, workload: &str, pod: &str, container: &str, second: i64) -> Restart {
     Restart {
         team: team_of(namespace),
         namespace: namespace.into(),
@@ -115,19 +153,19 @@ pub(super) fn restart(namespace: &str, workload: &str, pod: &str, container: &st
     }
 }
 
-pub(super) fn root(namespace: &str, name: &str) -> Root {
+pub(crate) fn root(namespace: &str, name: &str) -> Root {
     Root { kind: "Deployment".into(), namespace: namespace.into(), name: name.into(), uid: "u".into() }
 }
 
-pub(super) fn evidence(source: EvidenceSource, object: &str, value: Value, text: &str) -> Evidence {
+pub(crate) fn evidence(source: EvidenceSource, object: &str, value: Value, text: &str) -> Evidence {
     Evidence { source, at: None, object: object.into(), field: "f".into(), value, text: text.into() }
 }
 
-pub(super) fn ruled_out(because: &str, value: Value) -> RuledOut {
+pub(crate) fn ruled_out(because: &str, value: Value) -> RuledOut {
     RuledOut { cause: "app-error".into(), because: because.into(), field: "exitCode".into(), value }
 }
 
-pub(super) fn incident(namespace: &str, id: &str, status: IncidentStatus, second: i64, members: &[&str]) -> Incident {
+pub(crate) fn incident(namespace: &str, id: &str, status: IncidentStatus, second: i64, members: &[&str]) -> Incident {
     Incident {
         id: id.into(),
         team: team_of(namespace),
@@ -194,30 +232,44 @@ impl Default for Fixture {
             incidents: incidents.into_iter().map(Arc::new).collect(),
             pods,
             status: Status { replayed: true, sources },
+            samples: Arc::new(vec![
+                sent(
+                    &[("__name__", "up"), ("job", "kube"), ("namespace", "a"), ("pod", "web-1")],
+                    &[(0, 1.0), (60, 0.0)],
+                ),
+                sent(
+                    &[("__name__", "up"), ("job", "kube"), ("namespace", "a"), ("pod", "web-2")],
+                    &[(0, 1.0), (60, 1.0)],
+                ),
+                sent(&[("__name__", "odd"), ("namespace", "a")], &[(0, f64::NAN), (30, f64::INFINITY), (60, 0.5)]),
+                sent(&[("__name__", "up"), ("namespace", CANARY), ("pod", "canary-1")], &[(0, 1.0), (60, 1.0)]),
+                sent(&[("__name__", "canary_total"), ("canary_label", "x"), ("namespace", CANARY)], &[(60, 3.0)]),
+                sent(&[("__name__", "canary_nodes"), ("node", "canary-node")], &[(60, 3.0)]),
+            ]),
         }
     }
 }
 
 /// The routes over `fixture`: without a token as an admin, with token `a` as that team.
-pub(super) fn routes(fixture: Fixture) -> Router {
+pub(crate) fn routes(fixture: Fixture) -> Router {
     let grants = vec![Grant::new("a", Access::team("a")), Grant::new("b", Access::team("b"))];
     let door = Door::new(Anonymous::All, grants).unwrap();
-    router(Api::new(Arc::new(fixture), door), Router::new())
+    router(Api::new(Arc::new(fixture), door, Arc::new(|| at(60))), Router::new())
 }
 
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) text: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Answer {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap()
     }
 }
 
-pub(super) async fn send(router: &Router, method: &str, uri: &str, token: Option<&str>) -> Answer {
+pub(crate) async fn send(router: &Router, method: &str, uri: &str, token: Option<&str>) -> Answer {
     let mut request = Request::builder().method(method).uri(uri);
     if let Some(token) = token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
@@ -228,6 +280,6 @@ pub(super) async fn send(router: &Router, method: &str, uri: &str, token: Option
     Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
 }
 
-pub(super) async fn get(router: &Router, uri: &str, token: Option<&str>) -> Answer {
+pub(crate) async fn get(router: &Router, uri: &str, token: Option<&str>) -> Answer {
     send(router, "GET", uri, token).await
 }
