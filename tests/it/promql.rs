@@ -7,7 +7,7 @@ mod prometheus;
 mod queries;
 mod samples;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,36 +20,39 @@ use whyd::capture::Capture;
 use whyd::config::ConfigFile;
 use whyd::view::{Shown, View};
 use whyd::{replay, wiring};
-use whyd_api::{Anonymous, Api, Door};
-use whyd_signals::{Envelope, Media};
+use whyd_api::{Anonymous, Api, Door, Grant};
+use whyd_signals::{Access, Envelope, Media};
 
 use prometheus::Prometheus;
 use queries::{Queries, Query};
 
-/// Another seed asks other queries.
+/// `PROMQL_SEED` in the environment sets another, which makes other samples and asks other queries.
 const SEED: u64 = 42;
 const QUERIES: usize = 150;
 const TOLERANCE: f64 = 1e-9;
 
-/// The metrics of a capture and generated ones, in order of receipt.
-fn bodies() -> (Vec<Envelope>, i64) {
+fn capture() -> Vec<Envelope> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/captures/oom-limit");
-    let messages = Capture::open(path).unwrap().messages().unwrap();
-    let mut bodies: Vec<Envelope> = messages.into_iter().filter(|m| m.media == Media::RemoteWrite1).collect();
+    Capture::open(path).unwrap().messages().unwrap()
+}
+
+/// The metrics of a capture and generated ones, in order of receipt, and when they begin.
+fn bodies(seed: u64) -> (Vec<Envelope>, i64) {
+    let mut bodies: Vec<Envelope> = capture().into_iter().filter(|m| m.media == Media::RemoteWrite1).collect();
     let start = bodies.first().unwrap().received.nanos() / 1_000_000;
-    bodies.extend(samples::generated(start, SEED));
+    bodies.extend(samples::generated(start, seed));
     bodies.sort_by_key(|m| m.received);
     (bodies, start)
 }
 
-/// whyd's API over these bodies, in this process.
-fn whyd(bodies: Vec<Envelope>) -> Router {
+/// whyd's API over these messages, in this process.
+fn whyd(messages: Vec<Envelope>, grants: Vec<Grant>) -> Router {
     let config = ConfigFile::default().validate().unwrap();
-    let outcome = replay::run(wiring::core(&config), bodies, config.lateness);
+    let outcome = replay::run(wiring::core(&config), messages, config.lateness);
     assert!(outcome.problems.is_empty(), "{:?}", outcome.problems);
     let view = Arc::new(View::new(Shown::of(&outcome.core, (0, 0))));
     view.ready();
-    let (door, now) = (Door::new(Anonymous::All, Vec::new()).unwrap(), outcome.at);
+    let (door, now) = (Door::new(Anonymous::All, grants).unwrap(), outcome.at);
     whyd_api::router(Api::new(view, door, Arc::new(move || now)), Router::new())
 }
 
@@ -64,12 +67,13 @@ async fn ask(router: &Router, path: &str, form: &str) -> (u16, Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_agree_with_the_real_prometheus() {
+    let seed = std::env::var("PROMQL_SEED").map_or(SEED, |seed| seed.parse().unwrap());
     let mut real = Prometheus::start().await;
-    let (bodies, start) = bodies();
+    let (bodies, start) = bodies(seed);
     for body in &bodies {
         real.write(&body.body).await;
     }
-    let whyd = whyd(bodies);
+    let whyd = whyd(bodies, Vec::new());
 
     // Names first: both hold the same series.
     for path in ["labels", "series"] {
@@ -83,7 +87,7 @@ async fn answers_agree_with_the_real_prometheus() {
         assert_eq!(sorted(&ours.1), sorted(&theirs.1), "{path}");
     }
 
-    let mut queries = Queries::new(SEED, start);
+    let mut queries = Queries::new(seed, start);
     let (mut answered, mut values, mut wrong) = (0, 0, Vec::new());
     for n in 0..QUERIES {
         let query = queries.next_query();
@@ -94,7 +98,7 @@ async fn answers_agree_with_the_real_prometheus() {
                 answered += usize::from(compared > 0);
                 values += compared;
             }
-            Err(why) => wrong.push(format!("seed {SEED}, query {n}: {query:?}\n  {why}")),
+            Err(why) => wrong.push(format!("seed {seed}, query {n}: {query:?}\n  {why}")),
         }
     }
     assert!(wrong.is_empty(), "{} of {QUERIES} differ:\n{}", wrong.len(), wrong.join("\n"));
@@ -162,4 +166,27 @@ fn differ(query: &Query, ours: &(u16, Value), theirs: &(u16, Value)) -> Result<u
         }
     }
     Ok(compared)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_team_sees_its_own_series_alone() {
+    let whyd = whyd(capture(), vec![Grant::new("cart", Access::team("cart"))]);
+    let everything = "match%5B%5D=%7B__name__%3D~%22.%2B%22%7D";
+    let namespaces = async |token: Option<&str>| {
+        let mut request = Request::get(format!("/prometheus/api/v1/series?{everything}"));
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let answer = whyd.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let body: Value = serde_json::from_slice(&to_bytes(answer.into_body(), usize::MAX).await.unwrap()).unwrap();
+        let series = body["data"].as_array().unwrap().clone();
+        let text = |s: &Value, label: &str| s[label].as_str().unwrap_or_default().to_owned();
+        let own = series.iter().filter(|s| text(s, "__name__").starts_with("whyd_restart_total")).count();
+        (series.iter().map(|s| text(s, "namespace")).collect::<BTreeSet<_>>(), own)
+    };
+    let (all, restarts) = namespaces(None).await;
+    assert!(all.len() > 1 && all.contains("team-cart") && restarts > 0, "{all:?} {restarts}");
+    let (own, restarts) = namespaces(Some("cart")).await;
+    assert_eq!(own, BTreeSet::from(["team-cart".to_owned()]));
+    assert!(restarts > 0);
 }

@@ -87,6 +87,11 @@ impl Op {
         matches!(self, Self::Eq | Self::Ne | Self::Lt | Self::Le | Self::Gt | Self::Ge)
     }
 
+    /// Whether the result is another measure. Prometheus 2.42 keeps the name for `atan2`.
+    pub(crate) fn drops_name(self) -> bool {
+        matches!(self, Self::Add | Self::Sub | Self::Mul | Self::Div | Self::Mod | Self::Pow)
+    }
+
     /// How strongly it binds; `^` binds to the right.
     pub(super) fn precedence(self) -> u8 {
         match self {

@@ -67,7 +67,7 @@ fn with_scalar(b: &Binary, mut series: Vec<Series>, scalars: &[f64], swapped: bo
             }
             keep || b.bool
         });
-        if b.bool || !b.op.is_comparison() {
+        if b.bool || b.op.drops_name() {
             one.labels = one.labels.nameless();
         }
     }
@@ -179,7 +179,7 @@ fn matched(
 
 fn result_labels(b: &Binary, many: &Labels, one: &Labels) -> Labels {
     let matching = &b.matching;
-    let nameless = !b.op.is_comparison() || b.bool;
+    let nameless = b.op.drops_name() || b.bool;
     let mut labels = if nameless { many.nameless() } else { many.clone() };
     if matching.many.is_none() {
         labels = if matching.on { labels.only(&matching.labels) } else { labels.minus(&matching.labels) };

@@ -10,19 +10,21 @@ use super::labels::Labels;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Steps {
     start: i64,
+    /// As it was asked for, which may be after the last step.
+    end: i64,
     interval: i64,
     count: usize,
 }
 
 impl Steps {
     pub(crate) fn instant(at: i64) -> Self {
-        Self { start: at, interval: 1, count: 1 }
+        Self { start: at, end: at, interval: 1, count: 1 }
     }
 
     /// From `start` to `end`, which is not before it, every `interval`, which is above zero.
     pub(crate) fn range(start: i64, end: i64, interval: i64) -> Self {
         let count = end.saturating_sub(start) / interval.max(1) + 1;
-        Self { start, interval, count: usize::try_from(count).unwrap_or(0) }
+        Self { start, end, interval, count: usize::try_from(count).unwrap_or(0) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -38,7 +40,7 @@ impl Steps {
     }
 
     pub(crate) fn end(&self) -> i64 {
-        self.at(self.count.saturating_sub(1))
+        self.end
     }
 }
 
