@@ -15,7 +15,7 @@ pub(super) fn binary(evaluation: &Evaluation<'_>, b: &Binary, left: Value, right
         }
         (Value::Vector(l), Value::Scalar(r)) => with_scalar(b, l, &r, false)?,
         (Value::Scalar(l), Value::Vector(r)) => with_scalar(b, r, &l, true)?,
-        (Value::Vector(l), Value::Vector(r)) if b.op.is_set() => sets(evaluation, b, l, r)?,
+        (Value::Vector(l), Value::Vector(r)) if b.op.is_set() => sets(evaluation, b, l, &r)?,
         (Value::Vector(l), Value::Vector(r)) => matched(evaluation, b, l, r)?,
     };
     evaluation.charge(value.iter().map(|s| s.points.len()).sum())?;
@@ -99,9 +99,9 @@ fn present<'a>(steps: usize, series: impl Iterator<Item = &'a Series>) -> Vec<bo
     present
 }
 
-fn sets(evaluation: &Evaluation<'_>, b: &Binary, left: Vec<Series>, right: Vec<Series>) -> Result<Vec<Series>, Error> {
+fn sets(evaluation: &Evaluation<'_>, b: &Binary, left: Vec<Series>, right: &[Series]) -> Result<Vec<Series>, Error> {
     // `or` keeps all of the left and filters the right; the others filter the left.
-    let (filtered, by) = if b.op == Op::Or { (&right, &left) } else { (&left, &right) };
+    let (filtered, by) = if b.op == Op::Or { (right, &*left) } else { (&*left, right) };
     let groups = by_signature(&b.matching, by);
     let wanted = b.op == Op::And;
     let mut kept: Vec<(usize, Series)> = Vec::new();

@@ -91,7 +91,7 @@ impl Function {
             "clamp" => Self::Simple(Simple::Clamp),
             "clamp_min" => Self::Simple(Simple::ClampMin),
             "clamp_max" => Self::Simple(Simple::ClampMax),
-            "rate" => rate(Rate::Rate),
+            "rate" => rate(Rate::PerSecond),
             "increase" => rate(Rate::Increase),
             "delta" => rate(Rate::Delta),
             "irate" => rate(Rate::Irate),

@@ -4,7 +4,7 @@ use super::Window;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rate {
-    Rate,
+    PerSecond,
     Increase,
     Delta,
     Irate,
@@ -14,7 +14,7 @@ pub(crate) enum Rate {
 impl Rate {
     pub(super) fn apply(self, window: &Window<'_>) -> Option<f64> {
         match self {
-            Self::Rate => {
+            Self::PerSecond => {
                 let seconds = window.to.saturating_sub(window.from) as f64 / 1000.0;
                 extrapolated(window, true, |factor| factor / seconds)
             }
@@ -78,7 +78,7 @@ mod tests {
         let cases: [(Rate, &[(i64, f64)], i64, i64, Option<f64>); 10] = [
             // Both ends are a distance away: the 30 of 20 s become 45 in 30 s... of 40 s.
             (Rate::Increase, seconds, 0, 40, Some(60.0)),
-            (Rate::Rate, seconds, 0, 40, Some(1.5)),
+            (Rate::PerSecond, seconds, 0, 40, Some(1.5)),
             // Too far from the start: half a distance.
             (Rate::Increase, seconds, -60, 30, Some(37.5)),
             (Rate::Delta, seconds, 10, 30, Some(30.0)),
@@ -88,7 +88,7 @@ mod tests {
             (Rate::Increase, young, 45, 60, Some(11.0)),
             (Rate::Irate, reset, 0, 40, Some(1.0)),
             (Rate::Idelta, reset, 0, 40, Some(10.0)),
-            (Rate::Rate, &young[..1], 0, 60, None),
+            (Rate::PerSecond, &young[..1], 0, 60, None),
         ];
         for (rate, samples, from, to, want) in cases {
             let times: Vec<i64> = samples.iter().map(|s| s.0 * 1000).collect();

@@ -125,7 +125,7 @@ fn number(out: &mut String, value: f64) {
         out.write_str("NaN")
     } else if value.is_infinite() {
         out.write_str(if value > 0.0 { "+Inf" } else { "-Inf" })
-    } else if size != 0.0 && (size < 1e-6 || size >= 1e21) {
+    } else if size != 0.0 && !(1e-6..1e21).contains(&size) {
         let text = format!("{value:e}");
         out.write_str(&if text.contains("e-") { text } else { text.replace('e', "e+") })
     } else {
