@@ -181,7 +181,7 @@ fn measure(namespaces: usize, lines: usize) {
     let view = Arc::new(View::new(Shown::of(&cluster.core, (0, 0))));
     view.ready();
     let door = Door::new(Anonymous::All, Vec::new()).unwrap();
-    let router = whyd_api::router(Api::new(view, door), axum::Router::new());
+    let router = whyd_api::router(Api::new(view, door, Arc::new(|| Timestamp(0))), axum::Router::new());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut took: Vec<Duration> = Vec::with_capacity(QUESTIONS);
     for n in 0..QUESTIONS {

@@ -54,7 +54,7 @@ impl Daemon {
         let mut tasks = JoinSet::new();
         let limits = BodyLimits { received: config.body, ..BodyLimits::default() };
         let receivers = http::router(inlet.clone(), limits, Arc::clone(&clock));
-        let api_state = whyd_api::Api::new(Arc::clone(&view) as _, door);
+        let api_state = whyd_api::Api::new(Arc::clone(&view) as _, door, Arc::clone(&clock));
         let alerts_read = read::router(api_state.clone(), wiring::alerts_read(config, &clock));
         let router = whyd_api::router(api_state, receivers.merge(alerts_read));
         let mut until = closing.clone();

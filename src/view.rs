@@ -6,11 +6,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use whyd_api::alertmanager::{Active, Board};
 use whyd_api::dto::{self, MemorySample, MemoryUse};
-use whyd_api::{Kind, Metric, PodName, Reader, SourceStatus, Status};
-use whyd_buffers::{Scoped, Snapshot, Stats};
+use whyd_api::{Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, Visit, Wanted};
+use whyd_buffers::{Scoped, SeriesMeta, Snapshot, Stats};
 use whyd_correlate::changes;
 use whyd_signals::schema::{Anomaly, Change, Incident, Restart};
-use whyd_signals::{Access, Resource, Timestamp};
+use whyd_signals::{Access, Resource, Sample, SeriesId, Timestamp};
 
 use crate::core::{Core, Counters};
 use crate::report;
@@ -160,6 +160,10 @@ impl Reader for View {
         seen.cloned().collect()
     }
 
+    fn series(&self, access: &Access) -> Box<dyn SeriesSet> {
+        Box::new(Series(self.scoped(access)))
+    }
+
     fn status(&self) -> Status {
         let shown = self.now();
         let scoped = shown.snapshot.scoped(&Access::All);
@@ -223,6 +227,43 @@ impl Reader for View {
         metrics.extend(buffer_metrics(&shown.stats));
         metrics.extend(self.alerts.metrics());
         metrics
+    }
+}
+
+/// The metric series of one scoped snapshot.
+struct Series(Scoped);
+
+impl SeriesSet for Series {
+    fn visit(&self, wanted: &Wanted<'_>, visit: &mut Visit<'_>) {
+        let fits = |wanted: Option<&str>, has: &str| wanted.is_none_or(|w| w == has);
+        // The labels of what the index or a comparison leaves out are never decoded.
+        let mut one = |id: SeriesId, meta: &SeriesMeta| {
+            if !fits(wanted.name, &meta.name)
+                || !fits(wanted.namespace, &meta.namespace)
+                || !fits(wanted.pod, &meta.pod)
+            {
+                return true;
+            }
+            let labels: Vec<(&str, &str)> = meta.labels.iter().collect();
+            visit(id, &labels)
+        };
+        let ids = match (wanted.name, wanted.namespace, wanted.pod) {
+            (Some(name), Some(namespace), Some(pod)) => self.0.series_of(name, namespace, pod, None),
+            (Some(name), ..) => self.0.series_named(name),
+            _ => {
+                let _ = self.0.all_series().all(|(id, meta)| one(id, meta));
+                return;
+            }
+        };
+        let _ = ids.into_iter().filter_map(|id| self.0.meta(id).map(|meta| (id, meta))).all(|(id, meta)| one(id, meta));
+    }
+
+    fn samples(&self, id: SeriesId, from: Timestamp, to: Timestamp) -> Vec<Sample> {
+        self.0.slice(id, from, to)
+    }
+
+    fn newest(&self, id: SeriesId, to: Timestamp) -> Option<Timestamp> {
+        self.0.asof(id, to).map(|sample| sample.ts)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the daemon answers over HTTP: the API with its schema, health, metrics, and the listener that serves them.
 //!
 //! A request passes the [`access::Door`], which decides its [`whyd_signals::Access`]; everything it reads after that
-//! comes through a [`Reader`] scoped to it. Nothing in here holds state or reads the wall clock.
+//! comes through a [`Reader`] scoped to it. Nothing in here holds state, and the time of day is given to it.
 
 pub mod access;
 pub mod alertmanager;
@@ -9,6 +9,7 @@ mod cursor;
 pub mod dto;
 pub mod listen;
 pub mod problem;
+mod promql;
 pub mod reader;
 pub mod routes;
 mod scope;
@@ -16,6 +17,6 @@ mod shown_by;
 
 pub use access::{Anonymous, Door, Grant};
 pub use listen::{Deadlines, serve};
-pub use reader::{Kind, Metric, PodName, Reader, SourceStatus, Status};
+pub use reader::{Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, Visit, Wanted};
 pub use routes::openapi::document;
 pub use routes::{Api, router};

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+pub(crate) use whyd_signals::SeriesId;
 use whyd_signals::schema::{Anomaly, Change, Incident, Restart};
-use whyd_signals::{Access, Timestamp};
+use whyd_signals::{Access, Sample as MetricSample, Timestamp};
 
 use crate::alertmanager::Active;
 use crate::dto::MemoryUse;
@@ -30,10 +31,34 @@ pub trait Reader: Send + Sync + 'static {
     fn alerts(&self, _access: &Access) -> Vec<Active> {
         Vec::new()
     }
+    /// The metric series as they are now.
+    fn series(&self, access: &Access) -> Box<dyn SeriesSet>;
     /// How complete the daemon's view is. Shown to anyone, hence without names and counts.
     fn status(&self) -> Status;
     /// The daemon's own counters, each name once. Shown to [`Access::All`] only, as they count across teams.
     fn metrics(&self) -> Vec<Metric>;
+}
+
+/// All metric series that one caller may see, at one instant: it does not change while a query is answered.
+pub trait SeriesSet: Send {
+    /// Visits those that are `wanted`, in any order, until it is told that it is enough.
+    fn visit(&self, wanted: &Wanted<'_>, visit: &mut Visit<'_>);
+    /// The samples of one from the first to the last time, both included, in order of time, stale markers included.
+    fn samples(&self, id: SeriesId, from: Timestamp, to: Timestamp) -> Vec<MetricSample>;
+    /// When its newest sample at or before `to` was.
+    fn newest(&self, id: SeriesId, to: Timestamp) -> Option<Timestamp>;
+}
+
+/// Given a series and its labels, the name included; whether to go on.
+pub type Visit<'a> = dyn FnMut(SeriesId, &[(&str, &str)]) -> bool + 'a;
+
+/// What a look-up can narrow the series to. A label that is not given may be anything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Wanted<'a> {
+    pub name: Option<&'a str>,
+    pub namespace: Option<&'a str>,
+    pub pod: Option<&'a str>,
 }
 
 /// A pod that is known.

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use whyd_signals::Access;
 use whyd_signals::schema::{Anomaly, Change, EvidenceSource, Incident, Restart, Root};
+use whyd_signals::{Access, Team};
 
 use crate::dto;
 use crate::reader::{PodName, Reader};
@@ -109,6 +109,11 @@ impl<'a> Scope<'a> {
             out.summary = format!("{cause}; it reaches beyond the namespaces that you may see");
         }
         out
+    }
+
+    /// Whether rows of this namespace are the caller's; what has none is the platform's.
+    pub(crate) fn owns(&self, namespace: &str) -> bool {
+        if namespace.is_empty() { self.access.allows(&Team::platform()) } else { self.sees(namespace) }
     }
 
     pub(crate) fn sees(&self, namespace: &str) -> bool {

@@ -8,11 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use whyd_signals::Envelope;
 use whyd_signals::sink::Refusal;
-use whyd_signals::{Envelope, Timestamp};
-
-/// The time of day, given to loops by the driver.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]

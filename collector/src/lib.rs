@@ -9,4 +9,5 @@ pub mod inlet;
 pub mod source;
 pub mod wire;
 
-pub use inlet::{Clock, Delivery, Inlet, Reply, Responder};
+pub use inlet::{Delivery, Inlet, Reply, Responder};
+pub use whyd_signals::Clock;

@@ -18,4 +18,4 @@ pub use access::Access;
 pub use ids::{Lsn, SeriesId, StreamId, Team, TemplateId};
 pub use message::{Envelope, Media, Resource, Source, Verb};
 pub use sample::{Sample, is_stale};
-pub use time::Timestamp;
+pub use time::{Clock, Timestamp};

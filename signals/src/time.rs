@@ -1,10 +1,14 @@
 //! Time: nanoseconds since the epoch in UTC, everywhere.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The time of day, given by the driver to whoever needs it.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Nanoseconds since 1970-01-01T00:00:00Z.
 ///

@@ -9,6 +9,7 @@ mod daemon;
 mod dependencies;
 mod evidence;
 mod ledger;
+mod promql;
 mod recording;
 mod scenarios;
 mod variants;

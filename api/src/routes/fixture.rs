@@ -12,11 +12,13 @@ use tower::ServiceExt;
 use whyd_signals::schema::{
     Anomaly, Change, Evidence, EvidenceSource, Incident, IncidentStatus, Restart, Root, RuledOut, Severity,
 };
-use whyd_signals::{Access, Team, Timestamp};
+use whyd_signals::{Access, Sample, SeriesId, Team, Timestamp};
 
 use crate::alertmanager::{Active, Identity};
 use crate::dto::MemoryUse;
-use crate::{Anonymous, Api, Door, Grant, Kind, Metric, PodName, Reader, SourceStatus, Status, router};
+use crate::{
+    Anonymous, Api, Door, Grant, Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, Visit, Wanted, router,
+};
 
 /// In every name and text of the other team.
 pub(crate) const CANARY: &str = "canary";
@@ -31,6 +33,41 @@ pub(crate) struct Fixture {
     pub(crate) incidents: Vec<Arc<Incident>>,
     pub(crate) pods: Vec<PodName>,
     pub(crate) status: Status,
+    pub(crate) samples: Arc<Vec<Sent>>,
+    /// All whoever asks, as the samples are.
+    pub(crate) anomalies: Vec<Arc<Anomaly>>,
+}
+
+/// A series: its labels, and samples by the second after [`at`]`(0)`.
+pub(crate) struct Sent {
+    labels: Vec<(String, String)>,
+    samples: Vec<Sample>,
+}
+
+/// A series from its labels as PromQL writes them.
+pub(crate) fn sent(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> Sent {
+    let labels = labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    Sent { labels, samples: samples.iter().map(|(s, value)| Sample { ts: at(*s), value: *value }).collect() }
+}
+
+/// All series whoever asks, so that nothing but the second lock hides any.
+struct All(Arc<Vec<Sent>>);
+
+impl SeriesSet for All {
+    fn visit(&self, _: &Wanted<'_>, visit: &mut Visit<'_>) {
+        for (n, one) in self.0.iter().enumerate() {
+            let labels: Vec<(&str, &str)> = one.labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            if !visit(SeriesId(n as u32), &labels) {
+                return;
+            }
+        }
+    }
+    fn samples(&self, id: SeriesId, from: Timestamp, to: Timestamp) -> Vec<Sample> {
+        self.0[id.0 as usize].samples.iter().filter(|s| (from..=to).contains(&s.ts)).copied().collect()
+    }
+    fn newest(&self, id: SeriesId, to: Timestamp) -> Option<Timestamp> {
+        self.samples(id, Timestamp::MIN, to).last().map(|s| s.ts)
+    }
 }
 
 /// A reader that filters as the buffers do.
@@ -42,7 +79,7 @@ impl Reader for Fixture {
         self.incidents.iter().filter(|i| access.allows(&i.team) && wanted(i)).cloned().collect()
     }
     fn anomalies(&self, _: &Access) -> Vec<Arc<Anomaly>> {
-        Vec::new()
+        self.anomalies.clone()
     }
     fn changes(&self, access: &Access, namespace: &str) -> Vec<Change> {
         let change = |namespace: &str, name: &str| Change {
@@ -70,6 +107,9 @@ impl Reader for Fixture {
     fn alerts(&self, access: &Access) -> Vec<Active> {
         let open = self.incidents(access, &|i| i.status == IncidentStatus::Open && i.suppressed_by.is_none());
         open.iter().map(|i| Active { identity: Identity::of("lab", i), cause: Some(i.cause.clone()) }).collect()
+    }
+    fn series(&self, _: &Access) -> Box<dyn SeriesSet> {
+        Box::new(All(Arc::clone(&self.samples)))
     }
     fn status(&self) -> Status {
         self.status.clone()
@@ -200,13 +240,48 @@ impl Default for Fixture {
             incidents: incidents.into_iter().map(Arc::new).collect(),
             pods,
             status: Status { replayed: true, sources },
+            samples: Arc::new(vec![
+                sent(
+                    &[("__name__", "up"), ("job", "kube"), ("namespace", "a"), ("pod", "web-1")],
+                    &[(0, 1.0), (60, 0.0)],
+                ),
+                sent(
+                    &[("__name__", "up"), ("job", "kube"), ("namespace", "a"), ("pod", "web-2")],
+                    &[(0, 1.0), (60, 1.0)],
+                ),
+                sent(&[("__name__", "odd"), ("namespace", "a")], &[(0, f64::NAN), (30, f64::INFINITY), (60, 0.5)]),
+                sent(&[("__name__", "up"), ("namespace", CANARY), ("pod", "canary-1")], &[(0, 1.0), (60, 1.0)]),
+                sent(&[("__name__", "canary_total"), ("canary_label", "x"), ("namespace", CANARY)], &[(60, 3.0)]),
+                sent(&[("__name__", "canary_nodes"), ("node", "canary-node")], &[(60, 3.0)]),
+            ]),
+            anomalies: vec![
+                anomaly("a", "web-1", 10, 1.5),
+                anomaly("a", "web-1", 10, 2.5),
+                anomaly("a", "web-1", 25, 3.0),
+                anomaly(CANARY, "canary-1", 10, 9.0),
+            ],
         }
     }
 }
 
+fn anomaly(namespace: &str, pod: &str, second: i64, score: f64) -> Arc<Anomaly> {
+    Arc::new(Anomaly {
+        ts: at(second),
+        team: team_of(namespace),
+        namespace: namespace.to_owned(),
+        pod: pod.to_owned(),
+        container: "web".into(),
+        metric: "container_memory_working_set_bytes".into(),
+        score,
+        value: 2e9,
+        expected: 1e9,
+        text: "twice what is usual".into(),
+    })
+}
+
 /// The routes over `fixture`: without a token as an admin, with token `a` as that team.
 pub(crate) fn routes(fixture: Fixture) -> Router {
-    router(Api::new(Arc::new(fixture), door()), Router::new())
+    router(Api::new(Arc::new(fixture), door(), Arc::new(|| at(60))), Router::new())
 }
 
 pub(crate) fn door() -> Door {

@@ -4,6 +4,7 @@ mod health;
 mod incidents;
 mod metrics;
 pub mod openapi;
+mod prometheus;
 mod query;
 mod restarts;
 mod timeline;
@@ -15,6 +16,8 @@ use axum::Router;
 use axum::http::{Method, Uri};
 use axum::middleware::from_fn;
 use axum::routing::{MethodRouter, get};
+use tokio::sync::Semaphore;
+use whyd_signals::Clock;
 
 use crate::access::Door;
 use crate::dto;
@@ -26,12 +29,16 @@ use crate::reader::{Reader, Status};
 pub struct Api {
     pub(crate) reader: Arc<dyn Reader>,
     pub(crate) door: Arc<Door>,
+    pub(crate) clock: Clock,
+    /// A turn for each query that is being evaluated.
+    pub(crate) evaluations: Arc<Semaphore>,
 }
 
 impl Api {
-    /// Routes over `reader`, behind `door`.
-    pub fn new(reader: Arc<dyn Reader>, door: Door) -> Self {
-        Self { reader, door: Arc::new(door) }
+    /// Routes over `reader`, behind `door`; `clock` tells what is now where a query does not.
+    pub fn new(reader: Arc<dyn Reader>, door: Door, clock: Clock) -> Self {
+        let evaluations = Arc::new(Semaphore::new(prometheus::EVALUATIONS));
+        Self { reader, door: Arc::new(door), clock, evaluations }
     }
 }
 
@@ -53,7 +60,7 @@ pub fn router(api: Api, others: Router) -> Router {
 
 /// Every path; the OpenAPI document must list the same.
 fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
-    vec![
+    let mut table = vec![
         ("/api/v1/why", get(why::why)),
         ("/api/v1/restarts", get(restarts::restarts)),
         ("/api/v1/incidents", get(incidents::incidents)),
@@ -64,7 +71,9 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/metrics", get(metrics::metrics)),
         ("/metrics/incidents", get(metrics::incidents)),
         ("/openapi.json", get(openapi::openapi_json)),
-    ]
+    ];
+    table.extend(prometheus::table());
+    table
 }
 
 async fn no_such_route(uri: Uri) -> Failure {

@@ -5,7 +5,7 @@ use axum::response::IntoResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{health, incidents, metrics, restarts, timeline, why};
+use super::{health, incidents, metrics, prometheus, restarts, timeline, why};
 use crate::dto;
 
 #[derive(OpenApi)]
@@ -21,13 +21,27 @@ use crate::dto;
         health::readyz,
         metrics::metrics,
         metrics::incidents,
+        prometheus::query,
+        prometheus::query_range,
+        prometheus::label_names,
+        prometheus::label_values,
+        prometheus::series,
+        prometheus::metadata,
+        prometheus::query_exemplars,
+        prometheus::rules,
+        prometheus::alerts,
+        prometheus::buildinfo,
         openapi_json
     ),
     components(schemas(dto::Replay)),
     // The empty one: where the configuration lets anonymous requests in, none is needed.
     security((), ("bearer" = [])),
     modifiers(&Bearer),
-    tags((name = "api", description = "verdicts and incidents"), (name = "health", description = "the daemon itself"))
+    tags(
+        (name = "api", description = "verdicts and incidents"),
+        (name = "prometheus", description = "for Grafana's Prometheus datasource"),
+        (name = "health", description = "the daemon itself"),
+    )
 )]
 struct Document;
 

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use bytes::Bytes;
-use whyd_signals::Media;
+use whyd_signals::{Media, Timestamp};
 
 use super::*;
 

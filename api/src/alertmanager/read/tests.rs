@@ -46,7 +46,7 @@ fn routes(replayed: bool) -> Router {
         started: at(0),
         now: Arc::new(|| at(100)),
     };
-    let api = Api::new(Arc::new(fixture), door());
+    let api = Api::new(Arc::new(fixture), door(), Arc::new(|| at(100)));
     crate::router(api.clone(), router(api, settings))
 }
 
