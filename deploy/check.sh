@@ -85,9 +85,9 @@ while read -r name values; do
   "$whyd" check-config "$work/$name-whyd.yaml" >/dev/null
   echo "$name: $(grep -c '^kind: ' "$work/$name.yaml") objects"
 done < <(sets)
-[[ $(render | grep -c '^kind: ServiceMonitor') -eq 1 ]]
-if helm template whyd "$chart" --kube-version "$kubernetes" | grep '^kind: ServiceMonitor'; then
-  echo "an object of an operator that is not there"
+[[ $(render | grep -c '^kind: \(ServiceMonitor\|PrometheusRule\)') -eq 2 ]]
+if helm template whyd "$chart" --kube-version "$kubernetes" | grep '^kind: \(ServiceMonitor\|PrometheusRule\)'; then
+  echo "objects of an operator that is not there"
   exit 1
 fi
 
@@ -96,6 +96,47 @@ refused imag --set imag.tag=x
 refused windw --set config.limits.windw=6h
 refused config.limits.memory --set config.limits.memory=2GB
 refused tokens.secret --set tokens.metricsKey=platform
+
+stage rules
+if command -v promtool >/dev/null; then
+  promtool check rules "$chart/files/whyd.rules.yaml"
+  promtool test rules "$chart/ci/whyd.rules.test.yaml"
+else
+  skip "promtool check rules, promtool test rules: no promtool (apt-get install prometheus)"
+fi
+
+stage dashboards
+# What they ask is what whyd answers; their expressions become rules, for promtool to parse.
+python3 - "$work/dashboards.rules.yaml" deploy/grafana/dashboards/*.json <<'PYTHON'
+import json, re, sys
+served = set("sum count avg min max topk by without rate increase label_values".split())
+uids, rules = set(), []
+for path in sys.argv[2:]:
+    board = json.load(open(path))
+    uids.add(board["uid"])
+    ids = [panel["id"] for panel in board["panels"]]
+    assert len(ids) == len(set(ids)), f"{path}: two panels of one id"
+    known = {v["name"] for v in board["templating"]["list"]}
+    exprs = [t["expr"] for p in board["panels"] for t in p["targets"]] + [a["expr"] for a in board["annotations"]["list"]]
+    for expr in exprs:
+        for name in re.findall(r"\$([a-z]\w*)", expr):
+            assert name in known, f"{path}: no variable {name}: {expr}"
+        for name in re.findall(r"([a-z_]+) ?\(", expr):
+            assert name in served or name.endswith("_over_time"), f"{path}: {name} is not served: {expr}"
+        plain = re.sub(r"\$__\w+", "5m", expr)
+        rules.append({"record": "dashboards:check", "expr": plain, "labels": {"n": str(len(rules))}})
+for path in sys.argv[2:]:
+    for uid in re.findall(r'"/d/([\w-]+)', open(path).read()):
+        assert uid in uids, f"{path}: a link to {uid}, which is not there"
+assert len(uids) == 3 and rules
+json.dump({"groups": [{"name": "dashboards", "rules": rules}]}, open(sys.argv[1], "w"))
+print(len(uids), "dashboards,", len(rules), "expressions")
+PYTHON
+if command -v promtool >/dev/null; then
+  promtool check rules "$work/dashboards.rules.yaml" >"$work/out"
+else
+  skip "promtool check rules, of the dashboards: no promtool (apt-get install prometheus)"
+fi
 
 api_server() {
   local etcd_port peer_port port
@@ -151,7 +192,9 @@ json.dump(pod, sys.stdout)'
 installed() {
   local crds name values
   crds=$(go mod download -json "$operator" | python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')
-  kubectl apply --server-side -f "$crds/example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"
+  for name in servicemonitors prometheusrules; do
+    kubectl apply --server-side -f "$crds/example/prometheus-operator-crd/monitoring.coreos.com_$name.yaml"
+  done
   kubectl wait --for=condition=Established crd --all --timeout=30s >/dev/null
   while read -r name values; do
     kubectl create namespace "$name-set" >/dev/null
@@ -170,7 +213,7 @@ installed() {
     return 1
   fi
   helm upgrade whyd "$chart" -n default-set --set config.cluster=east --set image.tag=next >/dev/null
-  [[ $(kubectl get servicemonitors -n default-set -o name | wc -l) -eq 1 ]]
+  [[ $(kubectl get servicemonitors,prometheusrules -n default-set -o name | wc -l) -eq 2 ]]
 }
 
 # The daemon as its ServiceAccount: every list has to come, nothing may be refused.

@@ -26,9 +26,13 @@ pub struct Values {
     /// Who may reach the daemon, and whom it may.
     pub network_policy: NetworkPolicy,
     /// Has Prometheus scrape it, where the cluster knows the kind.
-    pub service_monitor: ServiceMonitor,
+    pub service_monitor: Monitoring,
+    /// Has Prometheus alert of incidents, where the cluster knows the kind.
+    pub prometheus_rule: Monitoring,
     /// Keeps a node from being drained until somebody moves the pod. Default: not enabled.
-    pub pod_disruption_budget: PodDisruptionBudget,
+    pub pod_disruption_budget: Optional,
+    /// A ConfigMap of dashboards, labelled for the sidecar of Grafana. Default: not enabled.
+    pub dashboards: Optional,
     /// Of a chart that has this one as a part; not read.
     pub global: Option<BTreeMap<String, Value>>,
 }
@@ -75,20 +79,20 @@ pub struct NetworkPolicy {
     pub api_server_ports: Option<Vec<u16>>,
 }
 
-/// A ServiceMonitor of the Prometheus operator.
+/// An object of the Prometheus operator.
 #[derive(Debug, Default, JsonSchema)]
 #[schemars(deny_unknown_fields, default, rename_all = "camelCase")]
-pub struct ServiceMonitor {
+pub struct Monitoring {
     /// Default `true`.
     pub enabled: Option<bool>,
     /// Labels that the Prometheus selects by. Default: none of its own.
     pub labels: Option<BTreeMap<String, String>>,
 }
 
-/// A PodDisruptionBudget.
+/// An object that is not there unless it is asked for.
 #[derive(Debug, Default, JsonSchema)]
 #[schemars(deny_unknown_fields, default, rename_all = "camelCase")]
-pub struct PodDisruptionBudget {
+pub struct Optional {
     /// Default `false`.
     pub enabled: Option<bool>,
 }

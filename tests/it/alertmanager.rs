@@ -182,17 +182,17 @@ async fn a_peer_that_is_dead_or_never_answers_delays_no_other_and_amtool_reads_o
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_alerts_by_the_gauge_with_the_same_labels() {
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/rules");
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/chart/whyd");
     let file = |name: &str| rules.join(name).display().to_string();
-    tool("promtool", "prometheus", &["check", "rules", &file("whyd.rules.yaml")]);
-    tool("promtool", "prometheus", &["test", "rules", &file("whyd.rules.test.yaml")]);
+    tool("promtool", "prometheus", &["check", "rules", &file("files/whyd.rules.yaml")]);
+    tool("promtool", "prometheus", &["test", "rules", &file("ci/whyd.rules.test.yaml")]);
 
     let lab = Lab::new().await;
     let hook = Hook::start().await;
     let alertmanager = Alertmanager::start(hook.address);
     let daemon = lab.daemon(&[]);
     let id = open_incident(daemon.address).await["id"].as_str().unwrap().to_owned();
-    let _prometheus = Prometheus::start(daemon.address, alertmanager.address, &file("whyd.rules.yaml"));
+    let _prometheus = Prometheus::start(daemon.address, alertmanager.address, &file("files/whyd.rules.yaml"));
     let alert = alertmanager.alert(&id).await;
     let ours = get_json(daemon.address, "/alertmanager/api/v2/alerts").await;
     assert_eq!(alert["labels"], ours[0]["labels"]);
