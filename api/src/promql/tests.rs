@@ -158,7 +158,11 @@ fn whyds_own_series_follow_the_ledger() {
         ("whyd_anomaly_score{namespace=\"a\"}", 9, ""),
         ("whyd_anomaly_score{namespace=\"a\"}", 24, score),
         ("max(whyd_anomaly_score{namespace=\"a\"})", 25, "{} 3"),
-        ("max_over_time(whyd_anomaly_score{namespace=\"a\"}[1m]) > 2.9", 60, &score.replace("__name__=\"whyd_anomaly_score\", ", "").replace("2.5", "3")),
+        (
+            "max_over_time(whyd_anomaly_score{namespace=\"a\"}[1m]) > 2.9",
+            60,
+            &score.replace("__name__=\"whyd_anomaly_score\", ", "").replace("2.5", "3"),
+        ),
         ("whyd_anomaly_score{namespace=\"a\"}", 326, ""),
     ];
     for (text, second, want) in cases {
@@ -169,8 +173,12 @@ fn whyds_own_series_follow_the_ledger() {
 #[test]
 fn a_suppressed_incident_is_not_active() {
     let mut fixture = Fixture::default();
-    let hidden = Incident { suppressed_by: Some("known".into()), ..(**fixture.incidents.iter().find(|i| i.id == "i-1").unwrap()).clone() };
-    let active = "count(whyd_incident_active{incident_id=\"i-1\"}) + count(whyd_incident_start_ms{incident_id=\"i-1\"})";
+    let hidden = Incident {
+        suppressed_by: Some("known".into()),
+        ..(**fixture.incidents.iter().find(|i| i.id == "i-1").unwrap()).clone()
+    };
+    let active =
+        "count(whyd_incident_active{incident_id=\"i-1\"}) + count(whyd_incident_start_ms{incident_id=\"i-1\"})";
     assert_eq!(shown(&fixture, active, 30), "{} 2");
     fixture.incidents = vec![Arc::new(hidden)];
     assert_eq!(shown(&fixture, active, 30), "");
