@@ -20,6 +20,7 @@ use crate::alerting::{Alerting, HttpTransport};
 use crate::config::Config;
 use crate::live::{Live, Times};
 use crate::view::{Shown, View};
+use crate::watches::Watches;
 use crate::wiring;
 
 /// All that runs.
@@ -47,7 +48,9 @@ impl Daemon {
         let core = wiring::core(config);
         let peers = config.alertmanager.urls.iter().map(|url| Arc::new(Peer::new(url.clone()))).collect();
         let board = Arc::new(Board::new(peers));
-        let view = Arc::new(View::new(Shown::of(&core, (0, 0))).with_alerts(Arc::clone(&board)));
+        let watches = Watches::default();
+        let view = View::new(Shown::of(&core, (0, 0))).with_alerts(Arc::clone(&board)).with_watches(watches.clone());
+        let view = Arc::new(view);
         let (inlet, inbox) = inlet(InletLimits::default());
         let (close, closing) = watch::channel(false);
 
@@ -80,7 +83,7 @@ impl Daemon {
         let alerting = Alerting::open(config, &log_dir, Arc::clone(&view), Arc::clone(&board), Arc::clone(&clock))?;
         tell(&mut tasks, config, alerting, &board, &closing)?;
         if let Some(server) = api {
-            watch_cluster(&mut tasks, &server, &inlet, &clock, &closing).await?;
+            watch_cluster(&mut tasks, &server, (&inlet, &clock), &watches.0, &closing).await?;
         }
         Ok(Self { address, tasks, driver, ended, close, view })
     }
@@ -140,16 +143,15 @@ fn tell(
 async fn watch_cluster(
     tasks: &mut JoinSet<()>,
     server: &ApiServer,
-    inlet: &Inlet,
-    clock: &Clock,
+    (inlet, clock): (&Inlet, &Clock),
+    watches: &Statuses,
     closing: &watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let client = kube::client(server)
         .await
         .context("no Kubernetes API; run it in a cluster, or set kubernetes.url, or kubernetes.enabled: false")?;
-    let statuses = Statuses::default();
     for resource in Resource::ALL {
-        let watching = kube::watch(client.clone(), resource, inlet.clone(), Arc::clone(clock), statuses.clone());
+        let watching = kube::watch(client.clone(), resource, inlet.clone(), Arc::clone(clock), watches.clone());
         let mut until = closing.clone();
         tasks.spawn(async move {
             tokio::select! {

@@ -21,4 +21,5 @@ pub mod render;
 pub mod replay;
 pub mod report;
 pub mod view;
+pub mod watches;
 pub mod wiring;

@@ -14,6 +14,7 @@ use whyd_signals::{Access, Resource, Sample, SeriesId, Timestamp};
 
 use crate::core::{Core, Counters};
 use crate::report;
+use crate::watches::Watches;
 
 /// What the driver publishes after each step that changed something.
 #[derive(Clone)]
@@ -51,18 +52,30 @@ pub struct View {
     shown: RwLock<Arc<Shown>>,
     replayed: AtomicBool,
     alerts: Arc<Board>,
+    watches: Watches,
 }
 
 impl View {
     /// A view of this, not ready yet.
     pub fn new(shown: Shown) -> Self {
-        Self { shown: RwLock::new(Arc::new(shown)), replayed: AtomicBool::new(false), alerts: Arc::default() }
+        Self {
+            shown: RwLock::new(Arc::new(shown)),
+            replayed: AtomicBool::new(false),
+            alerts: Arc::default(),
+            watches: Watches::default(),
+        }
     }
 
     /// The same view with the alerts that this board shows.
     #[must_use]
     pub fn with_alerts(self, alerts: Arc<Board>) -> Self {
         Self { alerts, ..self }
+    }
+
+    /// The same view with how these watches fare.
+    #[must_use]
+    pub fn with_watches(self, watches: Watches) -> Self {
+        Self { watches, ..self }
     }
 
     /// Whether the cluster's pods and nodes were listed since the start: until then, absence means nothing.
@@ -226,6 +239,7 @@ impl Reader for View {
         ];
         metrics.extend(buffer_metrics(&shown.stats));
         metrics.extend(self.alerts.metrics());
+        metrics.extend(self.watches.metrics());
         metrics
     }
 }

@@ -15,6 +15,8 @@ pub struct SourceStatus {
     pub resource: Resource,
     /// When a whole list was last taken in; `None`: what there is, is unknown.
     pub synced_at: Option<Timestamp>,
+    /// How many whole lists were taken in: one at the start, and one more each time a watch could not be resumed.
+    pub lists: u64,
     /// What went wrong since the last message, and when.
     pub last_error: Option<(Timestamp, String)>,
     /// How often anything went wrong.
@@ -34,6 +36,7 @@ impl Statuses {
     pub(super) fn synced(&self, resource: Resource, at: Timestamp) {
         self.change(resource, |s| {
             s.synced_at = Some(at);
+            s.lists += 1;
             s.last_error = None;
         });
     }
@@ -52,7 +55,7 @@ impl Statuses {
 
     fn change(&self, resource: Resource, change: impl FnOnce(&mut SourceStatus)) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let empty = SourceStatus { resource, synced_at: None, last_error: None, errors: 0 };
+        let empty = SourceStatus { resource, synced_at: None, lists: 0, last_error: None, errors: 0 };
         change(all.entry(resource).or_insert(empty));
     }
 }
