@@ -48,7 +48,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// Reads the log in `dir` back into a core that has not been fed yet.
+    /// Reads the log in `dir` back into a core that has not been fed yet, and shows what was in it.
     ///
     /// # Errors
     /// When the log is another process's or cannot be read.
@@ -69,13 +69,14 @@ impl Live {
         }
         tracing::info!(records, "log read back");
         core.resume(log.next_lsn());
-        Ok(Self { core, log, ledger, clock, times, view, senders: HashMap::new(), token: 0, appended: 0 })
+        let live = Self { core, log, ledger, clock, times, view, senders: HashMap::new(), token: 0, appended: 0 };
+        live.show();
+        live.view.ready();
+        Ok(live)
     }
 
     /// Takes deliveries until there are no more senders. Blocks; meant for a thread of its own.
     pub fn run(mut self, mut inbox: Receiver<Delivery>, runtime: &Handle) {
-        self.show();
-        self.view.ready();
         let mut tick = runtime.block_on(async { Instant::now() }) + self.times.tick;
         let mut trim = tick;
         loop {
