@@ -10,7 +10,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use whyd_api::Reader;
 use whyd_api::alertmanager::outbox::Settings;
@@ -25,7 +25,7 @@ use crate::view::View;
 
 /// Between two looks at the incidents.
 const LOOK: Duration = Duration::from_secs(1);
-/// So much of a peer's words goes into the log.
+/// So many bytes of a peer's words are read, for the log.
 const WORDS: usize = 300;
 
 /// The loop's state.
@@ -172,14 +172,22 @@ impl Transport for HttpTransport {
         if status.is_success() {
             return Answer::Taken;
         }
-        let words = response.text().await.unwrap_or_default();
-        let words: String = words.chars().filter(|c| !c.is_control()).take(WORDS).collect();
-        let why = format!("{status}: {words}");
+        let why = format!("{status}: {}", words(response).await);
         // What a client is told to do later, and what a proxy says while the peer starts.
         let later = status.is_server_error()
             || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::NOT_FOUND);
         if later { Answer::Later(why) } else { Answer::Refused(why) }
     }
+}
+
+/// The beginning of what it says, however long it is.
+async fn words(mut response: Response) -> String {
+    let mut said = Vec::new();
+    while said.len() < WORDS {
+        let Ok(Some(chunk)) = response.chunk().await else { break };
+        said.extend_from_slice(&chunk[..chunk.len().min(WORDS - said.len())]);
+    }
+    String::from_utf8_lossy(&said).chars().filter(|c| !c.is_control()).collect()
 }
 
 /// An error with what it comes from.
