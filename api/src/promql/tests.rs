@@ -171,6 +171,17 @@ fn whyds_own_series_follow_the_ledger() {
 }
 
 #[test]
+fn what_is_scraped_from_us_and_sent_back_counts_once() {
+    let back = |name| sent(&[("__name__", name), ("instance", "whyd-0:8080"), ("incident_id", "i-1")], &[(0, 7.0)]);
+    let mut fixture = Fixture::default();
+    let all = "{__name__=~\"whyd_.+\"}";
+    let before = shown(&fixture, all, 60);
+    fixture.samples = Arc::new(own::OWN.iter().map(|(name, ..)| back(name)).collect());
+    assert!(before.contains("whyd_incident_active") && before.contains("whyd_restart_total"), "{before}");
+    assert_eq!(shown(&fixture, all, 60), before);
+}
+
+#[test]
 fn a_suppressed_incident_is_not_active() {
     let mut fixture = Fixture::default();
     let hidden = Incident {
