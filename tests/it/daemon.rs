@@ -30,11 +30,17 @@ impl Process {
             Some(at) => format!("kubernetes: {{url: \"http://{at}\"}}\n"),
             None => "kubernetes: {enabled: false}\n".to_owned(),
         };
-        let config = dir.join("whyd.yaml");
-        std::fs::write(&config, format!("{kubernetes}{more}")).unwrap();
+        Self::start_in(dir, &format!("{kubernetes}{more}"), &[])
+    }
+
+    /// With this configuration, and these in its environment.
+    pub(crate) fn start_in(dir: &Path, config: &str, env: &[(&str, &Path)]) -> Self {
+        let file = dir.join("whyd.yaml");
+        std::fs::write(&file, config).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_whyd"))
+            .envs(env.iter().copied())
             .args(["run", "--listen", "127.0.0.1:0", "--config"])
-            .arg(&config)
+            .arg(&file)
             .arg("--data-dir")
             .arg(dir.join("data"))
             .stderr(Stdio::piped())
@@ -54,6 +60,12 @@ impl Process {
         // What it says later is read to its end, else it would stop at a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, address }
+    }
+
+    /// Stops it for a while, or lets it go on.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
     }
 
     /// SIGKILL.

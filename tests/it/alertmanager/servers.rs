@@ -5,35 +5,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::time::{Instant, interval, timeout_at};
 
 use crate::daemon::get_json;
-
-/// How long anything may take to become true.
-const DEADLINE: Duration = Duration::from_secs(30);
-
-/// What `look` finds, as soon as it does.
-pub(super) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + DEADLINE;
-    let mut looks = interval(Duration::from_millis(100));
-    loop {
-        let found = timeout_at(deadline, async {
-            looks.tick().await;
-            look().await
-        });
-        match found.await {
-            Ok(Some(found)) => return found,
-            Ok(None) => {}
-            Err(_) => panic!("not within {DEADLINE:?}: {what}"),
-        }
-    }
-}
+use crate::until::until;
 
 /// What a command of a Debian package prints; it has to succeed.
 pub(super) fn tool(program: &str, package: &str, args: &[&str]) -> String {
