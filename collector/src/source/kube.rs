@@ -1,14 +1,16 @@
-//! The Kubernetes watches: one loop a resource, in the order of the API, each message answered before the next.
+//! The Kubernetes watches: one loop a resource, in the order of the API, each change answered before the next.
 //!
-//! A list is sent object by object and ended by the uids that were in it, so that what vanished during a gap is
-//! found. A watch that fails is taken up again after a pause; its error stays in the status until the next message.
+//! A list is sent object by object, many at once, and ended by the uids that were in it, so that what vanished during a
+//! gap is found. A watch that fails is taken up again after a pause; its error stays in the status until the next message.
 
 mod status;
 
 use std::pin::pin;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt};
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, Stream, StreamExt};
 use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -25,6 +27,9 @@ use crate::{Clock, Inlet, Reply};
 
 /// Objects a page of a list.
 const PAGE: u32 = 500;
+
+/// Objects of a list that wait for the log at once: they are synced together. All resources' fit into the inlet.
+const AT_ONCE: usize = 64;
 
 /// How long to wait before a message that the inlet had no room for is sent again.
 const OVERLOADED_PAUSE: Duration = Duration::from_millis(200);
@@ -70,7 +75,8 @@ pub async fn watch(client: Client, resource: Resource, inlet: Inlet, clock: Cloc
         plural: resource.plural().to_owned(),
     };
     let config = watcher::Config::default().page_size(PAGE);
-    let follower = Follower { resource, inlet, clock, statuses, uids: Vec::new() };
+    let door = Door { resource, inlet, clock, statuses };
+    let follower = Follower { door, uids: Vec::new(), listing: FuturesUnordered::new() };
     if resource == Resource::ConfigMaps {
         // their data never leaves the API server
         let api = Api::<PartialObjectMeta<DynamicObject>>::all_with(client, &kind);
@@ -85,12 +91,11 @@ pub async fn watch(client: Client, resource: Resource, inlet: Inlet, clock: Cloc
 struct Closed;
 
 struct Follower {
-    resource: Resource,
-    inlet: Inlet,
-    clock: Clock,
-    statuses: Statuses,
+    door: Door,
     /// Of the list under way.
     uids: Vec<String>,
+    /// Objects of it that are not answered yet.
+    listing: FuturesUnordered<BoxFuture<'static, Result<(), Closed>>>,
 }
 
 impl Follower {
@@ -100,8 +105,8 @@ impl Follower {
             let step = match event {
                 Ok(event) => self.step(event).await,
                 Err(error) => {
-                    self.failed(&error.to_string());
-                    if self.inlet.is_closed() { Err(Closed) } else { Ok(()) }
+                    self.door.failed(&error.to_string());
+                    if self.door.inlet.is_closed() { Err(Closed) } else { Ok(()) }
                 }
             };
             if step.is_err() {
@@ -111,51 +116,88 @@ impl Follower {
     }
 
     async fn step<K: Serialize>(&mut self, event: Event<K>) -> Result<(), Closed> {
-        match event {
+        let (verb, object) = match event {
             Event::Init => {
+                self.answered(0).await?;
                 self.uids.clear();
-                Ok(())
+                return Ok(());
             }
-            Event::InitApply(object) => {
-                let uid = self.change(Verb::Apply, &object).await?;
-                self.uids.extend(uid);
-                Ok(())
-            }
-            Event::Apply(object) => self.change(Verb::Apply, &object).await.map(drop),
-            Event::Delete(object) => self.change(Verb::Delete, &object).await.map(drop),
-            Event::InitDone => {
-                let uids = std::mem::take(&mut self.uids);
-                match listed(self.resource, (self.clock)(), &uids) {
-                    Ok(message) => {
-                        if self.send(message).await? {
-                            self.statuses.synced(self.resource, (self.clock)());
-                            tracing::info!(resource = self.resource.plural(), objects = uids.len(), "listed");
-                        }
-                    }
-                    Err(error) => self.failed(&error.to_string()),
-                }
-                Ok(())
-            }
+            Event::InitApply(object) => return self.listed_one(&object).await,
+            Event::InitDone => return self.listed_all().await,
+            Event::Apply(object) => (Verb::Apply, object),
+            Event::Delete(object) => (Verb::Delete, object),
+        };
+        self.answered(0).await?;
+        match self.door.prepare(verb, &object) {
+            Some((message, _)) => self.door.pass(message).await,
+            None => Ok(()),
         }
     }
 
-    /// Sends one object; gives its uid where it has one, whether or not the core could keep it.
-    async fn change<K: Serialize>(&mut self, verb: Verb, object: &K) -> Result<Option<String>, Closed> {
+    /// An object that could not be kept is there all the same: its uid counts.
+    async fn listed_one<K: Serialize>(&mut self, object: &K) -> Result<(), Closed> {
+        if let Some((message, uid)) = self.door.prepare(Verb::Apply, object) {
+            self.uids.push(uid);
+            let door = self.door.clone();
+            self.listing.push(async move { door.pass(message).await }.boxed());
+        }
+        self.answered(AT_ONCE - 1).await
+    }
+
+    async fn listed_all(&mut self) -> Result<(), Closed> {
+        self.answered(0).await?;
+        let uids = std::mem::take(&mut self.uids);
+        let door = &self.door;
+        match listed(door.resource, (door.clock)(), &uids) {
+            Ok(message) => {
+                if door.send(message).await? {
+                    door.statuses.synced(door.resource, (door.clock)());
+                    tracing::info!(resource = door.resource.plural(), objects = uids.len(), "listed");
+                }
+            }
+            Err(error) => door.failed(&error.to_string()),
+        }
+        Ok(())
+    }
+
+    /// Waits until no more than so many objects of the list are unanswered.
+    async fn answered(&mut self, left: usize) -> Result<(), Closed> {
+        while self.listing.len() > left {
+            self.listing.next().await.unwrap_or(Ok(()))?;
+        }
+        Ok(())
+    }
+}
+
+/// One resource's way to the core.
+#[derive(Clone)]
+struct Door {
+    resource: Resource,
+    inlet: Inlet,
+    clock: Clock,
+    statuses: Statuses,
+}
+
+impl Door {
+    /// The message of an object, and its uid; a complaint where it has none.
+    fn prepare<K: Serialize>(&self, verb: Verb, object: &K) -> Option<(Envelope, String)> {
         let slim = serde_json::to_value(object)
             .map_err(|e| DecodeError::Malformed(e.to_string()))
             .and_then(|value| slim_value(self.resource, value));
         match slim {
-            Ok((body, uid)) => {
-                if self.send(envelope(self.resource, verb, (self.clock)(), body)).await? {
-                    self.statuses.received(self.resource);
-                }
-                Ok(Some(uid))
-            }
+            Ok((body, uid)) => Some((envelope(self.resource, verb, (self.clock)(), body), uid)),
             Err(error) => {
                 self.failed(&error.to_string());
-                Ok(None)
+                None
             }
         }
+    }
+
+    async fn pass(&self, message: Envelope) -> Result<(), Closed> {
+        if self.send(message).await? {
+            self.statuses.received(self.resource);
+        }
+        Ok(())
     }
 
     /// Whether it was stored. Waits while the inlet is full: a message left out would be lost until the next list.

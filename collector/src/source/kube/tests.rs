@@ -131,6 +131,27 @@ async fn pages_then_changes_then_a_gap_and_the_list_again() {
 }
 
 #[tokio::test]
+async fn a_list_waits_for_the_log_in_groups_and_ends_when_all_of_it_is_answered() {
+    let pods: Vec<Value> = (0..AT_ONCE + 3).map(|i| pod(&i.to_string(), "1")).collect();
+    let script = Script { lists: vec![page("10", "", &pods)], ..Script::default() };
+    let (_, mut queue, _) = start(Resource::Pods, script, InletLimits::default()).await;
+    let mut waiting = Vec::new();
+    while waiting.len() < AT_ONCE {
+        waiting.push(queue.recv().await.unwrap());
+    }
+    // No more than these before one of them is answered.
+    assert!(tokio::time::timeout(Duration::from_millis(50), queue.recv()).await.is_err());
+    for delivery in waiting {
+        delivery.responder.reply(STORED);
+    }
+    for i in AT_ONCE..AT_ONCE + 3 {
+        assert_eq!(take(&mut queue, STORED).await, format!("Apply {i}"));
+    }
+    let all = (0..AT_ONCE + 3).map(|i| i.to_string()).collect::<Vec<_>>().join(",");
+    assert_eq!(take(&mut queue, STORED).await, format!("listed {all}"));
+}
+
+#[tokio::test]
 async fn config_maps_are_asked_for_without_their_data() {
     let object = json!({"metadata": {"name": "c", "uid": "u", "resourceVersion": "1"}, "data": {"k": "hunter2"}});
     let list =
@@ -165,8 +186,8 @@ async fn a_message_refused_for_room_is_sent_again_and_a_bad_one_is_passed_over()
     let script = Script { lists: vec![page("10", "", &[pod("a", "1"), nameless, pod("b", "2")])], ..Script::default() };
     let (_, mut queue, statuses) = start(Resource::Pods, script, InletLimits::default()).await;
     assert_eq!(take(&mut queue, Reply::Overloaded("later".into())).await, "Apply a");
-    assert_eq!(take(&mut queue, STORED).await, "Apply a");
     assert_eq!(take(&mut queue, Reply::Invalid("bad".into())).await, "Apply b");
+    assert_eq!(take(&mut queue, STORED).await, "Apply a");
     // an object that could not be kept is there all the same
     assert_eq!(take(&mut queue, STORED).await, "listed a,b");
     assert_eq!(statuses.all().remove(0).errors, 2);
