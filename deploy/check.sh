@@ -86,16 +86,27 @@ while read -r name values; do
   echo "$name: $(grep -c '^kind: ' "$work/$name.yaml") objects"
 done < <(sets)
 [[ $(render | grep -c '^kind: \(ServiceMonitor\|PrometheusRule\)') -eq 2 ]]
-if helm template whyd "$chart" --kube-version "$kubernetes" | grep '^kind: \(ServiceMonitor\|PrometheusRule\)'; then
+helm template whyd "$chart" --kube-version "$kubernetes" >"$work/plain.yaml"
+[[ $(grep -c '^kind: ' "$work/plain.yaml") -ge 6 ]]
+if grep '^kind: \(ServiceMonitor\|PrometheusRule\)' "$work/plain.yaml"; then
   echo "objects of an operator that is not there"
   exit 1
 fi
+# One of the two tells an incident.
+render --set 'config.alertmanager.urls={http://alertmanager:9093}' >"$work/told.yaml"
+if grep '^kind: PrometheusRule' "$work/told.yaml"; then
+  echo "incidents would be told twice"
+  exit 1
+fi
+grep -q 'externalUrl: http://whyd.whyd:8080' "$work/told.yaml"
 
 stage refuse
 refused imag --set imag.tag=x
 refused windw --set config.limits.windw=6h
 refused config.limits.memory --set config.limits.memory=2GB
 refused tokens.secret --set tokens.metricsKey=platform
+refused tokens.secret --set 'config.access.tokens[0].tokenFile=/run/secrets/whyd/a' --set serviceMonitor.enabled=false
+refused tokens.metricsKey --set 'config.access.tokens[0].tokenFile=/run/secrets/whyd/a' --set tokens.secret=whyd
 
 stage rules
 if command -v promtool >/dev/null; then
@@ -137,6 +148,10 @@ if command -v promtool >/dev/null; then
 else
   skip "promtool check rules, of the dashboards: no promtool (apt-get install prometheus)"
 fi
+# And a daemon that plays a recorded cluster has something to show for each of them.
+"$whyd" demo --port 0 >"$work/demo.log" 2>&1 &
+pids+=($!)
+python3 deploy/dashboards_answered.py "$work/demo.log" deploy/grafana/dashboards/*.json
 
 api_server() {
   local etcd_port peer_port port
@@ -224,7 +239,7 @@ permitted() {
   kubeconfig "$token" "$server" >"$work/whyd.yaml"
   for verb in 'get secrets' 'create pods' 'delete pods' 'get configmaps/x --subresource=status'; do
     # shellcheck disable=SC2086
-    ! KUBECONFIG=$work/whyd.yaml kubectl auth can-i $verb -A >/dev/null 2>&1 || { echo "it may $verb"; return 1; }
+    [[ $(KUBECONFIG=$work/whyd.yaml kubectl auth can-i $verb -A 2>/dev/null) == no ]] || { echo "it may $verb"; return 1; }
   done
   KUBECONFIG=$work/whyd.yaml "$whyd" run --config "$work/default-whyd.yaml" --data-dir "$work/data" \
     --listen 127.0.0.1:0 2>"$work/whyd.log" &

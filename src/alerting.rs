@@ -25,6 +25,8 @@ use crate::view::View;
 
 /// Between two looks at the incidents.
 const LOOK: Duration = Duration::from_secs(1);
+/// After so long no list of the cluster is waited for any more.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// So many bytes of a peer's words are read, for the log.
 const WORDS: usize = 300;
 
@@ -39,6 +41,8 @@ pub struct Alerting {
     interval: Duration,
     /// Whether there is a cluster that has to be listed before absence means anything.
     watches: bool,
+    /// Since when the cluster is waited for.
+    since: Instant,
     /// What was told is not on the disk yet.
     unkept: bool,
 }
@@ -54,11 +58,11 @@ impl Alerting {
         let settings = Settings {
             cluster: config.cluster.clone(),
             interval: alertmanager.interval,
-            external_url: alertmanager.external_url.clone(),
+            external_url: config.external_url(),
         };
         let (interval, watches) = (alertmanager.interval, config.kubernetes);
         let outbox = Outbox::new(settings, told);
-        Ok(Self { outbox, file, board, view, clock, interval, watches, unkept: false })
+        Ok(Self { outbox, file, board, view, clock, interval, watches, since: Instant::now(), unkept: false })
     }
 
     /// Looks and tells; never returns.
@@ -75,7 +79,11 @@ impl Alerting {
     }
 
     async fn look(&mut self) {
-        let sight = if self.watches && !self.view.listed() { Sight::Partial } else { Sight::Whole };
+        let sight = match self.watches && !self.view.listed() {
+            false => Sight::Whole,
+            true if self.since.elapsed() < PATIENCE => Sight::Partial,
+            true => Sight::Clouded,
+        };
         let incidents = self.view.incidents(&Access::All, &|i| self.outbox.wants(i));
         let view = Arc::clone(&self.view);
         let describe = |identity: &_, incident: &_| describe(&*view, identity, incident);

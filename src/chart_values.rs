@@ -15,6 +15,8 @@ use crate::config::ConfigFile;
 pub struct Values {
     /// The container image.
     pub image: Image,
+    /// Where the pod may run and what it carries.
+    pub pod: Pod,
     /// The daemon's configuration file.
     pub config: ConfigFile,
     /// The tokens that `config.access` names.
@@ -27,7 +29,7 @@ pub struct Values {
     pub network_policy: NetworkPolicy,
     /// Has Prometheus scrape it, where the cluster knows the kind.
     pub service_monitor: Monitoring,
-    /// Has Prometheus alert of incidents, where the cluster knows the kind.
+    /// Has Prometheus alert of incidents, where the cluster knows the kind and `config.alertmanager.urls` names none.
     pub prometheus_rule: Monitoring,
     /// Keeps a node from being drained until somebody moves the pod. Default: not enabled.
     pub pod_disruption_budget: Optional,
@@ -45,6 +47,28 @@ pub struct Image {
     pub repository: Option<String>,
     /// Default: the chart's appVersion.
     pub tag: Option<String>,
+    /// `Always`, `IfNotPresent` or `Never`. Default: the cluster's.
+    pub pull_policy: Option<String>,
+    /// Names of Secrets with credentials for the registry. Default: none.
+    pub pull_secrets: Option<Vec<String>>,
+}
+
+/// What a cluster asks of every pod.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields, default, rename_all = "camelCase")]
+pub struct Pod {
+    /// Labels beside its own. Default: none.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Annotations beside its own. Default: none.
+    pub annotations: Option<BTreeMap<String, String>>,
+    /// Default: any node.
+    pub node_selector: Option<BTreeMap<String, String>>,
+    /// Default: none.
+    pub tolerations: Option<Vec<BTreeMap<String, Value>>>,
+    /// Default: none.
+    pub affinity: Option<BTreeMap<String, Value>>,
+    /// Default: the cluster's.
+    pub priority_class_name: Option<String>,
 }
 
 /// Tokens in a Secret.
@@ -77,6 +101,8 @@ pub struct NetworkPolicy {
     pub from_namespaces: Option<Vec<String>>,
     /// Ports at which the API server really listens, behind the Service. Default 443 and 6443.
     pub api_server_ports: Option<Vec<u16>>,
+    /// Ports at which Alertmanagers really listen, where a Service has another. Default: those of `config.alertmanager.urls`.
+    pub alertmanager_ports: Option<Vec<u16>>,
 }
 
 /// An object of the Prometheus operator.

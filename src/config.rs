@@ -172,6 +172,12 @@ impl Config {
     pub fn default_cluster() -> &'static str {
         "cluster"
     }
+
+    /// The URL for links to the daemon.
+    pub fn external_url(&self) -> String {
+        let said = self.alertmanager.external_url.clone();
+        said.unwrap_or_else(|| format!("http://localhost:{}", self.http.port()))
+    }
 }
 
 impl ConfigFile {
@@ -190,7 +196,14 @@ impl ConfigFile {
     /// The parser's message.
     pub fn parse(text: &str) -> Result<Self, String> {
         let blank = text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#'));
-        if blank { Ok(Self::default()) } else { serde_saphyr::from_str(text).map_err(|e| e.to_string()) }
+        if blank {
+            return Ok(Self::default());
+        }
+        // Nothing of the text is repeated: who may start the check may not be allowed to read the file, say a token's.
+        if !text.contains(':') && !text.contains('{') {
+            return Err("it is not a configuration: no line of it is `key: value`".to_owned());
+        }
+        serde_saphyr::from_str(text).map_err(|e| e.without_snippet().to_string())
     }
 
     /// The valid configuration.
@@ -218,7 +231,7 @@ impl ConfigFile {
             anonymous: self.access.anonymous.unwrap_or(self.access.tokens.is_empty()),
             tokens: self.access.tokens.into_iter().map(|t| (t.token_file, t.teams)).collect(),
             rules: wrong.rules(self.incidents),
-            alertmanager: wrong.alertmanager(self.alertmanager, http),
+            alertmanager: wrong.alertmanager(self.alertmanager),
         };
         if config.cluster.is_empty() {
             wrong.0.push("cluster: must not be empty".into());
@@ -375,6 +388,17 @@ mod tests {
         ] {
             assert!(wrong.iter().any(|w| w.contains(key)), "{key} in {wrong:?}");
         }
+    }
+
+    #[test]
+    fn nothing_of_the_file_is_repeated() {
+        for secret in
+            ["hunter2\n", "cluster: [hunter2\n", "hunter2: 1\nlimits: {tick: {}}\n", "limits: {tick: [hunter2]}\n"]
+        {
+            let why = ConfigFile::parse(secret).unwrap_err();
+            assert!(!why.contains("tick: [hunter2") && !why.contains("[hunter2") && !why.contains(" | "), "{why}");
+        }
+        assert!(!ConfigFile::parse("hunter2\n").unwrap_err().contains("hunter2"));
     }
 
     #[test]

@@ -45,11 +45,13 @@ impl Daemon {
         let listener = bound
             .with_context(|| format!("cannot listen on {}; another address or port has to be chosen", config.http))?;
         let address = listener.local_addr()?;
+        let config = &Config { http: address, ..config.clone() };
         let core = wiring::core(config);
         let peers = config.alertmanager.urls.iter().map(|url| Arc::new(Peer::new(url.clone()))).collect();
         let board = Arc::new(Board::new(peers));
-        let watches = Watches::default();
-        let view = View::new(Shown::of(&core, (0, 0))).with_alerts(Arc::clone(&board)).with_watches(watches.clone());
+        let statuses = Statuses::default();
+        let watches = Watches::new(statuses.clone(), Arc::clone(&clock));
+        let view = View::new(Shown::of(&core, (0, 0))).with_alerts(Arc::clone(&board)).with_watches(watches);
         let view = Arc::new(view);
         let (inlet, inbox) = inlet(InletLimits::default());
         let (close, closing) = watch::channel(false);
@@ -83,7 +85,7 @@ impl Daemon {
         let alerting = Alerting::open(config, &log_dir, Arc::clone(&view), Arc::clone(&board), Arc::clone(&clock))?;
         tell(&mut tasks, config, alerting, &board, &closing)?;
         if let Some(server) = api {
-            watch_cluster(&mut tasks, &server, (&inlet, &clock), &watches.0, &closing).await?;
+            watch_cluster(&mut tasks, &server, (&inlet, &clock), &statuses, &closing).await?;
         }
         Ok(Self { address, tasks, driver, ended, close, view })
     }
@@ -144,14 +146,14 @@ async fn watch_cluster(
     tasks: &mut JoinSet<()>,
     server: &ApiServer,
     (inlet, clock): (&Inlet, &Clock),
-    watches: &Statuses,
+    statuses: &Statuses,
     closing: &watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let client = kube::client(server)
         .await
         .context("no Kubernetes API; run it in a cluster, or set kubernetes.url, or kubernetes.enabled: false")?;
     for resource in Resource::ALL {
-        let watching = kube::watch(client.clone(), resource, inlet.clone(), Arc::clone(clock), watches.clone());
+        let watching = kube::watch(client.clone(), resource, inlet.clone(), Arc::clone(clock), statuses.clone());
         let mut until = closing.clone();
         tasks.spawn(async move {
             tokio::select! {

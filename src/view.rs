@@ -52,7 +52,7 @@ pub struct View {
     shown: RwLock<Arc<Shown>>,
     replayed: AtomicBool,
     alerts: Arc<Board>,
-    watches: Watches,
+    watches: Option<Watches>,
 }
 
 impl View {
@@ -62,7 +62,7 @@ impl View {
             shown: RwLock::new(Arc::new(shown)),
             replayed: AtomicBool::new(false),
             alerts: Arc::default(),
-            watches: Watches::default(),
+            watches: None,
         }
     }
 
@@ -75,7 +75,7 @@ impl View {
     /// The same view with how these watches fare.
     #[must_use]
     pub fn with_watches(self, watches: Watches) -> Self {
-        Self { watches, ..self }
+        Self { watches: Some(watches), ..self }
     }
 
     /// Whether the cluster's pods and nodes were listed since the start: until then, absence means nothing.
@@ -151,10 +151,11 @@ impl Reader for View {
         let scoped = self.scoped(access);
         let mut pods = Vec::new();
         for space in scoped.cluster().namespaces() {
+            let team = scoped.cluster().team_of(&space.name);
             for pod in space.pods.values().filter(|p| p.deleted_at.is_none()) {
                 let name = pod.object.metadata.name.clone();
                 let workload = space.workload_of(&pod.object);
-                pods.push(PodName { namespace: space.name.clone(), name, workload });
+                pods.push(PodName { team: team.clone(), namespace: space.name.clone(), name, workload });
             }
         }
         pods
@@ -239,7 +240,7 @@ impl Reader for View {
         ];
         metrics.extend(buffer_metrics(&shown.stats));
         metrics.extend(self.alerts.metrics());
-        metrics.extend(self.watches.metrics());
+        metrics.extend(self.watches.iter().flat_map(Watches::metrics));
         metrics
     }
 }

@@ -44,7 +44,7 @@ pub fn alerts_read(config: &Config, clock: &Clock) -> read::Settings {
     read::Settings {
         cluster: config.cluster.clone(),
         interval: config.alertmanager.interval,
-        external_url: config.alertmanager.external_url.clone(),
+        external_url: config.external_url(),
         suppressions: config.rules.suppressions.iter().map(suppression).collect(),
         started: clock(),
         now: Arc::clone(clock),

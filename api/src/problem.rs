@@ -108,6 +108,20 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// As an Alertmanager says it: its clients read a JSON string and no other type of content.
+    fn alertmanager_response(self) -> Response {
+        let kind = self.kind;
+        let detail = self.detail.clone();
+        let (_, _, title) = kind.parts();
+        let text = if detail.is_empty() { title.to_owned() } else { format!("{title}: {detail}") };
+        let (mut head, _) = self.response(String::new()).into_parts();
+        head.headers.remove(header::CONTENT_LENGTH);
+        head.headers.remove(header::CONTENT_TYPE);
+        (head.status, head.headers, Json(text)).into_response()
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let mut response = self.kind.parts().0.into_response();
@@ -127,7 +141,11 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let Some(failure) = response.extensions_mut().remove::<Failure>() else { return response };
     let allow = response.headers_mut().remove(header::ALLOW);
-    let mut response = failure.response(instance(&uri));
+    let mut response = if uri.path().starts_with("/alertmanager/") {
+        failure.alertmanager_response()
+    } else {
+        failure.response(instance(&uri))
+    };
     if let Some(allow) = allow {
         response.headers_mut().insert(header::ALLOW, allow);
     }

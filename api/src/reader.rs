@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 pub(crate) use whyd_signals::SeriesId;
 use whyd_signals::schema::{Anomaly, Change, Incident, Restart};
-use whyd_signals::{Access, Sample as MetricSample, Timestamp};
+use whyd_signals::{Access, Sample as MetricSample, Team, Timestamp};
 
 use crate::alertmanager::Active;
 use crate::dto::MemoryUse;
@@ -65,6 +65,7 @@ pub struct Wanted<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub struct PodName {
+    pub team: Team,
     pub namespace: String,
     pub name: String,
     /// `Kind/name`.

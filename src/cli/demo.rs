@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use whyd_collector::source::kube::ApiServer;
@@ -83,8 +84,13 @@ async fn play(args: &DemoArgs, capture: &Capture) -> anyhow::Result<ExitCode> {
         let asked = scoped.restarts().first().map(|r| r.workload.rsplit('/').next().unwrap_or_default().to_owned());
         let hint =
             asked.map_or(String::new(), |name| format!("Ask it:  whyd why {name} --server http://{address}      "));
+        say(&format!("Grafana:  http://{address}/prometheus as a Prometheus data source, from {start} to {end}"))?;
         say(&format!("{hint}(Ctrl-C ends the demo)"))?;
-        tokio::signal::ctrl_c().await?;
+        let mut term = signal(SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+            _ = term.recv() => {}
+        }
     }
     served.abort();
     daemon.stop().await?;

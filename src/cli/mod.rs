@@ -7,7 +7,6 @@ mod replay;
 mod run;
 mod why;
 
-use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,6 +26,14 @@ use crate::wiring;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+}
+
+/// Why did this pod restart?
+#[derive(Debug, Parser)]
+#[command(name = "kubectl why", bin_name = "kubectl why", version)]
+struct Plugin {
+    #[command(flatten)]
+    why: WhyArgs,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -192,13 +199,11 @@ enum SchemaOf {
 
 /// Parses the command line, runs the command and says what went wrong.
 pub fn main() -> ExitCode {
-    let mut args: Vec<OsString> = std::env::args_os().collect();
     // As a kubectl plugin it is called by another name and has one command.
-    if args.first().is_some_and(|a| Path::new(a).file_stem().is_some_and(|n| n == "kubectl-why")) {
-        args.insert(1, "why".into());
-    }
-    let cli = Cli::parse_from(args);
-    match dispatch(cli.command) {
+    let called = std::env::args_os().next().unwrap_or_default();
+    let plugin = Path::new(&called).file_stem().is_some_and(|name| name == "kubectl-why");
+    let command = if plugin { Command::Why(Plugin::parse().why) } else { Cli::parse().command };
+    match dispatch(command) {
         Ok(code) => code,
         Err(e) => {
             let _ = writeln!(std::io::stderr(), "whyd: {e:#}");

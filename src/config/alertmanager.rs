@@ -1,6 +1,5 @@
 //! The section `alertmanager`.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,13 +40,13 @@ pub struct AlertmanagerConfig {
     /// Every peer, without a slash at the end.
     pub urls: Vec<String>,
     pub interval: Duration,
-    /// Without a slash at the end.
-    pub external_url: String,
+    /// Where people reach the daemon, without a slash at the end, where it is said.
+    pub external_url: Option<String>,
     pub credential: Option<Credential>,
 }
 
 impl Errors {
-    pub(super) fn alertmanager(&mut self, file: AlertmanagerFile, http: SocketAddr) -> AlertmanagerConfig {
+    pub(super) fn alertmanager(&mut self, file: AlertmanagerFile) -> AlertmanagerConfig {
         let mut urls: Vec<String> = Vec::new();
         for (n, text) in file.urls.iter().enumerate() {
             let key = format!("alertmanager.urls[{n}]");
@@ -64,10 +63,7 @@ impl Errors {
         if !(INTERVAL.0..=INTERVAL.1).contains(&interval) {
             self.0.push("alertmanager.interval: must be between 1s and 1h".into());
         }
-        let external_url = match &file.external_url {
-            Some(text) => self.url("alertmanager.externalUrl", text),
-            None => format!("http://localhost:{}", http.port()),
-        };
+        let external_url = file.external_url.as_ref().map(|text| self.url("alertmanager.externalUrl", text));
         let credential = match (file.token_file, file.username, file.password_file) {
             (None, None, None) => None,
             (Some(token_file), None, None) => Some(Credential::Bearer { token_file }),
@@ -110,12 +106,12 @@ mod tests {
     fn peers_and_credentials() {
         let none = ConfigFile::parse("").unwrap().validate().unwrap().alertmanager;
         assert!(none.urls.is_empty());
-        assert_eq!((none.interval, none.external_url.as_str()), (Duration::from_secs(60), "http://localhost:8080"));
+        assert_eq!((none.interval, none.external_url), (Duration::from_secs(60), None));
         let text = "alertmanager: {urls: [\"http://am-0:9093/\", \"https://am-1/x\"], interval: 30s, \
             externalUrl: \"https://whyd.example/\", username: whyd, passwordFile: /secret}\n";
         let good = ConfigFile::parse(text).unwrap().validate().unwrap().alertmanager;
         assert_eq!(good.urls, ["http://am-0:9093", "https://am-1/x"]);
-        assert_eq!(good.external_url, "https://whyd.example");
+        assert_eq!(good.external_url.as_deref(), Some("https://whyd.example"));
         let (username, password_file) = ("whyd".into(), "/secret".into());
         assert_eq!(good.credential, Some(Credential::Basic { username, password_file }));
     }

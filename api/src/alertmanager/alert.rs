@@ -104,7 +104,6 @@ pub fn annotations(incident: &dto::Incident, link: &str) -> BTreeMap<&'static st
         ("cause", incident.cause.clone()),
         ("restarts", incident.restarts.to_string()),
         ("members", members(&incident.members)),
-        ("severity_now", severity_now(incident.severity).to_owned()),
         ("link", link.to_owned()),
     ]);
     if let Some(root) = &incident.root {
@@ -112,6 +111,18 @@ pub fn annotations(incident: &dto::Incident, link: &str) -> BTreeMap<&'static st
         said.insert("root", format!("{}/{}{within}", root.kind, root.name));
     }
     said.retain(|_, text| !text.is_empty());
+    said
+}
+
+/// The annotations of an alert that is ended though its incident is not over: it became worse, or nobody wants to hear.
+pub fn superseded(incident: &dto::Incident, told: &Identity, link: &str) -> BTreeMap<&'static str, String> {
+    let mut said = annotations(incident, link);
+    let words = match (&incident.suppressed_by, told.severity) {
+        (Some(by), _) => format!("suppressed by {by}, not over: "),
+        (None, Severity::Warning) => "critical by now and told as such, not over: ".to_owned(),
+        (None, Severity::Critical) => return said,
+    };
+    said.insert("summary", cut(&format!("{words}{}", incident.summary)));
     said
 }
 
@@ -123,13 +134,6 @@ pub fn describe(reader: &dyn Reader, identity: &Identity, incident: &Incident) -
         Access::Teams(BTreeSet::from([identity.team.clone()]))
     };
     Scope::new(reader, &access).incident(incident)
-}
-
-fn severity_now(now: dto::Severity) -> &'static str {
-    match now {
-        dto::Severity::Warning => severity(Severity::Warning),
-        dto::Severity::Critical => severity(Severity::Critical),
-    }
 }
 
 fn members(all: &[String]) -> String {

@@ -82,7 +82,12 @@ impl Board {
             by_peer("whyd_alerts_queue_length", "batches that wait for an Alertmanager", Kind::Gauge, &|c| {
                 c.waiting as f64
             }),
-            one("whyd_alerts_untold", "open incidents that are no alerts for want of room", Kind::Gauge, &self.untold),
+            one(
+                "whyd_alerts_untold",
+                "open incidents that are no alerts: no room, or the cluster is not listed yet",
+                Kind::Gauge,
+                &self.untold,
+            ),
             one(
                 "whyd_alerts_unkept_total",
                 "times that the alerts told could not be written to the disk",
@@ -106,7 +111,8 @@ pub fn gauge(active: &[Active]) -> Metric {
             (MARKER.0, MARKER.1.to_owned()),
             ("team", id.team.to_string()),
         ];
-        labels.retain(|(_, value)| !value.is_empty());
+        // An empty namespace is said: by `honor_labels` it keeps the one of the pod that is scraped away.
+        labels.retain(|(name, value)| *name == "namespace" || !value.is_empty());
         (labels, 1.0)
     };
     Metric {

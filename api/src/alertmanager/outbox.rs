@@ -2,8 +2,9 @@
 //!
 //! An open incident is a firing alert, sent anew each interval with an end four intervals ahead: if we are gone, it
 //! ends by itself. One that is over is sent as ended for a quarter of an hour, so that a peer that was away hears of it.
+//! One that becomes worse is ended likewise, and told anew as what it is now: severity is a label that people route by.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,16 +13,17 @@ use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 use whyd_signals::schema::{Incident, IncidentStatus};
 
-use super::alert::{Alert, Identity, annotations, link};
+use super::alert::{Alert, Identity, annotations, link, superseded};
 use crate::dto;
 
 /// An alert ends so many intervals after it was last sent.
 const AHEAD: u32 = 4;
-/// How long one that is over is sent on.
+/// How long one that is over is sent on, at least once a minute.
 const LINGER: Duration = Duration::from_secs(15 * 60);
+const LINGER_INTERVAL: Duration = Duration::from_secs(60);
 /// Alerts in one body.
 pub const BATCH: usize = 256;
-/// Alerts that are known at once; an incident beyond them is not told until there is room, and counted.
+/// Incidents that are told at once; one beyond them is not told until there is room, and counted.
 pub const TOLD: usize = 10_000;
 
 /// How much can be believed of what the incidents do not show.
@@ -29,6 +31,8 @@ pub const TOLD: usize = 10_000;
 pub enum Sight {
     /// Since the start the cluster was not listed yet: what seems over or new may be neither.
     Partial,
+    /// Nor was it for long, for want of rights perhaps: what is open is told, but nothing is over for not being shown.
+    Clouded,
     /// An incident that is not shown is over.
     Whole,
 }
@@ -87,16 +91,21 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Outbox {
     settings: Settings,
-    told: BTreeMap<String, Told>,
-    /// Incidents that found no room, at the last look.
+    /// By incident, in order of severity: only the last may be firing.
+    told: BTreeMap<String, Vec<Told>>,
+    /// Incidents that are no alerts, at the last look: no room, or the cluster was not listed yet.
     pub untold: usize,
 }
 
 impl Outbox {
     /// Goes on with what was told before a restart.
     pub fn new(settings: Settings, told: Vec<Told>) -> Self {
-        let told = told.into_iter().map(|t| (t.identity.incident_id.clone(), t)).collect();
-        Self { settings, told, untold: 0 }
+        let mut by_id: BTreeMap<String, Vec<Told>> = BTreeMap::new();
+        for told in told {
+            by_id.entry(told.identity.incident_id.clone()).or_default().push(told);
+        }
+        by_id.values_mut().for_each(|all| all.sort_by_key(|told| told.identity.severity));
+        Self { settings, told: by_id, untold: 0 }
     }
 
     /// Whether [`Outbox::due`] has to be shown this incident.
@@ -106,7 +115,7 @@ impl Outbox {
 
     /// What was told, in order of id.
     pub fn told(&self) -> impl Iterator<Item = &Told> {
-        self.told.values()
+        self.told.values().flatten()
     }
 
     /// What has to be done at `now`. `describe` gives the incident as those may read it whom the alert reaches.
@@ -118,10 +127,14 @@ impl Outbox {
         describe: &dyn Fn(&Identity, &Incident) -> dto::Incident,
     ) -> Due {
         let shown: BTreeMap<&str, &Incident> = incidents.iter().map(|i| (i.id.as_str(), i.as_ref())).collect();
-        let keep = sight == Sight::Whole && self.follow(now, &shown);
+        let keep = self.follow(now, sight, &shown);
         let mut alerts = Vec::new();
-        let interval = self.settings.interval;
-        for (id, told) in &mut self.told {
+        for told in self.told.values_mut().flatten() {
+            let id = &told.identity.incident_id;
+            let interval = match told.ended {
+                Some(_) => self.settings.interval.min(LINGER_INTERVAL),
+                None => self.settings.interval,
+            };
             // A clock that was set back must not silence it.
             if now >= told.next || told.next > now.plus(interval) {
                 told.next = now.plus(interval);
@@ -132,41 +145,72 @@ impl Outbox {
         Due { keep, batches: alerts.chunks(BATCH).map(Batch::of).collect() }
     }
 
-    /// Tells what is new, ends what is over, forgets what ended long ago; whether anything did.
-    fn follow(&mut self, now: Timestamp, shown: &BTreeMap<&str, &Incident>) -> bool {
-        let open: BTreeSet<&str> = shown.values().filter(|i| firing(i)).map(|i| i.id.as_str()).collect();
-        let mut changed = false;
-        for (id, told) in &mut self.told {
-            match (open.contains(id.as_str()), told.ended) {
-                (true, Some(_)) => told.ended = None,
-                (false, None) => {
-                    let at = shown.get(id.as_str()).and_then(|i| i.resolved_at).unwrap_or(now);
-                    let at = at.min(now).max(told.identity.starts_at);
-                    told.ended = Some(Ended { at, forget: now.plus(LINGER) });
-                }
-                _ => continue,
-            }
-            told.next = now;
-            changed = true;
+    /// Tells what is new or worse, ends what is over, forgets what ended long ago; whether anything did.
+    fn follow(&mut self, now: Timestamp, sight: Sight, shown: &BTreeMap<&str, &Incident>) -> bool {
+        let open = || shown.iter().filter(|(_, incident)| firing(incident));
+        if sight == Sight::Partial {
+            self.untold = open().filter(|(id, _)| !self.told.contains_key(**id)).count();
+            return false;
         }
-        let before = self.told.len();
-        self.told.retain(|_, told| told.ended.is_none_or(|ended| now < ended.forget));
-        changed |= self.told.len() < before;
+        let mut changed = false;
+        for (id, all) in &mut self.told {
+            let incident = shown.get(id.as_str()).copied();
+            if incident.is_some() || sight == Sight::Whole {
+                changed |= follow_one(all, incident, now);
+            }
+        }
+        let count = |told: &BTreeMap<String, Vec<Told>>| told.values().map(Vec::len).sum::<usize>();
+        let before = count(&self.told);
+        self.told.retain(|_, all| {
+            all.retain(|told| told.ended.is_none_or(|ended| now < ended.forget));
+            !all.is_empty()
+        });
+        changed |= count(&self.told) < before;
         self.untold = 0;
-        for id in open {
-            if self.told.contains_key(id) {
+        for (id, incident) in open() {
+            if self.told.contains_key(*id) {
                 continue;
             }
             if self.told.len() >= TOLD {
                 self.untold += 1;
-            } else if let Some(incident) = shown.get(id) {
+            } else {
                 let identity = Identity::of(&self.settings.cluster, incident);
-                self.told.insert(id.to_owned(), Told { identity, ended: None, next: now });
+                self.told.insert((*id).to_owned(), vec![Told { identity, ended: None, next: now }]);
                 changed = true;
             }
         }
         changed
     }
+}
+
+/// What was told of one incident follows how it stands; whether anything changed.
+fn follow_one(all: &mut Vec<Told>, incident: Option<&Incident>, now: Timestamp) -> bool {
+    let Some(last) = all.last_mut() else { return false };
+    let open = incident.filter(|i| firing(i));
+    let worse = open.map(|i| i.severity).filter(|severity| *severity > last.identity.severity);
+    let end = |told: &mut Told| {
+        let at = incident.and_then(|i| i.resolved_at).unwrap_or(now).min(now).max(told.identity.starts_at);
+        told.ended = Some(Ended { at, forget: now.plus(LINGER) });
+        told.next = now;
+    };
+    match (open, last.ended) {
+        (Some(_), Some(_)) if worse.is_none() => {
+            last.ended = None;
+            last.next = now;
+        }
+        (Some(_), ended) => {
+            let Some(severity) = worse else { return false };
+            if ended.is_none() {
+                end(last);
+            }
+            // In all else it is what it was first told as.
+            let identity = Identity { severity, ..last.identity.clone() };
+            all.push(Told { identity, ended: None, next: now });
+        }
+        (None, None) => end(last),
+        (None, Some(_)) => return false,
+    }
+    true
 }
 
 impl Batch {
@@ -191,6 +235,9 @@ fn alert(settings: &Settings, told: &Told, incident: Option<&dto::Incident>, now
     let identity = &told.identity;
     let generator_url = link(&settings.external_url, &identity.incident_id);
     let annotations = match incident {
+        Some(incident) if told.ended.is_some() && incident.status == dto::IncidentStatus::Open => {
+            superseded(incident, identity, &generator_url)
+        }
         Some(incident) => annotations(incident, &generator_url),
         // Told before a restart, and what it was made of is not known again, or not any more.
         None => BTreeMap::from([

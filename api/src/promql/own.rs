@@ -1,6 +1,6 @@
 //! whyd's own series, made of its ledger, incidents and anomalies when they are asked for. Nothing of them is stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use whyd_signals::Timestamp;
 use whyd_signals::schema::Restart;
@@ -13,16 +13,18 @@ use crate::scope::Scope;
 pub(super) const LOOKBACK: i64 = 300_000;
 
 /// Name, type and help of each.
-pub(crate) const OWN: [(&str, &str, &str); 4] = [
+pub(crate) const OWN: [(&str, &str, &str); 5] = [
     (INCIDENT_ACTIVE, "gauge", "1 while an incident is open and no suppression hides it"),
     (INCIDENT_START, "gauge", "when an open incident was opened, in milliseconds since the epoch"),
     (RESTART_TOTAL, "counter", "container instances that ended and pods that were replaced or never started"),
+    (POD_INFO, "gauge", "1 for each pod that is there or restarted, with its workload and team"),
     (ANOMALY_SCORE, "gauge", "how unlike its past a measure is, above 1 where it was found to be"),
 ];
 
 const INCIDENT_ACTIVE: &str = "whyd_incident_active";
 const INCIDENT_START: &str = "whyd_incident_start_ms";
 const RESTART_TOTAL: &str = "whyd_restart_total";
+const POD_INFO: &str = "whyd_pod_info";
 const ANOMALY_SCORE: &str = "whyd_anomaly_score";
 
 /// A series over all of its time, in milliseconds.
@@ -61,6 +63,7 @@ pub(super) fn series(scope: &Scope<'_>, metric: &str, until: i64) -> Vec<(Labels
         INCIDENT_ACTIVE => incidents(scope, metric, until, |_| 1.0),
         INCIDENT_START => incidents(scope, metric, until, |opened| opened as f64),
         RESTART_TOTAL => restarts(scope, until),
+        POD_INFO => pods(scope, until),
         ANOMALY_SCORE => anomalies(scope),
         _ => Vec::new(),
     }
@@ -70,32 +73,63 @@ fn millis(at: Timestamp) -> i64 {
     at.nanos().div_euclid(1_000_000)
 }
 
+/// One series for each workload that an incident touches, so that a workload's page finds what befell it; what is to
+/// blame is the label `root`.
 fn incidents(scope: &Scope<'_>, metric: &str, until: i64, value: impl Fn(i64) -> f64) -> Vec<(Labels, Curve)> {
     let rows = scope.incidents(|i| i.suppressed_by.is_none());
-    let curve = |row: &whyd_signals::schema::Incident| {
+    let owners = Owners::of(scope);
+    let mut all = Vec::new();
+    for row in &rows {
         // What the caller may not see of it is left out before it becomes a label.
         let shown = scope.incident(row);
-        let member = shown.members.first().and_then(|m| m.split('/').next()).unwrap_or_default();
-        let namespace = if scope.owns(&row.namespace) { &row.namespace } else { member };
-        let workload = shown.root.as_ref().map(|r| format!("{}/{}", r.kind, r.name)).unwrap_or_default();
+        let root = shown.root.as_ref().map(|r| format!("{}/{}", r.kind, r.name)).unwrap_or_default();
         let severity = match shown.severity {
             Severity::Warning => "warning",
             Severity::Critical => "critical",
         };
-        let labels = Labels::new([
-            (NAME, metric),
-            ("incident_id", &shown.id),
-            ("team", &shown.team),
-            ("namespace", namespace),
-            ("workload", &workload),
-            ("severity", severity),
-            ("cause", &shown.cause),
-        ]);
         let opened = millis(shown.opened_at);
         let end = shown.resolved_at.map_or(until, millis);
-        (labels, Curve::Steps(vec![(opened, Some(value(opened))), (end.max(opened), None)]))
-    };
-    rows.iter().map(|row| curve(row)).collect()
+        let mut touched: BTreeSet<(&str, &str)> = shown.members.iter().filter_map(|m| owners.of_member(m)).collect();
+        if touched.is_empty() {
+            touched.insert((if scope.owns(&row.namespace) { &row.namespace } else { "" }, ""));
+        }
+        for (namespace, workload) in touched {
+            let labels = Labels::new([
+                (NAME, metric),
+                ("incident_id", &shown.id),
+                ("team", &shown.team),
+                ("namespace", namespace),
+                ("workload", workload),
+                ("root", &root),
+                ("severity", severity),
+                ("cause", &shown.cause),
+            ]);
+            let steps = vec![(opened, Some(value(opened))), (end.max(opened), None)];
+            all.push((labels, Curve::Steps(steps)));
+        }
+    }
+    all
+}
+
+/// The workload of each pod, by namespace and name: of those that are there and of those that ended.
+struct Owners(BTreeMap<(String, String), String>);
+
+impl Owners {
+    fn of(scope: &Scope<'_>) -> Self {
+        let ended = scope.restarts(|r| r.pod.is_some());
+        let ended =
+            ended.iter().map(|r| ((r.namespace.clone(), r.pod.clone().unwrap_or_default()), r.workload.clone()));
+        let there = scope.pods().into_iter().map(|p| ((p.namespace, p.name), p.workload));
+        Self(ended.chain(there).collect())
+    }
+
+    /// Namespace and workload of an incident's member, which is `namespace/pod` or `namespace/pod/container`.
+    fn of_member<'a>(&'a self, member: &'a str) -> Option<(&'a str, &'a str)> {
+        let mut parts = member.split('/');
+        let (namespace, pod) = (parts.next()?, parts.next()?);
+        let workload = self.0.get(&(namespace.to_owned(), pod.to_owned()));
+        Some((namespace, workload.map_or("", String::as_str)))
+    }
 }
 
 /// A counter for each container and cause. It stands at zero for the five minutes before its first restart, so that
@@ -125,6 +159,22 @@ fn restarts(scope: &Scope<'_>, until: i64) -> Vec<(Labels, Curve)> {
         Curve::Steps(steps)
     };
     ends.into_iter().map(|(labels, ends)| (labels, counter(ends))).collect()
+}
+
+/// What there is to choose from, whether or not it ever restarted.
+fn pods(scope: &Scope<'_>, until: i64) -> Vec<(Labels, Curve)> {
+    let labels = |team: &str, namespace: &str, workload: &str, pod: &str| {
+        let pairs = [(NAME, POD_INFO), ("team", team), ("namespace", namespace), ("workload", workload), ("pod", pod)];
+        Labels::new(pairs)
+    };
+    let mut all = BTreeSet::new();
+    for row in scope.restarts(|_| true) {
+        all.insert(labels(row.team.as_str(), &row.namespace, &row.workload, row.pod.as_deref().unwrap_or_default()));
+    }
+    for pod in scope.pods() {
+        all.insert(labels(pod.team.as_str(), &pod.namespace, &pod.workload, &pod.name));
+    }
+    all.into_iter().map(|labels| (labels, Curve::Steps(vec![(0, Some(1.0)), (until, None)]))).collect()
 }
 
 fn anomalies(scope: &Scope<'_>) -> Vec<(Labels, Curve)> {

@@ -132,11 +132,16 @@ fn queries_at_an_instant() {
     }
 }
 
+const SPREAD: &str =
+    "{namespace=\"a\", workload=\"Deployment/api\"} 1; {namespace=\"canary\", workload=\"Deployment/web\"} 1";
+const CALM: &str =
+    "{__name__=\"whyd_pod_info\", namespace=\"a\", pod=\"calm-1\", team=\"a\", workload=\"Deployment/calm\"} 1";
+
 #[test]
 fn whyds_own_series_follow_the_ledger() {
     // Rows of `Fixture`: web-1/web ended at 10 and 20, i-1 was open from 10 to 70.
     let fixture = Fixture::default();
-    let active = "{__name__=\"whyd_incident_active\", cause=\"oom-limit\", incident_id=\"i-1\", namespace=\"a\", severity=\"critical\", team=\"a\", workload=\"Deployment/web\"} 1";
+    let active = "{__name__=\"whyd_incident_active\", cause=\"oom-limit\", incident_id=\"i-1\", namespace=\"a\", root=\"Deployment/web\", severity=\"critical\", team=\"a\", workload=\"Deployment/web\"} 1";
     // Of two at one instant the greater stands.
     let score = "{__name__=\"whyd_anomaly_score\", container=\"web\", metric=\"container_memory_working_set_bytes\", namespace=\"a\", pod=\"web-1\", team=\"a\"} 2.5";
     let cases = [
@@ -144,7 +149,11 @@ fn whyds_own_series_follow_the_ledger() {
         ("whyd_incident_active{incident_id=\"i-1\"}", 10, active),
         ("whyd_incident_active{incident_id=\"i-1\"}", 69, active),
         ("whyd_incident_active{incident_id=\"i-1\"}", 70, ""),
-        ("count(whyd_incident_active)", 60, "{} 4"),
+        // One series for each workload that it touches.
+        ("count(count by (incident_id) (whyd_incident_active))", 60, "{} 4"),
+        ("count by (namespace, workload) (whyd_incident_active{incident_id=\"i-spread\"})", 60, SPREAD),
+        ("whyd_pod_info{namespace=\"a\",pod=\"calm-1\"}", 60, CALM),
+        ("count by (team) (whyd_pod_info{pod=\"web-1\",team=\"a\"})", 60, "{team=\"a\"} 1"),
         (
             "whyd_incident_start_ms{incident_id=\"i-1\"} - 1790000010000",
             60,

@@ -193,7 +193,8 @@ pub(crate) fn incident(namespace: &str, id: &str, status: IncidentStatus, second
 }
 
 fn pod(namespace: &str, workload: &str, name: &str) -> PodName {
-    PodName { namespace: namespace.into(), name: name.into(), workload: format!("Deployment/{workload}") }
+    let workload = format!("Deployment/{workload}");
+    PodName { team: team_of(namespace), namespace: namespace.into(), name: name.into(), workload }
 }
 
 impl Default for Fixture {

@@ -65,6 +65,7 @@ pub async fn client(server: &ApiServer) -> Result<Client, ConnectError> {
 
 /// Watches one resource in all namespaces; ends only when the inlet is closed. The caller owns the task.
 pub async fn watch(client: Client, resource: Resource, inlet: Inlet, clock: Clock, statuses: Statuses) {
+    statuses.watched(resource);
     let (group, version) = resource.group_version();
     let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     let kind = ApiResource {
@@ -101,13 +102,18 @@ struct Follower {
 impl Follower {
     async fn follow<K: Serialize>(mut self, events: impl Stream<Item = watcher::Result<Event<K>>>) {
         let mut events = pin!(events);
-        while let Some(event) = events.next().await {
-            let step = match event {
-                Ok(event) => self.step(event).await,
-                Err(error) => {
-                    self.door.failed(&error.to_string());
-                    if self.door.inlet.is_closed() { Err(Closed) } else { Ok(()) }
-                }
+        loop {
+            let step = tokio::select! {
+                event = events.next() => match event {
+                    None => return,
+                    Some(Ok(event)) => self.step(event).await,
+                    Some(Err(error)) => {
+                        self.door.failed(&error.to_string());
+                        if self.door.inlet.is_closed() { Err(Closed) } else { Ok(()) }
+                    }
+                },
+                // Nothing of a list lies about while its next page is waited for.
+                Some(answered) = self.listing.next() => answered,
             };
             if step.is_err() {
                 return;

@@ -115,7 +115,8 @@ impl Alertmanager {
     }
 }
 
-/// A Prometheus that scrapes a daemon, follows rules and alerts.
+/// A Prometheus that scrapes a daemon, follows rules and alerts, with the labels that the operator gives to a target and
+/// to all that is sent.
 pub(super) struct Prometheus {
     _server: Server,
     _dir: tempfile::TempDir,
@@ -125,9 +126,11 @@ impl Prometheus {
     pub(super) fn start(whyd: SocketAddr, alertmanager: SocketAddr, rules: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = format!(
-            "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\nrule_files: [\"{rules}\"]\n\
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s, \
+            external_labels: {{prometheus: monitoring/k8s}}}}\nrule_files: [\"{rules}\"]\n\
             alerting: {{alertmanagers: [{{static_configs: [{{targets: [\"{alertmanager}\"]}}]}}]}}\n\
-            scrape_configs: [{{job_name: whyd, honor_labels: true, static_configs: [{{targets: [\"{whyd}\"]}}]}}]\n"
+            scrape_configs: [{{job_name: whyd, honor_labels: true, static_configs: [{{targets: [\"{whyd}\"], \
+            labels: {{namespace: whyd, pod: whyd-0, service: whyd}}}}]}}]\n"
         );
         let file = written(dir.path(), "prometheus.yml", &config);
         let args = [

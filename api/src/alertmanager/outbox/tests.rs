@@ -121,8 +121,7 @@ fn a_suppressed_incident_is_not_sent_and_ends_where_it_was() {
 fn labels_never_change_and_annotations_tell_what_did() {
     let mut outbox = Outbox::new(settings(), Vec::new());
     let (_, first) = look(&mut outbox, 0, Sight::Whole, vec![incident("i")]);
-    let worse = Incident {
-        severity: Severity::Critical,
+    let other = Incident {
         cause: "oom-node".into(),
         team: Team::new("pay"),
         namespace: "team-pay".into(),
@@ -132,7 +131,7 @@ fn labels_never_change_and_annotations_tell_what_did() {
         ..incident("i")
     };
     let mut outbox = restarted(&outbox);
-    let (keep, later) = look(&mut outbox, 7, Sight::Whole, vec![worse]);
+    let (keep, later) = look(&mut outbox, 7, Sight::Whole, vec![other]);
     assert!(!keep);
     for key in ["labels", "startsAt", "generatorURL"] {
         assert_eq!(first[0][key], later[0][key], "{key}");
@@ -142,10 +141,45 @@ fn labels_never_change_and_annotations_tell_what_did() {
     assert_eq!(first[0]["labels"], labels);
     assert!(is_ours(labels.as_object().unwrap().iter().map(|(k, v)| (k.as_str(), v.as_str().unwrap()))));
     let said = &later[0]["annotations"];
-    assert_eq!(said["severity_now"], "critical");
     assert_eq!((said["cause"].as_str(), said["restarts"].as_str()), (Some("oom-node"), Some("20")));
     assert_eq!(said["link"], "https://whyd.example/api/v1/incidents/i");
     assert!(said["members"].as_str().unwrap().ends_with("team-shop/cart-9/cart and 2 more"), "{said}");
+}
+
+#[test]
+fn one_that_becomes_critical_is_told_anew_and_never_falls_back() {
+    use Sight::{Partial, Whole};
+    let critical = || Incident { severity: Severity::Critical, namespace: "team-pay".into(), ..incident("i") };
+    let mut outbox = Outbox::new(settings(), Vec::new());
+    check(&mut outbox, 0, Whole, vec![incident("i")], true, &["i warning 240"]);
+    let (kept, sent) = look(&mut outbox, 5, Whole, vec![critical()]);
+    assert!(kept);
+    let said = |alert: &Value| alert["annotations"]["summary"].as_str().unwrap().to_owned();
+    assert_eq!(said(&sent[0]), "critical by now and told as such, not over: cart is out of memory");
+    assert_eq!(said(&sent[1]), "cart is out of memory");
+    for key in ["namespace", "team", "incident_id"] {
+        assert_eq!(sent[0]["labels"][key], sent[1]["labels"][key], "{key}");
+    }
+    assert_eq!(sent[0]["startsAt"], sent[1]["startsAt"]);
+    check(&mut outbox, 65, Whole, vec![critical()], false, &["i warning 5", "i critical 305"]);
+    // Better again: it stays what it was told as, over a restart too.
+    let mut outbox = restarted(&outbox);
+    check(&mut outbox, 70, Partial, vec![incident("i")], false, &["i warning 5", "i critical 310"]);
+    check(&mut outbox, 71, Whole, vec![incident("i")], false, &[]);
+    check(&mut outbox, 130, Whole, vec![resolved("i", 100)], true, &["i warning 5", "i critical 100"]);
+    // The first is forgotten before the second.
+    check(&mut outbox, 906, Whole, vec![resolved("i", 100)], true, &["i critical 100"]);
+    check(&mut outbox, 1030, Whole, vec![resolved("i", 100)], true, &[]);
+}
+
+#[test]
+fn what_is_over_is_sent_each_minute_however_long_the_interval() {
+    let hourly = Settings { interval: Duration::from_secs(3600), ..settings() };
+    let mut outbox = Outbox::new(hourly, Vec::new());
+    check(&mut outbox, 0, Sight::Whole, vec![incident("i")], true, &["i warning 14400"]);
+    check(&mut outbox, 60, Sight::Whole, vec![incident("i")], false, &[]);
+    check(&mut outbox, 70, Sight::Whole, vec![resolved("i", 65)], true, &["i warning 65"]);
+    check(&mut outbox, 130, Sight::Whole, vec![resolved("i", 65)], false, &["i warning 65"]);
 }
 
 #[test]
@@ -156,6 +190,7 @@ fn after_a_restart_nothing_is_believed_until_the_cluster_was_listed() {
     let mut outbox = restarted(&outbox);
     // It looks as if it were over and another had begun: the pods are not known again yet.
     check(&mut outbox, 20, Partial, vec![resolved("i", 15), incident("j")], false, &["i warning 260"]);
+    assert_eq!(outbox.untold, 1);
     check(&mut outbox, 21, Partial, vec![], false, &[]);
     check(&mut outbox, 80, Partial, vec![], false, &["i warning 320"]);
     check(&mut outbox, 81, Whole, vec![incident("i")], false, &[]);
@@ -164,6 +199,16 @@ fn after_a_restart_nothing_is_believed_until_the_cluster_was_listed() {
     check(&mut outbox, 200, Whole, vec![resolved("i", 150)], true, &["i warning 150"]);
     let mut outbox = restarted(&outbox);
     check(&mut outbox, 300, Partial, vec![], false, &["i warning 150"]);
+}
+
+#[test]
+fn a_cluster_that_is_never_listed_silences_nothing() {
+    use Sight::{Clouded, Whole};
+    let mut outbox = Outbox::new(settings(), Vec::new());
+    check(&mut outbox, 0, Whole, vec![incident("i")], true, &["i warning 240"]);
+    let mut outbox = restarted(&outbox);
+    check(&mut outbox, 5, Clouded, vec![incident("j")], true, &["i warning 245", "j warning 245"]);
+    check(&mut outbox, 6, Clouded, vec![resolved("j", 6)], true, &["j warning 6"]);
 }
 
 #[test]

@@ -175,8 +175,14 @@ impl Reading {
         open.sort_by(|a, b| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
         let mut alerts = Vec::new();
         for incident in open {
-            let identity = told.get(&incident.id).cloned();
-            let identity = identity.unwrap_or_else(|| Identity::of(&self.settings.cluster, &incident));
+            // One told from a namespace that has become another team's is not the caller's to see any more.
+            let Some(identity) = told
+                .get(&incident.id)
+                .cloned()
+                .or_else(|| scope.owns(&incident.namespace).then(|| Identity::of(&self.settings.cluster, &incident)))
+            else {
+                continue;
+            };
             let alert = self.alert(&scope, &identity, &incident, now);
             if query.fits_alert(&alert) {
                 alerts.push(alert);

@@ -33,6 +33,11 @@ impl Statuses {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// It is watched from here on, whatever is heard of it.
+    pub(super) fn watched(&self, resource: Resource) {
+        self.change(resource, |_| {});
+    }
+
     pub(super) fn synced(&self, resource: Resource, at: Timestamp) {
         self.change(resource, |s| {
             s.synced_at = Some(at);
