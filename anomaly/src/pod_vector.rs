@@ -174,8 +174,10 @@ fn components(data: &Array2<f64>, mean: &Array1<f64>) -> Array2<f64> {
     if wanted == 0 {
         return none;
     }
-    match Pca::params(wanted).fit(&DatasetBase::from(data.clone())) {
-        Ok(pca) if pca.components().iter().all(|v| v.is_finite()) => pca.components().clone(),
+    // Its iteration may lose itself in rows that are hardly independent, and then panics at a NaN of its own making.
+    let fitted = std::panic::catch_unwind(|| Pca::params(wanted).fit(&DatasetBase::from(data.clone())));
+    match fitted {
+        Ok(Ok(pca)) if pca.components().iter().all(|v| v.is_finite()) => pca.components().clone(),
         _ => none,
     }
 }
