@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use whyd_signals::Timestamp;
 use whyd_signals::schema::Restart;
 
+use super::error::Error;
 use super::labels::{Labels, NAME};
+use super::source::Stop;
 use crate::dto::Severity;
 use crate::scope::Scope;
 
@@ -56,13 +58,14 @@ impl Curve {
 }
 
 /// All of one metric that the caller may see. Nothing is told of the time after `until`.
-pub(super) fn series(scope: &Scope<'_>, metric: &str, until: i64) -> Vec<(Labels, Curve)> {
+pub(super) fn series(scope: &Scope<'_>, metric: &str, until: i64, stop: &Stop) -> Result<Vec<(Labels, Curve)>, Error> {
+    stop.check()?;
     match metric {
-        INCIDENT_ACTIVE => incidents(scope, metric, until, |_| 1.0),
-        INCIDENT_START => incidents(scope, metric, until, |opened| opened as f64),
-        RESTART_TOTAL => restarts(scope, until),
-        ANOMALY_SCORE => anomalies(scope),
-        _ => Vec::new(),
+        INCIDENT_ACTIVE => Ok(incidents(scope, metric, until, |_| 1.0)),
+        INCIDENT_START => Ok(incidents(scope, metric, until, |opened| opened as f64)),
+        RESTART_TOTAL => restarts(scope, until, stop),
+        ANOMALY_SCORE => anomalies(scope, stop),
+        _ => Ok(Vec::new()),
     }
 }
 
@@ -100,9 +103,10 @@ fn incidents(scope: &Scope<'_>, metric: &str, until: i64, value: impl Fn(i64) ->
 
 /// A counter for each container and cause. It stands at zero for the five minutes before its first restart, so that
 /// `increase` counts that one too.
-fn restarts(scope: &Scope<'_>, until: i64) -> Vec<(Labels, Curve)> {
+fn restarts(scope: &Scope<'_>, until: i64, stop: &Stop) -> Result<Vec<(Labels, Curve)>, Error> {
     let mut ends: BTreeMap<Labels, Vec<i64>> = BTreeMap::new();
     for row in scope.restarts(|_| true) {
+        stop.check()?;
         let Restart { pod, container, finished_at, seen_at, .. } = &*row;
         let labels = Labels::new([
             (NAME, RESTART_TOTAL),
@@ -124,12 +128,13 @@ fn restarts(scope: &Scope<'_>, until: i64) -> Vec<(Labels, Curve)> {
         steps.push((until.max(last), None));
         Curve::Steps(steps)
     };
-    ends.into_iter().map(|(labels, ends)| (labels, counter(ends))).collect()
+    Ok(ends.into_iter().map(|(labels, ends)| (labels, counter(ends))).collect())
 }
 
-fn anomalies(scope: &Scope<'_>) -> Vec<(Labels, Curve)> {
+fn anomalies(scope: &Scope<'_>, stop: &Stop) -> Result<Vec<(Labels, Curve)>, Error> {
     let mut scores: BTreeMap<Labels, BTreeMap<i64, f64>> = BTreeMap::new();
     for row in scope.anomalies() {
+        stop.check()?;
         let labels = Labels::new([
             (NAME, ANOMALY_SCORE),
             ("team", row.team.as_str()),
@@ -141,5 +146,6 @@ fn anomalies(scope: &Scope<'_>) -> Vec<(Labels, Curve)> {
         let score = scores.entry(labels).or_default().entry(millis(row.ts)).or_insert(row.score);
         *score = score.max(row.score);
     }
-    scores.into_iter().map(|(labels, samples)| (labels, Curve::Samples(samples.into_iter().collect()))).collect()
+    let curve = |samples: BTreeMap<i64, f64>| Curve::Samples(samples.into_iter().collect());
+    Ok(scores.into_iter().map(|(labels, samples)| (labels, curve(samples))).collect())
 }
