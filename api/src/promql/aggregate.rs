@@ -16,9 +16,14 @@ pub(super) fn aggregate(
     parameter: Option<&[f64]>,
     series: &[Series],
 ) -> Result<Vec<Series>, Error> {
+    if let Some(count) = parameter.into_iter().flatten().find(|count| !is_whole(**count)) {
+        let count = if count.is_infinite() { if *count > 0.0 { "+Inf" } else { "-Inf" } } else { &count.to_string() };
+        return Err(Error::execution(format!("Scalar value {count} overflows int64")));
+    }
     let mut places: HashMap<Labels, usize> = HashMap::new();
     let mut groups: Vec<(Labels, Vec<usize>)> = Vec::new();
     for (n, one) in series.iter().enumerate() {
+        evaluation.charge(0)?;
         let key = if how.without { one.labels.without(&how.labels) } else { one.labels.only(&how.labels) };
         let place = *places.entry(key).or_insert_with_key(|key| {
             groups.push((key.clone(), Vec::new()));
@@ -29,8 +34,8 @@ pub(super) fn aggregate(
     let mut out = Vec::new();
     for (labels, members) in groups {
         let made = match parameter {
-            Some(counts) => first_of(how.kind, counts, series, &members)?,
-            None => vec![Series { labels, points: folded(how.kind, evaluation.steps.len(), series, &members) }],
+            Some(counts) => first_of(evaluation, how.kind, counts, series, &members)?,
+            None => vec![Series { labels, points: folded(evaluation, how.kind, series, &members)? }],
         };
         evaluation.charge(made.iter().map(|s| s.points.len()).sum())?;
         out.extend(made);
@@ -45,20 +50,28 @@ struct Sofar {
     value: f64,
 }
 
-fn folded(kind: Aggregation, steps: usize, series: &[Series], members: &[usize]) -> Vec<Point> {
-    let mut all: Vec<Option<Sofar>> = vec![None; steps];
-    for point in members.iter().flat_map(|n| &series[*n].points) {
-        let Some(slot) = all.get_mut(point.step()) else { continue };
-        match slot {
-            None => *slot = Some(Sofar { count: 1.0, value: point.value }),
-            Some(sofar) => {
-                sofar.count += 1.0;
-                sofar.value = step(kind, *sofar, point.value);
+fn folded(
+    evaluation: &Evaluation<'_>,
+    kind: Aggregation,
+    series: &[Series],
+    members: &[usize],
+) -> Result<Vec<Point>, Error> {
+    let mut all: Vec<Option<Sofar>> = vec![None; evaluation.steps.len()];
+    for member in members {
+        evaluation.charge(0)?;
+        for point in &series[*member].points {
+            let Some(slot) = all.get_mut(point.step()) else { continue };
+            match slot {
+                None => *slot = Some(Sofar { count: 1.0, value: point.value }),
+                Some(sofar) => {
+                    sofar.count += 1.0;
+                    sofar.value = step(kind, *sofar, point.value);
+                }
             }
         }
     }
     let result = |s: &Sofar| if kind == Aggregation::Count { s.count } else { s.value };
-    all.iter().enumerate().filter_map(|(step, s)| s.as_ref().map(|s| Point::new(step, result(s)))).collect()
+    Ok(all.iter().enumerate().filter_map(|(step, s)| s.as_ref().map(|s| Point::new(step, result(s)))).collect())
 }
 
 fn step(kind: Aggregation, sofar: Sofar, value: f64) -> f64 {
@@ -74,37 +87,46 @@ fn step(kind: Aggregation, sofar: Sofar, value: f64) -> f64 {
 }
 
 /// The series with the `counts` largest or smallest values of each step, the values in order.
-fn first_of(kind: Aggregation, counts: &[f64], series: &[Series], members: &[usize]) -> Result<Vec<Series>, Error> {
-    let largest = kind == Aggregation::TopK;
+fn first_of(
+    evaluation: &Evaluation<'_>,
+    kind: Aggregation,
+    counts: &[f64],
+    series: &[Series],
+    members: &[usize],
+) -> Result<Vec<Series>, Error> {
+    // Of equal ones the earlier comes first.
+    let order = |a: &(f64, usize), b: &(f64, usize)| ranked(a.0, b.0, kind == Aggregation::TopK).then(a.1.cmp(&b.1));
+    let counts: Vec<usize> = counts.iter().map(|count| count.max(0.0) as usize).collect();
     let mut kept: Vec<Vec<(f64, usize)>> = vec![Vec::new(); counts.len()];
     for member in members {
+        evaluation.charge(0)?;
         for point in &series[*member].points {
             let (Some(slot), Some(count)) = (kept.get_mut(point.step()), counts.get(point.step())) else { continue };
-            let count = whole(*count)?;
-            // Of equal ones the earlier stays.
-            let place = slot.partition_point(|(held, _)| ranked(*held, point.value, largest).is_le());
-            if place < count {
-                slot.insert(place, (point.value, *member));
-                slot.truncate(count);
+            slot.push((point.value, *member));
+            // Those behind are thrown away when they are as many as the others, so each is looked at a few times.
+            if *count < slot.len() / 2 && slot.len() >= 16 {
+                slot.select_nth_unstable_by(*count, order);
+                slot.truncate(*count);
             }
         }
     }
     let mut places: HashMap<usize, usize> = HashMap::new();
     let mut out: Vec<Series> = Vec::new();
-    for (step, (value, member)) in kept.iter().enumerate().flat_map(|(step, s)| s.iter().map(move |k| (step, *k))) {
-        let place = *places.entry(member).or_insert_with(|| {
-            out.push(Series { labels: series[member].labels.clone(), points: Vec::new() });
-            out.len() - 1
-        });
-        out[place].points.push(Point::new(step, value));
+    for (step, (mut slot, count)) in kept.into_iter().zip(counts).enumerate() {
+        evaluation.charge(0)?;
+        slot.sort_unstable_by(order);
+        for (value, member) in slot.into_iter().take(count) {
+            let place = *places.entry(member).or_insert_with(|| {
+                out.push(Series { labels: series[member].labels.clone(), points: Vec::new() });
+                out.len() - 1
+            });
+            out[place].points.push(Point::new(step, value));
+        }
     }
     Ok(out)
 }
 
-/// A parameter as a number of series; what is below one is none.
-fn whole(count: f64) -> Result<usize, Error> {
-    if !(-9_223_372_036_854_775_808.0..=9_223_372_036_854_775_807.0).contains(&count) {
-        return Err(Error::execution(format!("Scalar value {count} overflows int64")));
-    }
-    Ok(count.max(0.0) as usize)
+/// Whether a parameter is a number of series; one that is below one is none.
+fn is_whole(count: f64) -> bool {
+    (-9_223_372_036_854_775_808.0..=9_223_372_036_854_775_807.0).contains(&count)
 }

@@ -17,6 +17,9 @@ pub(crate) enum Error {
     /// The evaluation was given up, as when nobody waits for it any more: 503.
     #[error("query was canceled in {0}")]
     Canceled(&'static str),
+    /// There is no room for it now: 503.
+    #[error("{0}")]
+    Unavailable(&'static str),
 }
 
 impl Error {

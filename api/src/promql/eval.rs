@@ -44,6 +44,7 @@ impl<'a> Evaluation<'a> {
     }
 
     pub(crate) fn value(&self, expr: &Expr) -> Result<Value, Error> {
+        self.charge(0)?;
         match expr {
             Expr::Number(n) => Ok(Value::Scalar(vec![*n; self.steps.len()])),
             Expr::Selector(selector) => self.select(selector).map(Value::Vector),

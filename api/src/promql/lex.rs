@@ -90,32 +90,42 @@ fn one(rest: &str, first: char, in_brackets: bool) -> Result<(Token, usize), Str
 }
 
 fn number(rest: &str) -> Result<(Token, usize), String> {
-    let word = |at: usize| rest[at..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.');
     let length = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
     if let Some(ms) = duration(&rest[..length]) {
         return Ok((Token::Duration(ms?), length));
     }
-    if let Some(hex) = rest.strip_prefix("0x").or_else(|| rest.strip_prefix("0X")) {
-        let length = hex.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(hex.len());
-        let value = u64::from_str_radix(&hex[..length], 16).ok().filter(|_| !word(length + 2));
-        let value = value.ok_or_else(|| format!("bad number syntax: {:?}", &rest[..length + 2]))?;
-        return Ok((Token::Number(value as f64), length + 2));
-    }
-    let digits = |from: usize| rest[from..].find(|c: char| !c.is_ascii_digit()).map_or(rest.len(), |n| from + n);
-    let mut end = digits(0);
+    let run = |from: usize, is: fn(&char) -> bool| from + rest[from..].chars().take_while(is).count();
+    let hex = rest.starts_with("0x") || rest.starts_with("0X");
+    let is: fn(&char) -> bool = if hex { char::is_ascii_hexdigit } else { char::is_ascii_digit };
+    let mut end = run(if hex { 2 } else { 0 }, is);
     if rest[end..].starts_with('.') {
-        end = digits(end + 1);
+        end = run(end + 1, is);
     }
     if rest[end..].starts_with(['e', 'E']) {
         let sign = usize::from(rest[end + 1..].starts_with(['+', '-']));
-        end = digits(end + 1 + sign);
+        end = run(end + 1 + sign, char::is_ascii_digit);
     }
-    let value = rest[..end].parse().ok().filter(|_| !word(end));
-    let value = value.ok_or_else(|| {
+    if rest[end..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') {
         let shown = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len()).max(end);
-        format!("bad number or duration syntax: {:?}", &rest[..shown])
-    })?;
+        return Err(format!("bad number or duration syntax: {:?}", &rest[..shown]));
+    }
+    let text = &rest[..end];
+    let value = value(text).ok_or_else(|| format!("error parsing number: {text:?}"))?;
     Ok((Token::Number(value), end))
+}
+
+/// As Go reads it: a whole number in its base if it can be, where a leading zero means octal, else a decimal fraction.
+fn value(text: &str) -> Option<f64> {
+    if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        return i64::from_str_radix(hex, 16).ok().map(|whole| whole as f64);
+    }
+    if let Some(octal) = text.strip_prefix('0')
+        && let Ok(whole) = i64::from_str_radix(octal, 8)
+        && octal.bytes().all(|b| b.is_ascii_digit())
+    {
+        return Some(whole as f64);
+    }
+    text.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
 /// A duration such as `1h30m` in milliseconds, its units in falling order as Prometheus wants them; `None` when it is

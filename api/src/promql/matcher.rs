@@ -1,13 +1,34 @@
-//! Label matchers. Regular expressions are anchored and read as RE2 reads them.
+//! Label matchers. Regular expressions are anchored and read as RE2 reads them; they are compiled within a budget.
 
 use std::collections::HashSet;
 
-use regex::{Regex, RegexBuilder};
+use regex::bytes::{Regex, RegexBuilder};
 
 use super::error::Error;
+use super::re2::translated;
 
-/// Bytes that one compiled expression may take.
-const REGEX_BYTES: usize = 4 << 20;
+/// How many regular expressions a request may have.
+const MAX_REGEXES: usize = 32;
+/// Bytes that all of them may take when compiled; the caches to run them may take as much.
+const MAX_REGEX_BYTES: usize = 8 << 20;
+/// What one is given at first; one that needs more is compiled again with twice as much.
+const FIRST_BYTES: usize = 128 << 10;
+/// What their classes may cost to make, in code points.
+const MAX_CLASSES: usize = 4 << 20;
+
+/// What the regular expressions of one request may still take, all of its selectors together.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    regexes: usize,
+    bytes: usize,
+    classes: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { regexes: MAX_REGEXES, bytes: MAX_REGEX_BYTES, classes: MAX_CLASSES }
+    }
+}
 
 #[derive(Debug, Clone)]
 pub(crate) struct Matcher {
@@ -51,80 +72,44 @@ impl Matcher {
 }
 
 impl Pattern {
-    pub(super) fn new(text: &str) -> Result<Self, Error> {
+    pub(super) fn new(text: &str, budget: &mut Budget) -> Result<Self, Error> {
+        let left = budget.regexes.checked_sub(1);
+        budget.regexes =
+            left.ok_or_else(|| Error::bad(format!("the request has more than {MAX_REGEXES} regular expressions")))?;
         if !text.contains(|c: char| r"\.+*?()[]{}^$".contains(c)) {
             return Ok(Self::OneOf(text.split('|').map(str::to_owned).collect()));
         }
-        let anchored = format!("^(?:{})$", from_re2(text));
-        let built =
-            RegexBuilder::new(&anchored).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES).nest_limit(64).build();
-        built.map(Self::Regex).map_err(|why| {
-            let why = why.to_string();
-            let last = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            Error::bad(format!("error parsing regexp {text:?}: {last}"))
-        })
+        let bad = |why: &str| Error::bad(format!("error parsing regexp {text:?}: {why}"));
+        let anchored = format!(r"\A(?:{})\z", translated(text, &mut budget.classes).map_err(|why| bad(&why))?);
+        let mut granted = FIRST_BYTES.min(budget.bytes);
+        loop {
+            match RegexBuilder::new(&anchored).size_limit(granted).dfa_size_limit(granted / 2).build() {
+                Ok(regex) => {
+                    budget.bytes -= granted;
+                    return Ok(Self::Regex(regex));
+                }
+                Err(regex::Error::CompiledTooBig(_)) if granted < budget.bytes => {
+                    granted = (2 * granted).min(budget.bytes);
+                }
+                Err(regex::Error::CompiledTooBig(_)) => {
+                    return Err(bad(&format!(
+                        "the regular expressions of the request take more than {MAX_REGEX_BYTES} bytes compiled"
+                    )));
+                }
+                Err(why) => {
+                    let why = why.to_string();
+                    return Err(bad(why.lines().last().unwrap_or_default().trim_start_matches("error: ")));
+                }
+            }
+        }
     }
 
     fn matches(&self, value: &str) -> bool {
         match self {
             Self::OneOf(values) => values.contains(value),
-            Self::Regex(regex) => regex.is_match(value),
+            Self::Regex(regex) => regex.is_match(value.as_bytes()),
         }
     }
-}
-
-/// The same expression in the dialect of the `regex` crate: RE2's classes are ASCII, `\Q` quotes, and within brackets
-/// an opening bracket and doubled signs stand for themselves.
-fn from_re2(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 16);
-    let mut chars = text.chars().peekable();
-    let mut in_class = false;
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some('d') => out.push_str("[0-9]"),
-                Some('D') => out.push_str("[^0-9]"),
-                Some('w') => out.push_str("[0-9A-Za-z_]"),
-                Some('W') => out.push_str("[^0-9A-Za-z_]"),
-                Some('s') => out.push_str(r"[\t\n\f\r ]"),
-                Some('S') => out.push_str(r"[^\t\n\f\r ]"),
-                Some('b') if !in_class => out.push_str(r"(?-u:\b)"),
-                Some('Q') if !in_class => {
-                    let rest: String = chars.by_ref().collect();
-                    let (quoted, after) = rest.split_once(r"\E").unwrap_or((&rest, ""));
-                    out.push_str(&regex::escape(quoted));
-                    out.push_str(&from_re2(after));
-                }
-                Some(other) => out.extend(['\\', other]),
-                None => out.push('\\'),
-            },
-            '[' if !in_class => {
-                in_class = true;
-                out.push('[');
-                out.extend(chars.next_if_eq(&'^'));
-                if chars.next_if_eq(&']').is_some() {
-                    out.push_str(r"\]");
-                }
-            }
-            ']' if in_class => {
-                in_class = false;
-                out.push(']');
-            }
-            '[' if chars.peek() == Some(&':') => {
-                out.push('[');
-                for c in chars.by_ref() {
-                    out.push(c);
-                    if c == ']' {
-                        break;
-                    }
-                }
-            }
-            '[' => out.push_str(r"\["),
-            '&' | '~' if in_class => out.extend(['\\', c]),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -133,7 +118,7 @@ mod tests {
 
     #[test]
     fn patterns_are_anchored_and_read_as_re2_reads_them() {
-        let cases: [(&str, &[&str], &[&str]); 13] = [
+        let cases: [(&str, &[&str], &[&str]); 30] = [
             ("a|b", &["a", "b"], &["ab", "", "xa"]),
             ("", &[""], &["a"]),
             ("|a", &["", "a"], &["b"]),
@@ -147,14 +132,56 @@ mod tests {
             (r"[]a]+", &["]a"], &["b"]),
             (r"\Qa.b\E+", &["a.b", "a.bb"], &["axb"]),
             ("(?i)abc", &["ABC"], &["abd"]),
+            (r"\<a\>", &["<a>"], &["a"]),
+            (r"a\b.*", &["a b", "aé"], &["ab"]),
+            (r"é\B.", &["éé"], &["éa"]),
+            ("p{,2}0", &["p{,2}0"], &["pp0"]),
+            ("p{0", &["p{0"], &["0"]),
+            ("p{01}", &["p{01}"], &["p"]),
+            ("a{2}", &["aa"], &["a"]),
+            ("(?:ab){1,}c", &["ababc"], &["c"]),
+            ("a(?i)*", &["", "aa"], &["A"]),
+            ("(?i)a(?-i:b)", &["Ab"], &["AB"]),
+            ("a(?i)|b|c(?-i)d", &["B", "Cd"], &["A", "CD"]),
+            ("[a&&b]+", &["a&b"], &["a~"]),
+            ("[+--]", &["+", ",", "-"], &["."]),
+            (r"[^\x{D800}]", &["a", "\n"], &[""]),
+            (r"\x{D800}", &[], &["a", ""]),
+            (r"(?i)[\W]\S\p{^Lu}", &["-a1"], &["\u{212A}a1", "-aa"]),
+            ("a$b|(?m)a$\n^b", &["a\nb"], &["ab"]),
         ];
         for (pattern, yes, no) in cases {
-            let compiled = Pattern::new(pattern).unwrap();
+            let compiled = Pattern::new(pattern, &mut Budget::default()).unwrap();
             yes.iter().for_each(|v| assert!(compiled.matches(v), "{pattern} {v:?}"));
             no.iter().for_each(|v| assert!(!compiled.matches(v), "{pattern} {v:?}"));
         }
-        for bad in ["(", "a{2,1}", r"\w{1000}{1000}", "(?P<", &"(".repeat(100_000)] {
-            assert!(matches!(Pattern::new(bad), Err(Error::Bad(_))), "{}", &bad[..bad.len().min(20)]);
+    }
+
+    #[test]
+    fn one_budget_holds_for_all_regular_expressions_of_a_request() {
+        let mut budget = Budget::default();
+        let compiled = (0..40).map(|_| Pattern::new("web-.*", &mut budget)).take_while(Result::is_ok).count();
+        assert_eq!(compiled, MAX_REGEXES);
+        // Each of these takes some 3 MB.
+        let mut budget = Budget::default();
+        let compiled = (0..32).map(|_| Pattern::new(r"N\pL{50}x", &mut budget)).take_while(Result::is_ok).count();
+        assert!((1..=3).contains(&compiled), "{compiled}");
+        let began = std::time::Instant::now();
+        let bombs = [
+            r"(?i)[\x{0}-\x{10FFFF}]".repeat(2000),
+            r"\pL".repeat(20_000),
+            r"(?i)\PL".repeat(20_000),
+            r"(?i)[\W]".repeat(10_000),
+            "(".repeat(60_000),
+            format!("a{}", "(?i)*".repeat(10_000)),
+            "(?:x{10}){100}".repeat(4000),
+            r"\w{1000}".repeat(1000),
+            "[^a]".repeat(16_000),
+        ];
+        for bomb in bombs {
+            let why = Pattern::new(&bomb, &mut Budget::default()).map(|_| ()).unwrap_err();
+            assert!(matches!(why, Error::Bad(_)), "{}", &bomb[..20]);
         }
+        assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
     }
 }

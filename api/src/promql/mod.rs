@@ -14,7 +14,9 @@ mod lex;
 mod matcher;
 mod own;
 mod parse;
+mod re2;
 mod source;
+mod unicode;
 mod value;
 
 pub(crate) use ast::{Expr, Type};
@@ -22,7 +24,7 @@ pub(crate) use error::Error;
 pub(crate) use eval::Evaluation;
 pub(crate) use labels::Labels;
 pub(crate) use lex::MAX_BYTES;
-pub(crate) use matcher::Matcher;
+pub(crate) use matcher::{Budget, Matcher};
 pub(crate) use own::OWN;
 pub(crate) use parse::{query, selector};
 pub(crate) use source::{Source, Stop};

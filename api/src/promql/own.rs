@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use whyd_signals::Timestamp;
 use whyd_signals::schema::Restart;
 
+use super::error::Error;
 use super::labels::{Labels, NAME};
+use super::source::Stop;
 use crate::dto::Severity;
 use crate::scope::Scope;
 
@@ -58,14 +60,15 @@ impl Curve {
 }
 
 /// All of one metric that the caller may see. Nothing is told of the time after `until`.
-pub(super) fn series(scope: &Scope<'_>, metric: &str, until: i64) -> Vec<(Labels, Curve)> {
+pub(super) fn series(scope: &Scope<'_>, metric: &str, until: i64, stop: &Stop) -> Result<Vec<(Labels, Curve)>, Error> {
+    stop.check()?;
     match metric {
-        INCIDENT_ACTIVE => incidents(scope, metric, until, |_| 1.0),
-        INCIDENT_START => incidents(scope, metric, until, |opened| opened as f64),
-        RESTART_TOTAL => restarts(scope, until),
-        POD_INFO => pods(scope, until),
-        ANOMALY_SCORE => anomalies(scope),
-        _ => Vec::new(),
+        INCIDENT_ACTIVE => incidents(scope, metric, until, stop, |_| 1.0),
+        INCIDENT_START => incidents(scope, metric, until, stop, |opened| opened as f64),
+        RESTART_TOTAL => restarts(scope, until, stop),
+        POD_INFO => pods(scope, until, stop),
+        ANOMALY_SCORE => anomalies(scope, stop),
+        _ => Ok(Vec::new()),
     }
 }
 
@@ -75,11 +78,18 @@ fn millis(at: Timestamp) -> i64 {
 
 /// One series for each workload that an incident touches, so that a workload's page finds what befell it; what is to
 /// blame is the label `root`.
-fn incidents(scope: &Scope<'_>, metric: &str, until: i64, value: impl Fn(i64) -> f64) -> Vec<(Labels, Curve)> {
+fn incidents(
+    scope: &Scope<'_>,
+    metric: &str,
+    until: i64,
+    stop: &Stop,
+    value: impl Fn(i64) -> f64,
+) -> Result<Vec<(Labels, Curve)>, Error> {
     let rows = scope.incidents(|i| i.suppressed_by.is_none());
     let owners = Owners::of(scope);
     let mut all = Vec::new();
     for row in &rows {
+        stop.check()?;
         // What the caller may not see of it is left out before it becomes a label.
         let shown = scope.incident(row);
         let root = shown.root.as_ref().map(|r| format!("{}/{}", r.kind, r.name)).unwrap_or_default();
@@ -108,7 +118,7 @@ fn incidents(scope: &Scope<'_>, metric: &str, until: i64, value: impl Fn(i64) ->
             all.push((labels, Curve::Steps(steps)));
         }
     }
-    all
+    Ok(all)
 }
 
 /// The workload of each pod, by namespace and name: of those that are there and of those that ended.
@@ -134,9 +144,10 @@ impl Owners {
 
 /// A counter for each container and cause. It stands at zero for the five minutes before its first restart, so that
 /// `increase` counts that one too.
-fn restarts(scope: &Scope<'_>, until: i64) -> Vec<(Labels, Curve)> {
+fn restarts(scope: &Scope<'_>, until: i64, stop: &Stop) -> Result<Vec<(Labels, Curve)>, Error> {
     let mut ends: BTreeMap<Labels, Vec<i64>> = BTreeMap::new();
     for row in scope.restarts(|_| true) {
+        stop.check()?;
         let Restart { pod, container, finished_at, seen_at, .. } = &*row;
         let labels = Labels::new([
             (NAME, RESTART_TOTAL),
@@ -158,28 +169,31 @@ fn restarts(scope: &Scope<'_>, until: i64) -> Vec<(Labels, Curve)> {
         steps.push((until.max(last), None));
         Curve::Steps(steps)
     };
-    ends.into_iter().map(|(labels, ends)| (labels, counter(ends))).collect()
+    Ok(ends.into_iter().map(|(labels, ends)| (labels, counter(ends))).collect())
 }
 
 /// What there is to choose from, whether or not it ever restarted.
-fn pods(scope: &Scope<'_>, until: i64) -> Vec<(Labels, Curve)> {
+fn pods(scope: &Scope<'_>, until: i64, stop: &Stop) -> Result<Vec<(Labels, Curve)>, Error> {
     let labels = |team: &str, namespace: &str, workload: &str, pod: &str| {
         let pairs = [(NAME, POD_INFO), ("team", team), ("namespace", namespace), ("workload", workload), ("pod", pod)];
         Labels::new(pairs)
     };
     let mut all = BTreeSet::new();
     for row in scope.restarts(|_| true) {
+        stop.check()?;
         all.insert(labels(row.team.as_str(), &row.namespace, &row.workload, row.pod.as_deref().unwrap_or_default()));
     }
     for pod in scope.pods() {
+        stop.check()?;
         all.insert(labels(pod.team.as_str(), &pod.namespace, &pod.workload, &pod.name));
     }
-    all.into_iter().map(|labels| (labels, Curve::Steps(vec![(0, Some(1.0)), (until, None)]))).collect()
+    Ok(all.into_iter().map(|labels| (labels, Curve::Steps(vec![(0, Some(1.0)), (until, None)]))).collect())
 }
 
-fn anomalies(scope: &Scope<'_>) -> Vec<(Labels, Curve)> {
+fn anomalies(scope: &Scope<'_>, stop: &Stop) -> Result<Vec<(Labels, Curve)>, Error> {
     let mut scores: BTreeMap<Labels, BTreeMap<i64, f64>> = BTreeMap::new();
     for row in scope.anomalies() {
+        stop.check()?;
         let labels = Labels::new([
             (NAME, ANOMALY_SCORE),
             ("team", row.team.as_str()),
@@ -191,5 +205,6 @@ fn anomalies(scope: &Scope<'_>) -> Vec<(Labels, Curve)> {
         let score = scores.entry(labels).or_default().entry(millis(row.ts)).or_insert(row.score);
         *score = score.max(row.score);
     }
-    scores.into_iter().map(|(labels, samples)| (labels, Curve::Samples(samples.into_iter().collect()))).collect()
+    let curve = |samples: BTreeMap<i64, f64>| Curve::Samples(samples.into_iter().collect());
+    Ok(scores.into_iter().map(|(labels, samples)| (labels, curve(samples))).collect())
 }

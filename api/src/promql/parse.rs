@@ -8,25 +8,32 @@ use super::error::Error;
 use super::functions::Function;
 use super::labels::NAME;
 use super::lex::{Placed, Token, parse_error, tokens};
-use super::matcher::{Matcher, Pattern, Test};
+use super::matcher::{Budget, Matcher, Pattern, Test};
 
 /// How deep expressions may nest, and how high the tree may become.
 const MAX_DEPTH: usize = 128;
-/// How many regular expressions a query may have.
-const MAX_REGEXES: usize = 32;
+/// Keywords that Prometheus takes for no metric's name; the others may be one.
+const NO_METRICS: [&str; 6] = ["atan2", "bool", "on", "ignoring", "group_left", "group_right"];
+/// Keywords that it takes for no label's name in a grouping.
+const NO_LABELS: [&str; 3] = ["without", "inf", "nan"];
 
 /// A query; its types are sound and its height is bounded.
 pub(crate) fn query(text: &str) -> Result<Expr, Error> {
-    let mut parser = Parser::new(text)?;
+    let mut budget = Budget::default();
+    let mut parser = Parser::new(text, &mut budget)?;
     let (expr, _) = parser.binary(0)?;
     parser.end()?;
     Ok(expr)
 }
 
-/// A vector selector alone, as `match[]` takes it.
-pub(crate) fn selector(text: &str) -> Result<Vec<Matcher>, Error> {
-    match query(text)? {
-        Expr::Selector(Selector { matchers, offset: 0, at: None }) => Ok(matchers),
+/// A vector selector alone, as `match[]` takes it. Those of one request share a budget.
+pub(crate) fn selector(text: &str, budget: &mut Budget) -> Result<Vec<Matcher>, Error> {
+    let mut parser = Parser::new(text, budget)?;
+    let bare = !parser.is("(");
+    let (expr, _) = parser.binary(0)?;
+    parser.end()?;
+    match expr {
+        Expr::Selector(Selector { matchers, offset: 0, at: None }) if bare => Ok(matchers),
         _ => Err(parse_error(text, 0, "expected a vector selector such as up{job=\"x\"}")),
     }
 }
@@ -36,15 +43,15 @@ struct Parser<'a> {
     tokens: Vec<Placed>,
     next: usize,
     depth: usize,
-    regexes: usize,
+    budget: &'a mut Budget,
 }
 
 /// A tree and its height.
 type Tall = (Expr, usize);
 
 impl<'a> Parser<'a> {
-    fn new(text: &'a str) -> Result<Self, Error> {
-        Ok(Self { text, tokens: tokens(text)?, next: 0, depth: 0, regexes: 0 })
+    fn new(text: &'a str, budget: &'a mut Budget) -> Result<Self, Error> {
+        Ok(Self { text, tokens: tokens(text)?, next: 0, depth: 0, budget })
     }
 
     fn peek(&self) -> &Token {
@@ -212,6 +219,8 @@ impl<'a> Parser<'a> {
 
     /// A primary expression with its range, offset and `@`.
     fn postfix(&mut self) -> Result<Tall, Error> {
+        // Brackets make it no selector any more.
+        let bare = !self.is("(");
         let (mut expr, height) = self.primary()?;
         loop {
             let place = self.next;
@@ -228,6 +237,7 @@ impl<'a> Parser<'a> {
                     return Err(self.error("duration must be greater than 0"));
                 }
                 expr = match expr {
+                    _ if !bare => return Err(self.error("ranges only allowed for vector selectors")),
                     Expr::Selector(s) if s.offset == 0 && s.at.is_none() => Expr::Range(s, range),
                     Expr::Selector(_) => return Err(self.error("no offset or @ modifiers allowed before range")),
                     _ => return Err(self.error("ranges only allowed for vector selectors")),
@@ -239,7 +249,7 @@ impl<'a> Parser<'a> {
                 return Ok((expr, height));
             }
             let value = if offset { Ok(self.offset()?) } else { Err(self.at()?) };
-            let (Expr::Selector(selector) | Expr::Range(selector, _)) = &mut expr else {
+            let (Expr::Selector(selector) | Expr::Range(selector, _), true) = (&mut expr, bare) else {
                 self.next = place;
                 return Err(self.error("offset and @ modifiers must be preceded by a selector"));
             };
@@ -255,6 +265,10 @@ impl<'a> Parser<'a> {
     fn offset(&mut self) -> Result<i64, Error> {
         let minus = self.takes("-");
         match self.take() {
+            Token::Duration(0) => {
+                self.next -= 1;
+                Err(self.error("duration must be greater than 0"))
+            }
             Token::Duration(ms) => Ok(if minus { -ms } else { ms }),
             _ => {
                 self.next -= 1;
@@ -265,16 +279,17 @@ impl<'a> Parser<'a> {
 
     fn at(&mut self) -> Result<At, Error> {
         let minus = self.takes("-");
+        let signed = minus || self.takes("+");
         match self.take() {
             Token::Number(seconds) if seconds.abs() < super::MAX_SECONDS => {
                 let ms = (seconds * 1000.0).round() as i64;
                 Ok(At::Millis(if minus { -ms } else { ms }))
             }
             Token::Number(_) => Err(self.error("timestamp out of bounds for @ modifier")),
-            Token::Ident(name) if !minus && (name == "start" || name == "end") => {
+            Token::Ident(name) if !signed && ["start", "end"].iter().any(|word| name.eq_ignore_ascii_case(word)) => {
                 self.needs("(", "@")?;
                 self.needs(")", "@")?;
-                Ok(if name == "start" { At::Start } else { At::End })
+                Ok(if name.eq_ignore_ascii_case("start") { At::Start } else { At::End })
             }
             _ => {
                 self.next -= 1;
@@ -311,6 +326,10 @@ impl<'a> Parser<'a> {
         match lower.as_str() {
             "inf" => return Ok((Expr::Number(f64::INFINITY), 1)),
             "nan" => return Ok((Expr::Number(f64::NAN), 1)),
+            word if NO_METRICS.contains(&word) => {
+                self.next -= 1;
+                return Err(self.error(&format!("unexpected <{name}> in the query, expected an expression")));
+            }
             _ => {}
         }
         let grouped = self.is("(") || self.keyword().is_some_and(|k| k == "by" || k == "without");
@@ -370,7 +389,11 @@ impl<'a> Parser<'a> {
         self.needs("(", "grouping opts")?;
         while !self.takes(")") {
             match self.take() {
-                Token::Ident(name) if !name.contains(':') => names.push(name),
+                Token::Ident(name)
+                    if !name.contains(':') && !NO_LABELS.contains(&name.to_ascii_lowercase().as_str()) =>
+                {
+                    names.push(name);
+                }
                 _ => {
                     self.next -= 1;
                     return Err(self.unexpected("grouping opts", "expected label"));
@@ -437,7 +460,7 @@ impl<'a> Parser<'a> {
         if self.takes("{") {
             while !self.takes("}") {
                 let matcher = self.matcher()?;
-                if named && matcher.label == NAME && matcher.exactly().is_some() {
+                if named && matcher.label == NAME {
                     return Err(self.error("metric name must not be set twice"));
                 }
                 matchers.push(matcher);
@@ -473,11 +496,7 @@ impl<'a> Parser<'a> {
             "=" => Test::Equal(value),
             "!=" => Test::NotEqual(value),
             _ => {
-                self.regexes += 1;
-                if self.regexes > MAX_REGEXES {
-                    return Err(self.error(&format!("the query has more than {MAX_REGEXES} regular expressions")));
-                }
-                let pattern = Pattern::new(&value).map_err(|e| self.error(&e.to_string()))?;
+                let pattern = Pattern::new(&value, self.budget).map_err(|e| self.error(&e.to_string()))?;
                 if op == "=~" { Test::Matches(pattern) } else { Test::NotMatches(pattern) }
             }
         };

@@ -1,6 +1,8 @@
 //! Where a query's series come from: the samples that were sent and whyd's own, through the eyes of one caller.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -41,7 +43,11 @@ pub(crate) struct Source<'a> {
     /// The time of day in milliseconds.
     now: i64,
     stop: Stop,
+    /// Each of whyd's own metrics, made when it is first asked for.
+    own: [OnceCell<Vec<OwnSeries>>; OWN.len()],
 }
+
+type OwnSeries = (Labels, Rc<Curve>);
 
 /// A series that was found.
 #[derive(Debug)]
@@ -53,7 +59,7 @@ pub(crate) struct Found {
 #[derive(Debug)]
 enum Place {
     Sent(SeriesId),
-    Own(Curve),
+    Own(Rc<Curve>),
 }
 
 /// The samples of one series in order of time, stale markers included.
@@ -66,7 +72,12 @@ pub(super) struct Columns {
 impl<'a> Source<'a> {
     pub(crate) fn new(reader: &'a dyn Reader, access: &'a Access, now: Timestamp, stop: Stop) -> Self {
         let now = now.nanos().div_euclid(1_000_000);
-        Self { scope: Scope::new(reader, access), sent: reader.series(access), now, stop }
+        Self { scope: Scope::new(reader, access), sent: reader.series(access), now, stop, own: Default::default() }
+    }
+
+    /// The time of day in milliseconds.
+    pub(crate) fn now(&self) -> i64 {
+        self.now
     }
 
     pub(super) fn stop(&self) -> &Stop {
@@ -77,18 +88,12 @@ impl<'a> Source<'a> {
     /// from the first to the last instant.
     pub(crate) fn find(&self, matchers: &[Matcher], (from, to): (i64, i64)) -> Result<Vec<Found>, Error> {
         let mut found = Vec::new();
-        self.each_own(matchers, (from, to), |labels, curve| found.push(Found { labels, place: Place::Own(curve) }));
-        let mut too_many = false;
-        self.each_sent(matchers, |id, labels| {
-            found.push(Found { labels: Labels::new(labels.iter().copied()), place: Place::Sent(id) });
-            too_many = found.len() > MAX_SERIES;
-            !too_many
-        })?;
-        if too_many {
-            return Err(Error::execution(format!(
-                "query processing would load too many series: more than {MAX_SERIES}"
-            )));
-        }
+        let mut add = |labels: Labels, place: Place| {
+            found.push(Found { labels, place });
+            if found.len() <= MAX_SERIES { Ok(true) } else { Err(too_many()) }
+        };
+        self.each_own(matchers, (from, to), |labels, curve| add(labels.clone(), Place::Own(Rc::clone(curve))))?;
+        self.each_sent(matchers, |id, labels| add(Labels::new(labels.iter().copied()), Place::Sent(id)))?;
         found.sort_by(|a, b| a.labels.cmp(&b.labels));
         Ok(found)
     }
@@ -101,52 +106,66 @@ impl<'a> Source<'a> {
         within: Option<(i64, i64)>,
         mut visit: impl FnMut(&[(&str, &str)]) -> bool,
     ) -> Result<(), Error> {
-        let mut more = true;
-        self.each_own(matchers, within.unwrap_or((i64::MIN, i64::MAX)), |labels, _| {
+        let more = self.each_own(matchers, within.unwrap_or((i64::MIN, i64::MAX)), |labels, _| {
             let pairs: Vec<(&str, &str)> = labels.iter().collect();
-            more = more && visit(&pairs);
-        });
+            Ok(visit(&pairs))
+        })?;
         if !more {
             return Ok(());
         }
         self.each_sent(matchers, |id, labels| {
             let alive =
                 within.is_none_or(|(from, to)| self.sent.newest(id, instant(to)).is_some_and(|at| at >= instant(from)));
-            !alive || visit(labels)
+            Ok(!alive || visit(labels))
         })
     }
 
-    fn each_own(&self, matchers: &[Matcher], (from, to): (i64, i64), mut take: impl FnMut(Labels, Curve)) {
-        let of_name = |name: &str| matchers.iter().all(|m| m.label != NAME || m.passes(name));
-        for (metric, ..) in OWN.into_iter().filter(|(name, ..)| of_name(name)) {
-            for (labels, curve) in own::series(&self.scope, metric, self.now.saturating_add(LOOKBACK)) {
-                if curve.touches(from, to) && matchers.iter().all(|m| m.passes(labels.get(&m.label))) {
-                    take(labels, curve);
+    /// Whether `take` wanted all that there are.
+    fn each_own(
+        &self,
+        matchers: &[Matcher],
+        (from, to): (i64, i64),
+        mut take: impl FnMut(&Labels, &Rc<Curve>) -> Result<bool, Error>,
+    ) -> Result<bool, Error> {
+        for ((metric, ..), made) in OWN.into_iter().zip(&self.own) {
+            if !matchers.iter().all(|m| m.label != NAME || m.passes(metric)) {
+                continue;
+            }
+            for (labels, curve) in self.own(metric, made)? {
+                self.stop.check()?;
+                let found = curve.touches(from, to) && matchers.iter().all(|m| m.passes(labels.get(&m.label)));
+                if found && !take(labels, curve)? {
+                    return Ok(false);
                 }
             }
         }
+        Ok(true)
+    }
+
+    fn own<'s>(&self, metric: &str, made: &'s OnceCell<Vec<OwnSeries>>) -> Result<&'s [OwnSeries], Error> {
+        if made.get().is_none() {
+            let series = own::series(&self.scope, metric, self.now.saturating_add(LOOKBACK), &self.stop)?;
+            let _ = made.set(series.into_iter().map(|(labels, curve)| (labels, Rc::new(curve))).collect());
+        }
+        Ok(made.get().map_or(&[][..], Vec::as_slice))
     }
 
     fn each_sent(
         &self,
         matchers: &[Matcher],
-        mut take: impl FnMut(SeriesId, &[(&str, &str)]) -> bool,
+        mut take: impl FnMut(SeriesId, &[(&str, &str)]) -> Result<bool, Error>,
     ) -> Result<(), Error> {
         let exactly = |label: &str| {
             matchers.iter().filter(|m| m.label == label).find_map(Matcher::exactly).filter(|v| !v.is_empty())
         };
         let wanted = Wanted { name: exactly(NAME), namespace: exactly("namespace"), pod: exactly("pod") };
         let mut seen: HashMap<String, bool> = HashMap::new();
-        let mut looked = 0_usize;
-        let mut stopped = Ok(());
+        let mut ended = Ok(());
         self.sent.visit(&wanted, &mut |id, labels| {
-            looked += 1;
-            if looked.is_multiple_of(1024) {
-                stopped = self.stop.check();
-            }
+            ended = self.stop.check();
             let value = |name: &str| labels.iter().find(|(n, _)| *n == name).map_or("", |(_, v)| v);
-            if stopped.is_err() || !matchers.iter().all(|m| m.passes(value(&m.label))) {
-                return stopped.is_ok();
+            if ended.is_err() || !matchers.iter().all(|m| m.passes(value(&m.label))) {
+                return ended.is_ok();
             }
             // Scraped from us and sent back: no news, and it would count twice.
             if OWN.iter().any(|(name, ..)| *name == value(NAME)) {
@@ -158,17 +177,22 @@ impl<'a> Source<'a> {
                 Some(may) => *may,
                 None => *seen.entry(namespace.to_owned()).or_insert(self.scope.owns(namespace)),
             };
-            !may || take(id, labels)
+            if !may {
+                return true;
+            }
+            take(id, labels).unwrap_or_else(|why| {
+                ended = Err(why);
+                false
+            })
         });
-        stopped
+        ended
     }
 
     /// What holds at an instant, where the series is one that has no samples.
     pub(super) fn holds(found: &Found) -> Option<impl Fn(i64) -> Option<f64>> {
-        match &found.place {
-            Place::Own(Curve::Steps(steps)) => Some(|at| Curve::at(steps, at)),
-            _ => None,
-        }
+        let Place::Own(curve) = &found.place else { return None };
+        let Curve::Steps(steps) = &**curve else { return None };
+        Some(|at| Curve::at(steps, at))
     }
 
     /// The samples from the first to the last instant, both included. A series that has none is sampled.
@@ -178,16 +202,20 @@ impl<'a> Source<'a> {
             columns.times.push(time);
             columns.values.push(value);
         };
-        match &found.place {
+        let curve = match &found.place {
+            Place::Own(curve) => curve,
             Place::Sent(id) => {
                 for sample in self.sent.samples(*id, instant(from), instant(to)) {
                     push(sample.ts.nanos().div_euclid(1_000_000), sample.value);
                 }
+                return columns;
             }
-            Place::Own(Curve::Samples(samples)) => {
+        };
+        match &**curve {
+            Curve::Samples(samples) => {
                 samples.iter().filter(|(at, _)| (from..=to).contains(at)).for_each(|(at, value)| push(*at, *value));
             }
-            Place::Own(Curve::Steps(steps)) => {
+            Curve::Steps(steps) => {
                 let first = from.max(steps.first().map_or(to, |s| s.0));
                 let last = to.min(steps.last().map_or(from, |s| s.0));
                 let mut at = first.div_euclid(OWN_INTERVAL).saturating_mul(OWN_INTERVAL);
@@ -203,6 +231,10 @@ impl<'a> Source<'a> {
         }
         columns
     }
+}
+
+fn too_many() -> Error {
+    Error::execution(format!("query processing would load too many series: more than {MAX_SERIES}"))
 }
 
 /// At most what a timestamp can hold.

@@ -8,7 +8,7 @@ use whyd_signals::Access;
 use whyd_signals::schema::Incident;
 
 use super::*;
-use crate::routes::fixture::{Fixture, Sent, at, sent};
+use crate::routes::fixture::{Fixture, Sent, at, restart, sent};
 
 fn source(samples: Vec<Sent>) -> Fixture {
     Fixture { samples: Arc::new(samples), ..Fixture::default() }
@@ -70,6 +70,8 @@ fn queries_at_an_instant() {
         ("bottomk(1, m)", 59, r#"{__name__="m", x="1", y="a"} 1"#),
         ("topk(0, m)", 59, ""),
         ("topk(NaN, m)", 59, "error: Scalar value NaN overflows int64"),
+        ("topk(NaN, nothing)", 59, "error: Scalar value NaN overflows int64"),
+        ("bottomk(Inf, nothing)", 59, "error: Scalar value +Inf overflows int64"),
         ("sort_desc(m)", 60, r#"{__name__="m", x="2", y="a"} 4; {__name__="m", x="1", y="a"} 2"#),
         ("m > 2", 60, r#"{__name__="m", x="2", y="a"} 4"#),
         ("2 < m", 60, r#"{__name__="m", x="2", y="a"} 4"#),
@@ -215,6 +217,47 @@ fn a_range_of_eleven_thousand_steps_slides_over_the_samples() {
     let series = range(&source, &query("sum(rate(m[10m]))").unwrap(), steps).unwrap();
     assert_eq!(series[0].points.len(), 10_999);
     assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[test]
+fn the_first_of_very_many_are_found_in_time() {
+    let samples: Vec<(i64, f64)> = (0..40).map(|s| (s * 15, 1.0)).collect();
+    let one = |n: i64| {
+        let samples: Vec<(i64, f64)> = samples.iter().map(|(s, _)| (*s, ((n * 7919 + s) % 10_007) as f64)).collect();
+        sent(&[("__name__", "m"), ("n", &n.to_string())], &samples)
+    };
+    let fixture = source((0..40_000).map(one).collect());
+    let source = Source::new(&fixture, &Access::All, at(0), Stop::default());
+    let start = at(0).nanos() / 1_000_000;
+    let steps = Steps::range(start, start + 585_000, 15_000);
+    let began = std::time::Instant::now();
+    for (text, points) in [("topk(40000, m)", 1_600_000), ("bottomk(20000, m)", 800_000), ("topk(3, m)", 120)] {
+        let series = range(&source, &query(text).unwrap(), steps).unwrap();
+        assert_eq!(series.iter().map(|s| s.points.len()).sum::<usize>(), points, "{text}");
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
+fn whyds_own_series_are_bounded_and_made_once() {
+    let end = |n: usize| Arc::new(restart("a", "web", &format!("web-{n}"), "web", 10));
+    let fixture = Fixture { restarts: (0..50_001).map(end).collect(), ..Fixture::default() };
+    let why = shown(&fixture, "whyd_restart_total", 30);
+    assert_eq!(why, "error: query processing would load too many series: more than 50000");
+    assert_eq!(shown(&fixture, "whyd_restart_total{pod=\"web-7\"} > 9", 30), "");
+    let stop = Stop::default();
+    let source = Source::new(&fixture, &Access::All, at(600), stop.clone());
+    let matchers = selector("whyd_restart_total{pod=\"web-7\"}", &mut Budget::default()).unwrap();
+    let all = (i64::MIN, i64::MAX);
+    let began = std::time::Instant::now();
+    for _ in 0..100 {
+        assert_eq!(source.find(&matchers, all).unwrap().len(), 1);
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+    stop.set();
+    assert!(matches!(source.find(&matchers, all), Err(Error::Canceled(_))));
+    let fresh = Source::new(&fixture, &Access::All, at(600), stop);
+    assert!(matches!(fresh.find(&matchers, all), Err(Error::Canceled(_))));
 }
 
 #[test]

@@ -16,7 +16,6 @@ use axum::Router;
 use axum::http::{Method, Uri};
 use axum::middleware::from_fn;
 use axum::routing::{MethodRouter, get};
-use tokio::sync::Semaphore;
 use whyd_signals::Clock;
 
 use crate::access::Door;
@@ -30,15 +29,14 @@ pub struct Api {
     pub(crate) reader: Arc<dyn Reader>,
     pub(crate) door: Arc<Door>,
     pub(crate) clock: Clock,
-    /// A turn for each query that is being evaluated.
-    pub(crate) evaluations: Arc<Semaphore>,
+    /// Who may evaluate a query when.
+    turns: Arc<prometheus::Turns>,
 }
 
 impl Api {
     /// Routes over `reader`, behind `door`; `clock` tells what is now where a query does not.
     pub fn new(reader: Arc<dyn Reader>, door: Door, clock: Clock) -> Self {
-        let evaluations = Arc::new(Semaphore::new(prometheus::EVALUATIONS));
-        Self { reader, door: Arc::new(door), clock, evaluations }
+        Self { reader, door: Arc::new(door), clock, turns: Arc::default() }
     }
 }
 

@@ -18,6 +18,11 @@ enum Times {
 }
 
 impl Query {
+    /// At an instant in milliseconds.
+    pub(super) fn at(text: String, at: i64) -> Self {
+        Self { text, times: Times::At(at), ordered: false }
+    }
+
     /// Path and form.
     pub(super) fn request(&self) -> (&'static str, String) {
         let query: String = self.text.bytes().map(|b| format!("%{b:02x}")).collect();

@@ -32,6 +32,14 @@ fn precedence_and_height() {
         ("sum", "sum"),
         ("rate(a{b=\"c\"}[1h30m])", "f(a[5400000])"),
         ("a:b:c # comment\n + 0x1F", "(a:b:c Add 31)"),
+        ("010 + 0777 + 08 + 09.5", "(((8 Add 511) Add 8) Add 9.5)"),
+        ("0x1e+5", "(30 Add 5)"),
+        ("rate((a[5m]))", "f(a[300000])"),
+        ("by + offset", "(by Add offset)"),
+        ("and and or", "(and And or)"),
+        ("sum by (bool, on, atan2) (a)", "Sum[\"bool\", \"on\", \"atan2\"](a)"),
+        ("a @ START() + a @ +5", "(a Add a)"),
+        ("1e-400", "0"),
         ("1e3 + .5 + Inf + 5.", "(((1000 Add 0.5) Add inf) Add 5)"),
         ("(((a)))", "a"),
         ("a offset -5m", "a"),
@@ -51,7 +59,7 @@ fn strings_are_unquoted_by_the_rules_of_go() {
         (r##"{a="#no comment ] } ("}"##, "#no comment ] } ("),
     ];
     for (text, want) in cases {
-        assert_eq!(selector(text).unwrap()[0].exactly(), Some(want), "{text}");
+        assert_eq!(selector(text, &mut Budget::default()).unwrap()[0].exactly(), Some(want), "{text}");
     }
 }
 
@@ -64,6 +72,23 @@ fn what_is_wrong_or_not_supported_is_said() {
         ("{}", "at least one non-empty matcher"),
         ("{a=~\".*\"}", "at least one non-empty matcher"),
         ("a{__name__=\"b\"}", "metric name must not be set twice"),
+        ("a{__name__!=\"b\"}", "metric name must not be set twice"),
+        ("(a)[5m]", "ranges only allowed for vector selectors"),
+        ("(a) offset 1m", "must be preceded by a selector"),
+        ("(a) @ 1", "must be preceded by a selector"),
+        ("a offset 0s", "duration must be greater than 0"),
+        ("1e400", "error parsing number"),
+        ("0xffffffffffffffff", "error parsing number"),
+        ("0x", "error parsing number"),
+        ("0x1.8", "error parsing number"),
+        ("1e", "error parsing number"),
+        ("1_000", "bad number or duration syntax"),
+        ("on", "1:1: parse error: unexpected <on>"),
+        ("1 + BOOL", "unexpected end of input"),
+        ("atan2 + 1", "unexpected <atan2>"),
+        ("group_left{a=\"b\"}", "unexpected <group_left>"),
+        ("sum by (without) (a)", "expected label"),
+        ("sum by (Inf) (a)", "expected label"),
         ("a{b=~\"(\"}", "error parsing regexp \"(\""),
         ("a{b=\"c}", "unterminated quoted string"),
         ("1 > 2", "comparisons between scalars must use BOOL modifier"),

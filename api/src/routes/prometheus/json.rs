@@ -1,21 +1,37 @@
 //! Answers as Prometheus writes them: `resultType` before `result`, times as numbers, values as strings.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
+use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::body::{Pieces, Text};
 use crate::promql::{Error, Instant, Labels, Series, Steps};
 
-/// `data` is JSON already.
-pub(super) fn success(data: &str, warnings: &[&str]) -> Response {
-    let mut body = format!("{{\"status\":\"success\",\"data\":{data}");
-    if !warnings.is_empty() {
-        let _ = write!(body, ",\"warnings\":{}", value(&warnings));
-    }
-    body.push('}');
+/// Answers what `pieces` hold.
+pub(super) fn whole(pieces: Pieces) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], Body::new(pieces)).into_response()
+}
+
+/// `data` is JSON already, and short.
+pub(super) fn success(data: &str) -> Response {
+    let body = format!("{BEGINS}{data}{ENDS}");
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// What stands before the data of every answer.
+pub(super) const BEGINS: &str = "{\"status\":\"success\",\"data\":";
+/// What stands after it, where there are no warnings.
+const ENDS: &str = "}";
+
+/// What stands after the data.
+pub(super) fn ends(out: &mut Text, warnings: &[&str]) {
+    if !warnings.is_empty() {
+        let _ = write!(out, ",\"warnings\":{}", value(&warnings));
+    }
+    out.push(ENDS);
 }
 
 /// The error envelope, with one of the statuses at which Grafana reads it.
@@ -25,6 +41,7 @@ pub(super) fn error(why: &Error) -> Response {
         Error::Execution(_) => (StatusCode::UNPROCESSABLE_ENTITY, "execution"),
         Error::Timeout(_) => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),
         Error::Canceled(_) => (StatusCode::SERVICE_UNAVAILABLE, "canceled"),
+        Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };
     let body = format!("{{\"status\":\"error\",\"errorType\":\"{kind}\",\"error\":{}}}", value(&why.to_string()));
     let mut response = (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
@@ -39,75 +56,91 @@ pub(super) fn value(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }
 
-pub(super) fn instant(result: &Instant, at: i64) -> String {
-    let mut out = String::new();
+pub(super) fn instant(out: &mut Text, result: &Instant, at: i64) -> Result<(), Error> {
     match result {
         Instant::Scalar(value) => {
-            out.push_str("{\"resultType\":\"scalar\",\"result\":");
-            sample(&mut out, at, *value);
+            out.push("{\"resultType\":\"scalar\",\"result\":");
+            sample(out, at, *value);
         }
         Instant::Vector(series) => {
-            out.push_str("{\"resultType\":\"vector\",\"result\":[");
+            out.push("{\"resultType\":\"vector\",\"result\":[");
             let points = series.iter().filter_map(|s| s.points.first().map(|p| (&s.labels, p.value)));
             for (i, (labels, value)) in points.enumerate() {
-                metric(&mut out, i, labels);
-                out.push_str(",\"value\":");
-                sample(&mut out, at, value);
-                out.push('}');
+                metric(out, i, labels);
+                out.push(",\"value\":");
+                sample(out, at, value);
+                out.push("}");
+                out.check()?;
             }
-            out.push(']');
+            out.push("]");
         }
         Instant::Matrix(series) => {
-            out.push_str("{\"resultType\":\"matrix\",\"result\":[");
+            out.push("{\"resultType\":\"matrix\",\"result\":[");
             for (i, (labels, samples)) in series.iter().enumerate() {
-                metric(&mut out, i, labels);
-                values(&mut out, samples.iter().copied());
+                metric(out, i, labels);
+                values(out, samples.iter().copied())?;
             }
-            out.push(']');
+            out.push("]");
         }
     }
-    out.push('}');
-    out
+    out.push("}");
+    Ok(())
 }
 
-pub(super) fn range(result: &[Series], steps: Steps) -> String {
-    let mut out = String::from("{\"resultType\":\"matrix\",\"result\":[");
+pub(super) fn range(out: &mut Text, result: &[Series], steps: Steps) -> Result<(), Error> {
+    out.push("{\"resultType\":\"matrix\",\"result\":[");
     for (i, series) in result.iter().enumerate() {
-        metric(&mut out, i, &series.labels);
-        values(&mut out, series.points.iter().map(|p| (steps.at(p.step()), p.value)));
+        metric(out, i, &series.labels);
+        values(out, series.points.iter().map(|p| (steps.at(p.step()), p.value)))?;
     }
-    out.push_str("]}");
-    out
+    out.push("]}");
+    Ok(())
+}
+
+/// A list of what `one` writes of each.
+pub(super) fn list<T>(out: &mut Text, of: impl Iterator<Item = T>, one: impl Fn(&mut Text, T)) -> Result<(), Error> {
+    out.push("[");
+    for (i, item) in of.enumerate() {
+        if i > 0 {
+            out.push(",");
+        }
+        one(out, item);
+        out.check()?;
+    }
+    out.push("]");
+    Ok(())
 }
 
 /// The labels as an object.
-pub(super) fn labels<'a>(out: &mut String, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
-    out.push('{');
+pub(super) fn labels<'a>(out: &mut Text, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
+    out.push("{");
     for (i, (name, text)) in pairs.enumerate() {
         let comma = if i == 0 { "" } else { "," };
         let _ = write!(out, "{comma}{}:{}", value(&name), value(&text));
     }
-    out.push('}');
+    out.push("}");
 }
 
-fn metric(out: &mut String, place: usize, of: &Labels) {
-    out.push_str(if place == 0 { "{\"metric\":" } else { ",{\"metric\":" });
+fn metric(out: &mut Text, place: usize, of: &Labels) {
+    out.push(if place == 0 { "{\"metric\":" } else { ",{\"metric\":" });
     labels(out, of.iter());
 }
 
-fn values(out: &mut String, samples: impl Iterator<Item = (i64, f64)>) {
-    out.push_str(",\"values\":[");
+fn values(out: &mut Text, samples: impl Iterator<Item = (i64, f64)>) -> Result<(), Error> {
+    out.push(",\"values\":[");
     for (i, (at, value)) in samples.enumerate() {
         if i > 0 {
-            out.push(',');
+            out.push(",");
         }
         sample(out, at, value);
+        out.check()?;
     }
-    out.push_str("]}");
+    out.push("]}");
+    Ok(())
 }
 
 /// `[seconds, "value"]`.
-fn sample(out: &mut String, at: i64, value: f64) {
+fn sample(out: &mut impl fmt::Write, at: i64, value: f64) {
     let sign = if at < 0 { "-" } else { "" };
     let (seconds, ms) = (at.unsigned_abs() / 1000, at.unsigned_abs() % 1000);
     let _ = match ms {
@@ -115,11 +148,11 @@ fn sample(out: &mut String, at: i64, value: f64) {
         ms => write!(out, "[{sign}{seconds}.{ms:03},\""),
     };
     number(out, value);
-    out.push_str("\"]");
+    let _ = out.write_str("\"]");
 }
 
-/// As Go writes it: exponents only for what is very small or very large.
-fn number(out: &mut String, value: f64) {
+/// As Go writes it: exponents only for what is very small or very large, of two digits at least.
+fn number(out: &mut impl fmt::Write, value: f64) {
     let size = value.abs();
     let _ = if value.is_nan() {
         out.write_str("NaN")
@@ -127,7 +160,9 @@ fn number(out: &mut String, value: f64) {
         out.write_str(if value > 0.0 { "+Inf" } else { "-Inf" })
     } else if size != 0.0 && !(1e-6..1e21).contains(&size) {
         let text = format!("{value:e}");
-        out.write_str(&if text.contains("e-") { text } else { text.replace('e', "e+") })
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
+        write!(out, "{digits}e{sign}{exponent:0>2}")
     } else {
         write!(out, "{value}")
     };
@@ -146,7 +181,10 @@ mod tests {
             (0, f64::INFINITY, "[0,\"+Inf\"]"),
             (5, f64::NEG_INFINITY, "[0.005,\"-Inf\"]"),
             (0, 1e21, "[0,\"1e+21\"]"),
-            (0, 1.5e-7, "[0,\"1.5e-7\"]"),
+            (0, 1.5e-7, "[0,\"1.5e-07\"]"),
+            (0, -1e-100, "[0,\"-1e-100\"]"),
+            (0, 1.234_567_89e28, "[0,\"1.23456789e+28\"]"),
+            (0, 9_223_372_036_854_775_808.0, "[0,\"9223372036854776000\"]"),
             (0, 123_456_789_012.0, "[0,\"123456789012\"]"),
             (0, -0.0, "[0,\"-0\"]"),
         ];

@@ -3,8 +3,10 @@
 //! Errors have Prometheus' envelope, but for a missing or unknown token, which is the door's and problem+json. There is
 //! no `status/flags` on purpose: Grafana takes an answer for Thanos.
 
+mod body;
 mod json;
 mod params;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,13 +17,13 @@ use axum::routing::{MethodRouter, get};
 use tokio::time::{Instant, timeout_at};
 use whyd_signals::Access;
 
+use self::body::{Pieces, Text};
 use self::params::Params;
+pub(super) use self::turns::Turns;
 use super::Api;
 use crate::access::Caller;
 use crate::promql::{self, Error, Labels, OWN, Source, Stop};
 
-/// How many queries are evaluated at the same time; the others wait.
-pub(super) const EVALUATIONS: usize = 4;
 /// How long a query may take, its time of waiting included; less than the listener gives a request.
 const LONGEST: Duration = Duration::from_secs(20);
 /// How many names or values an answer may have.
@@ -54,16 +56,14 @@ pub(super) fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
     (status = 200, description = "as Prometheus answers", body = serde_json::Value),
     (status = 400, description = "the request cannot be understood", body = serde_json::Value),
     (status = 422, description = "the query cannot be executed", body = serde_json::Value),
-    (status = 503, description = "it took too long", body = serde_json::Value),
+    (status = 503, description = "it took too long, or too many ask", body = serde_json::Value),
 ))]
 pub(super) async fn query(State(api): State<Api>, Caller(access): Caller, params: Params) -> Response {
-    let asked = || Ok((params.query()?, params.time("time")?, time_limit(&params)?));
-    let (expr, at, limit) = match asked() {
-        Ok(asked) => asked,
-        Err(why) => return json::error(&why),
-    };
-    let at = at.unwrap_or_else(|| (api.clock)().nanos().div_euclid(1_000_000));
-    answer(api, access, limit, move |source| Ok(json::instant(&promql::instant(source, &expr, at)?, at))).await
+    answer(api, access, params, |source, params, out| {
+        let (expr, at) = (params.query()?, params.time("time")?.unwrap_or_else(|| source.now()));
+        json::instant(out, &promql::instant(source, &expr, at)?, at)
+    })
+    .await
 }
 
 /// The values of a PromQL expression over a range of time; POST takes the same as a form.
@@ -77,15 +77,14 @@ pub(super) async fn query(State(api): State<Api>, Caller(access): Caller, params
     (status = 200, description = "as Prometheus answers", body = serde_json::Value),
     (status = 400, description = "the request cannot be understood", body = serde_json::Value),
     (status = 422, description = "the query cannot be executed", body = serde_json::Value),
-    (status = 503, description = "it took too long", body = serde_json::Value),
+    (status = 503, description = "it took too long, or too many ask", body = serde_json::Value),
 ))]
 pub(super) async fn query_range(State(api): State<Api>, Caller(access): Caller, params: Params) -> Response {
-    let asked = || Ok((params.query()?, params.steps()?, time_limit(&params)?));
-    let (expr, steps, limit) = match asked() {
-        Ok(asked) => asked,
-        Err(why) => return json::error(&why),
-    };
-    answer(api, access, limit, move |source| Ok(json::range(&promql::range(source, &expr, steps)?, steps))).await
+    answer(api, access, params, |source, params, out| {
+        let (expr, steps) = (params.query()?, params.steps()?);
+        json::range(out, &promql::range(source, &expr, steps)?, steps)
+    })
+    .await
 }
 
 /// The names of labels, of the series that any `match[]` selects if there is one; POST takes the same as a form.
@@ -99,7 +98,7 @@ pub(super) async fn query_range(State(api): State<Api>, Caller(access): Caller, 
     (status = 400, description = "the request cannot be understood", body = serde_json::Value),
 ))]
 pub(super) async fn label_names(State(api): State<Api>, Caller(access): Caller, params: Params) -> Response {
-    names(api, access, &params, |labels, found| {
+    names(api, access, params, |labels, found| {
         for (name, _) in labels {
             if !found.contains(*name) {
                 found.insert((*name).to_owned());
@@ -131,7 +130,7 @@ pub(super) async fn label_values(
     if !valid {
         return json::error(&Error::bad(format!("invalid label name: {name:?}")));
     }
-    names(api, access, &params, move |labels, found| {
+    names(api, access, params, move |labels, found| {
         if let Some((_, value)) = labels.iter().find(|(n, _)| *n == name)
             && !found.contains(*value)
         {
@@ -153,15 +152,11 @@ pub(super) async fn label_values(
     (status = 422, description = "there are too many", body = serde_json::Value),
 ))]
 pub(super) async fn series(State(api): State<Api>, Caller(access): Caller, params: Params) -> Response {
-    let asked = || Ok((params.selectors()?, params.within()?, params.limit("limit")?, time_limit(&params)?));
-    let (selectors, within, limit, longest) = match asked() {
-        Ok((selectors, ..)) if selectors.is_empty() => {
-            return json::error(&Error::bad("no match[] parameter provided"));
+    answer(api, access, params, |source, params, out| {
+        let (selectors, within, limit) = (params.selectors()?, params.within()?, params.limit("limit")?);
+        if selectors.is_empty() {
+            return Err(Error::bad("no match[] parameter provided"));
         }
-        Ok(asked) => asked,
-        Err(why) => return json::error(&why),
-    };
-    answer(api, access, longest, move |source| {
         let mut found: BTreeSet<Labels> = BTreeSet::new();
         for selector in &selectors {
             source.visit(selector, within, |labels| {
@@ -170,15 +165,7 @@ pub(super) async fn series(State(api): State<Api>, Caller(access): Caller, param
             })?;
         }
         bounded(found.len(), limit)?;
-        let mut out = String::from("[");
-        for (i, labels) in found.iter().take(limit).enumerate() {
-            if i > 0 {
-                out.push(',');
-            }
-            json::labels(&mut out, labels.iter());
-        }
-        out.push(']');
-        Ok(out)
+        json::list(out, found.iter().take(limit), |out, labels| json::labels(out, labels.iter()))
     })
     .await
 }
@@ -198,28 +185,28 @@ pub(super) async fn metadata(Caller(_): Caller, params: Params) -> Response {
     let entries: BTreeMap<&str, [BTreeMap<&str, &str>; 1]> = own
         .map(|(name, kind, help)| (name, [BTreeMap::from([("type", kind), ("help", help), ("unit", "")])]))
         .collect();
-    json::success(&json::value(&entries), &[])
+    json::success(&json::value(&entries))
 }
 
 /// No exemplars are kept.
 #[utoipa::path(get, path = "/prometheus/api/v1/query_exemplars", tag = "prometheus",
     responses((status = 200, description = "an empty list", body = serde_json::Value)))]
 pub(super) async fn query_exemplars(Caller(_): Caller) -> Response {
-    json::success("[]", &[])
+    json::success("[]")
 }
 
 /// No rules are evaluated.
 #[utoipa::path(get, path = "/prometheus/api/v1/rules", tag = "prometheus",
     responses((status = 200, description = "no groups", body = serde_json::Value)))]
 pub(super) async fn rules(Caller(_): Caller) -> Response {
-    json::success("{\"groups\":[]}", &[])
+    json::success("{\"groups\":[]}")
 }
 
 /// No rules, no alerts of theirs; incidents are series.
 #[utoipa::path(get, path = "/prometheus/api/v1/alerts", tag = "prometheus",
     responses((status = 200, description = "no alerts", body = serde_json::Value)))]
 pub(super) async fn alerts(Caller(_): Caller) -> Response {
-    json::success("{\"alerts\":[]}", &[])
+    json::success("{\"alerts\":[]}")
 }
 
 /// Which Prometheus this answers like. It names no features, by which Grafana would take it for another product.
@@ -229,27 +216,23 @@ pub(super) async fn buildinfo(Caller(_): Caller) -> Response {
     let revision = concat!("whyd-", env!("CARGO_PKG_VERSION"));
     let empty = ["branch", "buildUser", "buildDate", "goVersion"].map(|field| (field, ""));
     let info: BTreeMap<&str, &str> = empty.into_iter().chain([("version", VERSION), ("revision", revision)]).collect();
-    json::success(&json::value(&info), &[])
+    json::success(&json::value(&info))
 }
 
 /// The sorted set of what `take` gets from the labels of each series.
 async fn names(
     api: Api,
     access: Access,
-    params: &Params,
+    params: Params,
     take: impl Fn(&[(&str, &str)], &mut BTreeSet<String>) + Send + 'static,
 ) -> Response {
-    let asked = || Ok((params.selectors()?, params.within()?, params.limit("limit")?, time_limit(params)?));
-    let (mut selectors, within, limit, longest) = match asked() {
-        Ok(asked) => asked,
-        Err(why) => return json::error(&why),
-    };
-    // To look at the samples of all series would cost more than the names are worth.
-    let within = within.filter(|_| !selectors.is_empty());
-    if selectors.is_empty() {
-        selectors.push(Vec::new());
-    }
-    answer(api, access, longest, move |source| {
+    answer(api, access, params, move |source, params, out| {
+        let (mut selectors, within, limit) = (params.selectors()?, params.within()?, params.limit("limit")?);
+        // To look at the samples of all series would cost more than the names are worth.
+        let within = within.filter(|_| !selectors.is_empty());
+        if selectors.is_empty() {
+            selectors.push(Vec::new());
+        }
         let mut found = BTreeSet::new();
         for selector in &selectors {
             source.visit(selector, within, |labels| {
@@ -258,7 +241,7 @@ async fn names(
             })?;
         }
         bounded(found.len(), limit)?;
-        Ok(json::value(&found.iter().take(limit).collect::<Vec<_>>()))
+        json::list(out, found.iter().take(limit), |out, name| out.push(&json::value(name)))
     })
     .await
 }
@@ -275,17 +258,16 @@ fn time_limit(params: &Params) -> Result<Duration, Error> {
     Ok(asked.map_or(LONGEST, |ms| Duration::from_millis(ms).min(LONGEST)))
 }
 
-/// Runs `work` on a thread that may block, when its turn comes. It is told to stop when the time is over or the caller
-/// has gone.
+/// Runs `work` on a thread that may block, when the caller's turn comes: to read the query, to evaluate it and to write
+/// what comes out. It is told to stop when the time is over or the caller has gone.
 async fn answer(
     api: Api,
     access: Access,
-    limit: Duration,
-    work: impl FnOnce(&Source<'_>) -> Result<String, Error> + Send + 'static,
+    params: Params,
+    work: impl FnOnce(&Source<'_>, &Params, &mut Text) -> Result<(), Error> + Send + 'static,
 ) -> Response {
-    let warnings = if api.reader.status().replayed { &[][..] } else { &[REPLAYING][..] };
-    match evaluated(api, access, limit, work).await {
-        Ok(data) => json::success(&data, warnings),
+    match evaluated(api, access, params, work).await {
+        Ok(pieces) => json::whole(pieces),
         Err(why) => json::error(&why),
     }
 }
@@ -295,23 +277,26 @@ const REPLAYING: &str = "the log is still being read back: what was known before
 async fn evaluated(
     api: Api,
     access: Access,
-    limit: Duration,
-    work: impl FnOnce(&Source<'_>) -> Result<String, Error> + Send + 'static,
-) -> Result<String, Error> {
+    params: Params,
+    work: impl FnOnce(&Source<'_>, &Params, &mut Text) -> Result<(), Error> + Send + 'static,
+) -> Result<Pieces, Error> {
+    let limit = time_limit(&params)?;
     if limit.is_zero() {
         return Err(Error::Timeout("query queue"));
     }
     let until = Instant::now() + limit;
-    let turn = timeout_at(until, api.evaluations.clone().acquire_owned()).await;
-    let Ok(turn) = turn.map_err(|_| Error::Timeout("query queue"))? else {
-        return Err(Error::Canceled("query queue"));
-    };
+    let turn = timeout_at(until, api.turns.take(&access)).await.map_err(|_| Error::Timeout("query queue"))??;
     let stop = StopAtEnd(Stop::default());
     let told = stop.0.clone();
     let running = tokio::task::spawn_blocking(move || {
         // Held until the thread is free again, not until the caller has lost patience.
         let _turn = turn;
-        work(&Source::new(&*api.reader, &access, (api.clock)(), told))
+        let warnings = if api.reader.status().replayed { &[][..] } else { &[REPLAYING][..] };
+        let mut out = Text::new(api.turns.unsent.clone(), told.clone());
+        out.push(json::BEGINS);
+        work(&Source::new(&*api.reader, &access, (api.clock)(), told), &params, &mut out)?;
+        json::ends(&mut out, warnings);
+        out.finish()
     });
     match timeout_at(until, running).await {
         Ok(Ok(result)) => result,

@@ -7,10 +7,12 @@ use axum::response::Response;
 use whyd_signals::Timestamp;
 
 use super::json;
-use crate::promql::{self, Error, Matcher};
+use crate::promql::{self, Budget, Error, Matcher};
 
 /// Bytes that a form may have: a query, percent-encoded, and more.
 const MAX_FORM: usize = 4 * promql::MAX_BYTES;
+/// How many parameters a request may have.
+const MAX_PARAMS: usize = 1000;
 /// How many `match[]` a request may have.
 const MAX_SELECTORS: usize = 64;
 
@@ -29,9 +31,13 @@ impl<S: Send + Sync> FromRequest<S> for Params {
             let form = form.map_err(|_| {
                 json::error(&Error::bad(format!("a form must come whole and have at most {MAX_FORM} bytes")))
             })?;
-            pairs.extend(form_urlencoded::parse(&form).into_owned());
+            pairs.extend(form_urlencoded::parse(&form).into_owned().take(MAX_PARAMS + 1));
         }
-        pairs.extend(form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned());
+        let query = parts.uri.query().unwrap_or_default();
+        pairs.extend(form_urlencoded::parse(query.as_bytes()).into_owned().take(MAX_PARAMS + 1));
+        if pairs.len() > MAX_PARAMS {
+            return Err(json::error(&Error::bad(format!("the request has more than {MAX_PARAMS} parameters"))));
+        }
         Ok(Self(pairs))
     }
 }
@@ -96,16 +102,14 @@ impl Params {
         Ok(promql::Steps::range(start, end, step))
     }
 
-    /// Every `match[]`.
+    /// Every `match[]`, their regular expressions within one budget.
     pub(super) fn selectors(&self) -> Result<Vec<Vec<Matcher>>, Error> {
-        let all = self.0.iter().filter(|(name, _)| name == "match[]");
-        let all: Vec<_> = all
-            .map(|(_, text)| promql::selector(text).map_err(|why| invalid("match[]", why)))
-            .collect::<Result<_, _>>()?;
-        if all.len() > MAX_SELECTORS {
+        let all = || self.0.iter().filter(|(name, _)| name == "match[]");
+        if all().count() > MAX_SELECTORS {
             return Err(invalid("match[]", format!("there are more than {MAX_SELECTORS}")));
         }
-        Ok(all)
+        let mut budget = Budget::default();
+        all().map(|(_, text)| promql::selector(text, &mut budget).map_err(|why| invalid("match[]", why))).collect()
     }
 
     /// The time that names and series are asked for, where one is given.

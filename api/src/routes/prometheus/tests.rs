@@ -9,7 +9,12 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::routes::fixture::{CANARY, Fixture, get, routes, send};
+use std::sync::Arc;
+
+use whyd_signals::Access;
+
+use crate::Api;
+use crate::routes::fixture::{CANARY, Fixture, at, door, get, routes, send, sent};
 
 const API: &str = "/prometheus/api/v1";
 
@@ -230,4 +235,84 @@ async fn what_is_not_read_back_yet_is_a_warning() {
     let answer = get(&routes(fixture), &format!("{API}/query?query=sum(up)"), None).await.json();
     assert_eq!(answer["data"]["result"][0]["value"][1], "2");
     assert!(answer["warnings"][0].as_str().unwrap().contains("still being read back"));
+}
+
+/// The API with what its routes share.
+fn api(fixture: Fixture) -> (Api, Router) {
+    let api = Api::new(Arc::new(fixture), door(), Arc::new(|| at(60)));
+    (api.clone(), crate::router(api, Router::new()))
+}
+
+#[tokio::test]
+async fn a_query_is_not_even_read_before_its_turn() {
+    let (api, router) = api(Fixture::default());
+    let turns = [api.turns.take(&Access::All).await, api.turns.take(&Access::All).await];
+    for path in ["/query?query=a%20b", "/series?match[]=a%20b", "/labels?match[]=a%20b", "/query_range?query=a%20b"] {
+        let answer = get(&router, &format!("{API}{path}&timeout=0.01"), None).await;
+        assert_eq!(
+            (answer.status, answer.json()["errorType"].clone()),
+            (StatusCode::SERVICE_UNAVAILABLE, "timeout".into())
+        );
+    }
+    // Another caller does not wait for them.
+    assert_eq!(get(&router, &format!("{API}/query?query=up"), Some("a")).await.status, StatusCode::OK);
+    drop(turns);
+    assert_eq!(get(&router, &format!("{API}/query?query=a%20b"), None).await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn one_budget_of_regular_expressions_holds_for_a_request() {
+    let router = routes(Fixture::default());
+    let bomb = (0..32).map(|_| r#"a=~"N\\pL{50}x""#).collect::<Vec<_>>().join(",");
+    let form = |selector: &str, times: usize| {
+        let one: String = selector.bytes().map(|b| format!("%{b:02x}")).collect();
+        vec![format!("match%5B%5D={one}"); times].join("&")
+    };
+    let began = std::time::Instant::now();
+    let cases = [
+        (form(&format!("{{{bomb}}}"), 16), "bytes compiled"),
+        (form(r#"up{pod=~"web-.*"}"#, 33), "more than 32 regular expressions"),
+        (form("(", 65), "there are more than 64"),
+        ("a&".repeat(2000), "more than 1000 parameters"),
+    ];
+    for (form, why) in cases {
+        let (status, text) = post(&router, "/series", &form).await;
+        assert!(status == StatusCode::BAD_REQUEST && text.contains(why), "{status} {text}");
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(post(&router, "/series", &form(r#"up{pod=~"web-.*"}"#, 32)).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_answer_is_bounded_and_counted_until_it_is_read() {
+    let samples: Vec<(i64, f64)> = (0..10_900).map(|s| (s, 0.125)).collect();
+    let many = (0..150).map(|n| sent(&[("__name__", "many"), ("n", &n.to_string())], &samples));
+    let (api, router) = api(Fixture { samples: Arc::new(many.collect()), ..Fixture::default() });
+    let room = || api.turns.unsent.0.available_permits();
+    let all = room();
+    let path = |query: &str| format!("{API}/query_range?query={query}&start=1790000000&end=1790010900&step=1");
+    let answer = get(&router, &path("many"), None).await;
+    let body = answer.json();
+    assert_eq!((answer.status, &body["errorType"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("execution")));
+    assert!(body["error"].as_str().unwrap().contains("more than 32 MiB: ask for fewer series"), "{body}");
+    assert_eq!(room(), all);
+
+    let ask = |query: &str| router.clone().oneshot(Request::get(path(query)).body(Body::empty()).unwrap());
+    let unread = ask("many{n=~%22..%22}").await.unwrap();
+    let length: usize = unread.headers()[header::CONTENT_LENGTH].to_str().unwrap().parse().unwrap();
+    assert!(length > 20 << 20 && room() == all - length, "{length} {}", room());
+    let mut others = Vec::new();
+    let refused = loop {
+        let answer = ask("many{n=~%22..%22}").await.unwrap();
+        if answer.status() != StatusCode::OK {
+            break answer;
+        }
+        others.push(answer);
+    };
+    assert_eq!((refused.status(), others.len()), (StatusCode::SERVICE_UNAVAILABLE, all / length - 1));
+    let text = refused.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&text).contains("\"errorType\":\"unavailable\""), "{text:?}");
+    drop(others);
+    assert_eq!(unread.into_body().collect().await.unwrap().to_bytes().len(), length);
+    assert_eq!(room(), all);
 }

@@ -199,7 +199,7 @@ async fn a_server_that_refuses_shows_in_the_status_and_is_asked_again() {
         "message": "pods is forbidden", "code": 403});
     let script = Script { lists: vec![(403, forbidden), page("10", "", &[])], ..Script::default() };
     let (_, mut queue, statuses) = start(Resource::Pods, script, InletLimits::default()).await;
-    while statuses.all().is_empty() {
+    while statuses.all().first().is_none_or(|s| s.last_error.is_none()) {
         tokio::task::yield_now().await;
     }
     let status = statuses.all().remove(0);
