@@ -44,6 +44,8 @@ struct Group {
     /// Where the last part begins that a repetition would apply to.
     last: Option<usize>,
     last_size: Size,
+    /// Of the largest part before it.
+    size_before: Size,
     /// Of the largest part.
     size: Size,
 }
@@ -64,6 +66,7 @@ impl Group {
     fn begins(&mut self, size: Size) {
         self.last = Some(self.text.len());
         self.last_size = size;
+        self.size_before = self.size;
         self.grown(size);
     }
 
@@ -210,6 +213,7 @@ impl<'a> Parser<'a> {
         self.group.text.push(')');
         self.group.text.push_str(shown);
         self.group.last_size = size;
+        self.group.size = self.group.size_before;
         self.group.grown(size);
         self.rest = after;
         Ok(())

@@ -60,7 +60,9 @@ pub(super) fn instant(out: &mut Text, result: &Instant, at: i64) -> Result<(), E
     match result {
         Instant::Scalar(value) => {
             out.push("{\"resultType\":\"scalar\",\"result\":");
-            sample(out, at, *value);
+            instant_of(out, at);
+            plain(out, *value);
+            out.push("\"]");
         }
         Instant::Vector(series) => {
             out.push("{\"resultType\":\"vector\",\"result\":[");
@@ -141,17 +143,26 @@ fn values(out: &mut Text, samples: impl Iterator<Item = (i64, f64)>) -> Result<(
 
 /// `[seconds, "value"]`.
 fn sample(out: &mut impl fmt::Write, at: i64, value: f64) {
+    instant_of(out, at);
+    number(out, value);
+    let _ = out.write_str("\"]");
+}
+
+fn instant_of(out: &mut impl fmt::Write, at: i64) {
     let sign = if at < 0 { "-" } else { "" };
     let (seconds, ms) = (at.unsigned_abs() / 1000, at.unsigned_abs() % 1000);
     let _ = match ms {
         0 => write!(out, "[{sign}{seconds},\""),
         ms => write!(out, "[{sign}{seconds}.{ms:03},\""),
     };
-    number(out, value);
-    let _ = out.write_str("\"]");
 }
 
-/// As Go writes it: exponents only for what is very small or very large, of two digits at least.
+/// As a scalar is written: without exponents.
+fn plain(out: &mut impl fmt::Write, value: f64) {
+    let _ = if value.is_finite() { write!(out, "{value}") } else { return number(out, value) };
+}
+
+/// As a sample is written: exponents only for what is very small or very large, of two digits at least.
 fn number(out: &mut impl fmt::Write, value: f64) {
     let size = value.abs();
     let _ = if value.is_nan() {
