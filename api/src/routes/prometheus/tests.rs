@@ -300,7 +300,7 @@ async fn an_answer_is_bounded_and_counted_until_it_is_read() {
     let ask = |query: &str| router.clone().oneshot(Request::get(path(query)).body(Body::empty()).unwrap());
     let unread = ask("many{n=~%22..%22}").await.unwrap();
     let length: usize = unread.headers()[header::CONTENT_LENGTH].to_str().unwrap().parse().unwrap();
-    assert!(length > 20 << 20 && room() == all - length, "{length} {}", room());
+    assert!(length > 20_000_000 && room() == all - length, "{length} {}", room());
     let mut others = Vec::new();
     let refused = loop {
         let answer = ask("many{n=~%22..%22}").await.unwrap();
