@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use whyd::config::ConfigFile;
 use whyd::core::{Core, Effect, Message};
+use whyd::log_health::LogShown;
 use whyd::view::{Shown, View};
 use whyd::wiring;
 use whyd_api::{Anonymous, Api, Door};
@@ -178,7 +179,7 @@ fn measure(namespaces: usize, lines: usize) {
         })
     );
 
-    let view = Arc::new(View::new(Shown::of(&cluster.core, (0, 0))));
+    let view = Arc::new(View::new(Shown::of(&cluster.core, LogShown::default())));
     view.ready();
     let door = Door::new(Anonymous::All, Vec::new()).unwrap();
     let router = whyd_api::router(Api::new(view, door, Arc::new(|| Timestamp(0))), axum::Router::new());

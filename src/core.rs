@@ -33,6 +33,8 @@ pub enum Message {
     },
     /// The log is durable up to here.
     Durable(Lsn),
+    /// There was no space for what was to be appended: it is refused, and what comes next is tried again.
+    LogFull,
     /// The log cannot be written any more: nothing is acknowledged from here on.
     LogFailed(String),
     /// A record read back from the log; it was judged when it came and is obeyed now.
@@ -66,6 +68,9 @@ struct Pending {
     token: u64,
     mark: Mark,
     reply: Reply,
+    media: Media,
+    received: Timestamp,
+    stored: u64,
 }
 
 /// How the core is set up.
@@ -180,6 +185,7 @@ impl Core {
         match message {
             Message::Input { token, envelope } => self.input(token, envelope),
             Message::Durable(lsn) => self.durable(lsn),
+            Message::LogFull => self.log_full(),
             Message::LogFailed(why) => self.log_failed(why),
             Message::Replayed(record) => self.replayed(&record),
             Message::Tick => self.tick(at),
@@ -201,15 +207,16 @@ impl Core {
             }
         }
         let staged = self.writer.stage();
-        self.count(&envelope, staged.stored, &staged.refused);
-        if let Media::Kube(resource, Verb::Listed) = envelope.media {
-            self.counters.listed.insert(resource);
+        for (why, n) in &staged.refused {
+            *self.counters.refused.entry(*why).or_default() += n;
         }
         // A repetition is there already: to the sender it is written.
         let reply = answer(staged.stored + staged.repeated, staged.refused);
         let lsn = self.next;
         self.next = lsn.next();
-        self.pending.push_back(Pending { lsn, token, mark: staged.mark, reply });
+        let (mark, stored) = (staged.mark, staged.stored);
+        let Envelope { media, received, .. } = envelope;
+        self.pending.push_back(Pending { lsn, token, mark, reply, media, received, stored });
         vec![Effect::Append(Record { lsn, envelope, refused: staged.bitmap })]
     }
 
@@ -218,7 +225,13 @@ impl Core {
         while let Some(front) = self.pending.front()
             && front.lsn <= lsn
         {
-            let Some(Pending { token, mark, reply, .. }) = self.pending.pop_front() else { break };
+            let Some(Pending { token, mark, reply, media, received, stored, .. }) = self.pending.pop_front() else {
+                break;
+            };
+            self.count(media, received, stored);
+            if let Media::Kube(resource, Verb::Listed) = media {
+                self.counters.listed.insert(resource);
+            }
             self.publish(mark);
             effects.push(Effect::Reply { token, reply });
         }
@@ -228,12 +241,24 @@ impl Core {
         effects
     }
 
-    /// Nothing that waits was acknowledged, so nothing acknowledged is lost; it is never tried again.
+    /// Nothing of what waits is in the log, so its places are free again.
+    fn log_full(&mut self) -> Vec<Effect> {
+        self.refuse_waiting("the log has no space: the volume of the data is full")
+    }
+
+    /// It is never tried again.
     fn log_failed(&mut self, why: String) -> Vec<Effect> {
+        let refused = self.refuse_waiting(&format!("the log cannot be written: {why}"));
+        self.failed = Some(why);
+        refused
+    }
+
+    /// Nothing that waits was acknowledged, so nothing acknowledged is lost.
+    fn refuse_waiting(&mut self, why: &str) -> Vec<Effect> {
         self.writer.discard();
         let waiting = std::mem::take(&mut self.pending);
-        let reply = Reply::Overloaded(format!("the log cannot be written: {why}"));
-        self.failed = Some(why);
+        self.next = waiting.front().map_or(self.next, |p| p.lsn);
+        let reply = Reply::Overloaded(why.to_owned());
         waiting.into_iter().map(|p| Effect::Reply { token: p.token, reply: reply.clone() }).collect()
     }
 
@@ -247,7 +272,7 @@ impl Core {
             return Vec::new();
         }
         let staged = self.writer.stage();
-        self.count(&record.envelope, staged.stored, &BTreeMap::new());
+        self.count(record.envelope.media, record.envelope.received, staged.stored);
         self.publish(staged.mark);
         Vec::new()
     }
@@ -314,15 +339,12 @@ impl Core {
         effects
     }
 
-    fn count(&mut self, envelope: &Envelope, rows: u64, refused: &BTreeMap<Refusal, u64>) {
-        let source = source_name(envelope.media);
+    fn count(&mut self, media: Media, received: Timestamp, rows: u64) {
+        let source = source_name(media);
         *self.counters.inputs.entry(source).or_default() += 1;
         *self.counters.rows.entry(source).or_default() += rows;
         let last = self.counters.last_seen.entry(source).or_default();
-        *last = (*last).max(envelope.received);
-        for (why, n) in refused {
-            *self.counters.refused.entry(*why).or_default() += n;
-        }
+        *last = (*last).max(received);
     }
 }
 

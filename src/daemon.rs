@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use whyd_api::alertmanager::{Board, Peer, read};
-use whyd_buffers::wal::Bounds;
+use whyd_buffers::wal::{Bounds, Log};
 use whyd_collector::inlet::{InletLimits, inlet};
 use whyd_collector::source::http::{self, BodyLimits};
 use whyd_collector::source::kube::{self, ApiServer, Statuses};
@@ -19,6 +19,7 @@ use whyd_signals::Resource;
 use crate::alerting::{Alerting, HttpTransport};
 use crate::config::Config;
 use crate::live::{Live, Times};
+use crate::log_health::LogShown;
 use crate::view::{Shown, View};
 use crate::watches::Watches;
 use crate::wiring;
@@ -51,7 +52,9 @@ impl Daemon {
         let board = Arc::new(Board::new(peers));
         let statuses = Statuses::default();
         let watches = Watches::new(statuses.clone(), Arc::clone(&clock));
-        let view = View::new(Shown::of(&core, (0, 0))).with_alerts(Arc::clone(&board)).with_watches(watches);
+        let view = View::new(Shown::of(&core, LogShown::default()))
+            .with_alerts(Arc::clone(&board))
+            .with_watches(watches);
         let view = Arc::new(view);
         let (inlet, inbox) = inlet(InletLimits::default());
         let (close, closing) = watch::channel(false);
@@ -72,7 +75,10 @@ impl Daemon {
         let bounds = Bounds { bytes: config.log_bytes, ..Bounds::default() };
         let log_dir = dir.clone();
         let (for_log, log_clock) = (Arc::clone(&view), Arc::clone(&clock));
-        let opened = tokio::task::spawn_blocking(move || Live::open(core, (&dir, bounds), log_clock, times, for_log));
+        let opened = tokio::task::spawn_blocking(move || {
+            let log = Log::open(&dir, bounds)?;
+            Live::open(core, log, &dir, log_clock, times, for_log)
+        });
         let live = opened.await?.with_context(|| format!("the log in {}", config.data_dir.display()))?;
         let runtime = tokio::runtime::Handle::current();
         let (ending, ended) = watch::channel(false);

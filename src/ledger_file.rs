@@ -2,7 +2,8 @@
 //!
 //! One JSON object a line, appended when a verdict stands and synced before the next batch; a later line of the same
 //! instance wins. A line that was cut off by a crash is passed over: its verdict is reached anew from the log. The file
-//! is written anew when it holds twice as many lines as the ledger may have rows.
+//! is written anew when it holds twice as many lines as the ledger may have rows, and after a failure that leaves open
+//! what of it is on the disk. A full disk is none: what was written is taken back and waits.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -11,6 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use whyd_buffers::wal::is_full;
 use whyd_signals::schema::Restart;
 
 /// Lines over which the file is written anew.
@@ -28,6 +30,8 @@ pub struct LedgerFile {
     whole: u64,
     /// Rows that could not be written yet.
     pending: Vec<Arc<Restart>>,
+    /// Whether what is in the file may not be on the disk.
+    doubtful: bool,
 }
 
 /// What tells rows apart.
@@ -73,7 +77,13 @@ impl LedgerFile {
         file.sync_all()?;
         File::open(dir)?.sync_all()?;
         let whole = file.metadata()?.len();
-        Ok((Self { path, file, lines, whole, pending: Vec::new() }, rows.into_values().collect()))
+        let (pending, doubtful) = (Vec::new(), false);
+        Ok((Self { path, file, lines, whole, pending, doubtful }, rows.into_values().collect()))
+    }
+
+    /// Whether rows wait for the disk.
+    pub fn is_waiting(&self) -> bool {
+        !self.pending.is_empty()
     }
 
     /// Appends rows that stand from here on. `all` is what the ledger holds, for when the file has grown too long.
@@ -83,7 +93,7 @@ impl LedgerFile {
     pub fn append(&mut self, rows: &[Arc<Restart>], all: &[Arc<Restart>]) -> io::Result<()> {
         let room = PENDING.saturating_sub(self.pending.len());
         self.pending.extend(rows.iter().take(room).cloned());
-        if self.lines + self.pending.len() > LINES {
+        if self.doubtful || self.lines + self.pending.len() > LINES {
             self.rewrite(all)?;
         } else {
             let mut text = Vec::new();
@@ -93,7 +103,8 @@ impl LedgerFile {
             }
             if let Err(e) = self.file.write_all(&text).and_then(|()| self.file.sync_data()) {
                 // Half a line would take the next one with it.
-                self.file.set_len(self.whole)?;
+                let cut = self.file.set_len(self.whole).is_ok();
+                self.doubtful = !(cut && is_full(&e));
                 return Err(e);
             }
             self.lines += self.pending.len();
@@ -117,6 +128,7 @@ impl LedgerFile {
             File::open(dir)?.sync_all()?;
         }
         self.file = OpenOptions::new().append(true).open(&self.path)?;
+        self.doubtful = false;
         self.lines = all.len();
         self.whole = self.file.metadata()?.len();
         Ok(())
@@ -160,6 +172,20 @@ mod tests {
         let (mut file, _) = LedgerFile::open(dir.path()).unwrap();
         file.append(&[row("r", "segfault")], &[]).unwrap();
         assert_eq!(causes(dir.path()), ["app-error", "abort", "segfault"]);
+    }
+
+    #[test]
+    fn a_full_disk_makes_rows_wait_and_another_failure_makes_the_file_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut file, _) = LedgerFile::open(dir.path()).unwrap();
+        file.append(&[row("p", "app-error")], &[]).unwrap();
+        let real = std::mem::replace(&mut file.file, OpenOptions::new().append(true).open("/dev/full").unwrap());
+        assert!(file.append(&[row("q", "abort")], &[]).is_err());
+        assert!(file.is_waiting() && file.doubtful, "it cannot be cut there");
+        file.append(&[], &[row("p", "app-error"), row("q", "abort")]).unwrap();
+        assert!(!file.is_waiting() && !file.doubtful);
+        assert_eq!(causes(dir.path()), ["app-error", "abort"]);
+        drop(real);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use whyd_signals::schema::{Anomaly, Change, Incident, Restart};
 use whyd_signals::{Access, Resource, Sample, SeriesId, Timestamp};
 
 use crate::core::{Core, Counters};
+use crate::log_health::LogShown;
 use crate::report;
 use crate::watches::Watches;
 
@@ -29,13 +30,13 @@ pub struct Shown {
     pub ledger: (u64, u64),
     /// Series and streams watched, samples and lines refused, anomalies told.
     pub detectors: whyd_anomaly::Stats,
-    /// Bytes of the log, and records appended.
-    pub log: (u64, u64),
+    /// The log's figures and how it fares.
+    pub log: LogShown,
 }
 
 impl Shown {
     /// What this core shows now.
-    pub fn of(core: &Core, log: (u64, u64)) -> Self {
+    pub fn of(core: &Core, log: LogShown) -> Self {
         Self {
             snapshot: core.snapshot(),
             counters: core.counters().clone(),
@@ -192,7 +193,11 @@ impl Reader for View {
             synced: last(source).is_some(),
             newest: last(source),
         });
-        Status { replayed: self.replayed.load(Ordering::Acquire), sources: watched.chain(pushed).collect() }
+        Status {
+            replayed: self.replayed.load(Ordering::Acquire),
+            trouble: shown.log.trouble(),
+            sources: watched.chain(pushed).collect(),
+        }
     }
 
     fn metrics(&self) -> Vec<Metric> {
@@ -235,9 +240,8 @@ impl Reader for View {
                 Kind::Gauge,
                 one(shown.detectors.series as f64),
             ),
-            metric("whyd_log_bytes", "bytes of the ordered log on disk", Kind::Gauge, one(shown.log.0 as f64)),
-            metric("whyd_log_records_total", "records appended to the log", Kind::Counter, one(shown.log.1 as f64)),
         ];
+        metrics.extend(shown.log.metrics());
         metrics.extend(buffer_metrics(&shown.stats));
         metrics.extend(self.alerts.metrics());
         metrics.extend(self.watches.iter().flat_map(Watches::metrics));

@@ -537,8 +537,11 @@ pub struct Incidents {
 /// Whether the daemon can be asked, and how fresh its view is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Readiness {
-    /// True once the log has been read back.
+    /// True once the log has been read back, while it can be written.
     pub ready: bool,
+    /// Why it is not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
     /// Every source; one that is not synced does not make the daemon unready.
     pub sources: Vec<Freshness>,
 }

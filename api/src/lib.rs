@@ -17,6 +17,6 @@ mod shown_by;
 
 pub use access::{Anonymous, Door, Grant};
 pub use listen::{Deadlines, serve};
-pub use reader::{Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, Visit, Wanted};
+pub use reader::{Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, Trouble, Visit, Wanted};
 pub use routes::openapi::document;
 pub use routes::{Api, router};

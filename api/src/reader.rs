@@ -77,8 +77,29 @@ pub struct PodName {
 pub struct Status {
     /// Whether the log has been read back; until then answers lack what was there before the start.
     pub replayed: bool,
+    /// Why nothing can be taken in, if so. What is known is answered all the same.
+    pub trouble: Option<Trouble>,
     /// Every source, in a fixed order.
     pub sources: Vec<SourceStatus>,
+}
+
+/// Why nothing can be taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The log has no space. It passes by itself once there is.
+    LogFull,
+    /// The log could not be written. Only a restart shows what is on the disk.
+    LogFailed,
+}
+
+impl Trouble {
+    /// In words: what it is and what is to be done.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LogFull => "the log has no space: make room on the volume of the data, or make it larger",
+            Self::LogFailed => "the log could not be written: look at the volume of the data; it needs a restart",
+        }
+    }
 }
 
 /// One source: a watched resource, `metrics` or `logs`.

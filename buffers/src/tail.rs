@@ -127,6 +127,8 @@ struct Segment {
     start: u64,
     /// When its first and its last row were received.
     received: (i64, i64),
+    /// Rows of it that were taken back.
+    dead: u64,
 }
 
 /// The writer's side.
@@ -198,7 +200,7 @@ impl Tail {
     fn open(&mut self, series: u32, room: &Room) {
         let rows = (room.series * 2).next_power_of_two().max(SMALL).min(self.block_rows);
         let block = Arc::new(Block::new(rows, series.max(room.ids)));
-        self.segments.push(Segment { block, start: self.next, received: (room.received, room.received) });
+        self.segments.push(Segment { block, start: self.next, received: (room.received, room.received), dead: 0 });
         (self.min_ts, self.max_ts) = (i64::MAX, i64::MIN);
     }
 
@@ -206,12 +208,13 @@ impl Tail {
     pub(crate) fn undo(&mut self, from: u64, mut restore: impl FnMut(u32, i64)) {
         let from = from.max(self.published);
         for number in (from..self.next).rev() {
-            let Some(segment) = self.segments.iter().rev().find(|s| s.start <= number) else { continue };
+            let Some(segment) = self.segments.iter_mut().rev().find(|s| s.start <= number) else { continue };
             let Some(row) = segment.block.rows.get((number - segment.start) as usize) else { continue };
             let series = row.series.swap(DEAD, Ordering::Relaxed);
             if series == DEAD {
                 continue;
             }
+            segment.dead += 1;
             if let Some(head) = segment.block.head(series) {
                 head.store(row.prev.load(Ordering::Relaxed), Ordering::Release);
             }
@@ -264,7 +267,8 @@ impl Tail {
 
     /// Rows held.
     pub(crate) fn rows(&self) -> u64 {
-        self.next - self.segments.first().map_or(self.next, |s| s.start)
+        let dead: u64 = self.segments.iter().map(|s| s.dead).sum();
+        self.next - self.segments.first().map_or(self.next, |s| s.start) - dead
     }
 
     /// Bytes held.

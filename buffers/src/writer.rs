@@ -163,6 +163,9 @@ impl Writer {
     pub fn rollback(&mut self) {
         let from = self.tail.next().min(self.body.first_row.max(self.tail.published()));
         self.undo_rows(from);
+        if self.waiting.is_empty() {
+            self.let_go_of_dead_rows();
+        }
         self.logs.rollback();
         self.series.rollback();
         self.reset_body();
@@ -172,6 +175,7 @@ impl Writer {
     /// stays counted.
     pub fn discard(&mut self) {
         self.undo_rows(self.tail.published());
+        self.let_go_of_dead_rows();
         self.logs.discard();
         self.series.rollback();
         self.waiting.clear();
@@ -180,6 +184,12 @@ impl Writer {
 
     fn reset_body(&mut self) {
         self.body = Body { first_row: self.tail.next(), ..Body::default() };
+    }
+
+    /// Rows that were taken back show nowhere, but only what is published is ever sealed, and with it their space comes
+    /// free. All that is not published has to be dead.
+    fn let_go_of_dead_rows(&mut self) {
+        self.tail.publish(self.tail.next());
     }
 
     fn undo_rows(&mut self, from: u64) {

@@ -35,10 +35,22 @@ impl Process {
 
     /// With this configuration, and these in its environment.
     pub(crate) fn start_in(dir: &Path, config: &str, env: &[(&str, &Path)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_whyd"));
+        command.envs(env.iter().copied());
+        Self::spawn(command, dir, config)
+    }
+
+    /// Run by this command, which becomes the daemon.
+    pub(crate) fn start_by(dir: &Path, config: &str, by: &[&str]) -> Self {
+        let mut command = Command::new(by[0]);
+        command.args(&by[1..]).arg(env!("CARGO_BIN_EXE_whyd"));
+        Self::spawn(command, dir, config)
+    }
+
+    fn spawn(mut command: Command, dir: &Path, config: &str) -> Self {
         let file = dir.join("whyd.yaml");
         std::fs::write(&file, config).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_whyd"))
-            .envs(env.iter().copied())
+        let mut child = command
             .args(["run", "--listen", "127.0.0.1:0", "--config"])
             .arg(&file)
             .arg("--data-dir")
@@ -60,6 +72,10 @@ impl Process {
         // What it says later is read to its end, else it would stop at a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, address }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Stops it for a while, or lets it go on.
@@ -112,7 +128,7 @@ pub(crate) async fn get_json(to: SocketAddr, path: &str) -> Value {
     serde_json::from_str(&unchunked(&body)).unwrap_or_else(|e| panic!("{path}: {e}: {body}"))
 }
 
-async fn push(to: SocketAddr, message: &Envelope) -> Option<u16> {
+pub(crate) async fn push(to: SocketAddr, message: &Envelope) -> Option<u16> {
     let (path, media) = match message.media {
         Media::RemoteWrite1 => ("/api/v1/write", "application/x-protobuf"),
         Media::LokiJson => ("/loki/api/v1/push", "application/json"),

@@ -19,6 +19,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 use whyd::capture::Capture;
 use whyd::config::ConfigFile;
+use whyd::log_health::LogShown;
 use whyd::view::{Shown, View};
 use whyd::{replay, wiring};
 use whyd_api::{Anonymous, Api, Door, Grant};
@@ -51,7 +52,7 @@ fn whyd(messages: Vec<Envelope>, grants: Vec<Grant>) -> Router {
     let config = ConfigFile::default().validate().unwrap();
     let outcome = replay::run(wiring::core(&config), messages, config.lateness);
     assert!(outcome.problems.is_empty(), "{:?}", outcome.problems);
-    let view = Arc::new(View::new(Shown::of(&outcome.core, (0, 0))));
+    let view = Arc::new(View::new(Shown::of(&outcome.core, LogShown::default())));
     view.ready();
     let (door, now) = (Door::new(Anonymous::All, grants).unwrap(), outcome.at);
     whyd_api::router(Api::new(view, door, Arc::new(move || now)), Router::new())

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::fixture::{Answer, CANARY, Fixture, get, routes, send};
 use super::table;
-use crate::document;
 use crate::dto::{Incidents, Match, Restarts, Why};
+use crate::{Trouble, document};
 
 /// The answer is a problem of this kind, and whole.
 fn check_problem(answer: &Answer, uri: &str, status: u16, kind: &str) {
@@ -236,6 +236,28 @@ async fn before_the_replay_nothing_is_said_to_be_absent() {
     }
     let known = get(&router, "/api/v1/why?pod=web-9", None).await;
     assert_eq!((known.status, known.json()["problems"][0]["source"].clone()), (StatusCode::OK, Value::Null));
+}
+
+#[tokio::test]
+async fn a_full_log_makes_unready_and_one_that_failed_asks_for_a_restart() {
+    for (trouble, live, word) in
+        [(Trouble::LogFull, 200, "no space"), (Trouble::LogFailed, 503, "could not be written")]
+    {
+        let mut fixture = Fixture::default();
+        fixture.status.trouble = Some(trouble);
+        let router = routes(fixture);
+        let ready = get(&router, "/readyz", None).await;
+        assert_eq!((ready.status.as_u16(), ready.json()["ready"].clone()), (503, Value::Bool(false)));
+        assert!(ready.json()["because"].as_str().is_some_and(|b| b.contains(word)), "{}", ready.text);
+        assert!(ready.headers.contains_key(header::RETRY_AFTER));
+        assert_eq!(get(&router, "/livez", None).await.status.as_u16(), live);
+        assert_eq!(
+            get(&router, "/api/v1/why?pod=web-9", None).await.status,
+            StatusCode::OK,
+            "what is known is answered"
+        );
+        check_problem(&get(&router, "/api/v1/incidents/none", None).await, "/api/v1/incidents/none", 404, "not-found");
+    }
 }
 
 #[tokio::test]

@@ -1,54 +1,61 @@
 //! Appending: all of a batch is written, then synced once, and only then may it be acknowledged.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
 
 use whyd_signals::{Lsn, Timestamp};
 
+use super::disk::{Disk, DiskFile};
 use super::segment::{self, Segment};
 use super::{Bounds, Record, Recovery, WalError, record};
 
 /// Memory kept for the next batch at most.
 const SCRATCH: usize = 4 << 20;
+/// So many bytes have to fit before a full disk counts as having room again: a batch as it mostly is.
+const PROBED: usize = 1 << 20;
+/// Stays behind only where the process ends while it is there.
+pub(super) const PROBE: &str = "probe";
 
 /// The log of one directory, held by this process alone.
 #[derive(Debug)]
 pub struct Log {
-    pub(super) dir: PathBuf,
+    pub(super) disk: Box<dyn Disk>,
     bounds: Bounds,
-    /// Held for as long as the log is.
-    _lock: File,
-    /// The oldest first; the last is the one that is written.
+    /// The oldest first; the last is the one that is written, or was before the start.
     segments: VecDeque<Segment>,
-    file: Option<File>,
+    /// The last segment. `None` where the next batch begins another: after the start and after a sync that failed,
+    /// since what the kernel says is in such a file and what the disk has may differ.
+    file: Option<Box<dyn DiskFile>>,
     next: Lsn,
     /// What was found; nothing may be appended before it was looked for.
     recovery: Option<Recovery>,
     poisoned: bool,
+    dropped: Dropped,
     scratch: Vec<u8>,
 }
 
+/// Segments that were removed since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Dropped {
+    /// All their records were received before the window.
+    pub old: u64,
+    /// The log had too many bytes.
+    pub over: u64,
+}
+
 impl Log {
-    pub(super) fn new(dir: &Path, bounds: Bounds, lock: File) -> Self {
-        let (dir, segments, scratch) = (dir.to_owned(), VecDeque::new(), Vec::new());
+    pub(super) fn new(disk: Box<dyn Disk>, bounds: Bounds) -> Self {
+        let (segments, scratch, dropped) = (VecDeque::new(), Vec::new(), Dropped::default());
         let (file, next, recovery, poisoned) = (None, Lsn(1), None, false);
-        Self { dir, bounds, _lock: lock, segments, file, next, recovery, poisoned, scratch }
+        Self { disk, bounds, segments, file, next, recovery, poisoned, dropped, scratch }
     }
 
     /// Goes on after what was read back.
-    pub(super) fn resume(
-        &mut self,
-        segments: VecDeque<Segment>,
-        last: Lsn,
-        recovery: Recovery,
-    ) -> Result<(), WalError> {
-        self.file = segments.back().map(|s| segment::open(&s.path)).transpose()?;
+    pub(super) fn resume(&mut self, segments: VecDeque<Segment>, last: Lsn, recovery: Recovery) {
+        self.file = None;
         self.segments = segments;
         self.next = last.next();
         self.recovery = Some(recovery);
-        Ok(())
     }
 
     /// What the replay found; `None` before it.
@@ -66,6 +73,11 @@ impl Log {
         self.poisoned
     }
 
+    /// Segments that were removed since the start.
+    pub fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+
     /// Bytes on disk.
     pub fn bytes(&self) -> u64 {
         self.segments.iter().map(|s| s.bytes).sum()
@@ -75,7 +87,8 @@ impl Log {
     /// acknowledged.
     ///
     /// # Errors
-    /// [`WalError::Full`] leaves the log as it was. After [`WalError::Io`] from a sync it is poisoned.
+    /// [`WalError::Full`] leaves the log as it was: the same places may be tried again, with these records or others.
+    /// After [`WalError::Io`] it is poisoned.
     pub fn append_batch(&mut self, records: &[Record]) -> Result<(), WalError> {
         if self.poisoned {
             return Err(WalError::Poisoned);
@@ -110,17 +123,16 @@ impl Log {
         let (Some(file), Some(segment)) = (self.file.as_mut(), self.segments.back_mut()) else {
             return Err(WalError::Poisoned);
         };
-        if let Err(e) = file.write_all(bytes) {
-            // Part of it may be there. Taken back, it is as if nothing had been written.
-            if file.set_len(segment.bytes).is_err() {
-                self.poisoned = true;
-                return Err(WalError::Io(e));
-            }
-            return Err(full_or(e));
-        }
-        if let Err(e) = file.sync_data() {
-            self.poisoned = true;
-            return Err(WalError::Io(e));
+        let written = file.write(bytes);
+        let synced = if written.is_ok() { file.sync() } else { Ok(()) };
+        if let Err(e) = written.and(synced) {
+            // Taken back, it is as if nothing had been written. Where the space went missing only at the sync
+            // (allocated late, or by a server), that is made certain: this sync is not of what was lost but of what
+            // was durable before, and nothing is ever written to this file again.
+            let taken_back = is_full(&e) && file.cut(segment.bytes).and_then(|()| file.sync()).is_ok();
+            self.file = None;
+            self.poisoned = !taken_back;
+            return Err(if taken_back { WalError::Full } else { WalError::Io(e) });
         }
         segment.bytes += bytes.len() as u64;
         segment.newest = segment.newest.max(newest);
@@ -128,27 +140,52 @@ impl Log {
     }
 
     fn start(&mut self, first: Lsn) -> Result<(), WalError> {
-        let path = segment::path_of(&self.dir, first);
-        let file = segment::open(&path).map_err(full_or)?;
-        if let Err(e) = segment::sync_dir(&self.dir) {
-            self.poisoned = true;
-            return Err(WalError::Io(e));
+        let name = segment::name_of(first);
+        self.file = None;
+        match self.begin(&name) {
+            Ok((file, bytes)) => {
+                if self.segments.back().is_none_or(|s| s.name != name) {
+                    self.segments.push_back(Segment { name, bytes, newest: i64::MIN });
+                }
+                self.file = Some(file);
+                Ok(())
+            }
+            // Nothing of a batch is in it yet. The same name is taken the next time, there or not.
+            Err(e) if is_full(&e) => Err(WalError::Full),
+            Err(e) => {
+                self.poisoned = true;
+                Err(WalError::Io(e))
+            }
         }
-        let bytes = file.metadata()?.len();
-        if self.segments.back().is_none_or(|s| s.path != path) {
-            self.segments.push_back(Segment { path, bytes, newest: i64::MIN });
+    }
+
+    fn begin(&self, name: &str) -> io::Result<(Box<dyn DiskFile>, u64)> {
+        let file = self.disk.append(name)?;
+        self.disk.sync()?;
+        let bytes = file.bytes()?;
+        Ok((file, bytes))
+    }
+
+    /// Whether there is room again, by writing and syncing what is then removed. For when nothing comes that would
+    /// show it.
+    pub fn probe(&self) -> bool {
+        if self.poisoned {
+            return false;
         }
-        self.file = Some(file);
-        Ok(())
+        let fits = self.disk.create(PROBE).and_then(|mut file| {
+            file.write(&vec![0; PROBED])?;
+            file.sync()
+        });
+        self.disk.remove(PROBE).and(fits).is_ok()
     }
 
     /// Removes whole segments whose newest record was received before `horizon`, and the oldest while all are over
-    /// the bound; never the one that is written. Returns how many for each reason: too old, too many bytes.
+    /// the bound; never the one that is written. [`Log::dropped`] counts them.
     ///
     /// # Errors
     /// What the disk says; the segment then stays.
-    pub fn drop_before(&mut self, horizon: Timestamp) -> Result<(u64, u64), WalError> {
-        let (mut old, mut over) = (0, 0);
+    pub fn drop_before(&mut self, horizon: Timestamp) -> Result<(), WalError> {
+        let before = self.segments.len();
         let mut total = self.bytes();
         while self.segments.len() > 1 {
             let Some(first) = self.segments.front() else { break };
@@ -156,30 +193,25 @@ impl Log {
             if !aged && total <= self.bounds.bytes {
                 break;
             }
-            match fs::remove_file(&first.path) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e.into()),
-                _ => {}
-            }
+            self.disk.remove(&first.name)?;
             total -= first.bytes;
             self.segments.pop_front();
-            *(if aged { &mut old } else { &mut over }) += 1;
+            *(if aged { &mut self.dropped.old } else { &mut self.dropped.over }) += 1;
         }
-        if old + over > 0 {
-            segment::sync_dir(&self.dir)?;
+        if self.segments.len() < before {
+            self.disk.sync()?;
         }
-        Ok((old, over))
+        Ok(())
     }
 
     /// Lets the next write go to this file, to see what a failing disk does.
     #[cfg(test)]
-    pub(super) fn write_to(&mut self, file: File) {
-        self.file = Some(file);
+    pub(super) fn write_to(&mut self, file: std::fs::File) {
+        self.file = Some(Box::new(file));
     }
 }
 
-fn full_or(e: io::Error) -> WalError {
-    match e.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => WalError::Full,
-        _ => WalError::Io(e),
-    }
+/// Whether there is no room, for the disk or for whoever pays for it. Anything else is no lack that passes.
+pub fn is_full(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

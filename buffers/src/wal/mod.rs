@@ -3,10 +3,14 @@
 //! - [`Log::append_batch`] writes records and syncs once: group commit is the driver's choice of what to batch.
 //! - [`Log::replay`] hands every record back in order and leaves a log that can be appended to.
 //! - A sync that failed is never retried: what the kernel dropped cannot be known. The log is poisoned until restart.
+//! - A disk without space is no such failure: what was written is taken back, and the next batch tries again.
+//! - Each start begins a segment. What an older one holds unsynced may be there for the kernel and not for the disk, and
+//!   a later loss of power would leave a hole before all that came after it.
 //! - A torn tail is cut, in the newest segment only. Other damage is set aside as `.corrupt` and counted, and the
 //!   records around it are kept.
 
 mod commit;
+mod disk;
 mod record;
 mod replay;
 mod segment;
@@ -16,7 +20,8 @@ use std::io;
 use thiserror::Error;
 use whyd_signals::{Envelope, Lsn};
 
-pub use commit::Log;
+pub use commit::{Dropped, Log, is_full};
+pub use disk::{Directory, Disk, DiskFile};
 pub use replay::Recovery;
 
 use crate::bitmap::Bitmap;

@@ -3,6 +3,9 @@
 //! The checksum covers all that follows it, and is looked at before anything else is. The length is there twice, so
 //! that the next record is found beyond a damaged one without searching: a body may hold what looks like a record.
 
+use std::ops::Range;
+
+use bytes::Bytes;
 use whyd_signals::{Envelope, Lsn, Media, Resource, Team, Timestamp, Verb};
 
 use super::Record;
@@ -74,11 +77,32 @@ pub(super) fn write(record: &Record, out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
+/// A record but for its body, which stays where it is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) lsn: Lsn,
+    pub(super) received: Timestamp,
+    media: Media,
+    tenant: Option<Team>,
+    refused: Bitmap,
+    body: Range<usize>,
+    /// Bytes of the whole record.
+    pub(super) len: usize,
+}
+
+impl Head {
+    /// The record, of which these are the bytes; its body is a slice of them.
+    pub(super) fn record(self, bytes: &Bytes) -> Record {
+        let Self { lsn, received, media, tenant, refused, body, .. } = self;
+        Record { lsn, envelope: Envelope { received, media, tenant, body: bytes.slice(body) }, refused }
+    }
+}
+
 /// What stands at the start of some bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// A record and how many bytes it takes.
-    Record(Box<Record>, usize),
+    /// A record.
+    Record(Head),
     /// It would go on beyond the bytes.
     Cut,
     /// Not a record.
@@ -105,7 +129,7 @@ pub(super) fn read(bytes: &[u8]) -> Found {
         return Found::Damaged;
     }
     match parse(framed) {
-        Some(record) => Found::Record(Box::new(record), FRAME + len),
+        Some(head) => Found::Record(head),
         None => Found::Damaged,
     }
 }
@@ -115,7 +139,7 @@ pub(super) fn skip(bytes: &[u8]) -> Option<usize> {
     let [first, second] = lengths(bytes)?;
     let leads = |len: &usize| {
         let rest = bytes.get(FRAME + len..);
-        rest.is_some_and(|r| first == second || r.is_empty() || matches!(read(r), Found::Record(..)))
+        rest.is_some_and(|r| first == second || r.is_empty() || matches!(read(r), Found::Record(_)))
     };
     [first, second].into_iter().flatten().find(leads).map(|len| FRAME + len)
 }
@@ -133,7 +157,7 @@ pub(super) fn any_within(bytes: &[u8], after: Lsn) -> bool {
             continue;
         }
         match read(rest) {
-            Found::Record(r, _) if r.lsn > after => return true,
+            Found::Record(r) if r.lsn > after => return true,
             _ => budget = budget.saturating_sub(len),
         }
         if budget == 0 {
@@ -143,7 +167,9 @@ pub(super) fn any_within(bytes: &[u8], after: Lsn) -> bool {
     false
 }
 
-fn parse(mut rest: &[u8]) -> Option<Record> {
+/// Of a record without its frame.
+fn parse(framed: &[u8]) -> Option<Head> {
+    let mut rest = framed;
     let [VERSION] = take(&mut rest)? else { return None };
     let lsn = Lsn(u64::from_le_bytes(take(&mut rest)?));
     let received = Timestamp(i64::from_le_bytes(take(&mut rest)?));
@@ -158,8 +184,9 @@ fn parse(mut rest: &[u8]) -> Option<Record> {
     };
     let refused = take_u32(&mut rest)? as usize;
     let (refused, body) = rest.split_at_checked(refused)?;
-    let envelope = Envelope { received, media, tenant, body: body.to_vec().into() };
-    Some(Record { lsn, envelope, refused: Bitmap::from_bytes(refused)? })
+    let len = FRAME + framed.len();
+    let body = len - body.len()..len;
+    Some(Head { lsn, received, media, tenant, refused: Bitmap::from_bytes(refused)?, body, len })
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {

@@ -1,12 +1,14 @@
 //! Reading a log back: every record in order, and what is broken is cut or set aside.
 
 use std::collections::VecDeque;
-use std::fs::{File, TryLockError};
+use std::io;
 use std::path::Path;
 
+use bytes::Bytes;
 use whyd_signals::Lsn;
 
-use super::commit::Log;
+use super::commit::{Log, PROBE, is_full};
+use super::disk::{Directory, Disk, DiskFile};
 use super::segment::{self, Segment};
 use super::{Bounds, Record, WalError};
 
@@ -21,19 +23,33 @@ pub struct Recovery {
     pub corrupt: u64,
 }
 
+/// Makes a file durable as it was found. Where there is no space for that, what was never acknowledged may go yet, as it
+/// might have before; all that was is durable, and nothing is appended to this file.
+fn synced(file: &mut dyn DiskFile) -> io::Result<()> {
+    match file.sync() {
+        Err(e) if is_full(&e) => Ok(()),
+        done => done,
+    }
+}
+
 impl Log {
     /// Takes the log in `dir`, which is made if need be. It has to be replayed before it can be appended to.
     ///
     /// # Errors
     /// [`WalError::Locked`] when another process has it, else what the disk says.
     pub fn open(dir: &Path, bounds: Bounds) -> Result<Self, WalError> {
-        segment::make_dir(dir)?;
-        let lock = File::create(dir.join("lock"))?;
-        lock.try_lock().map_err(|e| match e {
-            TryLockError::WouldBlock => WalError::Locked,
-            TryLockError::Error(e) => WalError::Io(e),
-        })?;
-        Ok(Self::new(dir, bounds, lock))
+        Self::on(Box::new(Directory::new(dir)), bounds)
+    }
+
+    /// [`Log::open`] on any disk.
+    ///
+    /// # Errors
+    /// Those of [`Log::open`].
+    pub fn on(mut disk: Box<dyn Disk>, bounds: Bounds) -> Result<Self, WalError> {
+        if !disk.take()? {
+            return Err(WalError::Locked);
+        }
+        Ok(Self::new(disk, bounds))
     }
 
     /// Hands every record back in order, mends what is broken and readies the log to be appended to. Returns how
@@ -42,16 +58,13 @@ impl Log {
     /// # Errors
     /// What the disk says.
     pub fn replay(&mut self, mut each: impl FnMut(Record)) -> Result<u64, WalError> {
-        let dir = self.dir.clone();
-        let dir = dir.as_path();
-        let paths = segment::list(dir)?;
+        let disk = self.disk.as_ref();
+        let found = segment::list(disk)?;
         let (mut recovery, mut segments, mut last) = (Recovery::default(), VecDeque::new(), Lsn(0));
-        for (i, path) in paths.iter().enumerate() {
-            let newest_segment = i + 1 == paths.len();
-            let bytes = segment::bytes(path)?;
-            // The name says where it starts, even when every record of it is gone.
-            let named = path.file_stem().and_then(|n| n.to_str()).and_then(|n| n.parse::<u64>().ok());
-            last = last.max(Lsn(named.unwrap_or(1).saturating_sub(1)));
+        for (i, (first, name)) in found.iter().enumerate() {
+            let newest_segment = i + 1 == found.len();
+            let bytes = Bytes::from(disk.read(name)?);
+            last = last.max(Lsn(first.0.saturating_sub(1)));
             let (scan, after) = segment::scan(&bytes, last, |record| {
                 recovery.records += 1;
                 each(record);
@@ -61,26 +74,30 @@ impl Log {
             let mut length = bytes.len() as u64;
             if scan.damaged || (torn && !newest_segment) {
                 recovery.corrupt += 1;
-                tracing::warn!(segment = %path.display(), "segment is damaged and was set aside");
-                length = segment::set_aside(dir, path, &bytes, &scan)?;
-                if length == 0 {
-                    continue;
+                tracing::warn!(segment = name, "segment is damaged and was set aside");
+                match segment::set_aside(disk, name, &bytes, &scan) {
+                    Ok(0) => continue,
+                    Ok(kept) => length = kept,
+                    // It stays as it is: nothing is appended to it, and what can be read of it was.
+                    Err(e) if is_full(&e) => tracing::warn!(segment = name, "no space to set it aside"),
+                    Err(e) => return Err(e.into()),
                 }
             } else if torn {
-                let file = segment::open(path)?;
-                file.set_len(scan.sound as u64)?;
-                file.sync_all()?;
+                let mut file = disk.append(name)?;
+                file.cut(scan.sound as u64)?;
+                synced(file.as_mut())?;
                 recovery.cut_bytes += length - scan.sound as u64;
                 length = scan.sound as u64;
             }
-            segments.push_back(Segment { path: path.clone(), bytes: length, newest: scan.newest });
+            segments.push_back(Segment { name: name.clone(), bytes: length, newest: scan.newest });
         }
         // Records may have been written and never synced: they are about to be shown, so they have to stay.
         if let Some(newest) = segments.back() {
-            segment::open(&newest.path)?.sync_all()?;
+            synced(disk.append(&newest.name)?.as_mut())?;
         }
-        segment::sync_dir(dir)?;
-        self.resume(segments, last, recovery)?;
+        let _ = disk.remove(PROBE);
+        disk.sync()?;
+        self.resume(segments, last, recovery);
         Ok(recovery.records)
     }
 }

@@ -139,6 +139,24 @@ fn what_the_log_could_not_take_may_come_again() {
 }
 
 #[test]
+fn what_is_taken_back_over_and_over_takes_no_space() {
+    let mut w = writer(Limits { bytes: 8 << 20, ..Limits::default() });
+    write(&mut w, 0, &[("p", 0, 1.0)]);
+    for round in 0..400 {
+        let rows: Vec<Row<'_>> = (1..=500).map(|n| ("p", n, 2.0)).collect();
+        put(&mut w, 0, &rows, None);
+        if round % 2 == 0 {
+            w.rollback();
+        }
+        w.discard();
+    }
+    let stats = w.stats();
+    assert!(stats.bytes["tail"] < 3 << 20, "{:?}", stats.bytes);
+    assert_eq!(stats.samples_held, 1);
+    assert_eq!(values(&all(&w), "p"), [(0, 1.0)]);
+}
+
+#[test]
 fn order_and_duplicates() {
     let mut w = writer(Limits::default());
     write(&mut w, 0, &[("p", 0, 1.0), ("p", -30, 2.0), ("p", -60, 3.0)]);

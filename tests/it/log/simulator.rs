@@ -1,0 +1,221 @@
+//! Promises 1 to 4: the daemon's core and its log on the model disk, through crashes at any moment, lost writes, faults,
+//! full disks, jumps of the clock and rows out of order, held against an oracle of all that was acknowledged.
+//! `WHYD_SIM_SEEDS=10000 cargo test --release --workspace --test it log::simulator` runs more of them.
+
+use std::time::Duration;
+
+use whyd::config::{Config, ConfigFile};
+use whyd::ingest::Ingest;
+use whyd::wiring;
+use whyd_buffers::wal::{Bounds, Log};
+use whyd_collector::inlet::Reply;
+use whyd_signals::{Envelope, Timestamp};
+
+use super::model::{Faults, ModelDisk};
+use super::oracle::{Message, Oracle};
+use super::random::Random;
+use super::{cases, seeds};
+
+fn config() -> Config {
+    let mut config = ConfigFile::default().validate().unwrap();
+    // Nothing grows too old: whatever is gone is lost.
+    config.window = Duration::from_secs(100_000_000);
+    config.memory = 256 << 20;
+    config
+}
+
+struct Simulation {
+    seed: u64,
+    random: Random,
+    config: Config,
+    disk: ModelDisk,
+    bounds: Bounds,
+    now: Timestamp,
+    oracle: Oracle,
+    /// What was sent, to be sent again by those who were refused, did not hear the answer or are two.
+    sent: Vec<Message>,
+    token: u64,
+    life: usize,
+    /// How often each came up: a simulation in which nothing happens proves nothing.
+    seen: Seen,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    acknowledged: u64,
+    refused: u64,
+    full: u64,
+    failed: u64,
+    crashes: u64,
+    replayed: u64,
+}
+
+impl Simulation {
+    fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let disk = ModelDisk::new(random.next());
+        let bounds = Bounds { segment_bytes: 200 + random.below(4000) as u64, bytes: u64::MAX };
+        let now = Timestamp(1_790_000_000_000_000_000 + random.below(1 << 40) as i64);
+        let (config, oracle) = (config(), Oracle::default());
+        let (sent, token, life, seen) = (Vec::new(), 0, 0, Seen::default());
+        Self { seed, random, config, disk, bounds, now, oracle, sent, token, life, seen }
+    }
+
+    fn why(&self) -> String {
+        format!("WHYD_SEED={}, life {}", self.seed, self.life)
+    }
+
+    fn crash(&mut self) {
+        self.seen.crashes += 1;
+        if self.random.one_in(3) { self.disk.killed() } else { self.disk.power_lost() }
+    }
+
+    fn start(&mut self) -> Ingest {
+        loop {
+            if self.random.one_in(4) {
+                self.disk.die_in(self.random.below(10) as u64);
+            }
+            let log = Log::on(Box::new(self.disk.clone()), self.bounds).unwrap();
+            match Ingest::open(wiring::core(&self.config), log) {
+                Ok((ingest, _)) => {
+                    self.seen.replayed += self.oracle.check(ingest.core(), &self.why());
+                    return ingest;
+                }
+                Err(e) => assert!(self.disk.is_dead(), "{}: not read back: {e}", self.why()),
+            }
+            self.crash();
+        }
+    }
+
+    /// Time goes on, now and then it jumps.
+    fn pass_time(&mut self) {
+        let seconds = match self.random.below(40) {
+            0 => -(self.random.below(900) as i64),
+            1 => self.random.below(7200) as i64,
+            _ => self.random.below(5) as i64,
+        };
+        self.now = Timestamp(self.now.0 + seconds * 1_000_000_000 + self.random.below(1_000_000) as i64);
+    }
+
+    fn message(&mut self) -> Message {
+        if !self.sent.is_empty() && self.random.one_in(3) {
+            let n = self.random.below(self.sent.len());
+            return self.sent[n].clone();
+        }
+        let message = Message::any(&mut self.random, self.now);
+        self.sent.push(message.clone());
+        message
+    }
+
+    /// One batch; false when the process is gone or takes nothing any more.
+    fn batch(&mut self, ingest: &mut Ingest) -> bool {
+        let mut waiting = Vec::new();
+        for _ in 0..1 + self.random.below(5) {
+            self.pass_time();
+            let message = self.message();
+            self.token += 1;
+            self.oracle.tried(&message);
+            let (media, body) = (message.media, message.body.clone());
+            let envelope = Envelope { received: self.now, media, tenant: None, body };
+            match ingest.take(self.token, envelope) {
+                None => waiting.push((self.token, message)),
+                Some(Reply::Overloaded(_)) => return false,
+                Some(other) => panic!("{}: {other:?} for {message:?}", self.why()),
+            }
+        }
+        let before = self.disk.counts();
+        let answers = ingest.commit(self.now);
+        if self.disk.is_dead() {
+            // Nobody heard an answer.
+            return false;
+        }
+        assert_eq!(answers.len(), waiting.len(), "{}", self.why());
+        let after = self.disk.counts();
+        for ((token, reply), (sent, message)) in answers.into_iter().zip(waiting) {
+            assert_eq!(token, sent, "{}: answers in the order of the questions", self.why());
+            match reply {
+                Reply::Stored { .. } => {
+                    assert_eq!(after.failed, before.failed, "{}: acknowledged after a failed sync", self.why());
+                    self.seen.acknowledged += 1;
+                    self.oracle.acknowledged(&message);
+                }
+                // Some of it was too old or too new by the clock of then; which is not said.
+                Reply::Partial { .. } => {}
+                Reply::Overloaded(_) => self.seen.refused += 1,
+                other => panic!("{}: {other:?}", self.why()),
+            }
+        }
+        self.seen.full += after.full - before.full;
+        self.seen.failed += after.failed - before.failed;
+        true
+    }
+
+    fn live(&mut self) {
+        let mut ingest = self.start();
+        let random = &mut self.random;
+        let write = if random.one_in(5) { 2 + random.below(12) } else { 0 };
+        let sync = if random.one_in(4) { 2 + random.below(12) } else { 0 };
+        self.disk.faults(Faults { write, sync, late: random.one_in(2) });
+        if random.one_in(3) {
+            self.disk.leave_space(random.below(3000));
+        }
+        if random.one_in(2) {
+            self.disk.die_in(random.below(60) as u64);
+        }
+        for _ in 0..2 + self.random.below(20) {
+            let goes_on = self.batch(&mut ingest);
+            if self.disk.is_dead() {
+                break;
+            }
+            if self.random.one_in(4) {
+                ingest.tick(self.now);
+            }
+            if self.random.one_in(6) {
+                self.disk.leave_space(self.random.below(6000));
+            }
+            if self.random.one_in(4) {
+                self.oracle.check(ingest.core(), &self.why());
+            }
+            if !goes_on && self.random.one_in(2) {
+                break;
+            }
+        }
+        drop(ingest);
+        self.disk.faults(Faults::default());
+        if !self.random.one_in(4) {
+            self.disk.leave_space(usize::MAX);
+        }
+        self.crash();
+    }
+
+    fn run(mut self) -> Seen {
+        for life in 0..2 + self.random.below(4) {
+            self.life = life;
+            self.live();
+        }
+        self.disk.leave_space(usize::MAX);
+        self.disk.power_lost();
+        self.life += 1;
+        self.start();
+        self.seen
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_or_doubled_whatever_happens() {
+    let mut all = Seen::default();
+    let count = cases("WHYD_SIM_SEEDS", 300);
+    for seed in seeds(count) {
+        let seen = Simulation::new(seed).run();
+        all.acknowledged += seen.acknowledged;
+        all.refused += seen.refused;
+        all.full += seen.full;
+        all.failed += seen.failed;
+        all.crashes += seen.crashes;
+        all.replayed += seen.replayed;
+    }
+    if count >= 300 {
+        let rare = [all.acknowledged / 20, all.refused, all.full, all.failed * 4, all.crashes, all.replayed / 20];
+        assert!(rare.iter().all(|n| *n > count / 4), "hardly anything happened: {all:?}");
+    }
+}
