@@ -192,21 +192,21 @@ impl Core {
             return vec![Effect::Reply { token, reply }];
         }
         self.writer.begin(envelope.received, None);
-        match self.decode(&envelope) {
-            Ok(_) => {}
+        let counts = match self.decode(&envelope) {
+            Ok(counts) => counts,
             Err(e) => {
                 self.writer.rollback();
                 self.counters.malformed += 1;
                 return vec![Effect::Reply { token, reply: refusal(&e) }];
             }
-        }
+        };
         let staged = self.writer.stage();
         self.count(&envelope, staged.stored, &staged.refused);
         if let Media::Kube(resource, Verb::Listed) = envelope.media {
             self.counters.listed.insert(resource);
         }
         // A repetition is there already: to the sender it is written.
-        let reply = answer(staged.stored + staged.repeated, staged.refused);
+        let reply = answer(staged.stored + staged.repeated, staged.refused, counts.rejected);
         let lsn = self.next;
         self.next = lsn.next();
         self.pending.push_back(Pending { lsn, token, mark: staged.mark, reply });
@@ -258,6 +258,10 @@ impl Core {
             Media::RemoteWrite1 => wire::remote_write1::decode(body, &mut self.scratch, &mut self.writer),
             Media::LokiProto => wire::loki::decode_proto(body, &mut self.scratch, &mut self.writer),
             Media::LokiJson => wire::loki::decode_json(body, &mut self.writer),
+            Media::OtlpMetricsProto => wire::otlp::decode_metrics_proto(body, &mut self.writer),
+            Media::OtlpMetricsJson => wire::otlp::decode_metrics_json(body, &mut self.writer),
+            Media::OtlpLogsProto => wire::otlp::decode_logs_proto(body, &mut self.writer),
+            Media::OtlpLogsJson => wire::otlp::decode_logs_json(body, &mut self.writer),
             Media::Kube(resource, verb) => {
                 let object = wire::kube::decode(resource, verb, body)?;
                 let uids = if verb == Verb::Listed { wire::kube::listed_uids(body)? } else { Vec::new() };
@@ -329,8 +333,8 @@ impl Core {
 /// The name of a source in metrics and answers.
 pub fn source_name(media: Media) -> &'static str {
     match media {
-        Media::RemoteWrite1 => "metrics",
-        Media::LokiProto | Media::LokiJson => "logs",
+        Media::RemoteWrite1 | Media::OtlpMetricsProto | Media::OtlpMetricsJson => "metrics",
+        Media::LokiProto | Media::LokiJson | Media::OtlpLogsProto | Media::OtlpLogsJson => "logs",
         Media::Kube(whyd_signals::Resource::Events, _) => "events",
         Media::Kube(..) => "kube",
     }
@@ -343,6 +347,10 @@ fn refusal(e: &DecodeError) -> Reply {
     }
 }
 
-fn answer(stored: u64, refused: BTreeMap<Refusal, u64>) -> Reply {
-    if refused.is_empty() { Reply::Stored { rows: stored } } else { Reply::Partial { stored, refused } }
+fn answer(stored: u64, refused: BTreeMap<Refusal, u64>, rejected: Option<u64>) -> Reply {
+    if refused.is_empty() {
+        return Reply::Stored { rows: stored };
+    }
+    let rejected = rejected.unwrap_or_else(|| refused.values().sum());
+    Reply::Partial { stored, refused, rejected }
 }

@@ -10,6 +10,7 @@ mod dependencies;
 mod evidence;
 mod kube_apiserver;
 mod ledger;
+mod otlp;
 mod promql;
 mod recording;
 mod scenarios;
