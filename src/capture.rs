@@ -60,7 +60,9 @@ impl Capture {
         let mut problems = Vec::new();
         let recorded = kube::read(path, about.from, &mut problems)?;
         let mut bodies = bodies::index(path, Kind::RemoteWrite, &mut problems)?;
-        bodies.extend(bodies::index(path, Kind::Loki, &mut problems)?);
+        for kind in [Kind::Loki, Kind::OtlpMetrics, Kind::OtlpLogs] {
+            bodies.extend(bodies::index(path, kind, &mut problems)?);
+        }
         Ok(Self { about, recorded, bodies, problems })
     }
 

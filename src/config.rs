@@ -3,6 +3,7 @@
 //! Every error is reported at once. With no file at all the defaults work inside a cluster.
 
 mod alertmanager;
+mod otlp;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,12 +11,15 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use whyd_collector::source::http::OTLP_LIMIT;
 use whyd_correlate::rules::{Matches, Rules, SeverityRule, Suppression};
 use whyd_signals::schema::Severity;
 use whyd_signals::{Timestamp, causes};
 
 pub use self::alertmanager::AlertmanagerConfig;
 use self::alertmanager::AlertmanagerFile;
+use self::otlp::OtlpFile;
+pub use self::otlp::{OtlpConfig, Port};
 
 /// The configuration file, YAML.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -27,6 +31,8 @@ pub struct ConfigFile {
     data_dir: Option<PathBuf>,
     /// Addresses to listen on.
     listen: ListenFile,
+    /// Listeners for OTLP alone; `listen.http` receives it too, below `/otlp`.
+    otlp: OtlpFile,
     /// Bounds in time and memory.
     limits: LimitsFile,
     /// The Kubernetes API to watch.
@@ -63,7 +69,7 @@ struct LimitsFile {
     log: Option<String>,
     /// Series known at once.
     series: Option<usize>,
-    /// Largest body accepted, for instance `16MiB`.
+    /// Largest body accepted, for instance `32MiB`. Default `16MiB`, and for OTLP over HTTP `20MiB`.
     body: Option<String>,
 }
 
@@ -157,6 +163,9 @@ pub struct Config {
     pub log_bytes: u64,
     pub series: usize,
     pub body: usize,
+    /// Of OTLP over HTTP.
+    pub otlp_body: usize,
+    pub otlp: OtlpConfig,
     pub kubernetes: bool,
     pub kubernetes_url: Option<String>,
     pub team_prefix: String,
@@ -224,7 +233,9 @@ impl ConfigFile {
             memory: wrong.bytes("limits.memory", l.memory.as_deref().unwrap_or("2GiB")) as usize,
             log_bytes: wrong.bytes("limits.log", l.log.as_deref().unwrap_or("8GiB")),
             series: l.series.unwrap_or(1_000_000),
-            body: wrong.bytes("limits.body", l.body.as_deref().unwrap_or("16MiB")) as usize,
+            body: l.body.as_deref().map_or(16 << 20, |text| wrong.bytes("limits.body", text) as usize),
+            otlp_body: l.body.as_deref().map_or(OTLP_LIMIT, |text| Errors::default().bytes("", text) as usize),
+            otlp: wrong.otlp(&self.otlp),
             kubernetes: self.kubernetes.enabled.unwrap_or(true),
             kubernetes_url: self.kubernetes.url,
             team_prefix: self.teams.prefix.unwrap_or_else(|| "team-".into()),

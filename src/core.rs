@@ -198,20 +198,20 @@ impl Core {
             return vec![Effect::Reply { token, reply }];
         }
         self.writer.begin(envelope.received, None);
-        match self.decode(&envelope) {
-            Ok(_) => {}
+        let counts = match self.decode(&envelope) {
+            Ok(counts) => counts,
             Err(e) => {
                 self.writer.rollback();
                 self.counters.malformed += 1;
                 return vec![Effect::Reply { token, reply: refusal(&e) }];
             }
-        }
+        };
         let staged = self.writer.stage();
         for (why, n) in &staged.refused {
             *self.counters.refused.entry(*why).or_default() += n;
         }
         // A repetition is there already: to the sender it is written.
-        let reply = answer(staged.stored + staged.repeated, staged.refused);
+        let reply = answer(staged.stored + staged.repeated, staged.refused, counts.rejected);
         let lsn = self.next;
         self.next = lsn.next();
         let (mark, stored) = (staged.mark, staged.stored);
@@ -283,6 +283,10 @@ impl Core {
             Media::RemoteWrite1 => wire::remote_write1::decode(body, &mut self.scratch, &mut self.writer),
             Media::LokiProto => wire::loki::decode_proto(body, &mut self.scratch, &mut self.writer),
             Media::LokiJson => wire::loki::decode_json(body, &mut self.writer),
+            Media::OtlpMetricsProto => wire::otlp::decode_metrics_proto(body, &mut self.writer),
+            Media::OtlpMetricsJson => wire::otlp::decode_metrics_json(body, &mut self.writer),
+            Media::OtlpLogsProto => wire::otlp::decode_logs_proto(body, &mut self.writer),
+            Media::OtlpLogsJson => wire::otlp::decode_logs_json(body, &mut self.writer),
             Media::Kube(resource, verb) => {
                 let object = wire::kube::decode(resource, verb, body)?;
                 let uids = if verb == Verb::Listed { wire::kube::listed_uids(body)? } else { Vec::new() };
@@ -351,8 +355,8 @@ impl Core {
 /// The name of a source in metrics and answers.
 pub fn source_name(media: Media) -> &'static str {
     match media {
-        Media::RemoteWrite1 => "metrics",
-        Media::LokiProto | Media::LokiJson => "logs",
+        Media::RemoteWrite1 | Media::OtlpMetricsProto | Media::OtlpMetricsJson => "metrics",
+        Media::LokiProto | Media::LokiJson | Media::OtlpLogsProto | Media::OtlpLogsJson => "logs",
         Media::Kube(whyd_signals::Resource::Events, _) => "events",
         Media::Kube(..) => "kube",
     }
@@ -365,6 +369,10 @@ fn refusal(e: &DecodeError) -> Reply {
     }
 }
 
-fn answer(stored: u64, refused: BTreeMap<Refusal, u64>) -> Reply {
-    if refused.is_empty() { Reply::Stored { rows: stored } } else { Reply::Partial { stored, refused } }
+fn answer(stored: u64, refused: BTreeMap<Refusal, u64>, rejected: Option<u64>) -> Reply {
+    if refused.is_empty() {
+        return Reply::Stored { rows: stored };
+    }
+    let rejected = rejected.unwrap_or_else(|| refused.values().sum());
+    Reply::Partial { stored, refused, rejected }
 }

@@ -11,13 +11,14 @@ use tokio::task::JoinSet;
 use whyd_api::alertmanager::{Board, Peer, read};
 use whyd_buffers::wal::{Bounds, Log};
 use whyd_collector::inlet::{InletLimits, inlet};
+use whyd_collector::source::grpc;
 use whyd_collector::source::http::{self, BodyLimits};
 use whyd_collector::source::kube::{self, ApiServer, Statuses};
 use whyd_collector::{Clock, Inlet};
 use whyd_signals::Resource;
 
 use crate::alerting::{Alerting, HttpTransport};
-use crate::config::Config;
+use crate::config::{Config, Port};
 use crate::live::{Live, Times};
 use crate::log_health::LogShown;
 use crate::view::{Shown, View};
@@ -60,7 +61,9 @@ impl Daemon {
         let (close, closing) = watch::channel(false);
 
         let mut tasks = JoinSet::new();
-        let limits = BodyLimits { received: config.body, ..BodyLimits::default() };
+        let limits = BodyLimits { received: config.body, otlp: config.otlp_body, ..BodyLimits::default() };
+        let otlp_http = listen("otlp.http", config.otlp.http, config.http).await?;
+        let otlp_grpc = listen("otlp.grpc", config.otlp.grpc, config.http).await?;
         let receivers = http::router(inlet.clone(), limits, Arc::clone(&clock));
         let api_state = whyd_api::Api::new(Arc::clone(&view) as _, door, Arc::clone(&clock));
         let alerts_read = read::router(api_state.clone(), wiring::alerts_read(config, &clock));
@@ -69,6 +72,20 @@ impl Daemon {
         tasks.spawn(whyd_api::serve(listener, router, whyd_api::Deadlines::default(), async move {
             let _ = until.wait_for(|closed| *closed).await;
         }));
+
+        let mut until = closing.clone();
+        if let Some(listener) = otlp_http {
+            let router = http::otlp_router(inlet.clone(), limits, Arc::clone(&clock));
+            let mut until = closing.clone();
+            tasks.spawn(whyd_api::serve(listener, router, whyd_api::Deadlines::default(), async move {
+                let _ = until.wait_for(|closed| *closed).await;
+            }));
+        }
+        if let Some(listener) = otlp_grpc {
+            tasks.spawn(grpc::serve(listener, inlet.clone(), Arc::clone(&clock), async move {
+                let _ = until.wait_for(|closed| *closed).await;
+            }));
+        }
 
         let dir = config.data_dir.join("log");
         let times = Times { tick: config.tick, keep: config.window + config.lateness };
@@ -117,6 +134,22 @@ impl Daemon {
         tokio::task::spawn_blocking(|| self.driver.join())
             .await?
             .map_err(|_| anyhow::anyhow!("the ingest thread panicked"))
+    }
+}
+
+/// Binds a listener beside the main one. A port that nobody asked for may be another's: that is said, and the rest runs.
+async fn listen(key: &str, port: Port, main: SocketAddr) -> anyhow::Result<Option<TcpListener>> {
+    let Some(at) = port.address(main) else { return Ok(None) };
+    match TcpListener::bind(at).await {
+        Ok(listener) => {
+            tracing::info!(address = %listener.local_addr()?, "{key} listens");
+            Ok(Some(listener))
+        }
+        Err(error) if matches!(port, Port::Usual(_)) => {
+            tracing::warn!(address = %at, %error, "{key} cannot listen and is off; set it to another address, or to none");
+            Ok(None)
+        }
+        Err(error) => Err(error).with_context(|| format!("{key}: cannot listen on {at}; choose another, or none")),
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Recording {
     resources: BTreeMap<Resource, Watched>,
     metrics: Option<Bodies>,
     logs: Option<Bodies>,
+    otlp_metrics: Option<Bodies>,
+    otlp_logs: Option<Bodies>,
     /// Messages taken.
     pub messages: u64,
 }
@@ -64,6 +66,8 @@ impl Recording {
             resources: BTreeMap::new(),
             metrics: None,
             logs: None,
+            otlp_metrics: None,
+            otlp_logs: None,
             messages: 0,
         })
     }
@@ -82,7 +86,11 @@ impl Recording {
                 let bodies = open(&mut self.metrics, &self.dir, "remote_write")?;
                 bodies.append(message, "/api/v1/write", "application/x-protobuf", &message.body)
             }
-            Media::LokiProto | Media::LokiJson if self.redacted => {
+            Media::OtlpMetricsProto | Media::OtlpMetricsJson => {
+                let bodies = open(&mut self.otlp_metrics, &self.dir, "otlp_metrics")?;
+                bodies.append(message, "/otlp/v1/metrics", otlp_type(message.media), &message.body)
+            }
+            Media::LokiProto | Media::LokiJson | Media::OtlpLogsProto | Media::OtlpLogsJson if self.redacted => {
                 let body = redacted(message)?;
                 let bodies = open(&mut self.logs, &self.dir, "loki_push")?;
                 bodies.append(message, "/loki/api/v1/push", "application/json", &body)
@@ -96,6 +104,11 @@ impl Recording {
                 redacted(message)?;
                 let bodies = open(&mut self.logs, &self.dir, "loki_push")?;
                 bodies.append(message, "/loki/api/v1/push", "application/json", &message.body)
+            }
+            Media::OtlpLogsProto | Media::OtlpLogsJson => {
+                redacted(message)?;
+                let bodies = open(&mut self.otlp_logs, &self.dir, "otlp_logs")?;
+                bodies.append(message, "/otlp/v1/logs", otlp_type(message.media), &message.body)
             }
         }
     }
@@ -145,7 +158,8 @@ impl Recording {
             lines.flush()?;
             times.flush()?;
         }
-        for bodies in [&mut self.metrics, &mut self.logs].into_iter().flatten() {
+        let all = [&mut self.metrics, &mut self.logs, &mut self.otlp_metrics, &mut self.otlp_logs];
+        for bodies in all.into_iter().flatten() {
             bodies.bodies.flush()?;
             bodies.index.flush()?;
         }
@@ -182,11 +196,20 @@ impl Bodies {
     }
 }
 
-/// A push with its lines redacted, as JSON whatever it was.
+fn otlp_type(media: Media) -> &'static str {
+    match media {
+        Media::OtlpMetricsJson | Media::OtlpLogsJson => "application/json",
+        _ => "application/x-protobuf",
+    }
+}
+
+/// A push with its lines redacted, as Loki's JSON whatever it was.
 fn redacted(message: &Envelope) -> Result<Vec<u8>> {
     let mut lines = Lines::default();
     let decoded = match message.media {
         Media::LokiProto => whyd_collector::wire::loki::decode_proto(&message.body, &mut Vec::new(), &mut lines),
+        Media::OtlpLogsProto => whyd_collector::wire::otlp::decode_logs_proto(&message.body, &mut lines),
+        Media::OtlpLogsJson => whyd_collector::wire::otlp::decode_logs_json(&message.body, &mut lines),
         _ => whyd_collector::wire::loki::decode_json(&message.body, &mut lines),
     };
     decoded?;

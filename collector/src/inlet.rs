@@ -25,6 +25,8 @@ pub enum Reply {
         stored: u64,
         /// How many were not, by reason.
         refused: BTreeMap<Refusal, u64>,
+        /// How many of what the sender counts by had something refused: points or records for OTLP, else rows.
+        rejected: u64,
     },
     /// Unreadable; nothing of it was kept, and sending it again is of no use.
     Invalid(String),

@@ -16,6 +16,8 @@ pub enum Source {
     RemoteWrite = 1,
     /// Loki push.
     Loki = 2,
+    /// OTLP, metrics and logs.
+    Otlp = 3,
 }
 
 /// The Kubernetes resources that are watched.
@@ -129,6 +131,14 @@ pub enum Media {
     LokiProto,
     /// Loki's JSON push, already inflated.
     LokiJson,
+    /// OTLP's `ExportMetricsServiceRequest` as protobuf, already inflated.
+    OtlpMetricsProto,
+    /// The same as JSON.
+    OtlpMetricsJson,
+    /// OTLP's `ExportLogsServiceRequest` as protobuf, already inflated.
+    OtlpLogsProto,
+    /// The same as JSON.
+    OtlpLogsJson,
     /// A Kubernetes object as JSON without its managed fields, or what [`Verb::Listed`] says.
     Kube(Resource, Verb),
 }
@@ -139,6 +149,7 @@ impl Media {
         match self {
             Self::RemoteWrite1 => Source::RemoteWrite,
             Self::LokiProto | Self::LokiJson => Source::Loki,
+            Self::OtlpMetricsProto | Self::OtlpMetricsJson | Self::OtlpLogsProto | Self::OtlpLogsJson => Source::Otlp,
             Self::Kube(..) => Source::Kube,
         }
     }

@@ -40,6 +40,12 @@ pub enum Refusal {
     StreamLimit,
     /// Further ahead of the receive time than the lateness allows.
     TooNew,
+    /// A sum or histogram of OTLP that begins anew with each point, or does not say whether it does.
+    NotCumulative,
+    /// A histogram of OTLP with exponential buckets.
+    ExponentialHistogram,
+    /// A point or record of OTLP without a time, or a point without a value.
+    Incomplete,
 }
 
 impl Refusal {
@@ -52,6 +58,9 @@ impl Refusal {
             Self::SeriesLimit => "series_limit",
             Self::StreamLimit => "stream_limit",
             Self::TooNew => "too_new",
+            Self::NotCumulative => "not_cumulative",
+            Self::ExponentialHistogram => "exponential_histogram",
+            Self::Incomplete => "incomplete",
         }
     }
 }
@@ -65,6 +74,9 @@ pub struct Counts {
     pub histograms: u64,
     /// Exemplars seen and not kept.
     pub exemplars: u64,
+    /// Of what a sender counts by, how many had a row refused; `None` where it counts rows. A histogram of OTLP is one
+    /// point and many samples.
+    pub rejected: Option<u64>,
 }
 
 /// The labels of one series as they lie in the body: the protobuf `Label` fields, tag and length included.

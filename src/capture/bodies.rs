@@ -1,4 +1,4 @@
-//! `remote_write/` and `loki_push/`: request bodies and the index that tells when and how each came.
+//! `remote_write/`, `loki_push/`, `otlp_metrics/` and `otlp_logs/`: request bodies and the index that tells when and how each came.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,6 +19,8 @@ const INFLATED: usize = 64 << 20;
 pub(super) enum Kind {
     RemoteWrite,
     Loki,
+    OtlpMetrics,
+    OtlpLogs,
 }
 
 /// Where one body lies and what it is.
@@ -48,6 +50,8 @@ impl Kind {
         match self {
             Self::RemoteWrite => "remote_write",
             Self::Loki => "loki_push",
+            Self::OtlpMetrics => "otlp_metrics",
+            Self::OtlpLogs => "otlp_logs",
         }
     }
 }
@@ -64,6 +68,10 @@ impl Entry {
             Kind::RemoteWrite => Ok(Media::RemoteWrite1),
             Kind::Loki if content.contains("json") || self.file.contains(".json") => Ok(Media::LokiJson),
             Kind::Loki => Ok(Media::LokiProto),
+            Kind::OtlpMetrics if content.contains("json") => Ok(Media::OtlpMetricsJson),
+            Kind::OtlpMetrics => Ok(Media::OtlpMetricsProto),
+            Kind::OtlpLogs if content.contains("json") => Ok(Media::OtlpLogsJson),
+            Kind::OtlpLogs => Ok(Media::OtlpLogsProto),
         }
     }
 
@@ -120,7 +128,8 @@ fn entry(
     let length = length.as_ref().map_err(|e| format!("{}: {e}", entry.file))?;
     let range = entry.range(*length)?;
     let gzip = entry.header("content-encoding").eq_ignore_ascii_case("gzip") || entry.file.ends_with(".gz");
-    Ok(Body { received: Timestamp(entry.received_ns), media, gzip: gzip && media == Media::LokiJson, file, range })
+    let snappy = matches!(media, Media::RemoteWrite1 | Media::LokiProto);
+    Ok(Body { received: Timestamp(entry.received_ns), media, gzip: gzip && !snappy, file, range })
 }
 
 /// The bodies as messages, in the order given; each file is read once.

@@ -17,7 +17,7 @@ use whyd_signals::{Access, Envelope, Media, Timestamp};
 
 use super::{DemoArgs, print};
 use crate::capture::Capture;
-use crate::config::{Config, ConfigFile};
+use crate::config::{Config, ConfigFile, OtlpConfig};
 use crate::daemon::Daemon;
 use crate::fixture_api::FixtureApi;
 use crate::render::Style;
@@ -58,6 +58,7 @@ async fn play(args: &DemoArgs, capture: &Capture) -> anyhow::Result<ExitCode> {
         data_dir: dir.0.clone(),
         cluster: capture.about.cluster.clone(),
         tick: LOOK,
+        otlp: OtlpConfig::OFF,
         ..ConfigFile::default().validate().map_err(|e| anyhow::anyhow!("{}", e.join("; ")))?
     };
     let messages = capture.messages()?;

@@ -47,7 +47,7 @@ pub(super) fn record(args: &RecordArgs) -> anyhow::Result<ExitCode> {
         }
         if let Some(address) = args.listen {
             let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-            let limits = BodyLimits { received: config.body, ..BodyLimits::default() };
+            let limits = BodyLimits { received: config.body, otlp: config.otlp_body, ..BodyLimits::default() };
             let receivers = http::router(inlet.clone(), limits, clock.clone());
             say(&format!("metrics and logs go to http://{}", listener.local_addr()?))?;
             tokio::spawn(whyd_api::serve(listener, receivers, whyd_api::Deadlines::default(), std::future::pending()));

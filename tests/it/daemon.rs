@@ -1,5 +1,6 @@
 //! The daemon as a process of its own: fed over its real listeners, sent bad input, killed in the middle of a load.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,6 +19,8 @@ use whyd_signals::{Envelope, Media, Timestamp};
 pub(crate) struct Process {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// The listeners beside it, by their key in the configuration.
+    pub(crate) others: BTreeMap<String, SocketAddr>,
 }
 
 impl Process {
@@ -59,7 +62,7 @@ impl Process {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut told = Vec::new();
+        let (mut told, mut others) = (Vec::new(), BTreeMap::new());
         let address = loop {
             let Some(line) = lines.next() else { panic!("the daemon ended: {told:?}") };
             let line = line.unwrap();
@@ -67,11 +70,14 @@ impl Process {
             if entry["fields"]["message"] == "listening" {
                 break entry["fields"]["address"].as_str().unwrap().parse().unwrap();
             }
+            if let Some(key) = entry["fields"]["message"].as_str().and_then(|m| m.strip_suffix(" listens")) {
+                others.insert(key.to_owned(), entry["fields"]["address"].as_str().unwrap().parse().unwrap());
+            }
             told.push(line);
         };
         // What it says later is read to its end, else it would stop at a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
+        Self { child, address, others }
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -11,6 +11,7 @@ mod evidence;
 mod kube_apiserver;
 mod ledger;
 mod log;
+mod otlp;
 mod promql;
 mod recording;
 mod scenarios;

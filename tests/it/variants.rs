@@ -296,7 +296,7 @@ impl Renaming {
                 let inflated = snappy::inflate(&m.body, 64 << 20, &mut scratch).unwrap();
                 snap::raw::Encoder::new().compress_vec(&self.names.replace_all_bytes(inflated, &self.others)).unwrap()
             }
-            Media::LokiJson | Media::Kube(..) => self.names.replace_all_bytes(&m.body, &self.others),
+            _ => self.names.replace_all_bytes(&m.body, &self.others),
         };
         Envelope { body: Bytes::from(body), ..m.clone() }
     }

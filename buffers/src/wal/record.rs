@@ -27,6 +27,10 @@ fn media_bytes(media: Media) -> [u8; 3] {
         Media::LokiProto => [1, 0, 0],
         Media::LokiJson => [2, 0, 0],
         Media::Kube(resource, verb) => [3, resource as u8, verb as u8],
+        Media::OtlpMetricsProto => [10, 0, 0],
+        Media::OtlpMetricsJson => [11, 0, 0],
+        Media::OtlpLogsProto => [12, 0, 0],
+        Media::OtlpLogsJson => [13, 0, 0],
     }
 }
 
@@ -39,6 +43,10 @@ fn media(bytes: [u8; 3]) -> Option<Media> {
             let verb = [Verb::Apply, Verb::Delete, Verb::Listed].into_iter().find(|v| *v as u8 == verb)?;
             Some(Media::Kube(Resource::from_u8(resource)?, verb))
         }
+        [10, 0, 0] => Some(Media::OtlpMetricsProto),
+        [11, 0, 0] => Some(Media::OtlpMetricsJson),
+        [12, 0, 0] => Some(Media::OtlpLogsProto),
+        [13, 0, 0] => Some(Media::OtlpLogsJson),
         _ => None,
     }
 }

@@ -13,10 +13,14 @@ fn record(lsn: u64) -> Record {
     if lsn.is_multiple_of(3) {
         refused.set(lsn);
     }
-    let media = match lsn % 4 {
+    let media = match lsn % 8 {
         0 => Media::RemoteWrite1,
         1 => Media::LokiProto,
         2 => Media::LokiJson,
+        4 => Media::OtlpMetricsProto,
+        5 => Media::OtlpMetricsJson,
+        6 => Media::OtlpLogsProto,
+        7 => Media::OtlpLogsJson,
         _ => Media::Kube(Resource::Pods, Verb::Delete),
     };
     let tenant = lsn.is_multiple_of(2).then(|| Team::new("shop"));

@@ -1,9 +1,10 @@
-//! The receivers: Prometheus remote write and Loki push, with the status codes their senders act on.
+//! The receivers: Prometheus remote write, Loki push and OTLP, with the status codes their senders act on.
 //!
 //! What a body is, is decided here from its headers; nothing is decoded but gzip. Answers are one line of text.
 
 mod body;
 mod media;
+mod otlp;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +15,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use whyd_signals::sink::Refusal;
-use whyd_signals::{Envelope, Media};
+use whyd_signals::{Envelope, Media, Source};
 
 use crate::wire::snappy;
 use crate::{Clock, Inlet, Reply};
@@ -26,13 +27,18 @@ pub struct BodyLimits {
     pub received: usize,
     /// Inflated. The core's decoders hold a snappy block to [`snappy::DEFAULT_LIMIT`] whatever is said here.
     pub inflated: usize,
+    /// Of OTLP, as received and inflated.
+    pub otlp: usize,
 }
 
 impl Default for BodyLimits {
     fn default() -> Self {
-        Self { received: 16 << 20, inflated: snappy::DEFAULT_LIMIT }
+        Self { received: 16 << 20, inflated: snappy::DEFAULT_LIMIT, otlp: OTLP_LIMIT }
     }
 }
+
+/// The largest body of OTLP that a receiver takes by its own specification.
+pub const OTLP_LIMIT: usize = 20 << 20;
 
 #[derive(Clone)]
 struct Receiver {
@@ -41,16 +47,23 @@ struct Receiver {
     clock: Clock,
 }
 
-/// The receivers' routes: `POST /api/v1/write`, `POST /loki/api/v1/push` and `GET /ready`.
+/// The receivers' routes: `POST /api/v1/write`, `POST /loki/api/v1/push`, `POST /otlp/v1/metrics`, `POST /otlp/v1/logs`
+/// and `GET /ready`.
 ///
-/// 204 stored; 400 unreadable, or partly refused (the good rows are stored); 413 too large; 415 not a known media
+/// But for OTLP, 204 stored; 400 unreadable, or partly refused (the good rows are stored); 413 too large; 415 not a known media
 /// type; 503 with `Retry-After` when nothing was stored and the sender should try again.
 pub fn router(inlet: Inlet, limits: BodyLimits, clock: Clock) -> Router {
     Router::new()
         .route("/api/v1/write", post(write))
         .route("/loki/api/v1/push", post(push))
         .route("/ready", get(ready))
+        .merge(otlp::routes("/otlp"))
         .with_state(Receiver { inlet, limits, clock })
+}
+
+/// The routes of a port for OTLP alone: `POST /v1/metrics` and `POST /v1/logs`.
+pub fn otlp_router(inlet: Inlet, limits: BodyLimits, clock: Clock) -> Router {
+    otlp::routes("").with_state(Receiver { inlet, limits, clock })
 }
 
 /// An answer before the core is asked.
@@ -101,11 +114,15 @@ async fn ready(State(receiver): State<Receiver>) -> Response {
 
 impl Receiver {
     async fn receive(&self, request: Request, media: Media, gzip: bool) -> Result<Reply, Refused> {
-        let (mut room, mut body) = body::read(request, self.limits.received, &self.inlet).await?;
+        let (received, inflated) = match media.source() {
+            Source::Otlp => (self.limits.otlp, self.limits.otlp),
+            _ => (self.limits.received, self.limits.inflated),
+        };
+        let (mut room, mut body) = body::read(request, received, &self.inlet).await?;
         if gzip {
-            body = body::inflate(body, self.limits.inflated, &mut room).await?;
-        } else if media != Media::LokiJson {
-            snappy::decoded_len(&body, self.limits.inflated).map_err(body::refused)?;
+            body = body::inflate(body, inflated, &mut room).await?;
+        } else if matches!(media, Media::RemoteWrite1 | Media::LokiProto) {
+            snappy::decoded_len(&body, inflated).map_err(body::refused)?;
         }
         let envelope = Envelope { received: (self.clock)(), media, tenant: None, body };
         Ok(self.inlet.send_in(room, envelope).await)
@@ -120,7 +137,7 @@ fn answer(outcome: Result<Reply, Refused>, rows: &str) -> Response {
     };
     match reply {
         Reply::Stored { .. } => StatusCode::NO_CONTENT.into_response(),
-        Reply::Partial { stored, refused } => {
+        Reply::Partial { stored, refused, .. } => {
             line(StatusCode::BAD_REQUEST, &format!("{stored} {rows} stored, refused: {}", reasons(&refused)))
         }
         Reply::Invalid(reason) => line(StatusCode::BAD_REQUEST, &reason),

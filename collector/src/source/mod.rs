@@ -1,4 +1,6 @@
 //! The thin loops: each receives, stamps the time and hands over, and answers what the core answered.
 
+pub mod grpc;
 pub mod http;
 pub mod kube;
+mod otlp;

@@ -5,6 +5,7 @@
 pub mod gzip;
 pub mod kube;
 pub mod loki;
+pub mod otlp;
 pub mod protobuf;
 pub mod remote_write1;
 pub mod snappy;

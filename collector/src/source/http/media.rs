@@ -3,6 +3,8 @@
 use axum::http::{HeaderMap, HeaderName, header};
 use whyd_signals::Media;
 
+use crate::wire::otlp::Encoding;
+
 /// Remote write: protobuf of version 1.0 in a snappy block. Either header may be absent, as early senders leave them.
 pub(super) fn of_write(headers: &HeaderMap) -> Result<Media, String> {
     let content_type = text(headers, &header::CONTENT_TYPE)?;
@@ -40,6 +42,24 @@ pub(super) fn of_push(headers: &HeaderMap) -> Result<(Media, bool), String> {
             Ok((Media::LokiProto, false))
         }
         other => Err(format!("expected content type application/json or application/x-protobuf, got {other:?}")),
+    }
+}
+
+/// OTLP, and whether the body has to be gunzipped; with what is wrong, how to write the answer.
+pub(super) fn of_otlp(headers: &HeaderMap) -> Result<(Encoding, bool), (Encoding, String)> {
+    let content_type = text(headers, &header::CONTENT_TYPE).map_err(|e| (Encoding::Json, e))?;
+    let encoding = match content_type.split(';').next().unwrap_or_default().trim() {
+        "application/x-protobuf" => Encoding::Proto,
+        "application/json" => Encoding::Json,
+        other => {
+            let reason = format!("expected content type application/x-protobuf or application/json, got {other:?}");
+            return Err((Encoding::Json, reason));
+        }
+    };
+    match text(headers, &header::CONTENT_ENCODING).map_err(|e| (encoding, e))?.as_str() {
+        "" | "identity" => Ok((encoding, false)),
+        "gzip" => Ok((encoding, true)),
+        other => Err((encoding, format!("expected content encoding gzip or none, got {other:?}"))),
     }
 }
 

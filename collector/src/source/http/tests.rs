@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod otlp;
+
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 
@@ -47,6 +49,7 @@ struct Answer {
     /// The three written headers, `-` for one that is absent.
     written: String,
     retry_after: Option<String>,
+    content_type: Option<String>,
 }
 
 async fn call(fixture: &Fixture, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
@@ -59,10 +62,10 @@ async fn call(fixture: &Fixture, path: &str, headers: &[(&str, &str)], body: imp
     let written = ["samples", "histograms", "exemplars"]
         .map(|kind| header(&format!("x-prometheus-remote-write-{kind}-written")).unwrap_or("-".into()))
         .join(" ");
-    let retry_after = header("retry-after");
+    let (retry_after, content_type) = (header("retry-after"), header("content-type"));
     let status = response.status().as_u16();
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
-    Answer { status, text: String::from_utf8(body.to_vec()).unwrap(), written, retry_after }
+    Answer { status, text: String::from_utf8(body.to_vec()).unwrap(), written, retry_after, content_type }
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -114,7 +117,8 @@ async fn write_decides_the_media_by_headers() {
 
 #[tokio::test]
 async fn every_reply_has_its_status() {
-    let partial = Reply::Partial { stored: 3, refused: [(Refusal::TooOld, 2), (Refusal::Duplicate, 1)].into() };
+    let partial =
+        Reply::Partial { stored: 3, refused: [(Refusal::TooOld, 2), (Refusal::Duplicate, 1)].into(), rejected: 3 };
     for (reply, status, written, text) in [
         (Reply::Stored { rows: 7 }, 204, "7 0 0", ""),
         (partial, 400, "3 0 0", "3 samples stored, refused: too_old 2, duplicate 1\n"),
@@ -168,7 +172,7 @@ async fn push_decides_the_media_and_gunzips() {
 
 #[tokio::test]
 async fn limits_are_on_bytes_received_and_inflated() {
-    let limits = BodyLimits { received: 1000, inflated: 5000 };
+    let limits = BodyLimits { received: 1000, inflated: 5000, otlp: 1000 };
     let json = [("content-type", "application/json")];
     let gzipped = [json[0], ("content-encoding", "gzip")];
     let unannounced = || {

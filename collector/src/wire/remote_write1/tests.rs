@@ -69,7 +69,7 @@ fn what_is_not_kept_is_counted() {
     let series = [label("__name__", "x"), sample(1.0, 1), exemplar, histogram.clone(), histogram];
     let body = snappy(&[request(&[&series]), metadata].concat());
     let (counts, sink) = read(&body);
-    assert_eq!(counts.unwrap(), Counts { rows: 1, histograms: 2, exemplars: 1 });
+    assert_eq!(counts.unwrap(), Counts { rows: 1, histograms: 2, exemplars: 1, rejected: None });
     assert_eq!(sink.rows.len(), 1);
     // a series of histograms alone is not even looked up
     let sink = check(&[&[label("__name__", "h"), bytes(4, [])]], Counts { histograms: 1, ..rows(0) }, &[]);

@@ -18,6 +18,15 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ regexFind "[0-9]+$" (dig "listen" "http" "0.0.0.0:8080" .Values.config) }}
 {{- end }}
 
+{{- /* Empty where config.otlp has none of it. */ -}}
+{{- define "whyd.otlpGrpcPort" -}}
+{{ regexFind "[0-9]+$" (dig "otlp" "grpc" "0.0.0.0:4317" .Values.config) }}
+{{- end }}
+
+{{- define "whyd.otlpHttpPort" -}}
+{{ regexFind "[0-9]+$" (dig "otlp" "http" "0.0.0.0:4318" .Values.config) }}
+{{- end }}
+
 {{- define "whyd.dataDir" -}}
 {{ .Values.config.dataDir | default "/var/lib/whyd" }}
 {{- end }}

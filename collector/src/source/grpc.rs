@@ -1,0 +1,184 @@
+//! OTLP over gRPC: `MetricsService/Export` and `LogsService/Export`, one message each, on a port of their own.
+//!
+//! Written over h2 itself: of gRPC there is no more than a length before a message and a status behind it
+//! (docs/adr/0005).
+
+mod message;
+mod respond;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{Method, Request, header};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use h2::RecvStream;
+use h2::server::SendResponse;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use whyd_signals::Envelope;
+
+use super::otlp::{self, Outcome};
+use crate::wire::otlp::{Code, Encoding, Signal};
+use crate::{Clock, Inlet};
+
+/// The largest message, as received and inflated: what servers of gRPC take by default.
+pub const LIMIT: usize = 4 << 20;
+
+const METRICS: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+
+/// Connections at once; one more is closed.
+const CONNECTIONS: usize = 1024;
+/// Requests at once on one connection.
+const STREAMS: u32 = 32;
+/// All headers of a request together.
+const HEADERS: u32 = 16 << 10;
+/// How long a connection may take for what.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    /// For the beginning of a connection.
+    handshake: Duration,
+    /// For one request, from its head to its answer.
+    total: Duration,
+    /// A connection without a request for so long is asked to close; a sender opens another when it has something to
+    /// say.
+    idle: Duration,
+    /// For what is in flight when a connection is to close.
+    drain: Duration,
+}
+
+const TIMES: Times = Times {
+    handshake: Duration::from_secs(10),
+    total: Duration::from_secs(30),
+    idle: Duration::from_secs(300),
+    drain: Duration::from_secs(25),
+};
+
+/// What every request is given.
+#[derive(Clone)]
+struct Receiver {
+    inlet: Inlet,
+    clock: Clock,
+    times: Times,
+}
+
+/// Serves until `shutdown` is ready, then lets what is in flight finish within 25 seconds.
+pub async fn serve(listener: TcpListener, inlet: Inlet, clock: Clock, shutdown: impl Future<Output = ()>) {
+    let receiver = Receiver { inlet, clock, times: TIMES };
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let (close, closing) = watch::channel(false);
+    let mut open = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let socket = tokio::select! {
+            () = &mut shutdown => break,
+            Some(ended) = open.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a connection of OTLP over gRPC ended by a panic");
+                }
+                continue;
+            }
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) => socket,
+                Err(error) => {
+                    // none left of something that others give back
+                    tracing::warn!(%error, "no connection of OTLP over gRPC can be accepted");
+                    sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            }
+        };
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
+        let _ = socket.set_nodelay(true);
+        let (receiver, closing) = (receiver.clone(), closing.clone());
+        open.spawn(async move {
+            connection(socket, receiver, closing).await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    close.send_replace(true);
+    while open.join_next().await.is_some() {}
+}
+
+/// One connection, until it ends, is idle for too long, or is asked to close and has answered.
+async fn connection(
+    socket: impl AsyncRead + AsyncWrite + Unpin,
+    receiver: Receiver,
+    mut closing: watch::Receiver<bool>,
+) {
+    let times = receiver.times;
+    let mut builder = h2::server::Builder::new();
+    builder.max_concurrent_streams(STREAMS).max_header_list_size(HEADERS);
+    let Ok(Ok(mut connection)) = timeout(times.handshake, builder.handshake::<_, bytes::Bytes>(socket)).await else {
+        return;
+    };
+    let mut answers = FuturesUnordered::new();
+    let mut asked = false;
+    loop {
+        // begins anew whenever something happens
+        let quiet = sleep(if asked { times.drain } else { times.idle });
+        tokio::select! {
+            accepted = connection.accept() => match accepted {
+                Some(Ok((request, respond))) => answers.push(one(&receiver, request, respond)),
+                Some(Err(_)) | None => return,
+            },
+            Some(()) = answers.next() => {}
+            // a sender that went away drops its end, which counts as closing too
+            _ = closing.wait_for(|closed| *closed), if !asked => {
+                asked = true;
+                connection.graceful_shutdown();
+            }
+            () = quiet => {
+                if asked {
+                    return;
+                }
+                if answers.is_empty() {
+                    asked = true;
+                    connection.graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+/// One request and its answer.
+async fn one(receiver: &Receiver, request: Request<RecvStream>, mut respond: SendResponse<bytes::Bytes>) {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if request.method() != Method::POST || !content_type.starts_with("application/grpc") {
+        respond::not_grpc(&mut respond);
+        return;
+    }
+    let signal = match request.uri().path() {
+        METRICS => Signal::Metrics,
+        LOGS => Signal::Logs,
+        other => {
+            let why = format!("{other} is not a method of this server; it takes {METRICS} and {LOGS}");
+            respond::refused(&mut respond, Code::Unimplemented, &why);
+            return;
+        }
+    };
+    let outcome = timeout(receiver.times.total, export(receiver, signal, request)).await;
+    match outcome.unwrap_or_else(|_| Outcome::Refused(Code::Unavailable, "the request took too long".into())) {
+        Outcome::Accepted(partial) => respond::accepted(&mut respond, signal, partial.as_ref()),
+        Outcome::Refused(code, why) => respond::refused(&mut respond, code, &why),
+    }
+}
+
+async fn export(receiver: &Receiver, signal: Signal, request: Request<RecvStream>) -> Outcome {
+    let (room, body) = match message::read(request, &receiver.inlet).await {
+        Ok(read) => read,
+        Err(refused) => return refused,
+    };
+    let media = otlp::media(signal, Encoding::Proto);
+    let envelope = Envelope { received: (receiver.clock)(), media, tenant: None, body };
+    Outcome::from(receiver.inlet.send_in(room, envelope).await)
+}
+
+#[cfg(test)]
+mod tests;

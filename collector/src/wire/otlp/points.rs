@@ -1,0 +1,302 @@
+//! Data points to Prometheus series: `_bucket`, `_sum` and `_count` of a histogram, quantiles of a summary.
+
+use std::borrow::Cow;
+
+use whyd_signals::Timestamp;
+use whyd_signals::sample::STALE_BITS;
+use whyd_signals::sink::{Counts, DecodeError, Pair, RawLabels, Refusal, SampleSink};
+
+use super::names::{Naming, metric_name};
+use super::resource::{Resource, has, labels, set};
+
+/// The kinds of metrics, and whether their values run on from one beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Gauge,
+    Sum { cumulative: bool, monotonic: bool },
+    Histogram { cumulative: bool },
+    Exponential,
+    Summary,
+}
+
+/// The number of cumulative temporality in the protocol; only such is kept.
+pub(super) const CUMULATIVE: i64 = 2;
+/// The flag of a point that says that there is no value any more.
+pub(super) const NO_VALUE: u64 = 1;
+
+impl Kind {
+    fn naming(self) -> Naming {
+        match self {
+            Self::Gauge => Naming::Gauge,
+            Self::Sum { monotonic: true, .. } => Naming::Counter,
+            _ => Naming::Other,
+        }
+    }
+
+    /// Why no point of this kind is kept, if none is.
+    fn refusal(self) -> Option<Refusal> {
+        match self {
+            Self::Sum { cumulative: false, .. } | Self::Histogram { cumulative: false } => Some(Refusal::NotCumulative),
+            Self::Exponential => Some(Refusal::ExponentialHistogram),
+            _ => None,
+        }
+    }
+}
+
+/// One data point of any kind; what its kind has not is empty.
+#[derive(Debug, Default)]
+pub(super) struct Point<'a> {
+    pub(super) attributes: Vec<Pair<'a>>,
+    pub(super) time: u64,
+    pub(super) flags: u64,
+    pub(super) value: Option<f64>,
+    pub(super) count: u64,
+    pub(super) sum: Option<f64>,
+    pub(super) buckets: Vec<u64>,
+    pub(super) bounds: Vec<f64>,
+    pub(super) quantiles: Vec<(f64, f64)>,
+    pub(super) exemplars: u64,
+}
+
+/// What the points of a metric have in common.
+pub(super) struct Metric {
+    kind: Kind,
+    /// Why none of its points is kept.
+    refused: Option<Refusal>,
+    name: String,
+}
+
+impl Metric {
+    pub(super) fn new(kind: Kind, name: &str, unit: &str) -> Self {
+        let name = metric_name(name, unit, kind.naming());
+        let refused = kind.refusal().or_else(|| name.is_none().then_some(Refusal::InvalidLabels));
+        Self { kind, refused, name: name.unwrap_or_default() }
+    }
+
+    /// Whether a point need only be counted.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+}
+
+/// Takes the points of one resource after another.
+pub(super) struct Points<'s, S> {
+    sink: &'s mut S,
+    counts: Counts,
+    /// Points of which something was refused.
+    rejected: u64,
+    /// The labels of a series as they are handed over.
+    bytes: Vec<u8>,
+    /// The newest time of the resource, for its `target_info`.
+    newest: Option<Timestamp>,
+}
+
+impl<'s, S: SampleSink> Points<'s, S> {
+    pub(super) fn new(sink: &'s mut S) -> Self {
+        Self { sink, counts: Counts::default(), rejected: 0, bytes: Vec::new(), newest: None }
+    }
+
+    /// What was handed over.
+    pub(super) fn counts(self) -> Counts {
+        Counts { rejected: Some(self.rejected), ..self.counts }
+    }
+
+    /// A point of a metric of which none is kept.
+    pub(super) fn refused(&mut self, metric: &Metric) {
+        if let Some(why) = metric.refused {
+            self.refuse(why);
+            self.counts.histograms += u64::from(metric.kind == Kind::Exponential);
+        }
+    }
+
+    fn refuse(&mut self, why: Refusal) {
+        self.counts.rows += 1;
+        self.rejected += 1;
+        self.sink.refused(1, why);
+    }
+
+    /// One point.
+    ///
+    /// # Errors
+    /// [`DecodeError::Malformed`] for a time that does not fit.
+    pub(super) fn point(
+        &mut self,
+        resource: &Resource<'_>,
+        metric: &Metric,
+        point: Point<'_>,
+    ) -> Result<(), DecodeError> {
+        self.counts.exemplars += point.exemplars;
+        let ts = time(point.time)?;
+        let stale = point.flags & NO_VALUE != 0;
+        let number = matches!(metric.kind, Kind::Gauge | Kind::Sum { .. });
+        let (Some(ts), false) = (ts, number && point.value.is_none() && !stale) else {
+            self.refuse(Refusal::Incomplete);
+            return Ok(());
+        };
+        self.newest = self.newest.max(Some(ts));
+        let base = base(resource, point.attributes);
+        let mut series =
+            Series { sink: self.sink, bytes: &mut self.bytes, base: &base, ts, stale, rows: 0, kept: true };
+        let name = &metric.name;
+        match metric.kind {
+            Kind::Gauge | Kind::Sum { .. } => series.sample(name, None, point.value.unwrap_or_default()),
+            Kind::Histogram { .. } => {
+                if let Some(sum) = point.sum {
+                    series.sample(&format!("{name}_sum"), None, sum);
+                }
+                series.sample(&format!("{name}_count"), None, point.count as f64);
+                let bucket = format!("{name}_bucket");
+                let mut below = 0u64;
+                for (bound, count) in point.bounds.iter().zip(&point.buckets) {
+                    below = below.saturating_add(*count);
+                    series.sample(&bucket, Some(("le", &number_text(*bound))), below as f64);
+                }
+                series.sample(&bucket, Some(("le", "+Inf")), point.count as f64);
+            }
+            Kind::Summary => {
+                series.sample(&format!("{name}_sum"), None, point.sum.unwrap_or_default());
+                series.sample(&format!("{name}_count"), None, point.count as f64);
+                for (quantile, value) in &point.quantiles {
+                    series.sample(name, Some(("quantile", &number_text(*quantile))), *value);
+                }
+            }
+            // none of its points comes here
+            Kind::Exponential => {}
+        }
+        self.counts.rows += series.rows;
+        self.rejected += u64::from(!series.kept);
+        Ok(())
+    }
+
+    /// The end of a resource: its other attributes are `target_info`, where anything says whose they are.
+    pub(super) fn end(&mut self, resource: &Resource<'_>) {
+        let Some(ts) = self.newest.take() else { return };
+        if resource.rest.is_empty() || (resource.job.is_empty() && resource.instance.is_empty()) {
+            return;
+        }
+        let mut base = resource.rest.clone();
+        identify(resource, &mut base);
+        for (name, value) in &resource.place {
+            set(&mut base, name, value.clone());
+        }
+        let mut series =
+            Series { sink: self.sink, bytes: &mut self.bytes, base: &base, ts, stale: false, rows: 0, kept: true };
+        series.sample("target_info", None, 1.0);
+        self.counts.rows += series.rows;
+    }
+}
+
+/// Nanoseconds that fit; none where nothing is said.
+///
+/// # Errors
+/// [`DecodeError::Malformed`] beyond the year 2262.
+pub(super) fn time(nanos: u64) -> Result<Option<Timestamp>, DecodeError> {
+    match i64::try_from(nanos) {
+        Ok(0) => Ok(None),
+        Ok(nanos) => Ok(Some(Timestamp(nanos))),
+        Err(_) => Err(DecodeError::Malformed(format!("time of {nanos} ns is out of range"))),
+    }
+}
+
+/// The labels that all series of a point have. A point that says itself which pod or namespace it is about is about
+/// that one, and not about the resource that tells of it.
+fn base<'a>(resource: &'a Resource<'_>, attributes: Vec<Pair<'a>>) -> Vec<Pair<'a>> {
+    let mut base = labels(attributes);
+    let elsewhere = has(&base, "pod") || has(&base, "namespace");
+    for (name, value) in &resource.place {
+        if !has(&base, name) && (!elsewhere || *name == "node") {
+            set(&mut base, name, Cow::Borrowed(&**value));
+        }
+    }
+    identify(resource, &mut base);
+    base
+}
+
+fn identify<'a>(resource: &'a Resource<'_>, base: &mut Vec<Pair<'a>>) {
+    for (name, value) in [("job", &resource.job), ("instance", &resource.instance)] {
+        if !value.is_empty() {
+            set(base, name, Cow::Borrowed(&**value));
+        }
+    }
+}
+
+/// The series of one point.
+struct Series<'p, S> {
+    sink: &'p mut S,
+    bytes: &'p mut Vec<u8>,
+    base: &'p [Pair<'p>],
+    ts: Timestamp,
+    stale: bool,
+    rows: u64,
+    /// Whether nothing was refused.
+    kept: bool,
+}
+
+impl<S: SampleSink> Series<'_, S> {
+    fn sample(&mut self, name: &str, extra: Option<(&str, &str)>, value: f64) {
+        self.bytes.clear();
+        encode(self.base, name, extra, self.bytes);
+        self.rows += 1;
+        let value = if self.stale { f64::from_bits(STALE_BITS) } else { value };
+        let kept = match self.sink.series(RawLabels(self.bytes)) {
+            // a refusal is counted by the sink that makes it
+            Ok(id) => self.sink.sample(id, self.ts, value).is_ok(),
+            Err(why) => {
+                self.sink.refused(1, why);
+                false
+            }
+        };
+        self.kept &= kept;
+    }
+}
+
+/// Writes labels as [`RawLabels`] has them: those of the list, which is sorted, with a name and perhaps one more put in
+/// where they belong. An empty value is no label.
+fn encode(base: &[Pair<'_>], name: &str, extra: Option<(&str, &str)>, out: &mut Vec<u8>) {
+    let mut ours = std::iter::once(("__name__", name)).chain(extra).peekable();
+    for (label, value) in base {
+        while let Some(own) = ours.next_if(|(own, _)| *own < &**label) {
+            field(own, out);
+        }
+        match ours.next_if(|(own, _)| *own == &**label) {
+            Some(own) => field(own, out),
+            None => field((label, value), out),
+        }
+    }
+    for own in ours {
+        field(own, out);
+    }
+}
+
+fn field((name, value): (&str, &str), out: &mut Vec<u8>) {
+    if value.is_empty() {
+        return;
+    }
+    out.push(0x0a);
+    varint(2 + varint_len(name.len()) + name.len() + varint_len(value.len()) + value.len(), out);
+    for (tag, text) in [(0x0a, name), (0x12, value)] {
+        out.push(tag);
+        varint(text.len(), out);
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+fn varint(mut n: usize, out: &mut Vec<u8>) {
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+fn varint_len(n: usize) -> usize {
+    (usize::BITS - (n | 1).leading_zeros()).div_ceil(7) as usize
+}
+
+/// A bound or quantile as Prometheus writes it in a label: all digits, no exponent.
+fn number_text(value: f64) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    value.to_string()
+}

@@ -1,0 +1,114 @@
+//! Log records to lines of streams.
+
+use std::borrow::Cow;
+
+use whyd_signals::sink::{Counts, DecodeError, LogSink, Pair, Refusal};
+
+use super::points::time;
+use super::resource::{Resource, labels, place};
+
+/// One log record.
+#[derive(Debug, Default)]
+pub(super) struct Record<'a> {
+    pub(super) time: u64,
+    pub(super) observed: u64,
+    pub(super) severity: i64,
+    pub(super) severity_text: Cow<'a, str>,
+    pub(super) body: Cow<'a, str>,
+    pub(super) attributes: Vec<Pair<'a>>,
+    pub(super) trace_id: Cow<'a, str>,
+    pub(super) span_id: Cow<'a, str>,
+    pub(super) event_name: Cow<'a, str>,
+}
+
+impl<'a> Record<'a> {
+    /// What is known of the line besides its stream, sorted by name; each name once, and what the protocol itself says
+    /// before an attribute of the same name.
+    fn metadata(&mut self) -> Vec<Pair<'a>> {
+        let attributes = std::mem::take(&mut self.attributes);
+        let placed = |(key, value): Pair<'a>| match place(&key) {
+            Some(label) => (Cow::Borrowed(label), value),
+            None => (key, value),
+        };
+        let mut pairs = labels(attributes.into_iter().map(placed).collect());
+        let level = level(self.severity).map_or_else(|| std::mem::take(&mut self.severity_text), Cow::Borrowed);
+        let trace_id = std::mem::take(&mut self.trace_id);
+        let span_id = std::mem::take(&mut self.span_id);
+        for (name, value) in [("level", level), ("span_id", span_id), ("trace_id", trace_id)] {
+            if !value.is_empty() {
+                super::resource::set(&mut pairs, name, value);
+            }
+        }
+        pairs
+    }
+}
+
+/// What a severity number is called.
+fn level(number: i64) -> Option<&'static str> {
+    Some(match number {
+        1..=4 => "trace",
+        5..=8 => "debug",
+        9..=12 => "info",
+        13..=16 => "warn",
+        17..=20 => "error",
+        21..=24 => "fatal",
+        _ => return None,
+    })
+}
+
+/// The labels of the streams of a resource, sorted by name.
+pub(super) fn stream<'a>(resource: &'a Resource<'_>) -> Vec<Pair<'a>> {
+    let place = resource.place.iter().map(|(name, value)| (*name, value));
+    let service = [("service_name", &resource.service)];
+    let all = place.chain(service).filter(|(_, value)| !value.is_empty());
+    let mut labels: Vec<Pair<'a>> = all.map(|(n, v)| (Cow::Borrowed(n), Cow::Borrowed(&**v))).collect();
+    labels.sort();
+    labels
+}
+
+/// Takes the records of one stream after another.
+pub(super) struct Records<'s, S> {
+    sink: &'s mut S,
+    rows: u64,
+    rejected: u64,
+}
+
+impl<'s, S: LogSink> Records<'s, S> {
+    pub(super) fn new(sink: &'s mut S) -> Self {
+        Self { sink, rows: 0, rejected: 0 }
+    }
+
+    /// What was handed over.
+    pub(super) fn counts(self) -> Counts {
+        Counts { rows: self.rows, rejected: Some(self.rejected), ..Counts::default() }
+    }
+
+    /// One record; when it was observed stands in for when it was written.
+    ///
+    /// # Errors
+    /// [`DecodeError::Malformed`] for a time that does not fit.
+    pub(super) fn record(&mut self, stream: &[Pair<'_>], mut record: Record<'_>) -> Result<(), DecodeError> {
+        self.rows += 1;
+        let at = match time(record.time)? {
+            Some(at) => Some(at),
+            None => time(record.observed)?,
+        };
+        let kept = match at {
+            None => Err(Refusal::Incomplete),
+            Some(at) => match self.sink.stream(stream, &record.metadata()) {
+                Ok(id) => {
+                    let line = if record.body.is_empty() { &record.event_name } else { &record.body };
+                    // a refusal is counted by the sink that makes it
+                    self.rejected += u64::from(self.sink.line(id, at, line).is_err());
+                    Ok(())
+                }
+                Err(why) => Err(why),
+            },
+        };
+        if let Err(why) = kept {
+            self.rejected += 1;
+            self.sink.refused(1, why);
+        }
+        Ok(())
+    }
+}
