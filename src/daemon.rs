@@ -53,9 +53,8 @@ impl Daemon {
         let board = Arc::new(Board::new(peers));
         let statuses = Statuses::default();
         let watches = Watches::new(statuses.clone(), Arc::clone(&clock));
-        let view = View::new(Shown::of(&core, LogShown::default()))
-            .with_alerts(Arc::clone(&board))
-            .with_watches(watches);
+        let view =
+            View::new(Shown::of(&core, LogShown::default())).with_alerts(Arc::clone(&board)).with_watches(watches);
         let view = Arc::new(view);
         let (inlet, inbox) = inlet(InletLimits::default());
         let (close, closing) = watch::channel(false);
