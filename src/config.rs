@@ -3,6 +3,7 @@
 //! Every error is reported at once. With no file at all the defaults work inside a cluster.
 
 mod alertmanager;
+mod replicas;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,12 +11,14 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use whyd_buffers::ReplicaRule;
 use whyd_correlate::rules::{Matches, Rules, SeverityRule, Suppression};
 use whyd_signals::schema::Severity;
 use whyd_signals::{Timestamp, causes};
 
 pub use self::alertmanager::AlertmanagerConfig;
 use self::alertmanager::AlertmanagerFile;
+use self::replicas::ReplicasFile;
 
 /// The configuration file, YAML.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -31,6 +34,8 @@ pub struct ConfigFile {
     limits: LimitsFile,
     /// The Kubernetes API to watch.
     kubernetes: KubernetesFile,
+    /// How replicas that send the same are told from each other.
+    replicas: ReplicasFile,
     /// How a namespace is mapped to a team.
     teams: TeamsFile,
     /// Who may read.
@@ -159,6 +164,7 @@ pub struct Config {
     pub body: usize,
     pub kubernetes: bool,
     pub kubernetes_url: Option<String>,
+    pub replicas: ReplicaRule,
     pub team_prefix: String,
     pub anonymous: bool,
     /// Token files and the teams each may read; no team: all.
@@ -214,6 +220,7 @@ impl ConfigFile {
             body: wrong.bytes("limits.body", l.body.as_deref().unwrap_or("16MiB")) as usize,
             kubernetes: self.kubernetes.enabled.unwrap_or(true),
             kubernetes_url: self.kubernetes.url,
+            replicas: wrong.replicas(self.replicas),
             team_prefix: self.teams.prefix.unwrap_or_else(|| "team-".into()),
             anonymous: self.access.anonymous.unwrap_or(self.access.tokens.is_empty()),
             tokens: self.access.tokens.into_iter().map(|t| (t.token_file, t.teams)).collect(),

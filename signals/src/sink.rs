@@ -40,6 +40,12 @@ pub enum Refusal {
     StreamLimit,
     /// Further ahead of the receive time than the lateness allows.
     TooNew,
+    /// Of a replica that is not the elected one of its cluster. To the sender it is written: its twin wrote it.
+    Deduplicated,
+    /// The cap on clusters of replicas is reached and this one is new.
+    ClusterLimit,
+    /// A native histogram whose buckets contradict themselves. No row: the log's bitmap knows nothing of it.
+    InvalidHistogram,
 }
 
 impl Refusal {
@@ -52,6 +58,9 @@ impl Refusal {
             Self::SeriesLimit => "series_limit",
             Self::StreamLimit => "stream_limit",
             Self::TooNew => "too_new",
+            Self::Deduplicated => "deduplicated",
+            Self::ClusterLimit => "cluster_limit",
+            Self::InvalidHistogram => "invalid_histogram",
         }
     }
 }
@@ -61,10 +70,12 @@ impl Refusal {
 pub struct Counts {
     /// Samples or log lines.
     pub rows: u64,
-    /// Histograms seen and not kept.
+    /// Native histograms accepted: sound, and not kept beyond the log.
     pub histograms: u64,
-    /// Exemplars seen and not kept.
+    /// Exemplars accepted, and not kept beyond the log.
     pub exemplars: u64,
+    /// Native histograms whose buckets contradict themselves.
+    pub invalid_histograms: u64,
 }
 
 /// The labels of one series as they lie in the body: the protobuf `Label` fields, tag and length included.
@@ -78,7 +89,8 @@ pub trait SampleSink {
     /// The id of the series with these labels.
     ///
     /// # Errors
-    /// [`Refusal::InvalidLabels`] or [`Refusal::SeriesLimit`]; the caller counts its samples as refused.
+    /// [`Refusal::InvalidLabels`], [`Refusal::SeriesLimit`], [`Refusal::Deduplicated`] or [`Refusal::ClusterLimit`]; the
+    /// caller counts its samples as refused.
     fn series(&mut self, labels: RawLabels<'_>) -> Result<SeriesId, Refusal>;
     /// One sample of it.
     ///

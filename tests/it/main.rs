@@ -12,6 +12,8 @@ mod kube_apiserver;
 mod ledger;
 mod promql;
 mod recording;
+mod remote_write;
 mod scenarios;
+mod server;
 mod until;
 mod variants;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
-use whyd_signals::{Media, Resource, Team, Timestamp, Verb};
+use whyd_signals::{Compression, Media, Resource, Team, Timestamp, Verb};
 
 use super::*;
 
@@ -13,10 +13,13 @@ fn record(lsn: u64) -> Record {
     if lsn.is_multiple_of(3) {
         refused.set(lsn);
     }
-    let media = match lsn % 4 {
-        0 => Media::RemoteWrite1,
+    let media = match lsn % 7 {
+        0 => Media::RemoteWrite1(Compression::Snappy),
         1 => Media::LokiProto,
         2 => Media::LokiJson,
+        3 => Media::RemoteWrite1(Compression::Zstd),
+        4 => Media::RemoteWrite2(Compression::Snappy),
+        5 => Media::RemoteWrite2(Compression::Zstd),
         _ => Media::Kube(Resource::Pods, Verb::Delete),
     };
     let tenant = lsn.is_multiple_of(2).then(|| Team::new("shop"));
