@@ -10,7 +10,7 @@ use whyd::ingest::Ingest;
 use whyd::wiring;
 use whyd_buffers::Bitmap;
 use whyd_buffers::wal::{Bounds, Log, Record};
-use whyd_signals::{Envelope, Lsn, Media, Timestamp};
+use whyd_signals::{Compression, Envelope, Lsn, Media, Timestamp};
 
 /// Series and rounds, 15 s apart: as Prometheus sends them, 2,000 samples a body.
 const SHAPES: [(usize, usize); 2] = [(10_000, 600), (100_000, 60)];
@@ -84,7 +84,7 @@ fn write(dir: &Path, series: usize, rounds: usize) -> usize {
             }
             let body = encoder.compress_vec(&message).unwrap().into();
             let received = Timestamp::from_millis(ms + n as i64).unwrap();
-            let envelope = Envelope { received, media: Media::RemoteWrite1, tenant: None, body };
+            let envelope = Envelope { received, media: Media::RemoteWrite1(Compression::Snappy), tenant: None, body };
             let lsn = Lsn(log.next_lsn().0 + batch.len() as u64);
             batch.push(Record { lsn, envelope, refused: Bitmap::new() });
         }

@@ -4,6 +4,7 @@
 
 mod alertmanager;
 mod otlp;
+mod replicas;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use whyd_buffers::ReplicaRule;
 use whyd_collector::source::http::OTLP_LIMIT;
 use whyd_correlate::rules::{Matches, Rules, SeverityRule, Suppression};
 use whyd_signals::schema::Severity;
@@ -20,6 +22,7 @@ pub use self::alertmanager::AlertmanagerConfig;
 use self::alertmanager::AlertmanagerFile;
 use self::otlp::OtlpFile;
 pub use self::otlp::{OtlpConfig, Port};
+use self::replicas::ReplicasFile;
 
 /// The configuration file, YAML.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -37,6 +40,8 @@ pub struct ConfigFile {
     limits: LimitsFile,
     /// The Kubernetes API to watch.
     kubernetes: KubernetesFile,
+    /// How replicas that send the same are told from each other.
+    replicas: ReplicasFile,
     /// How a namespace is mapped to a team.
     teams: TeamsFile,
     /// Who may read.
@@ -168,6 +173,7 @@ pub struct Config {
     pub otlp: OtlpConfig,
     pub kubernetes: bool,
     pub kubernetes_url: Option<String>,
+    pub replicas: ReplicaRule,
     pub team_prefix: String,
     pub anonymous: bool,
     /// Token files and the teams each may read; no team: all.
@@ -238,6 +244,7 @@ impl ConfigFile {
             otlp: wrong.otlp(&self.otlp),
             kubernetes: self.kubernetes.enabled.unwrap_or(true),
             kubernetes_url: self.kubernetes.url,
+            replicas: wrong.replicas(self.replicas),
             team_prefix: self.teams.prefix.unwrap_or_else(|| "team-".into()),
             anonymous: self.access.anonymous.unwrap_or(self.access.tokens.is_empty()),
             tokens: self.access.tokens.into_iter().map(|t| (t.token_file, t.teams)).collect(),

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use whyd_anomaly::Detectors;
 use whyd_buffers::wal::Record;
-use whyd_buffers::{Mark, Snapshot, Writer};
-use whyd_collector::inlet::Reply;
+use whyd_buffers::{Mark, Snapshot, Staged, Writer};
+use whyd_collector::inlet::{Reply, Written};
 use whyd_collector::wire;
 use whyd_correlate::ledger::Ledger;
 use whyd_correlate::rules::Rules;
@@ -71,6 +71,7 @@ struct Pending {
     media: Media,
     received: Timestamp,
     stored: u64,
+    counts: Counts,
 }
 
 /// How the core is set up.
@@ -93,7 +94,8 @@ pub struct Core {
     pending: VecDeque<Pending>,
     next: Lsn,
     failed: Option<String>,
-    scratch: Vec<u8>,
+    inflater: wire::inflate::Inflater,
+    write2: wire::remote_write2::Scratch,
     counters: Counters,
 }
 
@@ -104,8 +106,12 @@ pub struct Counters {
     pub inputs: BTreeMap<&'static str, u64>,
     /// Rows stored, by source name.
     pub rows: BTreeMap<&'static str, u64>,
-    /// Rows refused, by reason.
+    /// Rows and native histograms refused, by reason.
     pub refused: BTreeMap<Refusal, u64>,
+    /// Native histograms accepted and not kept.
+    pub histograms: u64,
+    /// Exemplars accepted and not kept.
+    pub exemplars: u64,
     /// Bodies that could not be read.
     pub malformed: u64,
     /// When each source last sent something.
@@ -127,7 +133,8 @@ impl Core {
             pending: VecDeque::new(),
             next: Lsn(1),
             failed: None,
-            scratch: Vec::new(),
+            inflater: wire::inflate::Inflater::default(),
+            write2: wire::remote_write2::Scratch::default(),
             counters: Counters::default(),
         }
     }
@@ -206,17 +213,19 @@ impl Core {
                 return vec![Effect::Reply { token, reply: refusal(&e) }];
             }
         };
-        let staged = self.writer.stage();
+        let mut staged = self.writer.stage();
+        if counts.invalid_histograms > 0 {
+            staged.refused.insert(Refusal::InvalidHistogram, counts.invalid_histograms);
+        }
         for (why, n) in &staged.refused {
             *self.counters.refused.entry(*why).or_default() += n;
         }
-        // A repetition is there already: to the sender it is written.
-        let reply = answer(staged.stored + staged.repeated, staged.refused, counts.rejected);
+        let reply = answer(&counts, &staged);
         let lsn = self.next;
         self.next = lsn.next();
         let (mark, stored) = (staged.mark, staged.stored);
         let Envelope { media, received, .. } = envelope;
-        self.pending.push_back(Pending { lsn, token, mark, reply, media, received, stored });
+        self.pending.push_back(Pending { lsn, token, mark, reply, media, received, stored, counts });
         vec![Effect::Append(Record { lsn, envelope, refused: staged.bitmap })]
     }
 
@@ -225,10 +234,11 @@ impl Core {
         while let Some(front) = self.pending.front()
             && front.lsn <= lsn
         {
-            let Some(Pending { token, mark, reply, media, received, stored, .. }) = self.pending.pop_front() else {
+            let Some(Pending { token, mark, reply, media, received, stored, counts, .. }) = self.pending.pop_front()
+            else {
                 break;
             };
-            self.count(media, received, stored);
+            self.count(media, received, stored, &counts);
             if let Media::Kube(resource, Verb::Listed) = media {
                 self.counters.listed.insert(resource);
             }
@@ -265,14 +275,14 @@ impl Core {
     fn replayed(&mut self, record: &Record) -> Vec<Effect> {
         self.next = record.lsn.next();
         self.writer.begin(record.envelope.received, Some(&record.refused));
-        if self.decode(&record.envelope).is_err() {
+        let Ok(counts) = self.decode(&record.envelope) else {
             // It was sound when it was logged; a newer decoder that disagrees must not lose the rest.
             self.writer.rollback();
             self.counters.malformed += 1;
             return Vec::new();
-        }
+        };
         let staged = self.writer.stage();
-        self.count(record.envelope.media, record.envelope.received, staged.stored);
+        self.count(record.envelope.media, record.envelope.received, staged.stored, &counts);
         self.publish(staged.mark);
         Vec::new()
     }
@@ -280,8 +290,14 @@ impl Core {
     fn decode(&mut self, envelope: &Envelope) -> Result<Counts, DecodeError> {
         let body = &envelope.body;
         match envelope.media {
-            Media::RemoteWrite1 => wire::remote_write1::decode(body, &mut self.scratch, &mut self.writer),
-            Media::LokiProto => wire::loki::decode_proto(body, &mut self.scratch, &mut self.writer),
+            Media::RemoteWrite1(compression) => {
+                wire::remote_write1::decode(body, compression, &mut self.inflater, &mut self.writer)
+            }
+            Media::RemoteWrite2(compression) => {
+                let (inflater, scratch) = (&mut self.inflater, &mut self.write2);
+                wire::remote_write2::decode(body, compression, inflater, scratch, &mut self.writer)
+            }
+            Media::LokiProto => wire::loki::decode_proto(body, self.inflater.buffer(), &mut self.writer),
             Media::LokiJson => wire::loki::decode_json(body, &mut self.writer),
             Media::OtlpMetricsProto => wire::otlp::decode_metrics_proto(body, &mut self.writer),
             Media::OtlpMetricsJson => wire::otlp::decode_metrics_json(body, &mut self.writer),
@@ -343,10 +359,12 @@ impl Core {
         effects
     }
 
-    fn count(&mut self, media: Media, received: Timestamp, rows: u64) {
+    fn count(&mut self, media: Media, received: Timestamp, rows: u64, counts: &Counts) {
         let source = source_name(media);
         *self.counters.inputs.entry(source).or_default() += 1;
         *self.counters.rows.entry(source).or_default() += rows;
+        self.counters.histograms += counts.histograms;
+        self.counters.exemplars += counts.exemplars;
         let last = self.counters.last_seen.entry(source).or_default();
         *last = (*last).max(received);
     }
@@ -355,7 +373,7 @@ impl Core {
 /// The name of a source in metrics and answers.
 pub fn source_name(media: Media) -> &'static str {
     match media {
-        Media::RemoteWrite1 | Media::OtlpMetricsProto | Media::OtlpMetricsJson => "metrics",
+        Media::RemoteWrite1(_) | Media::RemoteWrite2(_) | Media::OtlpMetricsProto | Media::OtlpMetricsJson => "metrics",
         Media::LokiProto | Media::LokiJson | Media::OtlpLogsProto | Media::OtlpLogsJson => "logs",
         Media::Kube(whyd_signals::Resource::Events, _) => "events",
         Media::Kube(..) => "kube",
@@ -369,10 +387,18 @@ fn refusal(e: &DecodeError) -> Reply {
     }
 }
 
-fn answer(stored: u64, refused: BTreeMap<Refusal, u64>, rejected: Option<u64>) -> Reply {
-    if refused.is_empty() {
-        return Reply::Stored { rows: stored };
+/// A repetition is there already, and so is what an elected replica's twin sends: to the sender both are written.
+fn answer(counts: &Counts, staged: &Staged) -> Reply {
+    let written = Written {
+        rows: staged.stored + staged.repeated + staged.deduplicated,
+        deduplicated: staged.deduplicated,
+        histograms: counts.histograms,
+        exemplars: counts.exemplars,
+    };
+    if staged.refused.is_empty() {
+        Reply::Stored(written)
+    } else {
+        let rejected = counts.rejected.unwrap_or_else(|| staged.refused.values().sum());
+        Reply::Partial { written, refused: staged.refused.clone(), rejected }
     }
-    let rejected = rejected.unwrap_or_else(|| refused.values().sum());
-    Reply::Partial { stored, refused, rejected }
 }

@@ -82,33 +82,28 @@ impl Recording {
         self.to = self.to.max(message.received);
         match message.media {
             Media::Kube(resource, verb) => self.object(resource, verb, message),
-            Media::RemoteWrite1 => {
+            Media::RemoteWrite1(_) | Media::RemoteWrite2(_) => {
                 let bodies = open(&mut self.metrics, &self.dir, "remote_write")?;
-                bodies.append(message, "/api/v1/write", "application/x-protobuf", &message.body)
+                bodies.append(message, "/api/v1/write", message.media, &message.body)
             }
             Media::OtlpMetricsProto | Media::OtlpMetricsJson => {
                 let bodies = open(&mut self.otlp_metrics, &self.dir, "otlp_metrics")?;
-                bodies.append(message, "/otlp/v1/metrics", otlp_type(message.media), &message.body)
+                bodies.append(message, "/otlp/v1/metrics", message.media, &message.body)
             }
             Media::LokiProto | Media::LokiJson | Media::OtlpLogsProto | Media::OtlpLogsJson if self.redacted => {
                 let body = redacted(message)?;
                 let bodies = open(&mut self.logs, &self.dir, "loki_push")?;
-                bodies.append(message, "/loki/api/v1/push", "application/json", &body)
+                bodies.append(message, "/loki/api/v1/push", Media::LokiJson, &body)
             }
-            Media::LokiProto => {
+            Media::LokiProto | Media::LokiJson => {
                 redacted(message)?;
                 let bodies = open(&mut self.logs, &self.dir, "loki_push")?;
-                bodies.append(message, "/loki/api/v1/push", "application/x-protobuf", &message.body)
-            }
-            Media::LokiJson => {
-                redacted(message)?;
-                let bodies = open(&mut self.logs, &self.dir, "loki_push")?;
-                bodies.append(message, "/loki/api/v1/push", "application/json", &message.body)
+                bodies.append(message, "/loki/api/v1/push", message.media, &message.body)
             }
             Media::OtlpLogsProto | Media::OtlpLogsJson => {
                 redacted(message)?;
                 let bodies = open(&mut self.otlp_logs, &self.dir, "otlp_logs")?;
-                bodies.append(message, "/otlp/v1/logs", otlp_type(message.media), &message.body)
+                bodies.append(message, "/otlp/v1/logs", message.media, &message.body)
             }
         }
     }
@@ -184,22 +179,20 @@ fn open<'a>(slot: &'a mut Option<Bodies>, dir: &Path, folder: &str) -> Result<&'
 }
 
 impl Bodies {
-    fn append(&mut self, message: &Envelope, path: &str, media: &str, body: &[u8]) -> Result<()> {
+    fn append(&mut self, message: &Envelope, path: &str, media: Media, body: &[u8]) -> Result<()> {
         self.bodies.write_all(body)?;
+        let (content_type, encoding) = media.content();
+        let mut headers = json!({"content-type": content_type});
+        if let Some(encoding) = encoding {
+            headers["content-encoding"] = json!(encoding);
+        }
         let entry = json!({
-            "received_ns": message.received.nanos(), "path": path, "headers": {"content-type": media},
+            "received_ns": message.received.nanos(), "path": path, "headers": headers,
             "file": "bodies.bin", "offset": self.offset, "bytes": body.len(),
         });
         writeln!(self.index, "{entry}")?;
         self.offset += body.len();
         Ok(())
-    }
-}
-
-fn otlp_type(media: Media) -> &'static str {
-    match media {
-        Media::OtlpMetricsJson | Media::OtlpLogsJson => "application/json",
-        _ => "application/x-protobuf",
     }
 }
 

@@ -37,7 +37,7 @@ pub fn run(mut core: Core, messages: Vec<Envelope>, lateness: Duration) -> Outco
         let media = envelope.media;
         for reply in deliver(&mut core, at, envelope) {
             match reply {
-                Reply::Stored { .. } => {}
+                Reply::Stored(_) => {}
                 Reply::Partial { refused, .. } => {
                     let counts: Vec<String> = refused.iter().map(|(why, n)| format!("{n} {}", why.as_str())).collect();
                     problems.push(format!("message {n} ({media:?}): refused {}", counts.join(", ")));

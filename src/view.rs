@@ -218,7 +218,15 @@ impl Reader for View {
                 Kind::Counter,
                 by("source", &c.rows),
             ),
-            metric("whyd_discarded_total", "rows refused, by reason", Kind::Counter, refused),
+            metric("whyd_discarded_total", "rows and native histograms refused, by reason", Kind::Counter, refused),
+            metric(
+                "whyd_unkept_total",
+                "what is accepted of remote write and not kept, by kind",
+                Kind::Counter,
+                [("exemplars", c.exemplars), ("histograms", c.histograms)]
+                    .map(|(kind, n)| (vec![("kind", kind.to_owned())], n as f64))
+                    .to_vec(),
+            ),
             metric("whyd_malformed_total", "bodies that could not be read", Kind::Counter, one(c.malformed as f64)),
             metric("whyd_source_newest_seconds", "when each source last sent something", Kind::Gauge, seen),
             metric(
@@ -301,6 +309,24 @@ fn buffer_metrics(stats: &Stats) -> Vec<Metric> {
     vec![
         metric("whyd_samples_total", "samples published", Kind::Counter, one(stats.samples as f64)),
         metric("whyd_lines_total", "log lines published", Kind::Counter, one(stats.lines as f64)),
+        metric(
+            "whyd_deduplicated_total",
+            "samples of replicas that are not the elected one of their cluster",
+            Kind::Counter,
+            one(stats.deduplicated as f64),
+        ),
+        metric(
+            "whyd_replica_clusters",
+            "clusters of replicas known now",
+            Kind::Gauge,
+            one(stats.replica_clusters as f64),
+        ),
+        metric(
+            "whyd_replica_failovers_total",
+            "times that another replica of a cluster was elected",
+            Kind::Counter,
+            one(stats.failovers as f64),
+        ),
         metric(
             "whyd_repeated_total",
             "rows that were there already, bit for bit",

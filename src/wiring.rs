@@ -25,7 +25,9 @@ pub fn core(config: &Config) -> Core {
         ..Limits::default()
     };
     let rule = TeamRule { prefix: config.team_prefix.clone() };
-    let writer = Writer::new(limits, Box::new(Miner::default())).with_teams(Arc::new(move |n, l| rule.team_of(n, l)));
+    let writer = Writer::new(limits, Box::new(Miner::default()))
+        .with_replicas(config.replicas.clone())
+        .with_teams(Arc::new(move |n, l| rule.team_of(n, l)));
     let detectors = Detectors::new(DetectorConfig { bytes: config.memory / 16, ..DetectorConfig::default() });
     let core = CoreConfig { cluster: config.cluster.clone(), lateness: config.lateness, rules: config.rules.clone() };
     Core::new(&core, writer, detectors)

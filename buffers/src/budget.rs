@@ -58,6 +58,12 @@ pub struct Stats {
     pub lines: u64,
     /// Samples and lines that were there already, bit for bit.
     pub repeated: u64,
+    /// Samples of replicas that are not the elected one of their cluster.
+    pub deduplicated: u64,
+    /// Clusters of replicas known now.
+    pub replica_clusters: usize,
+    /// How often another replica of a cluster was elected.
+    pub failovers: u64,
     /// Samples held now.
     pub samples_held: u64,
     /// Log lines held now.

@@ -147,6 +147,30 @@ pub(crate) fn encode<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>, out: &
     }
 }
 
+/// The values of `keep` and `drop` where both are said once; then `out` is the labels without `drop`, else it is of no use.
+pub(crate) fn take_out<'a>(raw: &'a [u8], keep: &str, drop: &str, out: &mut Vec<u8>) -> Option<(&'a str, &'a str)> {
+    out.clear();
+    let (mut kept, mut dropped) = (None, None);
+    let mut rest = raw;
+    while !rest.is_empty() {
+        let before = rest;
+        let (name, value) = label(&mut rest)?;
+        let place = if name == drop {
+            &mut dropped
+        } else {
+            out.extend_from_slice(before.get(..before.len() - rest.len()).unwrap_or_default());
+            if name != keep {
+                continue;
+            }
+            &mut kept
+        };
+        if place.replace(value).is_some() {
+            return None;
+        }
+    }
+    kept.zip(dropped).filter(|(kept, dropped)| !kept.is_empty() && !dropped.is_empty())
+}
+
 /// Sorts the labels of a metric series into `out`; an empty value is no label.
 ///
 /// # Errors

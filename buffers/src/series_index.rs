@@ -14,6 +14,7 @@ use crate::hash::{FixedState, HashedState, hash_parts};
 use crate::labels::{self, Labels};
 use crate::names::{Names, Namespaces};
 use crate::registry::{NONE, Registry, Slot};
+use crate::replicas::Replicas;
 
 /// What a series is about. The strings are shared with other series.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,17 +144,20 @@ pub(crate) struct SeriesIndex {
     lookup: Arc<RwLock<Lookup>>,
     previous: u32,
     scratch: Vec<u8>,
+    stripped: Vec<u8>,
 }
 
 impl SeriesIndex {
     /// The id of the series with these labels.
     ///
     /// # Errors
-    /// [`Refusal::InvalidLabels`]; [`Refusal::SeriesLimit`] when it is new and there is no room.
+    /// [`Refusal::InvalidLabels`]; [`Refusal::SeriesLimit`] when it is new and there is no room; those of
+    /// [`Replicas::judge`].
     pub(crate) fn resolve(
         &mut self,
         raw: &[u8],
         limits: &Limits,
+        replicas: &mut Replicas,
         names: &mut Names,
         namespaces: &mut Namespaces,
     ) -> Result<SeriesId, Refusal> {
@@ -164,13 +168,38 @@ impl SeriesIndex {
         }
         let id = match self.registry.find(raw) {
             Some(id) => id,
-            None => self.resolve_unseen(raw, limits, names, namespaces)?,
+            None => {
+                // No series is known by labels of a replica, so those of one always come this far, and others seldom.
+                let mut stripped = std::mem::take(&mut self.stripped);
+                let judged = replicas.judge(raw, &mut stripped);
+                let id = match judged {
+                    Err(why) => Err(why),
+                    Ok(true) if self.registry.is(guess, &stripped) => Ok(guess),
+                    Ok(true) => self.resolve_unguessed(&stripped, limits, names, namespaces),
+                    Ok(false) => self.resolve_unseen(raw, limits, names, namespaces),
+                };
+                self.stripped = stripped;
+                id?
+            }
         };
         if let Some(slot) = self.registry.slot_mut(self.previous) {
             slot.next = id;
         }
         self.previous = id;
         Ok(SeriesId(id))
+    }
+
+    fn resolve_unguessed(
+        &mut self,
+        raw: &[u8],
+        limits: &Limits,
+        names: &mut Names,
+        namespaces: &mut Namespaces,
+    ) -> Result<u32, Refusal> {
+        match self.registry.find(raw) {
+            Some(id) => Ok(id),
+            None => self.resolve_unseen(raw, limits, names, namespaces),
+        }
     }
 
     /// These bytes are not the canonical form of a known series: another spelling of one, or a new one.

@@ -18,6 +18,7 @@ use crate::bitmap::Bitmap;
 use crate::budget::{Limits, Stats};
 use crate::logs::LogStore;
 use crate::names::{Names, Namespaces};
+use crate::replicas::{ReplicaRule, Replicas};
 use crate::seal::{Chunks, Corrections};
 use crate::series_index::SeriesIndex;
 use crate::snapshot::Snapshot;
@@ -45,6 +46,8 @@ pub struct Staged {
     pub stored: u64,
     /// Rows that were there already, bit for bit; they count as written.
     pub repeated: u64,
+    /// Rows of a replica that is not the elected one; they count as written too.
+    pub deduplicated: u64,
     /// Rows refused, by reason.
     pub refused: BTreeMap<Refusal, u64>,
     /// Which rows were not kept, for the log.
@@ -93,6 +96,7 @@ pub struct Writer {
     names: Names,
     namespaces: Namespaces,
     series: SeriesIndex,
+    replicas: Replicas,
     tail: Tail,
     chunks: Chunks,
     corrections: Arc<Corrections>,
@@ -122,6 +126,7 @@ impl Writer {
             names: Names::default(),
             namespaces: Namespaces::default(),
             series: SeriesIndex::default(),
+            replicas: Replicas::default(),
             chunks: Chunks::default(),
             corrections: Arc::default(),
             logs: LogStore::default(),
@@ -147,6 +152,13 @@ impl Writer {
         self
     }
 
+    /// With the rule by which replicas are told from each other. To be called before anything is written.
+    #[must_use]
+    pub fn with_replicas(mut self, rule: ReplicaRule) -> Self {
+        self.replicas = Replicas::new(rule);
+        self
+    }
+
     /// Starts staging a body. With `obey` nothing is judged again: the rows in it are refused, all others are kept.
     pub fn begin(&mut self, received: Timestamp, obey: Option<&Bitmap>) {
         self.rollback();
@@ -155,6 +167,7 @@ impl Writer {
             self.shrink();
         }
         self.body.received = received.0;
+        self.replicas.begin(received);
         self.body.obey = obey.cloned();
         self.body.first_row = self.tail.next();
     }
@@ -168,6 +181,7 @@ impl Writer {
         }
         self.logs.rollback();
         self.series.rollback();
+        self.replicas.rollback();
         self.reset_body();
     }
 
@@ -217,7 +231,8 @@ impl Writer {
     pub fn stage(&mut self) -> Staged {
         self.staged += 1;
         self.series.commit();
-        let body = std::mem::take(&mut self.body);
+        self.replicas.commit();
+        let mut body = std::mem::take(&mut self.body);
         let lines = self.logs.stage(self.staged, body.received);
         let mark = Mark {
             number: self.staged,
@@ -226,17 +241,20 @@ impl Writer {
             streams: self.logs.streams.registry.catalog.len(),
         };
         self.reset_body();
+        let deduplicated = body.refused.remove(&Refusal::Deduplicated).unwrap_or(0);
+        self.stats.repeated += body.repeated;
+        self.stats.deduplicated += deduplicated;
         for (why, n) in &body.refused {
             *self.stats.refused.entry(*why).or_default() += n;
         }
-        self.stats.repeated += body.repeated;
         self.waiting.push_back(Waiting {
             number: self.staged,
             stored: body.stored - lines,
             corrections: body.corrections,
             objects: body.objects,
         });
-        Staged { mark, stored: body.stored, repeated: body.repeated, refused: body.refused, bitmap: body.bitmap }
+        let Body { stored, repeated, refused, bitmap, .. } = body;
+        Staged { mark, stored, repeated, deduplicated, refused, bitmap }
     }
 
     /// What is published now. Cheap: counts are copied, not rows.
@@ -289,6 +307,8 @@ impl Writer {
         stats.samples_held = self.chunks.rows() + self.tail.rows();
         stats.lines_held = self.logs.lines();
         stats.series = self.series.registry.live();
+        stats.replica_clusters = self.replicas.clusters();
+        stats.failovers = self.replicas.failovers();
         stats.streams = self.logs.streams.registry.live();
         stats.bytes = BTreeMap::from([
             ("series", self.series.bytes()),

@@ -11,19 +11,36 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use whyd_signals::Envelope;
 use whyd_signals::sink::Refusal;
 
+/// How much of a message the sender is told to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Written {
+    /// Samples, lines or objects that are durable, now or since before, or whose twins of the elected replica are.
+    pub rows: u64,
+    /// Of these, samples of a replica that is not the elected one.
+    pub deduplicated: u64,
+    /// Native histograms that are sound. The log has them, no table does.
+    pub histograms: u64,
+    /// Exemplars. The log has them, no table does.
+    pub exemplars: u64,
+}
+
+impl Written {
+    /// Rows alone.
+    pub const fn rows(rows: u64) -> Self {
+        Self { rows, deduplicated: 0, histograms: 0, exemplars: 0 }
+    }
+}
+
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     /// Durable as a whole.
-    Stored {
-        /// Samples, lines or objects.
-        rows: u64,
-    },
-    /// Durable but for the rows refused.
+    Stored(Written),
+    /// Durable but for what was refused.
     Partial {
-        /// Samples or lines that are durable.
-        stored: u64,
-        /// How many were not, by reason.
+        /// What is durable.
+        written: Written,
+        /// How much is not, by reason.
         refused: BTreeMap<Refusal, u64>,
         /// How many of what the sender counts by had something refused: points or records for OTLP, else rows.
         rejected: u64,

@@ -9,5 +9,5 @@ pub mod inlet;
 pub mod source;
 pub mod wire;
 
-pub use inlet::{Delivery, Inlet, Reply, Responder};
+pub use inlet::{Delivery, Inlet, Reply, Responder, Written};
 pub use whyd_signals::Clock;

@@ -16,6 +16,6 @@ pub mod time;
 
 pub use access::Access;
 pub use ids::{Lsn, SeriesId, StreamId, Team, TemplateId};
-pub use message::{Envelope, Media, Resource, Source, Verb};
+pub use message::{Compression, Envelope, Media, Resource, Source, Verb};
 pub use sample::{Sample, is_stale};
 pub use time::{Clock, Timestamp};

@@ -122,11 +122,23 @@ pub enum Verb {
     Listed = 2,
 }
 
+/// How a body of remote write is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Compression {
+    /// A snappy block, as the protocol has it.
+    Snappy = 0,
+    /// Zstandard frames, as VictoriaMetrics' agent sends.
+    Zstd = 1,
+}
+
 /// How a body is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Media {
-    /// `prometheus.WriteRequest` in a snappy block.
-    RemoteWrite1,
+    /// `prometheus.WriteRequest`.
+    RemoteWrite1(Compression),
+    /// `io.prometheus.write.v2.Request`.
+    RemoteWrite2(Compression),
     /// Loki's `PushRequest` in a snappy block.
     LokiProto,
     /// Loki's JSON push, already inflated.
@@ -147,10 +159,26 @@ impl Media {
     /// The source that sends it.
     pub fn source(self) -> Source {
         match self {
-            Self::RemoteWrite1 => Source::RemoteWrite,
+            Self::RemoteWrite1(_) | Self::RemoteWrite2(_) => Source::RemoteWrite,
             Self::LokiProto | Self::LokiJson => Source::Loki,
             Self::OtlpMetricsProto | Self::OtlpMetricsJson | Self::OtlpLogsProto | Self::OtlpLogsJson => Source::Otlp,
             Self::Kube(..) => Source::Kube,
+        }
+    }
+
+    /// The content type that says so to a receiver, and the content encoding where there has to be one.
+    pub fn content(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::RemoteWrite1(Compression::Snappy)
+            | Self::LokiProto
+            | Self::OtlpMetricsProto
+            | Self::OtlpLogsProto => ("application/x-protobuf", None),
+            Self::RemoteWrite1(Compression::Zstd) => ("application/x-protobuf", Some("zstd")),
+            Self::RemoteWrite2(compression) => (
+                "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+                (compression == Compression::Zstd).then_some("zstd"),
+            ),
+            Self::LokiJson | Self::OtlpMetricsJson | Self::OtlpLogsJson | Self::Kube(..) => ("application/json", None),
         }
     }
 }

@@ -46,6 +46,12 @@ pub enum Refusal {
     ExponentialHistogram,
     /// A point or record of OTLP without a time, or a point without a value.
     Incomplete,
+    /// Of a replica that is not the elected one of its cluster. To the sender it is written: its twin wrote it.
+    Deduplicated,
+    /// The cap on clusters of replicas is reached and this one is new.
+    ClusterLimit,
+    /// A native histogram whose buckets contradict themselves. No row: the log's bitmap knows nothing of it.
+    InvalidHistogram,
 }
 
 impl Refusal {
@@ -61,6 +67,9 @@ impl Refusal {
             Self::NotCumulative => "not_cumulative",
             Self::ExponentialHistogram => "exponential_histogram",
             Self::Incomplete => "incomplete",
+            Self::Deduplicated => "deduplicated",
+            Self::ClusterLimit => "cluster_limit",
+            Self::InvalidHistogram => "invalid_histogram",
         }
     }
 }
@@ -70,10 +79,12 @@ impl Refusal {
 pub struct Counts {
     /// Samples or log lines.
     pub rows: u64,
-    /// Histograms seen and not kept.
+    /// Native histograms accepted: sound, and not kept beyond the log.
     pub histograms: u64,
-    /// Exemplars seen and not kept.
+    /// Exemplars accepted, and not kept beyond the log.
     pub exemplars: u64,
+    /// Native histograms whose buckets contradict themselves.
+    pub invalid_histograms: u64,
     /// Of what a sender counts by, how many had a row refused; `None` where it counts rows. A histogram of OTLP is one
     /// point and many samples.
     pub rejected: Option<u64>,
@@ -90,7 +101,8 @@ pub trait SampleSink {
     /// The id of the series with these labels.
     ///
     /// # Errors
-    /// [`Refusal::InvalidLabels`] or [`Refusal::SeriesLimit`]; the caller counts its samples as refused.
+    /// [`Refusal::InvalidLabels`], [`Refusal::SeriesLimit`], [`Refusal::Deduplicated`] or [`Refusal::ClusterLimit`]; the
+    /// caller counts its samples as refused.
     fn series(&mut self, labels: RawLabels<'_>) -> Result<SeriesId, Refusal>;
     /// One sample of it.
     ///

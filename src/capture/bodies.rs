@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use serde::Deserialize;
 use whyd_collector::wire::gzip;
-use whyd_signals::{Envelope, Media, Timestamp};
+use whyd_signals::{Compression, Envelope, Media, Timestamp};
 
 /// More than any receiver takes; a recorded body that inflates to more is left as it is and refused as malformed.
 const INFLATED: usize = 64 << 20;
@@ -64,8 +64,18 @@ impl Entry {
     fn media(&self, kind: Kind) -> Result<Media, String> {
         let content = self.header("content-type").to_ascii_lowercase();
         match kind {
-            Kind::RemoteWrite if content.contains("write.v2") => Err(format!("{content} is not read yet")),
-            Kind::RemoteWrite => Ok(Media::RemoteWrite1),
+            Kind::RemoteWrite => {
+                let compression = match self.header("content-encoding").to_ascii_lowercase().as_str() {
+                    "" | "snappy" => Compression::Snappy,
+                    "zstd" => Compression::Zstd,
+                    other => return Err(format!("content encoding {other} is not known")),
+                };
+                Ok(if content.contains("write.v2") {
+                    Media::RemoteWrite2(compression)
+                } else {
+                    Media::RemoteWrite1(compression)
+                })
+            }
             Kind::Loki if content.contains("json") || self.file.contains(".json") => Ok(Media::LokiJson),
             Kind::Loki => Ok(Media::LokiProto),
             Kind::OtlpMetrics if content.contains("json") => Ok(Media::OtlpMetricsJson),
@@ -128,8 +138,8 @@ fn entry(
     let length = length.as_ref().map_err(|e| format!("{}: {e}", entry.file))?;
     let range = entry.range(*length)?;
     let gzip = entry.header("content-encoding").eq_ignore_ascii_case("gzip") || entry.file.ends_with(".gz");
-    let snappy = matches!(media, Media::RemoteWrite1 | Media::LokiProto);
-    Ok(Body { received: Timestamp(entry.received_ns), media, gzip: gzip && !snappy, file, range })
+    let own = matches!(media, Media::RemoteWrite1(_) | Media::RemoteWrite2(_) | Media::LokiProto);
+    Ok(Body { received: Timestamp(entry.received_ns), media, gzip: gzip && !own, file, range })
 }
 
 /// The bodies as messages, in the order given; each file is read once.

@@ -83,10 +83,10 @@ fn lists_come_first_and_then_all_by_time() {
             r#"08 nodes Listed ["n1","n2"]"#,
             "08 pods Apply p1",
             r#"08 pods Listed ["p1"]"#,
-            "08 RemoteWrite1 aa",
+            "08 RemoteWrite1(Snappy) aa",
             "20 pods Apply p1",
             "30 pods Delete p1",
-            "30 RemoteWrite1 bbcc",
+            "30 RemoteWrite1(Snappy) bbcc",
         ]
     );
     assert!(problems.is_empty(), "{problems:?}");

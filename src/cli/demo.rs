@@ -121,13 +121,19 @@ async fn push(
         let due = began + Duration::from_secs_f64((body.received.seconds_since(start) / factor).max(0.0));
         tokio::time::sleep_until(due).await;
         time.send_replace(body.received);
-        let (path, media) = match body.media {
-            Media::RemoteWrite1 => ("/api/v1/write", "application/x-protobuf"),
-            Media::LokiJson => ("/loki/api/v1/push", "application/json"),
-            _ => ("/loki/api/v1/push", "application/x-protobuf"),
+        let path = match body.media {
+            Media::RemoteWrite1(_) | Media::RemoteWrite2(_) => "/api/v1/write",
+            Media::OtlpMetricsProto | Media::OtlpMetricsJson => "/otlp/v1/metrics",
+            Media::OtlpLogsProto | Media::OtlpLogsJson => "/otlp/v1/logs",
+            _ => "/loki/api/v1/push",
         };
-        let request =
-            client.post(format!("http://{address}{path}")).header("content-type", media).body(body.body.clone());
+        let (content_type, encoding) = body.media.content();
+        let request = client.post(format!("http://{address}{path}")).header("content-type", content_type);
+        let request = match encoding {
+            Some(encoding) => request.header("content-encoding", encoding),
+            None => request,
+        };
+        let request = request.body(body.body.clone());
         let answer = request.send().await.with_context(|| format!("posting to {path}"))?;
         let status = answer.status();
         ensure!(status.is_success(), "{path} answered {status}: {}", answer.text().await.unwrap_or_default());

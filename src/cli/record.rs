@@ -8,7 +8,7 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
-use whyd_collector::inlet::{InletLimits, Reply, inlet};
+use whyd_collector::inlet::{InletLimits, Reply, Written, inlet};
 use whyd_collector::source::http::{self, BodyLimits};
 use whyd_collector::source::kube::{self, Statuses};
 use whyd_signals::Resource;
@@ -67,7 +67,7 @@ pub(super) fn record(args: &RecordArgs) -> anyhow::Result<ExitCode> {
                     let Some(delivery) = delivery else { break };
                     let taken = recording.take(&delivery.envelope);
                     let reply = match taken {
-                        Ok(()) => Reply::Stored { rows: 1 },
+                        Ok(()) => Reply::Stored(Written::rows(1)),
                         // What one sender gets wrong does not end the recording.
                         Err(e) if e.is::<DecodeError>() => Reply::Invalid(e.to_string()),
                         Err(e) => return Err(e),

@@ -13,8 +13,9 @@ use whyd::capture::Capture;
 use whyd::fixture_api::FixtureApi;
 use whyd_signals::Timestamp;
 
-use self::servers::{Alertmanager, Hook, Prometheus, tool};
+use self::servers::{Alertmanager, Hook, Prometheus};
 use crate::daemon::{Process, get_json, request};
+use crate::server::tool;
 use crate::until::until;
 
 /// In the capture `oom-limit` the pod is down then.

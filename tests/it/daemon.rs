@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use whyd::capture::Capture;
 use whyd::fixture_api::FixtureApi;
-use whyd_signals::{Envelope, Media, Timestamp};
+use whyd_signals::{Envelope, Media, Source, Timestamp};
 
 /// A daemon process; killed when it is dropped.
 pub(crate) struct Process {
@@ -112,6 +112,13 @@ pub(crate) async fn request(
     headers: &str,
     body: &[u8],
 ) -> Option<(u16, String)> {
+    let text = answer(to, method, path, headers, body).await?;
+    let status = text.split(' ').nth(1)?.parse().ok()?;
+    Some((status, text.split_once("\r\n\r\n").map_or(String::new(), |(_, b)| b.to_owned())))
+}
+
+/// One request and its answer as it came, head and body.
+pub(crate) async fn answer(to: SocketAddr, method: &str, path: &str, headers: &str, body: &[u8]) -> Option<String> {
     let mut socket = TcpStream::connect(to).await.ok()?;
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: whyd\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
@@ -122,9 +129,7 @@ pub(crate) async fn request(
     let _ = socket.write_all(body).await;
     let mut answer = Vec::new();
     let _ = socket.read_to_end(&mut answer).await;
-    let text = String::from_utf8_lossy(&answer).into_owned();
-    let status = text.split(' ').nth(1)?.parse().ok()?;
-    Some((status, text.split_once("\r\n\r\n").map_or(String::new(), |(_, b)| b.to_owned())))
+    Some(String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// What a path answers, which is to be JSON.
@@ -135,12 +140,14 @@ pub(crate) async fn get_json(to: SocketAddr, path: &str) -> Value {
 }
 
 pub(crate) async fn push(to: SocketAddr, message: &Envelope) -> Option<u16> {
-    let (path, media) = match message.media {
-        Media::RemoteWrite1 => ("/api/v1/write", "application/x-protobuf"),
-        Media::LokiJson => ("/loki/api/v1/push", "application/json"),
-        _ => ("/loki/api/v1/push", "application/x-protobuf"),
+    let path = match message.media.source() {
+        Source::RemoteWrite => "/api/v1/write",
+        _ => "/loki/api/v1/push",
     };
-    let answer = request(to, "POST", path, &format!("content-type: {media}\r\n"), &message.body).await;
+    let (content_type, encoding) = message.media.content();
+    let encoding = encoding.map_or(String::new(), |encoding| format!("content-encoding: {encoding}\r\n"));
+    let headers = format!("content-type: {content_type}\r\n{encoding}");
+    let answer = request(to, "POST", path, &headers, &message.body).await;
     answer.map(|(status, _)| status)
 }
 
@@ -286,7 +293,7 @@ async fn bad_input_gets_its_status_and_a_reason_and_the_daemon_goes_on() {
         (write, proto, &truncated, 400),
         (write, proto, &bomb, 413),
         (write, proto, &large, 413),
-        (write, v2, b"", 415),
+        (write, v2, b"", 400),
         (write, "content-type: text/plain\r\n", b"", 415),
         (loki, json, b"{\"streams\":[{\"values\":[]}]}", 400),
         (loki, json, b"{\"streams\":[{\"stream\":{},\"values\":[[\"1\"]]}]}", 400),

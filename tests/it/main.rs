@@ -14,6 +14,8 @@ mod log;
 mod otlp;
 mod promql;
 mod recording;
+mod remote_write;
 mod scenarios;
+mod server;
 mod until;
 mod variants;

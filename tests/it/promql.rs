@@ -23,7 +23,7 @@ use whyd::log_health::LogShown;
 use whyd::view::{Shown, View};
 use whyd::{replay, wiring};
 use whyd_api::{Anonymous, Api, Door, Grant};
-use whyd_signals::{Access, Envelope, Media};
+use whyd_signals::{Access, Compression, Envelope, Media};
 
 use prometheus::Prometheus;
 use queries::{Queries, Query};
@@ -40,7 +40,8 @@ fn capture() -> Vec<Envelope> {
 
 /// The metrics of a capture and generated ones, in order of receipt, and when they begin.
 fn bodies(seed: u64) -> (Vec<Envelope>, i64) {
-    let mut bodies: Vec<Envelope> = capture().into_iter().filter(|m| m.media == Media::RemoteWrite1).collect();
+    let mut bodies: Vec<Envelope> =
+        capture().into_iter().filter(|m| m.media == Media::RemoteWrite1(Compression::Snappy)).collect();
     let start = bodies.first().unwrap().received.nanos() / 1_000_000;
     bodies.extend(samples::generated(start, seed));
     bodies.sort_by_key(|m| m.received);

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use whyd::config::ConfigFile;
 use whyd::{replay, wiring};
 use whyd_collector::wire::kube::{envelope, listed, slim};
-use whyd_signals::{Access, Envelope, Media, Resource, Timestamp, Verb, causes};
+use whyd_signals::{Access, Compression, Envelope, Media, Resource, Timestamp, Verb, causes};
 
 const NAMESPACE: &str = "team-shop";
 /// Second 0 of every scenario.
@@ -295,7 +295,12 @@ fn metric(second: u64, step: &MetricStep) -> Envelope {
     request.push(u8::try_from(length).unwrap());
     request.extend(series);
     let body = snap::raw::Encoder::new().compress_vec(&request).unwrap();
-    Envelope { received: at(second), media: Media::RemoteWrite1, tenant: None, body: Bytes::from(body) }
+    Envelope {
+        received: at(second),
+        media: Media::RemoteWrite1(Compression::Snappy),
+        tenant: None,
+        body: Bytes::from(body),
+    }
 }
 
 fn messages(scenario: &Scenario) -> Vec<Envelope> {

@@ -291,7 +291,7 @@ impl Renaming {
 
     fn message(&self, m: &Envelope) -> Envelope {
         let body = match m.media {
-            Media::RemoteWrite1 | Media::LokiProto => {
+            Media::RemoteWrite1(_) | Media::RemoteWrite2(_) | Media::LokiProto => {
                 let mut scratch = Vec::new();
                 let inflated = snappy::inflate(&m.body, 64 << 20, &mut scratch).unwrap();
                 snap::raw::Encoder::new().compress_vec(&self.names.replace_all_bytes(inflated, &self.others)).unwrap()

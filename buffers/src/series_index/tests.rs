@@ -17,7 +17,9 @@ impl Fixture {
 
     fn resolve(&mut self, labels: &[(&str, &str)]) -> Result<u32, Refusal> {
         let raw = raw(labels);
-        self.index.resolve(&raw, &self.limits, &mut self.names, &mut self.namespaces).map(|id| id.0)
+        self.index
+            .resolve(&raw, &self.limits, &mut Replicas::default(), &mut self.names, &mut self.namespaces)
+            .map(|id| id.0)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use whyd_signals::{Envelope, Lsn, Media, Resource, Team, Timestamp, Verb};
+use whyd_signals::{Compression, Envelope, Lsn, Media, Resource, Team, Timestamp, Verb};
 
 use super::Record;
 use crate::bitmap::Bitmap;
@@ -23,10 +23,11 @@ const NO_TENANT: u8 = u8::MAX;
 
 fn media_bytes(media: Media) -> [u8; 3] {
     match media {
-        Media::RemoteWrite1 => [0, 0, 0],
+        Media::RemoteWrite1(compression) => [0, compression as u8, 0],
         Media::LokiProto => [1, 0, 0],
         Media::LokiJson => [2, 0, 0],
         Media::Kube(resource, verb) => [3, resource as u8, verb as u8],
+        Media::RemoteWrite2(compression) => [4, compression as u8, 0],
         Media::OtlpMetricsProto => [10, 0, 0],
         Media::OtlpMetricsJson => [11, 0, 0],
         Media::OtlpLogsProto => [12, 0, 0],
@@ -36,19 +37,24 @@ fn media_bytes(media: Media) -> [u8; 3] {
 
 fn media(bytes: [u8; 3]) -> Option<Media> {
     match bytes {
-        [0, 0, 0] => Some(Media::RemoteWrite1),
+        [0, n, 0] => Some(Media::RemoteWrite1(compression(n)?)),
         [1, 0, 0] => Some(Media::LokiProto),
         [2, 0, 0] => Some(Media::LokiJson),
         [3, resource, verb] => {
             let verb = [Verb::Apply, Verb::Delete, Verb::Listed].into_iter().find(|v| *v as u8 == verb)?;
             Some(Media::Kube(Resource::from_u8(resource)?, verb))
         }
+        [4, n, 0] => Some(Media::RemoteWrite2(compression(n)?)),
         [10, 0, 0] => Some(Media::OtlpMetricsProto),
         [11, 0, 0] => Some(Media::OtlpMetricsJson),
         [12, 0, 0] => Some(Media::OtlpLogsProto),
         [13, 0, 0] => Some(Media::OtlpLogsJson),
         _ => None,
     }
+}
+
+fn compression(n: u8) -> Option<Compression> {
+    [Compression::Snappy, Compression::Zstd].into_iter().find(|c| *c as u8 == n)
 }
 
 /// Appends a record; `None`, and nothing appended, when it is too large or its tenant's name is.

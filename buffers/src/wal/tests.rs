@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
-use whyd_signals::{Media, Resource, Team, Timestamp, Verb};
+use whyd_signals::{Compression, Media, Resource, Team, Timestamp, Verb};
 
 use super::*;
 
@@ -13,14 +13,17 @@ fn record(lsn: u64) -> Record {
     if lsn.is_multiple_of(3) {
         refused.set(lsn);
     }
-    let media = match lsn % 8 {
-        0 => Media::RemoteWrite1,
+    let media = match lsn % 11 {
+        0 => Media::RemoteWrite1(Compression::Snappy),
         1 => Media::LokiProto,
         2 => Media::LokiJson,
-        4 => Media::OtlpMetricsProto,
-        5 => Media::OtlpMetricsJson,
-        6 => Media::OtlpLogsProto,
-        7 => Media::OtlpLogsJson,
+        3 => Media::RemoteWrite1(Compression::Zstd),
+        4 => Media::RemoteWrite2(Compression::Snappy),
+        5 => Media::RemoteWrite2(Compression::Zstd),
+        6 => Media::OtlpMetricsProto,
+        7 => Media::OtlpMetricsJson,
+        8 => Media::OtlpLogsProto,
+        9 => Media::OtlpLogsJson,
         _ => Media::Kube(Resource::Pods, Verb::Delete),
     };
     let tenant = lsn.is_multiple_of(2).then(|| Team::new("shop"));

@@ -8,15 +8,18 @@ use crate::logs::{Bounds, Kept};
 use crate::registry::NONE;
 use crate::tail::Room;
 
-/// Stands for a new series over the cap while a record is replayed; so does this number for a stream.
+/// Stands for a series over a cap, or of a replica that is not the elected one, while a record is replayed: its rows say
+/// whether it was let in. So does this number for a stream over the cap.
 const OVER_CAP: SeriesId = SeriesId(NONE);
 /// Given for a row that was refused when it was first judged; why is not in the log.
 const REFUSED_BEFORE: Refusal = Refusal::TooOld;
 
 impl SampleSink for Writer {
     fn series(&mut self, labels: RawLabels<'_>) -> Result<SeriesId, Refusal> {
-        let found = self.series.resolve(labels.0, &self.limits, &mut self.names, &mut self.namespaces);
-        if found == Err(Refusal::SeriesLimit) && self.body.obey.is_some() {
+        let (replicas, names) = (&mut self.replicas, &mut self.names);
+        let found = self.series.resolve(labels.0, &self.limits, replicas, names, &mut self.namespaces);
+        let judged = matches!(found, Err(Refusal::SeriesLimit | Refusal::Deduplicated | Refusal::ClusterLimit));
+        if judged && self.body.obey.is_some() {
             self.body.over_cap.clear();
             self.body.over_cap.extend_from_slice(labels.0);
             return Ok(OVER_CAP);
@@ -111,11 +114,15 @@ impl Writer {
         Some(correction.copied().unwrap_or(stored))
     }
 
-    /// Replay: a row of this series was kept, so it was within the cap then.
+    /// Replay: a row of this series was kept, so it was within the cap then, and of the elected replica.
     fn let_in(&mut self) -> Result<SeriesId, Refusal> {
         let labels = std::mem::take(&mut self.body.over_cap);
         let limits = crate::budget::Limits { series: usize::MAX, bytes: usize::MAX, ..self.limits.clone() };
-        let found = self.series.resolve(&labels, &limits, &mut self.names, &mut self.namespaces);
+        let mut stripped = Vec::new();
+        let of_replica = self.replicas.was_elected(&labels, &mut stripped);
+        let known = if of_replica { &stripped } else { &labels };
+        let (replicas, names) = (&mut self.replicas, &mut self.names);
+        let found = self.series.resolve(known, &limits, replicas, names, &mut self.namespaces);
         self.body.over_cap = labels;
         found
     }

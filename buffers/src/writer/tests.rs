@@ -6,6 +6,7 @@ use whyd_signals::sink::{LogSink, RawLabels, SampleSink};
 use whyd_signals::{Access, Sample, SeriesId, TemplateId};
 
 use super::*;
+use crate::ReplicaRule;
 use crate::labels::tests::raw;
 use crate::scoped::Scoped;
 
@@ -392,4 +393,72 @@ fn bytes_are_bounded_and_idle_series_forgotten() {
     let stats = w.stats();
     assert_eq!((stats.series, stats.streams, stats.samples_held, stats.lines_held), (0, 0, 0, 0));
     assert!(stats.total_bytes() < 4096, "{stats:?}");
+}
+
+/// Stages one sample of a replica of a pair, received at this second.
+fn put_replica(w: &mut Writer, (second, replica, value): (i64, &str, f64), obey: Option<&Bitmap>) -> Staged {
+    w.begin(at(second), obey);
+    let labels =
+        raw(&[("__name__", "m"), ("__replica__", replica), ("cluster", "c"), ("namespace", "team-a"), ("pod", "p")]);
+    match w.series(RawLabels(&labels)) {
+        Ok(id) => {
+            let _ = w.sample(id, at(second), value);
+        }
+        Err(why) => SampleSink::refused(w, 1, why),
+    }
+    w.stage()
+}
+
+#[test]
+fn of_a_pair_each_sample_is_kept_once() {
+    let bodies: Vec<(i64, &str, f64)> = vec![
+        (0, "a", 0.0),
+        (1, "b", 0.5),
+        (15, "a", 15.0),
+        (16, "b", 15.5),
+        (46, "b", 45.5),
+        (47, "a", 45.0),
+        (61, "b", 60.5),
+    ];
+    let mut live = writer(Limits::default());
+    let mut kept = Vec::new();
+    for body in &bodies {
+        let staged = put_replica(&mut live, *body, None);
+        live.publish(staged.mark);
+        assert_eq!(staged.stored + staged.deduplicated, 1);
+        assert!(staged.refused.is_empty());
+        kept.push(staged.bitmap);
+    }
+    let expected = [(0, 0.0), (15, 15.0), (46, 45.5), (61, 60.5)];
+    let of = |w: &Writer| {
+        let s = all(w);
+        let ids = s.series_of("m", "team-a", "p", None);
+        assert_eq!(ids.len(), 1);
+        assert_eq!(s.meta(ids[0]).unwrap().label("__replica__"), None);
+        let samples = s.slice(ids[0], Timestamp::MIN, Timestamp::MAX);
+        samples.iter().map(|s| ((s.ts.0 - NOW) / SECOND, s.value)).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&live), expected);
+    assert_eq!((live.stats().deduplicated, live.stats().failovers, live.stats().series), (3, 1, 1));
+
+    // The log may begin when the election is over, and be read back under another rule: its rows say who won.
+    for (skipped, rule) in [
+        (0, ReplicaRule::default()),
+        (1, ReplicaRule::default()),
+        (3, ReplicaRule::default()),
+        (0, ReplicaRule { failover: Duration::from_secs(3600), ..ReplicaRule::default() }),
+        (0, ReplicaRule { clusters: 0, ..ReplicaRule::default() }),
+    ] {
+        let mut replayed = writer(Limits::default()).with_replicas(rule.clone());
+        for (body, bitmap) in bodies.iter().zip(&kept).skip(skipped) {
+            let staged = put_replica(&mut replayed, *body, Some(bitmap));
+            replayed.publish(staged.mark);
+        }
+        let expected: Vec<(i64, f64)> = expected.into_iter().filter(|(t, _)| *t >= bodies[skipped].0).collect();
+        assert_eq!(of(&replayed), expected, "{skipped} {rule:?}");
+        if rule.clusters > 0 {
+            assert_eq!(put_replica(&mut replayed, (62, "a", 1.0), None).deduplicated, 1, "{skipped} {rule:?}");
+            assert_eq!(put_replica(&mut replayed, (63, "b", 1.0), None).stored, 1, "{skipped} {rule:?}");
+        }
+    }
 }

@@ -20,9 +20,9 @@ async fn answers_reach_the_sender_and_free_the_bytes() {
         let delivery = queue.recv().await.unwrap();
         assert_eq!(inlet.counts().bytes, 60);
         assert!(overloaded(&inlet.send(message(41)).await), "a message the core still holds counts");
-        delivery.responder.reply(Reply::Stored { rows: 3 });
+        delivery.responder.reply(Reply::Stored(Written::rows(3)));
     });
-    assert_eq!(reply, Reply::Stored { rows: 3 });
+    assert_eq!(reply, Reply::Stored(Written::rows(3)));
     assert_eq!(inlet.counts(), InletCounts { accepted: 1, full_of_messages: 0, full_of_bytes: 1, bytes: 0 });
 }
 

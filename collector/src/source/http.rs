@@ -10,22 +10,22 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use whyd_signals::sink::Refusal;
-use whyd_signals::{Envelope, Media, Source};
+use whyd_signals::{Compression, Envelope, Media, Source};
 
-use crate::wire::snappy;
-use crate::{Clock, Inlet, Reply};
+use crate::wire::inflate;
+use crate::{Clock, Inlet, Reply, Written};
 
 /// How large a body may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BodyLimits {
     /// As received.
     pub received: usize,
-    /// Inflated. The core's decoders hold a snappy block to [`snappy::DEFAULT_LIMIT`] whatever is said here.
+    /// Inflated. The core's decoders hold a body to [`inflate::LIMIT`] whatever is said here.
     pub inflated: usize,
     /// Of OTLP, as received and inflated.
     pub otlp: usize,
@@ -33,7 +33,7 @@ pub struct BodyLimits {
 
 impl Default for BodyLimits {
     fn default() -> Self {
-        Self { received: 16 << 20, inflated: snappy::DEFAULT_LIMIT, otlp: OTLP_LIMIT }
+        Self { received: 16 << 20, inflated: inflate::LIMIT, otlp: OTLP_LIMIT }
     }
 }
 
@@ -50,11 +50,12 @@ struct Receiver {
 /// The receivers' routes: `POST /api/v1/write`, `POST /loki/api/v1/push`, `POST /otlp/v1/metrics`, `POST /otlp/v1/logs`
 /// and `GET /ready`.
 ///
-/// But for OTLP, 204 stored; 400 unreadable, or partly refused (the good rows are stored); 413 too large; 415 not a known media
+/// But for OTLP, 204 stored; 202 of a replica whose twin's samples are stored; 400 unreadable, or partly refused (the good
+/// rows are stored); 413 too large; 415 not a known media
 /// type; 503 with `Retry-After` when nothing was stored and the sender should try again.
 pub fn router(inlet: Inlet, limits: BodyLimits, clock: Clock) -> Router {
     Router::new()
-        .route("/api/v1/write", post(write))
+        .route("/api/v1/write", post(write).get(handshake))
         .route("/loki/api/v1/push", post(push))
         .route("/ready", get(ready))
         .merge(otlp::routes("/otlp"))
@@ -75,22 +76,40 @@ enum Refused {
     Reply(Reply),
 }
 
-async fn write(State(receiver): State<Receiver>, request: Request) -> Response {
+/// Older agents of VictoriaMetrics ask for their own version of remote write, 1.0 in zstd, before they use it; newer ones
+/// just try. Nothing else is to be got here.
+async fn handshake(RawQuery(query): RawQuery) -> Response {
+    if asks_for_version(query.as_deref()) { (StatusCode::OK, "1").into_response() } else { only_post() }
+}
+
+fn asks_for_version(query: Option<&str>) -> bool {
+    query.is_some_and(|q| q.split('&').any(|p| p.starts_with("get_vm_proto_version=")))
+}
+
+fn only_post() -> Response {
+    let mut response = StatusCode::METHOD_NOT_ALLOWED.into_response();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+    response
+}
+
+async fn write(State(receiver): State<Receiver>, RawQuery(query): RawQuery, request: Request) -> Response {
+    if asks_for_version(query.as_deref()) {
+        return (StatusCode::OK, "1").into_response();
+    }
     let outcome = match media::of_write(request.headers()) {
         Ok(media) => receiver.receive(request, media, false).await,
         Err(reason) => Err(Refused::UnsupportedMedia(reason)),
     };
     let written = match &outcome {
-        Ok(Reply::Stored { rows }) => *rows,
-        Ok(Reply::Partial { stored, .. }) => *stored,
-        _ => 0,
+        Ok(Reply::Stored(written) | Reply::Partial { written, .. }) => *written,
+        _ => Written::default(),
     };
     let mut response = answer(outcome, "samples");
     // senders take a missing header for failure, so it is on every answer
     for (name, count) in [
-        ("x-prometheus-remote-write-samples-written", written),
-        ("x-prometheus-remote-write-histograms-written", 0),
-        ("x-prometheus-remote-write-exemplars-written", 0),
+        ("x-prometheus-remote-write-samples-written", written.rows),
+        ("x-prometheus-remote-write-histograms-written", written.histograms),
+        ("x-prometheus-remote-write-exemplars-written", written.exemplars),
     ] {
         response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from(count));
     }
@@ -121,8 +140,15 @@ impl Receiver {
         let (mut room, mut body) = body::read(request, received, &self.inlet).await?;
         if gzip {
             body = body::inflate(body, inflated, &mut room).await?;
-        } else if matches!(media, Media::RemoteWrite1 | Media::LokiProto) {
-            snappy::decoded_len(&body, inflated).map_err(body::refused)?;
+        } else {
+            let compression = match media {
+                Media::RemoteWrite1(compression) | Media::RemoteWrite2(compression) => Some(compression),
+                Media::LokiProto => Some(Compression::Snappy),
+                _ => None,
+            };
+            if let Some(compression) = compression {
+                inflate::decoded_len(&body, compression, inflated).map_err(body::refused)?;
+            }
         }
         let envelope = Envelope { received: (self.clock)(), media, tenant: None, body };
         Ok(self.inlet.send_in(room, envelope).await)
@@ -136,8 +162,10 @@ fn answer(outcome: Result<Reply, Refused>, rows: &str) -> Response {
         Err(Refused::Unreadable(reason)) => return line(StatusCode::BAD_REQUEST, &reason),
     };
     match reply {
-        Reply::Stored { .. } => StatusCode::NO_CONTENT.into_response(),
-        Reply::Partial { stored, refused, .. } => {
+        Reply::Stored(Written { deduplicated: 1.., .. }) => StatusCode::ACCEPTED.into_response(),
+        Reply::Stored(_) => StatusCode::NO_CONTENT.into_response(),
+        Reply::Partial { written, refused, .. } => {
+            let stored = written.rows - written.deduplicated;
             line(StatusCode::BAD_REQUEST, &format!("{stored} {rows} stored, refused: {}", reasons(&refused)))
         }
         Reply::Invalid(reason) => line(StatusCode::BAD_REQUEST, &reason),

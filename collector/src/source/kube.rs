@@ -210,7 +210,7 @@ impl Door {
     async fn send(&self, message: Envelope) -> Result<bool, Closed> {
         loop {
             match self.inlet.send(message.clone()).await {
-                Reply::Stored { .. } | Reply::Partial { .. } => return Ok(true),
+                Reply::Stored(_) | Reply::Partial { .. } => return Ok(true),
                 Reply::Invalid(reason) | Reply::TooLarge(reason) => {
                     self.failed(&reason);
                     return Ok(false);

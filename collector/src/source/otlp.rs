@@ -31,7 +31,7 @@ pub(super) enum Outcome {
 impl From<Reply> for Outcome {
     fn from(reply: Reply) -> Self {
         match reply {
-            Reply::Stored { .. } => Self::Accepted(None),
+            Reply::Stored(_) => Self::Accepted(None),
             Reply::Partial { refused, rejected, .. } => Self::Accepted(Some((rejected, reasons(&refused)))),
             Reply::Invalid(why) => Self::Refused(Code::InvalidArgument, why),
             Reply::TooLarge(why) => Self::Refused(Code::ResourceExhausted, why),

@@ -47,6 +47,48 @@ pub(crate) fn request(series: &[&[Vec<u8>]]) -> Vec<u8> {
     series.iter().flat_map(|fields| bytes(1, fields.concat())).collect()
 }
 
+/// A write request of 2.0, its symbols in the order in which they are first named.
+pub(crate) struct Write2 {
+    pub(crate) symbols: Vec<String>,
+    series: Vec<u8>,
+}
+
+impl Write2 {
+    pub(crate) fn new() -> Self {
+        Self { symbols: vec![String::new()], series: Vec::new() }
+    }
+
+    pub(crate) fn reference(&mut self, text: &str) -> u64 {
+        let at = self.symbols.iter().position(|s| s == text).unwrap_or_else(|| {
+            self.symbols.push(text.to_owned());
+            self.symbols.len() - 1
+        });
+        at as u64
+    }
+
+    /// `labels_refs` as field 1 of a series or an exemplar.
+    pub(crate) fn refs(&mut self, labels: &[(&str, &str)]) -> Vec<u8> {
+        let packed: Vec<u8> =
+            labels.iter().flat_map(|(k, v)| [*k, *v]).flat_map(|s| varint(self.reference(s))).collect();
+        bytes(1, packed)
+    }
+
+    pub(crate) fn series(mut self, labels: &[(&str, &str)], fields: &[Vec<u8>]) -> Self {
+        let refs = self.refs(labels);
+        self.raw_series(&[&[refs], fields].concat())
+    }
+
+    pub(crate) fn raw_series(mut self, fields: &[Vec<u8>]) -> Self {
+        self.series.extend(bytes(5, fields.concat()));
+        self
+    }
+
+    pub(crate) fn message(&self) -> Vec<u8> {
+        let symbols: Vec<u8> = self.symbols.iter().flat_map(|s| bytes(4, s)).collect();
+        [symbols, self.series.clone()].concat()
+    }
+}
+
 /// Labels are kept as they come; a series whose labels hold `refuse` is refused.
 #[derive(Default)]
 pub(crate) struct Samples {

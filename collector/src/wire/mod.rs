@@ -3,12 +3,16 @@
 //! A decoder may hand rows to its sink and fail afterwards: on an error the caller rolls the sink back.
 
 pub mod gzip;
+pub mod inflate;
 pub mod kube;
 pub mod loki;
+pub mod native_histogram;
 pub mod otlp;
 pub mod protobuf;
 pub mod remote_write1;
+pub mod remote_write2;
 pub mod snappy;
+pub mod zstd;
 
 #[cfg(test)]
 pub(crate) mod encode;

@@ -40,6 +40,15 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The zigzag varint of a field, as `sint64` and `sint32` use.
+    ///
+    /// # Errors
+    /// [`DecodeError::Malformed`] naming `field` for another wire type.
+    #[inline]
+    pub fn sint(self, field: &str) -> Result<i64, DecodeError> {
+        self.int(field).map(|n| zigzag(n.cast_unsigned()))
+    }
+
     /// The `double` of a field, bit for bit.
     ///
     /// # Errors
@@ -97,12 +106,25 @@ impl<'a> Reader<'a> {
         Ok(Some((number, value)))
     }
 
+    /// The next varint of a packed field, `None` at the end.
+    ///
+    /// # Errors
+    /// [`DecodeError::Malformed`] for a varint that is truncated or overlong.
+    #[inline]
+    pub fn packed(&mut self) -> Result<Option<u64>, DecodeError> {
+        if self.at == self.message.len() { Ok(None) } else { self.varint().map(Some) }
+    }
+
     #[inline]
     fn varint(&mut self) -> Result<u64, DecodeError> {
-        match self.message.get(self.at) {
-            Some(&byte) if byte < 0x80 => {
+        match self.message.get(self.at..) {
+            Some(&[byte, ..]) if byte < 0x80 => {
                 self.at += 1;
                 Ok(u64::from(byte))
+            }
+            Some(&[low, high, ..]) if high < 0x80 => {
+                self.at += 2;
+                Ok(u64::from(low & 0x7f) | u64::from(high) << 7)
             }
             _ => self.long_varint(),
         }
@@ -137,6 +159,12 @@ impl<'a> Reader<'a> {
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         self.take(N)?.try_into().map_err(|_| truncated())
     }
+}
+
+/// The number that a zigzag varint stands for.
+#[inline]
+pub fn zigzag(n: u64) -> i64 {
+    (n >> 1).cast_signed() ^ -((n & 1).cast_signed())
 }
 
 /// The greatest field number that protobuf allows.

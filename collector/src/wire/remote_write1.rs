@@ -1,12 +1,13 @@
-//! Prometheus remote write 1.0: `prometheus.WriteRequest` in a snappy block.
+//! Prometheus remote write 1.0: `prometheus.WriteRequest`.
 //!
 //! Field numbers are those of prometheus/prompb `remote.proto` and `types.proto`.
 
-use whyd_signals::Timestamp;
-use whyd_signals::sink::{Counts, DecodeError, RawLabels, SampleSink};
+use whyd_signals::sink::{Counts, DecodeError, RawLabels, Refusal, SampleSink};
+use whyd_signals::{Compression, SeriesId, Timestamp};
 
+use super::inflate::Inflater;
+use super::native_histogram;
 use super::protobuf::Reader;
-use super::snappy;
 
 const REQUEST_TIMESERIES: u32 = 1;
 const SERIES_LABELS: u32 = 1;
@@ -16,12 +17,17 @@ const SERIES_HISTOGRAMS: u32 = 4;
 const SAMPLE_VALUE: u32 = 1;
 const SAMPLE_TIMESTAMP: u32 = 2;
 
-/// Decodes a snappy block of at most [`snappy::DEFAULT_LIMIT`] inflated bytes.
+/// Decodes a body of at most [`super::inflate::LIMIT`] inflated bytes.
 ///
 /// # Errors
-/// Those of [`snappy::inflate`] and [`decode_message`]; rows handed over before it are the caller's to roll back.
-pub fn decode(body: &[u8], scratch: &mut Vec<u8>, sink: &mut impl SampleSink) -> Result<Counts, DecodeError> {
-    decode_message(snappy::inflate(body, snappy::DEFAULT_LIMIT, scratch)?, sink)
+/// Those of [`Inflater::inflate`] and [`decode_message`]; rows handed over before it are the caller's to roll back.
+pub fn decode(
+    body: &[u8],
+    compression: Compression,
+    inflater: &mut Inflater,
+    sink: &mut impl SampleSink,
+) -> Result<Counts, DecodeError> {
+    decode_message(inflater.inflate(body, compression)?, sink)
 }
 
 /// Decodes the inflated message. [`Counts::rows`] are the samples handed over, refused ones included.
@@ -43,26 +49,48 @@ pub fn decode_message(message: &[u8], sink: &mut impl SampleSink) -> Result<Coun
 }
 
 /// Where the parts of one series lie, found by stepping over its fields once.
+#[derive(Default)]
 struct Layout {
     labels_start: usize,
     labels_end: usize,
     contiguous: bool,
     samples_start: usize,
     samples: u64,
+    exemplars: u64,
 }
 
 fn time_series(message: &[u8], sink: &mut impl SampleSink, counts: &mut Counts) -> Result<(), DecodeError> {
     let layout = layout(message, counts)?;
     if layout.samples == 0 {
+        counts.exemplars += layout.exemplars;
         return Ok(());
     }
-    counts.rows += layout.samples;
     let resolved = if layout.contiguous {
         sink.series(RawLabels(message.get(layout.labels_start..layout.labels_end).unwrap_or_default()))
     } else {
         sink.series(RawLabels(&gathered_labels(message)?))
     };
-    let mut reader = Reader::new(message.get(layout.samples_start..).unwrap_or_default());
+    if is_written(resolved) {
+        counts.exemplars += layout.exemplars;
+    }
+    counts.rows += layout.samples;
+    hand_over(message.get(layout.samples_start..).unwrap_or_default(), layout.samples, resolved, sink)
+}
+
+/// Whether the sender is told that what hangs on this series is written.
+pub(super) fn is_written(resolved: Result<SeriesId, Refusal>) -> bool {
+    matches!(resolved, Ok(_) | Err(Refusal::Deduplicated))
+}
+
+/// The samples among the fields of a series, which are the same in both versions.
+#[inline]
+pub(super) fn hand_over(
+    fields: &[u8],
+    samples: u64,
+    resolved: Result<SeriesId, Refusal>,
+    sink: &mut impl SampleSink,
+) -> Result<(), DecodeError> {
+    let mut reader = Reader::new(fields);
     match resolved {
         Ok(id) => {
             while let Some((number, value)) = reader.field()? {
@@ -79,14 +107,14 @@ fn time_series(message: &[u8], sink: &mut impl SampleSink, counts: &mut Counts) 
                     sample(value.bytes("samples")?)?;
                 }
             }
-            sink.refused(layout.samples, why);
+            sink.refused(samples, why);
         }
     }
     Ok(())
 }
 
 fn layout(message: &[u8], counts: &mut Counts) -> Result<Layout, DecodeError> {
-    let mut found = Layout { labels_start: 0, labels_end: 0, contiguous: true, samples_start: 0, samples: 0 };
+    let mut found = Layout { contiguous: true, ..Layout::default() };
     let mut labelled = false;
     let mut reader = Reader::new(message);
     loop {
@@ -109,8 +137,11 @@ fn layout(message: &[u8], counts: &mut Counts) -> Result<Layout, DecodeError> {
                 }
                 found.samples += 1;
             }
-            SERIES_EXEMPLARS => counts.exemplars += 1,
-            SERIES_HISTOGRAMS => counts.histograms += 1,
+            SERIES_EXEMPLARS => {
+                value.bytes("exemplars")?;
+                found.exemplars += 1;
+            }
+            SERIES_HISTOGRAMS => native_histogram::count(value.bytes("histograms")?, counts)?,
             _ => {}
         }
     }

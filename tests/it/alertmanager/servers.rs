@@ -1,9 +1,6 @@
 //! Debian's Alertmanager and Prometheus as processes on loopback, and a webhook that hears what is notified.
 
-use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use axum::routing::post;
@@ -12,56 +9,8 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use crate::daemon::get_json;
+use crate::server::{Server, written};
 use crate::until::until;
-
-/// What a command of a Debian package prints; it has to succeed.
-pub(super) fn tool(program: &str, package: &str, args: &[&str]) -> String {
-    let ran = Command::new(program).args(args).output().unwrap_or_else(|e| missing(program, package, &e));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(ran.status.success(), "{program} {args:?}: {}{}", text(&ran.stdout), text(&ran.stderr));
-    text(&ran.stdout)
-}
-
-fn missing(program: &str, package: &str, e: &std::io::Error) -> ! {
-    match e.kind() {
-        ErrorKind::NotFound => panic!("{program} is not installed; apt-get install {package}"),
-        _ => panic!("{program}: {e}"),
-    }
-}
-
-/// A server that says where it listens; killed when it is dropped.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Server {
-    fn start(program: &str, package: &str, args: &[String]) -> Self {
-        let mut command = Command::new(program);
-        command.args(args).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|e| missing(program, package, &e));
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut told = Vec::new();
-        let address = loop {
-            let Some(line) = lines.next() else { panic!("{program} ended: {told:#?}") };
-            let line = line.unwrap();
-            let listening = line.contains("msg=\"Listening on\"").then(|| line.split("address=").nth(1)).flatten();
-            if let Some(address) = listening {
-                break address.split(' ').next().unwrap().trim_matches('"').parse().unwrap();
-            }
-            told.push(line);
-        };
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// An Alertmanager that notifies a hook at once.
 pub(super) struct Alertmanager {
@@ -140,12 +89,6 @@ impl Prometheus {
         ];
         Self { _server: Server::start("prometheus", "prometheus", &args), _dir: dir }
     }
-}
-
-fn written(dir: &Path, name: &str, text: &str) -> String {
-    let path = dir.join(name);
-    std::fs::write(&path, text).unwrap();
-    path.display().to_string()
 }
 
 /// A webhook receiver.

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use random::Random;
 use whyd_buffers::Bitmap;
 use whyd_buffers::wal::Record;
-use whyd_signals::{Envelope, Lsn, Media, Resource, Team, Timestamp, Verb};
+use whyd_signals::{Compression, Envelope, Lsn, Media, Resource, Team, Timestamp, Verb};
 
 /// How many of something: as in the environment, else so many.
 fn cases(variable: &str, otherwise: u64) -> u64 {
@@ -30,7 +30,7 @@ fn seeds(count: u64) -> std::ops::Range<u64> {
 /// A record of any kind and size.
 fn record(lsn: Lsn, random: &mut Random) -> Record {
     let media = [
-        Media::RemoteWrite1,
+        Media::RemoteWrite1(Compression::Snappy),
         Media::LokiProto,
         Media::LokiJson,
         Media::Kube(Resource::Pods, Verb::Apply),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::json;
 use whyd::core::Core;
 use whyd_collector::wire::kube::slim;
-use whyd_signals::{Access, Media, Resource, Timestamp, Verb};
+use whyd_signals::{Access, Compression, Media, Resource, Timestamp, Verb};
 
 use super::random::Random;
 
@@ -57,7 +57,7 @@ impl Message {
             }
         }
         let body = snap::raw::Encoder::new().compress_vec(&message).unwrap().into();
-        Self { media: Media::RemoteWrite1, body, rows: rows.into_iter().collect() }
+        Self { media: Media::RemoteWrite1(Compression::Snappy), body, rows: rows.into_iter().collect() }
     }
 
     /// So many samples of one series, a millisecond apart.
@@ -70,7 +70,7 @@ impl Message {
         let mut message = Vec::new();
         field(&mut message, 0x0a, &one);
         let body = snap::raw::Encoder::new().compress_vec(&message).unwrap().into();
-        Self { media: Media::RemoteWrite1, body, rows }
+        Self { media: Media::RemoteWrite1(Compression::Snappy), body, rows }
     }
 
     fn lines(random: &mut Random, ms: i64) -> Self {

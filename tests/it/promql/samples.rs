@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use whyd_signals::{Envelope, Media, Timestamp};
+use whyd_signals::{Compression, Envelope, Media, Timestamp};
 
 /// How long the samples go on.
 pub(super) const SECONDS: i64 = 2400;
@@ -132,7 +132,7 @@ pub(super) fn generated(start: i64, seed: u64) -> Vec<Envelope> {
         }
         let body = snap::raw::Encoder::new().compress_vec(&message).unwrap();
         let received = Timestamp::from_millis(to).unwrap().plus(Duration::from_millis(1));
-        Envelope { received, media: Media::RemoteWrite1, tenant: None, body: body.into() }
+        Envelope { received, media: Media::RemoteWrite1(Compression::Snappy), tenant: None, body: body.into() }
     };
     (0..minutes).map(body).filter(|m| m.body.len() > 1).collect()
 }

@@ -10,7 +10,7 @@ use whyd_signals::{Media, Timestamp};
 
 use super::*;
 use crate::Reply;
-use crate::inlet::{InletLimits, inlet};
+use crate::inlet::{InletLimits, Written, inlet};
 
 const NOW: Timestamp = Timestamp(42);
 
@@ -106,7 +106,7 @@ async fn one_message_for_each_service() {
         (LOGS, vec![("grpc-encoding", "gzip")], frame(1, &gzip(&long)), Media::OtlpLogsProto, long.clone()),
         (LOGS, vec![("grpc-encoding", "gzip")], frame(0, &long), Media::OtlpLogsProto, long.clone()),
     ] {
-        let fixture = fixture(Reply::Stored { rows: 1 }, InletLimits::default()).await;
+        let fixture = fixture(Reply::Stored(Written::rows(1)), InletLimits::default()).await;
         let answer = call(&fixture, path, &headers, body).await;
         assert_eq!((answer.http, answer.status), (200, 0), "{answer:?}");
         assert_eq!(answer.body, [0; 5][..], "an empty message");
@@ -131,14 +131,14 @@ async fn what_is_wrong_has_a_status_and_is_no_message() {
         (METRICS, vec![], head(u32::try_from(LIMIT).unwrap() + 1), 8, "over the limit"),
         (METRICS, vec![("grpc-encoding", "gzip")], frame(1, &gzip(&vec![0; LIMIT + 1])), 8, "over the limit"),
     ] {
-        let fixture = fixture(Reply::Stored { rows: 1 }, InletLimits::default()).await;
+        let fixture = fixture(Reply::Stored(Written::rows(1)), InletLimits::default()).await;
         let answer = call(&fixture, path, &headers, body).await;
         assert_eq!((answer.http, answer.status), (200, status), "{answer:?}");
         assert!(answer.message.contains(expected), "{answer:?}");
         assert!(fixture.got.lock().unwrap().is_empty());
         assert_eq!(fixture.inlet.counts().bytes, 0);
     }
-    let fixture = fixture(Reply::Stored { rows: 1 }, InletLimits::default()).await;
+    let fixture = fixture(Reply::Stored(Written::rows(1)), InletLimits::default()).await;
     let answer = call(&fixture, METRICS, &[("content-type", "application/json")], frame(0, b"")).await;
     assert_eq!((answer.http, answer.status), (415, -1));
 }
@@ -147,7 +147,7 @@ async fn what_is_wrong_has_a_status_and_is_no_message() {
 async fn every_reply_has_its_status() {
     let refused = [(Refusal::ExponentialHistogram, 2)].into();
     for (reply, status, text) in [
-        (Reply::Partial { stored: 1, refused, rejected: 2 }, 0, ""),
+        (Reply::Partial { written: Written::rows(1), refused, rejected: 2 }, 0, ""),
         (Reply::Invalid("100 % \u{e9}\n".into()), 3, "100 %25 %C3%A9%0A"),
         (Reply::TooLarge("too large".into()), 8, "too large"),
         (Reply::Overloaded("log is full".into()), 14, "log is full"),
@@ -170,7 +170,7 @@ async fn every_reply_has_its_status() {
 
 #[tokio::test]
 async fn a_full_inlet_refuses_a_message_while_it_arrives() {
-    let fixture = fixture(Reply::Stored { rows: 1 }, InletLimits { messages: 10, bytes: 1000 }).await;
+    let fixture = fixture(Reply::Stored(Written::rows(1)), InletLimits { messages: 10, bytes: 1000 }).await;
     let held = fixture.inlet.room(900).unwrap();
     let answer = call(&fixture, METRICS, &[], frame(0, &[7; 200])).await;
     assert_eq!((answer.status, answer.message.as_str()), (14, "too many bytes waiting"));
@@ -181,7 +181,7 @@ async fn a_full_inlet_refuses_a_message_while_it_arrives() {
 
 #[tokio::test]
 async fn many_at_once_on_one_connection_and_closing_lets_them_finish() {
-    let fixture = fixture(Reply::Stored { rows: 1 }, InletLimits::default()).await;
+    let fixture = fixture(Reply::Stored(Written::rows(1)), InletLimits::default()).await;
     let calls = (0..100).map(|_| call(&fixture, METRICS, &[], frame(0, &[7; 5_000])));
     let answers = futures::future::join_all(calls).await;
     assert!(answers.iter().all(|a| a.status == 0));
@@ -194,7 +194,7 @@ async fn many_at_once_on_one_connection_and_closing_lets_them_finish() {
 async fn a_connection_that_says_nothing_is_closed() {
     let soon = Duration::from_millis(50);
     let times = Times { handshake: soon, idle: soon, ..TIMES };
-    let fixture = fixture_with(Reply::Stored { rows: 1 }, InletLimits::default(), times).await;
+    let fixture = fixture_with(Reply::Stored(Written::rows(1)), InletLimits::default(), times).await;
     assert_eq!(call(&fixture, METRICS, &[], frame(0, b"a")).await.status, 0);
     fixture.served.await.unwrap();
     let (inlet, _queue) = inlet(InletLimits::default());

@@ -1,11 +1,12 @@
 //! Which media a request carries, from its headers alone. Errors are the text of a 415.
 
 use axum::http::{HeaderMap, HeaderName, header};
-use whyd_signals::Media;
+use whyd_signals::{Compression, Media};
 
 use crate::wire::otlp::Encoding;
 
-/// Remote write: protobuf of version 1.0 in a snappy block. Either header may be absent, as early senders leave them.
+/// Remote write: protobuf of version 1.0 or 2.0, in a snappy block or zstd. Either header may be absent, as early senders
+/// leave them.
 pub(super) fn of_write(headers: &HeaderMap) -> Result<Media, String> {
     let content_type = text(headers, &header::CONTENT_TYPE)?;
     let mut parts = content_type.split(';').map(str::trim);
@@ -13,19 +14,24 @@ pub(super) fn of_write(headers: &HeaderMap) -> Result<Media, String> {
         "" | "application/x-protobuf" => {}
         other => return Err(format!("expected content type application/x-protobuf, got {other:?}")),
     }
+    let mut version: fn(Compression) -> Media = Media::RemoteWrite1;
     for parameter in parts {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         match (name.trim(), value.trim().trim_matches('"')) {
-            ("proto", "prometheus.writerequest") => {}
-            ("proto", "io.prometheus.write.v2.request") => {
-                return Err("remote write 2.0 is not supported, send proto=prometheus.WriteRequest".into());
+            ("proto", "prometheus.writerequest") => version = Media::RemoteWrite1,
+            ("proto", "io.prometheus.write.v2.request") => version = Media::RemoteWrite2,
+            ("proto", other) => {
+                let known = "proto=io.prometheus.write.v2.Request or proto=prometheus.WriteRequest";
+                return Err(format!("unknown message {other:?}, send {known}"));
             }
-            ("proto", other) => return Err(format!("unknown message {other:?}, send proto=prometheus.WriteRequest")),
             _ => {}
         }
     }
-    snappy_encoding(headers)?;
-    Ok(Media::RemoteWrite1)
+    match text(headers, &header::CONTENT_ENCODING)?.as_str() {
+        "" | "snappy" => Ok(version(Compression::Snappy)),
+        "zstd" => Ok(version(Compression::Zstd)),
+        other => Err(format!("expected content encoding snappy or zstd, got {other:?}")),
+    }
 }
 
 /// Loki push, and whether the body has to be gunzipped. Without a type it is protobuf, as Loki has it.

@@ -40,7 +40,7 @@ fn fixture(reply: Reply, limits: BodyLimits, bounds: InletLimits) -> Fixture {
 }
 
 fn stored(rows: u64) -> Fixture {
-    fixture(Reply::Stored { rows }, BodyLimits::default(), InletLimits::default())
+    fixture(Reply::Stored(Written::rows(rows)), BodyLimits::default(), InletLimits::default())
 }
 
 struct Answer {
@@ -87,14 +87,14 @@ async fn write_decides_the_media_by_headers() {
         ("Application/X-Protobuf", "Snappy", 204),
         ("application/x-protobuf;proto=prometheus.WriteRequest", "snappy", 204),
         ("application/x-protobuf; proto=\"prometheus.WriteRequest\" ; charset=utf-8", "snappy", 204),
-        ("application/x-protobuf;proto=io.prometheus.write.v2.Request", "snappy", 415),
         ("application/x-protobuf;proto=other", "snappy", 415),
         ("application/x-protobuf;proto", "snappy", 415),
         ("application/json", "snappy", 415),
         ("image/png", "", 415),
         ("text/plain", "snappy", 415),
-        ("application/x-protobuf", "zstd", 415),
         ("application/x-protobuf", "gzip", 415),
+        ("application/x-protobuf;proto=io.prometheus.write.v2.Request", "gzip", 415),
+        ("application/x-protobuf;proto=io.prometheus.write.v3.Request", "snappy", 415),
         ("application/x-protobuf", "deflate", 415),
     ] {
         let fixture = stored(1);
@@ -109,19 +109,81 @@ async fn write_decides_the_media_by_headers() {
         let got = fixture.got.lock().unwrap();
         assert_eq!(got.len(), usize::from(expected == 204));
         if let Some(envelope) = got.first() {
-            let expected = Envelope { received: NOW, media: Media::RemoteWrite1, tenant: None, body: body().into() };
+            let expected = Envelope {
+                received: NOW,
+                media: Media::RemoteWrite1(Compression::Snappy),
+                tenant: None,
+                body: body().into(),
+            };
             assert_eq!(*envelope, expected);
         }
     }
 }
 
 #[tokio::test]
+async fn version_and_compression_are_told_apart() {
+    const V2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
+    let zstd = zstd::bulk::compress(b"message", 3).unwrap();
+    let snappy = snappy(b"message");
+    for (content_type, encoding, body, expected) in [
+        (V2, "snappy", &snappy, Ok(Media::RemoteWrite2(Compression::Snappy))),
+        (V2, "", &snappy, Ok(Media::RemoteWrite2(Compression::Snappy))),
+        (V2, "zstd", &zstd, Ok(Media::RemoteWrite2(Compression::Zstd))),
+        ("application/x-protobuf", "zstd", &zstd, Ok(Media::RemoteWrite1(Compression::Zstd))),
+        ("application/x-protobuf", "ZSTD", &zstd, Ok(Media::RemoteWrite1(Compression::Zstd))),
+        ("application/x-protobuf", "zstd", &snappy, Err(400)),
+        ("application/x-protobuf", "snappy", &zstd, Err(400)),
+        (V2, "zstd", &vec![], Err(400)),
+    ] {
+        let fixture = stored(1);
+        let mut headers = vec![("content-type", content_type), ("x-victoriametrics-remote-write-version", "1")];
+        if !encoding.is_empty() {
+            headers.push(("content-encoding", encoding));
+        }
+        let answer = call(&fixture, WRITE, &headers, body.clone()).await;
+        assert_eq!(answer.status, expected.err().unwrap_or(204), "{content_type} {encoding}: {}", answer.text);
+        assert_eq!(answer.written, if expected.is_ok() { "1 0 0" } else { "0 0 0" });
+        // the log has it as it came
+        let got = fixture.got.lock().unwrap();
+        assert_eq!(got.first().map(|e| (e.media, &e.body[..])), expected.ok().map(|media| (media, &body[..])));
+    }
+}
+
+#[tokio::test]
+async fn an_agent_of_victoriametrics_is_told_its_version() {
+    for method in ["GET", "POST"] {
+        let fixture = stored(1);
+        let uri = "/api/v1/write?get_vm_proto_version=1";
+        let request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
+        let response = fixture.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status().as_u16(), 200);
+        assert_eq!(axum::body::to_bytes(response.into_body(), 9).await.unwrap(), "1");
+        assert!(fixture.got.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn every_reply_has_its_status() {
-    let partial =
-        Reply::Partial { stored: 3, refused: [(Refusal::TooOld, 2), (Refusal::Duplicate, 1)].into(), rejected: 3 };
+    let all = Written { rows: 5, deduplicated: 0, histograms: 2, exemplars: 3 };
+    let twin = Written { deduplicated: 4, ..all };
+    let some = Reply::Partial { written: twin, refused: [(Refusal::InvalidHistogram, 1)].into(), rejected: 1 };
     for (reply, status, written, text) in [
-        (Reply::Stored { rows: 7 }, 204, "7 0 0", ""),
-        (partial, 400, "3 0 0", "3 samples stored, refused: too_old 2, duplicate 1\n"),
+        (Reply::Stored(all), 204, "5 2 3", ""),
+        (Reply::Stored(twin), 202, "5 2 3", ""),
+        (some, 400, "5 2 3", "1 samples stored, refused: invalid_histogram 1\n"),
+    ] {
+        let fixture = fixture(reply, BodyLimits::default(), InletLimits::default());
+        let answer = call(&fixture, WRITE, &[], body()).await;
+        assert_eq!((answer.status, answer.written.as_str(), answer.text.as_str()), (status, written, text));
+    }
+    let partial = Reply::Partial {
+        written: Written { exemplars: 2, ..Written::rows(3) },
+        refused: [(Refusal::TooOld, 2), (Refusal::Duplicate, 1)].into(),
+        rejected: 3,
+    };
+    for (reply, status, written, text) in [
+        (Reply::Stored(Written::rows(7)), 204, "7 0 0", ""),
+        (partial, 400, "3 0 2", "3 samples stored, refused: too_old 2, duplicate 1\n"),
         (Reply::Invalid("labels:\nbad".into()), 400, "0 0 0", "labels: bad\n"),
         (Reply::TooLarge("too large".into()), 413, "0 0 0", "too large\n"),
         (Reply::Overloaded("log is full".into()), 503, "0 0 0", "log is full\n"),
@@ -175,6 +237,7 @@ async fn limits_are_on_bytes_received_and_inflated() {
     let limits = BodyLimits { received: 1000, inflated: 5000, otlp: 1000 };
     let json = [("content-type", "application/json")];
     let gzipped = [json[0], ("content-encoding", "gzip")];
+    let zstd = [("content-encoding", "zstd")];
     let unannounced = || {
         Body::from_stream(futures::stream::iter((0..11).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![b' '; 100])))))
     };
@@ -188,13 +251,15 @@ async fn limits_are_on_bytes_received_and_inflated() {
         (PUSH, &gzipped, gzip(&[b' '; 5001]).into(), 413),
         (WRITE, &[], snappy(&[0; 5000]).into(), 204),
         (WRITE, &[], snappy(&[0; 5001]).into(), 413),
+        (WRITE, &zstd, zstd::bulk::compress(&[0; 5000], 3).unwrap().into(), 204),
+        (WRITE, &zstd, zstd::bulk::compress(&[0; 5001], 3).unwrap().into(), 413),
         (PUSH, &[], snappy(&[0; 5001]).into(), 413),
         (WRITE, &[], vec![0xff, 0xff, 0xff, 0xff, 0x0f].into(), 413),
         (WRITE, &[], vec![0xff; 100].into(), 400),
         (WRITE, &[], Body::empty(), 400),
     ];
     for (i, (path, headers, body, expected)) in cases.into_iter().enumerate() {
-        let fixture = fixture(Reply::Stored { rows: 1 }, limits, InletLimits::default());
+        let fixture = fixture(Reply::Stored(Written::rows(1)), limits, InletLimits::default());
         let answer = call(&fixture, path, headers, body).await;
         assert_eq!(answer.status, expected, "case {i}: {}", answer.text);
         assert_eq!(fixture.got.lock().unwrap().len(), usize::from(expected == 204));
@@ -205,7 +270,7 @@ async fn limits_are_on_bytes_received_and_inflated() {
 #[tokio::test]
 async fn a_full_inlet_refuses_bodies_while_they_arrive() {
     let bounds = InletLimits { messages: 10, bytes: 1000 };
-    let fixture = fixture(Reply::Stored { rows: 1 }, BodyLimits::default(), bounds);
+    let fixture = fixture(Reply::Stored(Written::rows(1)), BodyLimits::default(), bounds);
     let held = fixture.inlet.room(900).unwrap();
     let json = [("content-type", "application/json")];
     let gzipped = [json[0], ("content-encoding", "gzip")];

@@ -13,6 +13,7 @@ use whyd_signals::{Media, Timestamp};
 
 use super::*;
 use crate::Delivery;
+use crate::Written;
 use crate::inlet::{InletLimits, inlet};
 use crate::wire::kube::listed_uids;
 
@@ -91,7 +92,7 @@ async fn take(queue: &mut mpsc::Receiver<Delivery>, reply: Reply) -> String {
     format!("{verb:?} {}", object.meta().uid)
 }
 
-const STORED: Reply = Reply::Stored { rows: 1 };
+const STORED: Reply = Reply::Stored(Written::rows(1));
 
 #[tokio::test]
 async fn pages_then_changes_then_a_gap_and_the_list_again() {

@@ -4,12 +4,15 @@ use whyd_signals::sample::STALE_BITS;
 
 use super::*;
 use crate::wire::encode::{Samples, bytes, double, int, label, request, sample, snappy};
+use crate::wire::snappy;
+
+const SNAPPY: Compression = Compression::Snappy;
 
 const CAPTURED: &[u8] = include_bytes!("../../../../fixtures/wire/remote_write1.snappy");
 
 fn read(body: &[u8]) -> (Result<Counts, DecodeError>, Samples) {
     let mut sink = Samples::default();
-    (decode(body, &mut Vec::new(), &mut sink), sink)
+    (decode(body, SNAPPY, &mut Inflater::default(), &mut sink), sink)
 }
 
 fn check(series: &[&[Vec<u8>]], expected: Counts, rows: &[(u32, i64, u64)]) -> Samples {
@@ -69,7 +72,7 @@ fn what_is_not_kept_is_counted() {
     let series = [label("__name__", "x"), sample(1.0, 1), exemplar, histogram.clone(), histogram];
     let body = snappy(&[request(&[&series]), metadata].concat());
     let (counts, sink) = read(&body);
-    assert_eq!(counts.unwrap(), Counts { rows: 1, histograms: 2, exemplars: 1, rejected: None });
+    assert_eq!(counts.unwrap(), Counts { histograms: 2, exemplars: 1, ..rows(1) });
     assert_eq!(sink.rows.len(), 1);
     // a series of histograms alone is not even looked up
     let sink = check(&[&[label("__name__", "h"), bytes(4, [])]], Counts { histograms: 1, ..rows(0) }, &[]);
@@ -81,8 +84,28 @@ fn samples_of_a_refused_series_are_counted_and_the_others_kept() {
     let mut sink = Samples { refuse: Some("bad"), ..Samples::default() };
     let bad = [label("__name__", "bad"), sample(1.0, 1), sample(2.0, 2)];
     let body = snappy(&request(&[&bad, &[label("__name__", "good"), sample(1.0, 1)]]));
-    assert_eq!(decode(&body, &mut Vec::new(), &mut sink).unwrap().rows, 3);
+    assert_eq!(decode(&body, SNAPPY, &mut Inflater::default(), &mut sink).unwrap().rows, 3);
     assert_eq!((sink.refused, sink.rows.len()), (2, 1));
+}
+
+#[test]
+fn exemplars_of_a_refused_series_are_not_written() {
+    let mut sink = Samples { refuse: Some("bad"), ..Samples::default() };
+    let exemplar = bytes(3, double(2, 1.0));
+    let bad = [label("__name__", "bad"), sample(1.0, 1), exemplar.clone()];
+    let body = snappy(&request(&[&bad, &[label("__name__", "good"), sample(1.0, 1), exemplar]]));
+    let counts = decode(&body, SNAPPY, &mut Inflater::default(), &mut sink).unwrap();
+    assert_eq!(counts, Counts { exemplars: 1, ..rows(2) });
+}
+
+#[test]
+fn zstd_holds_the_same() {
+    let message = request(&[&[label("__name__", "x"), sample(1.0, 1)]]);
+    let body = zstd::bulk::compress(&message, 3).unwrap();
+    let mut sink = Samples::default();
+    decode(&body, Compression::Zstd, &mut Inflater::default(), &mut sink).unwrap();
+    assert_eq!(sink.rows, [(0, 1_000_000, 1f64.to_bits())]);
+    assert!(decode(&body, SNAPPY, &mut Inflater::default(), &mut sink).is_err());
 }
 
 #[test]
@@ -103,7 +126,7 @@ fn a_fault_is_named() {
     // also where the series was refused, so that a body does not change its answer with the sink
     let mut sink = Samples { refuse: Some("bad"), ..Samples::default() };
     let body = snappy(&request(&[&[label("a", "bad"), sample(1.0, far)]]));
-    assert!(decode(&body, &mut Vec::new(), &mut sink).is_err());
+    assert!(decode(&body, SNAPPY, &mut Inflater::default(), &mut sink).is_err());
 }
 
 #[test]
@@ -120,13 +143,13 @@ fn reads_what_prometheus_sent() {
 
 #[test]
 fn the_scratch_is_used_again() {
-    let mut scratch = Vec::new();
-    decode(CAPTURED, &mut scratch, &mut Samples::default()).unwrap();
-    let grown = scratch.capacity();
+    let mut inflater = Inflater::default();
+    decode(CAPTURED, SNAPPY, &mut inflater, &mut Samples::default()).unwrap();
+    let grown = inflater.buffer().capacity();
     let small = snappy(&request(&[&[label("a", "b"), sample(1.0, 1)]]));
     let mut sink = Samples::default();
-    decode(&small, &mut scratch, &mut sink).unwrap();
-    assert_eq!((scratch.capacity(), sink.series), (grown, vec![label("a", "b")]));
+    decode(&small, SNAPPY, &mut inflater, &mut sink).unwrap();
+    assert_eq!((inflater.buffer().capacity(), sink.series), (grown, vec![label("a", "b")]));
 }
 
 #[test]

@@ -40,9 +40,9 @@ async fn the_media_is_decided_by_path_and_headers() {
 #[tokio::test]
 async fn every_reply_has_its_status_and_message() {
     let refused = [(Refusal::NotCumulative, 2), (Refusal::TooOld, 9)].into();
-    let partial = Reply::Partial { stored: 4, refused, rejected: 3 };
+    let partial = Reply::Partial { written: Written::rows(4), refused, rejected: 3 };
     for (reply, status, code) in [
-        (Reply::Stored { rows: 7 }, 200, 0),
+        (Reply::Stored(Written::rows(7)), 200, 0),
         (partial, 200, 0),
         (Reply::Invalid("no such field".into()), 400, 3),
         (Reply::TooLarge("too large".into()), 413, 8),
@@ -54,7 +54,7 @@ async fn every_reply_has_its_status_and_message() {
             assert_eq!((answer.status, answer.retry_after.as_deref()), (status, (status == 503).then_some("1")));
             let text: serde_json::Value = serde_json::from_str(&answer.text).unwrap();
             match &reply {
-                Reply::Stored { .. } => assert_eq!(text, serde_json::json!({})),
+                Reply::Stored(_) => assert_eq!(text, serde_json::json!({})),
                 Reply::Partial { .. } => {
                     assert_eq!(text["partialSuccess"][count], "3");
                     let message = text["partialSuccess"]["errorMessage"].as_str().unwrap();
@@ -93,7 +93,7 @@ async fn its_limit_is_on_bytes_received_and_inflated() {
         (&[JSON, GZIP], gzip(&[b' '; 1001]).into(), 413),
     ];
     for (i, (headers, body, expected)) in cases.into_iter().enumerate() {
-        let fixture = fixture(Reply::Stored { rows: 1 }, limits, InletLimits::default());
+        let fixture = fixture(Reply::Stored(Written::rows(1)), limits, InletLimits::default());
         let answer = call(&fixture, METRICS, headers, body).await;
         assert_eq!(answer.status, expected, "case {i}: {}", answer.text);
         assert_eq!(fixture.got.lock().unwrap().len(), usize::from(expected == 200));
@@ -103,7 +103,8 @@ async fn its_limit_is_on_bytes_received_and_inflated() {
 
 #[tokio::test]
 async fn a_full_inlet_is_503_in_the_senders_encoding() {
-    let fixture = fixture(Reply::Stored { rows: 1 }, BodyLimits::default(), InletLimits { messages: 10, bytes: 1000 });
+    let fixture =
+        fixture(Reply::Stored(Written::rows(1)), BodyLimits::default(), InletLimits { messages: 10, bytes: 1000 });
     let _held = fixture.inlet.room(900).unwrap();
     let answer = call(&fixture, LOGS, &[JSON], vec![b' '; 200]).await;
     assert_eq!((answer.status, answer.retry_after.as_deref()), (503, Some("1")));
@@ -115,7 +116,7 @@ async fn a_port_of_its_own_has_the_protocols_own_paths_and_no_others() {
     let (inlet, mut queue) = inlet(InletLimits::default());
     tokio::spawn(async move {
         while let Some(delivery) = queue.recv().await {
-            delivery.responder.reply(Reply::Stored { rows: 1 });
+            delivery.responder.reply(Reply::Stored(Written::rows(1)));
         }
     });
     let router = otlp_router(inlet, BodyLimits::default(), Arc::new(|| NOW));
