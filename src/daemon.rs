@@ -47,6 +47,7 @@ impl Daemon {
         let listener = bound
             .with_context(|| format!("cannot listen on {}; another address or port has to be chosen", config.http))?;
         let address = listener.local_addr()?;
+        let asked = config.http;
         let config = &Config { http: address, ..config.clone() };
         let core = wiring::core(config);
         let peers = config.alertmanager.urls.iter().map(|url| Arc::new(Peer::new(url.clone()))).collect();
@@ -61,8 +62,8 @@ impl Daemon {
 
         let mut tasks = JoinSet::new();
         let limits = BodyLimits { received: config.body, otlp: config.otlp_body, ..BodyLimits::default() };
-        let otlp_http = listen("otlp.http", config.otlp.http, config.http).await?;
-        let otlp_grpc = listen("otlp.grpc", config.otlp.grpc, config.http).await?;
+        let otlp_http = listen("otlp.http", config.otlp.http, asked).await?;
+        let otlp_grpc = listen("otlp.grpc", config.otlp.grpc, asked).await?;
         let receivers = http::router(inlet.clone(), limits, Arc::clone(&clock));
         let api_state = whyd_api::Api::new(Arc::clone(&view) as _, door, Arc::clone(&clock));
         let alerts_read = read::router(api_state.clone(), wiring::alerts_read(config, &clock));
