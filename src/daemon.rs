@@ -203,3 +203,22 @@ async fn watch_cluster(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[tokio::test]
+    async fn a_usual_port_that_is_taken_is_off_and_one_asked_for_is_an_error() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = taken.local_addr().unwrap();
+        let main = SocketAddr::from(([127, 0, 0, 1], 8080));
+        assert!(listen("otlp.grpc", Port::Usual(at.port()), main).await.unwrap().is_none());
+        let wrong = listen("otlp.grpc", Port::At(at), main).await.unwrap_err();
+        assert!(format!("{wrong:#}").starts_with(&format!("otlp.grpc: cannot listen on {at}")), "{wrong:#}");
+        assert!(listen("otlp.grpc", Port::Off, main).await.unwrap().is_none());
+        drop(taken);
+        assert!(listen("otlp.grpc", Port::At(at), main).await.unwrap().is_some());
+    }
+}

@@ -158,7 +158,7 @@ async fn every_reply_has_its_status() {
         if status == 0 {
             // partial_success with two rejected, then the words
             assert_eq!(answer.body.get(5), Some(&0x0a));
-            assert_eq!(answer.body.get(7..9), Some(&[8, 2][..]));
+            assert_eq!(answer.body.get(8..10), Some(&[8, 2][..]), "{:?}", answer.body);
             assert!(String::from_utf8_lossy(&answer.body).contains("exponential_histogram 2"));
         }
         // RetryInfo of one second

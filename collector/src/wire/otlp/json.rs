@@ -5,8 +5,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{self, SeqAccess, Unexpected, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use whyd_signals::sink::{DecodeError, Pair};
@@ -17,16 +19,51 @@ use super::resource::Resource;
 /// A message, or a list of them, that is read later.
 pub(super) type Later<'a> = Option<&'a RawValue>;
 
-pub(super) fn malformed(error: &serde_json::Error) -> DecodeError {
+fn malformed(error: &serde_json::Error) -> DecodeError {
     DecodeError::Malformed(error.to_string().replace('\n', " "))
 }
 
-/// Reads one message.
+/// A message is an object. Derived code would take a list of its fields' values as well.
+struct Message<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Message<T> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct V<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for V<T> {
+            type Value = Message<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a message, which is an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Message<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Message)
+            }
+        }
+        d.deserialize_map(V(PhantomData))
+    }
+}
+
+/// Reads a whole body.
+pub(super) fn body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, DecodeError> {
+    serde_json::from_slice(body).map(|Message(read)| read).map_err(|e| malformed(&e))
+}
+
+/// Reads one message; none is an empty one.
 pub(super) fn read<'a, T: Deserialize<'a> + Default>(raw: Later<'a>) -> Result<T, DecodeError> {
-    raw.map_or_else(|| Ok(T::default()), |raw| serde_json::from_str(raw.get()).map_err(|e| malformed(&e)))
+    let Some(raw) = raw else { return Ok(T::default()) };
+    serde_json::from_str(raw.get()).map(|Message(read)| read).map_err(|e| malformed(&e))
 }
 
 /// Reads a list of messages, one at a time; no list is an empty one.
+pub(super) fn messages<'a, T: Deserialize<'a>>(
+    raw: Later<'a>,
+    mut then: impl FnMut(T) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    each(raw, |Message(read)| then(read))
+}
+
+/// Reads a list of anything, one at a time; no list is an empty one.
 pub(super) fn each<'a, T: Deserialize<'a>>(
     raw: Later<'a>,
     then: impl FnMut(T) -> Result<(), DecodeError>,
@@ -34,7 +71,7 @@ pub(super) fn each<'a, T: Deserialize<'a>>(
     struct Items<'o, T, F> {
         then: F,
         failed: &'o mut Option<DecodeError>,
-        item: std::marker::PhantomData<T>,
+        item: PhantomData<T>,
     }
     impl<'de, T: Deserialize<'de>, F: FnMut(T) -> Result<(), DecodeError>> Visitor<'de> for Items<'_, T, F> {
         type Value = ();
@@ -55,7 +92,7 @@ pub(super) fn each<'a, T: Deserialize<'a>>(
     }
     let Some(raw) = raw else { return Ok(()) };
     let mut failed = None;
-    let items = Items { then, failed: &mut failed, item: std::marker::PhantomData };
+    let items = Items { then, failed: &mut failed, item: PhantomData };
     let mut json = serde_json::Deserializer::from_str(raw.get());
     let read = json.deserialize_seq(items);
     match (failed, read) {
@@ -208,7 +245,7 @@ struct KeyValue<'a> {
 
 /// Reads a list of attributes.
 pub(super) fn attributes<'a>(raw: Later<'a>, pairs: &mut Vec<Pair<'a>>) -> Result<(), DecodeError> {
-    each(raw, |pair: KeyValue<'a>| push(pairs, (pair.key.0, text(pair.value)?), "attributes"))
+    messages(raw, |pair: KeyValue<'a>| push(pairs, (pair.key.0, text(pair.value)?), "attributes"))
 }
 
 #[derive(Deserialize, Default)]
@@ -258,14 +295,14 @@ fn value(any: &AnyValue<'_>, depth: usize, out: &mut String) -> Result<(), Decod
         number_text(out, double.0);
     } else if any.array_value.is_some() {
         let mut list = List::open(out, "[");
-        each(read::<Values<'_>>(any.array_value)?.values, |item: AnyValue<'_>| {
+        messages(read::<Values<'_>>(any.array_value)?.values, |item: AnyValue<'_>| {
             list.next();
             value(&item, inner, list.out)
         })?;
         out.push(']');
     } else if any.kvlist_value.is_some() {
         let mut list = List::open(out, "{");
-        each(read::<Values<'_>>(any.kvlist_value)?.values, |pair: KeyValue<'_>| {
+        messages(read::<Values<'_>>(any.kvlist_value)?.values, |pair: KeyValue<'_>| {
             list.next();
             quote(list.out, &pair.key.0);
             list.out.push(':');

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use whyd_signals::sink::{Counts, DecodeError, LogSink};
 
-use super::json::{Int, Later, Text, attributes, each, malformed, resource, text};
+use super::json::{self, Int, Later, Text, attributes, messages, resource, text};
 use super::records::{Record, Records, stream};
 
 #[derive(Deserialize, Default)]
@@ -54,13 +54,13 @@ struct RecordJson<'a> {
 /// # Errors
 /// [`DecodeError::Malformed`], in one line; lines handed over before it are the caller's to roll back.
 pub fn decode_logs_json(body: &[u8], sink: &mut impl LogSink) -> Result<Counts, DecodeError> {
-    let request: Request<'_> = serde_json::from_slice(body).map_err(|e| malformed(&e))?;
+    let request: Request<'_> = json::body(body)?;
     let mut records = Records::new(sink);
-    each(request.resource_logs, |of: ResourceLogs<'_>| {
+    messages(request.resource_logs, |of: ResourceLogs<'_>| {
         let resource = resource(of.resource)?;
         let stream = stream(&resource);
-        each(of.scope_logs, |scope: ScopeLogs<'_>| {
-            each(scope.log_records, |json: RecordJson<'_>| records.record(&stream, record(json)?))
+        messages(of.scope_logs, |scope: ScopeLogs<'_>| {
+            messages(scope.log_records, |json: RecordJson<'_>| records.record(&stream, record(json)?))
         })
     })?;
     Ok(records.counts())

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use whyd_signals::sink::{Counts, DecodeError, SampleSink};
 
 use super::attributes::push;
-use super::json::{Double, Int, Later, Text, attributes, each, malformed, read, resource};
+use super::json::{self, Double, Int, Later, Text, attributes, each, messages, read, resource};
 use super::points::{CUMULATIVE, Kind, Metric, Point, Points};
 use super::resource::Resource;
 
@@ -93,12 +93,12 @@ struct Quantile {
 /// # Errors
 /// [`DecodeError::Malformed`], in one line; rows handed over before it are the caller's to roll back.
 pub fn decode_metrics_json(body: &[u8], sink: &mut impl SampleSink) -> Result<Counts, DecodeError> {
-    let request: Request<'_> = serde_json::from_slice(body).map_err(|e| malformed(&e))?;
+    let request: Request<'_> = json::body(body)?;
     let mut points = Points::new(sink);
-    each(request.resource_metrics, |of: ResourceMetrics<'_>| {
+    messages(request.resource_metrics, |of: ResourceMetrics<'_>| {
         let resource = resource(of.resource)?;
-        each(of.scope_metrics, |scope: ScopeMetrics<'_>| {
-            each(scope.metrics, |m: MetricJson<'_>| metric(&m, &resource, &mut points))
+        messages(of.scope_metrics, |scope: ScopeMetrics<'_>| {
+            messages(scope.metrics, |m: MetricJson<'_>| metric(&m, &resource, &mut points))
         })?;
         points.end(&resource);
         Ok(())
@@ -126,7 +126,7 @@ fn metric<S: SampleSink>(
         Kind::Summary
     };
     let metric = Metric::new(kind, &json.name.0, &json.unit.0);
-    each(data.data_points, |json: PointJson<'_>| {
+    messages(data.data_points, |json: PointJson<'_>| {
         if metric.is_refused() {
             points.refused(&metric);
             return Ok(());
@@ -159,7 +159,7 @@ fn point<'a>(json: &PointJson<'a>) -> Result<Point<'a>, DecodeError> {
     attributes(json.attributes, &mut point.attributes)?;
     each(json.bucket_counts, |n: Int| push(&mut point.buckets, n.unsigned("bucketCounts")?, "buckets"))?;
     each(json.explicit_bounds, |x: Double| push(&mut point.bounds, x.0, "buckets"))?;
-    each(json.quantile_values, |q: Quantile| push(&mut point.quantiles, (q.quantile.0, q.value.0), "quantiles"))?;
+    messages(json.quantile_values, |q: Quantile| push(&mut point.quantiles, (q.quantile.0, q.value.0), "quantiles"))?;
     each(json.exemplars, |_: serde::de::IgnoredAny| {
         point.exemplars += 1;
         Ok(())

@@ -7,6 +7,9 @@ use whyd_signals::sink::{Counts, DecodeError, LogSink, Pair, Refusal};
 use super::points::time;
 use super::resource::{Resource, labels, place};
 
+/// Lines of a stack trace that are kept, from its beginning.
+const TRACE: usize = 256;
+
 /// One log record.
 #[derive(Debug, Default)]
 pub(super) struct Record<'a> {
@@ -22,6 +25,19 @@ pub(super) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// What a program that logs to its standard error prints below the line: the trace of the exception, or the exception
+    /// where that has none. Last words are looked for in lines, and nowhere else.
+    fn trace(&self) -> Vec<String> {
+        let value = |key: &str| self.attributes.iter().find(|(k, _)| k == key).map_or("", |(_, value)| &**value);
+        let lines = |text: &str| text.lines().filter(|l| !l.trim().is_empty()).take(TRACE).map(str::to_owned).collect();
+        match (value("exception.stacktrace"), value("exception.type"), value("exception.message")) {
+            ("", "", "") => Vec::new(),
+            ("", "", message) => lines(message),
+            ("", kind, message) => lines(&format!("{kind}: {message}")),
+            (trace, ..) => lines(trace),
+        }
+    }
+
     /// What is known of the line besides its stream, sorted by name; each name once, and what the protocol itself says
     /// before an attribute of the same name.
     fn metadata(&mut self) -> Vec<Pair<'a>> {
@@ -88,27 +104,30 @@ impl<'s, S: LogSink> Records<'s, S> {
     /// # Errors
     /// [`DecodeError::Malformed`] for a time that does not fit.
     pub(super) fn record(&mut self, stream: &[Pair<'_>], mut record: Record<'_>) -> Result<(), DecodeError> {
-        self.rows += 1;
         let at = match time(record.time)? {
             Some(at) => Some(at),
             None => time(record.observed)?,
         };
-        let kept = match at {
+        let trace = record.trace();
+        let lines = 1 + trace.len() as u64;
+        self.rows += lines;
+        let stream = match at {
             None => Err(Refusal::Incomplete),
-            Some(at) => match self.sink.stream(stream, &record.metadata()) {
-                Ok(id) => {
-                    let line = if record.body.is_empty() { &record.event_name } else { &record.body };
-                    // a refusal is counted by the sink that makes it
-                    self.rejected += u64::from(self.sink.line(id, at, line).is_err());
-                    Ok(())
-                }
-                Err(why) => Err(why),
-            },
+            Some(at) => self.sink.stream(stream, &record.metadata()).map(|id| (id, at)),
         };
-        if let Err(why) = kept {
-            self.rejected += 1;
-            self.sink.refused(1, why);
-        }
+        let kept = match stream {
+            Ok((id, at)) => {
+                let first = if record.body.is_empty() { &*record.event_name } else { &*record.body };
+                let all = std::iter::once(first).chain(trace.iter().map(String::as_str));
+                // a refusal is counted by the sink that makes it
+                all.fold(true, |kept, line| self.sink.line(id, at, line).is_ok() && kept)
+            }
+            Err(why) => {
+                self.sink.refused(lines, why);
+                false
+            }
+        };
+        self.rejected += u64::from(!kept);
         Ok(())
     }
 }

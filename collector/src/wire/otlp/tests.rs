@@ -324,7 +324,11 @@ fn faults_are_named_in_one_line() {
     );
     for (body, expected) in [
         (String::new(), "EOF"),
-        ("[]".into(), "invalid"),
+        ("[]".into(), "a message"),
+        (r#"{"resourceMetrics":[[]]}"#.into(), "a message"),
+        (point("[[],1]"), "a message"),
+        (point(r#"{"attributes":[["k",{}]]}"#), "a message"),
+        (point(r#"{"attributes":[{"key":"k","value":["x"]}]}"#), "a message"),
         ("{} {}".into(), "trailing"),
         (r#"{"resourceMetrics":{}}"#.into(), "an array"),
         (point(r#"{"timeUnixNano":"18446744073709551615","asInt":1}"#), "out of range"),
@@ -409,6 +413,25 @@ fn records_are_lines_of_the_stream_of_their_resource() {
 }
 
 #[test]
+fn an_exception_is_lines_below_its_record() {
+    let of = |attributes: &Value| {
+        let record = json!({"timeUnixNano": NS, "body": {"stringValue": "boom"}, "attributes": attributes});
+        let body = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}).to_string();
+        let (counts, sink) = logs(&body);
+        assert_eq!((counts.unwrap().rejected, sink.streams.len()), (Some(0), 1));
+        sink.rows.into_iter().map(|(_, _, line)| line).collect::<Vec<_>>()
+    };
+    let (kind, message) = (("exception.type", "java.io.IOException"), ("exception.message", "no route"));
+    assert_eq!(of(&attributes(&[kind, message])), ["boom", "java.io.IOException: no route"]);
+    assert_eq!(of(&attributes(&[message])), ["boom", "no route"]);
+    let trace = ("exception.stacktrace", "java.io.IOException: no route\r\n\n\tat shop.Db.open(Db.java:3)\n");
+    let expected = ["boom", "java.io.IOException: no route", "\tat shop.Db.open(Db.java:3)"];
+    assert_eq!(of(&attributes(&[kind, message, trace])), expected);
+    let long = "x\n".repeat(1000);
+    assert_eq!(of(&attributes(&[("exception.stacktrace", &long)])).len(), 257);
+}
+
+#[test]
 fn records_as_protobuf() {
     let fixed = |field: u64, n: i64| [varint(field * 8 + 1), n.to_le_bytes().to_vec()].concat();
     let pair = |k: &str, v: &str| [bytes(1, k), bytes(2, bytes(1, v))].concat();
@@ -439,11 +462,12 @@ fn answers_in_both_encodings() {
     use Encoding::{Json, Proto};
     assert_eq!(accepted(Signal::Metrics, Json, None), "{}");
     assert_eq!(accepted(Signal::Logs, Proto, None), "");
-    let expected = r#"{"partialSuccess":{"errorMessage":"why","rejectedDataPoints":"300"}}"#;
-    assert_eq!(accepted(Signal::Metrics, Json, Some((300, "why"))), expected);
+    let partial: Value = serde_json::from_slice(&accepted(Signal::Metrics, Json, Some((300, "why")))).unwrap();
+    assert_eq!(partial, json!({"partialSuccess": {"rejectedDataPoints": "300", "errorMessage": "why"}}));
     let proto = bytes(1, [int(1, 300), bytes(2, "why")].concat());
     assert_eq!(accepted(Signal::Logs, Proto, Some((300, "why"))), proto);
-    assert_eq!(status(Json, Code::Unavailable, "full"), r#"{"code":14,"message":"full"}"#);
+    let full: Value = serde_json::from_slice(&status(Json, Code::Unavailable, "full")).unwrap();
+    assert_eq!(full, json!({"code": 14, "message": "full"}));
     assert_eq!(status(Proto, Code::InvalidArgument, "bad"), [int(1, 3), bytes(2, "bad")].concat());
 }
 
@@ -475,9 +499,11 @@ fn reads_what_the_sdk_for_python_sent() {
     }
     let mut sink = Lines::default();
     let counts = decode_logs_proto(include_bytes!("../../../../fixtures/wire/otlp_logs.bin"), &mut sink).unwrap();
-    assert_eq!((counts.rows, counts.rejected), (3, Some(0)));
+    assert_eq!((counts.rows, counts.rejected), (8, Some(0)));
     let lines: Vec<&str> = sink.rows.iter().map(|(_, _, line)| line.as_str()).collect();
-    assert_eq!(lines, ["started", "no route to db:5432", "it broke"]);
+    assert_eq!(lines[..4], ["started", "no route to db:5432", "it broke", "Traceback (most recent call last):"]);
+    assert_eq!(lines[4..6], ["  File \"/srv/app/send.py\", line 65, in <module>", "    1 / 0"]);
+    assert_eq!(lines[7..], ["ZeroDivisionError: division by zero"]);
     assert!(sink.rows.iter().all(|(_, ts, _)| (SENT..SENT + 60_000_000_000).contains(ts)));
     for (stream, level) in sink.streams.iter().zip(["info", "error", "error"]) {
         assert!(stream.starts_with("container=app,namespace=team-cart,pod=cart-0,service_name=cart|"), "{stream}");
