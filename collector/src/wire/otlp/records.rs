@@ -120,7 +120,7 @@ impl<'s, S: LogSink> Records<'s, S> {
                 let first = if record.body.is_empty() { &*record.event_name } else { &*record.body };
                 let all = std::iter::once(first).chain(trace.iter().map(String::as_str));
                 // a refusal is counted by the sink that makes it
-                all.fold(true, |kept, line| self.sink.line(id, at, line).is_ok() && kept)
+                all.filter(|line| self.sink.line(id, at, line).is_err()).count() == 0
             }
             Err(why) => {
                 self.sink.refused(lines, why);
