@@ -8,6 +8,7 @@ pub mod causes;
 pub mod ids;
 pub mod message;
 pub mod objects;
+pub mod ranges;
 pub mod sample;
 pub mod schema;
 pub mod sink;
@@ -16,6 +17,7 @@ pub mod time;
 
 pub use access::Access;
 pub use ids::{Lsn, SeriesId, StreamId, Team, TemplateId};
-pub use message::{Compression, Envelope, Media, Resource, Source, Verb};
+pub use message::{Compression, Envelope, Media, Pulled, Resource, Source, Verb};
+pub use ranges::{Range, Ranges};
 pub use sample::{Sample, is_stale};
 pub use time::{Clock, Timestamp};

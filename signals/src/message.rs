@@ -18,6 +18,8 @@ pub enum Source {
     Loki = 2,
     /// OTLP, metrics and logs.
     Otlp = 3,
+    /// Asked for by us, of a Prometheus or a Loki.
+    Pull = 4,
 }
 
 /// The Kubernetes resources that are watched.
@@ -132,6 +134,40 @@ pub enum Compression {
     Zstd = 1,
 }
 
+/// What the answer to a question of ours is. Each body begins with a line that says what was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Pulled {
+    /// Frames of `prometheus.ChunkedReadResponse`, as a remote read streams them.
+    ReadChunks = 0,
+    /// `prometheus.ReadResponse` in a snappy block.
+    ReadSamples = 1,
+    /// A matrix in the JSON of Prometheus' API.
+    QueryRange = 2,
+    /// Streams in the JSON of Loki's API.
+    LokiQuery = 3,
+    /// No answer: metrics could not be had for some while. The line alone.
+    NoMetrics = 4,
+    /// No answer: log lines could not be had for some while. The line alone.
+    NoLogs = 5,
+}
+
+impl Pulled {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::ReadChunks, Self::ReadSamples, Self::QueryRange, Self::LokiQuery, Self::NoMetrics, Self::NoLogs];
+
+    /// Whether it is about log lines; else it is about metrics.
+    pub fn is_logs(self) -> bool {
+        matches!(self, Self::LokiQuery | Self::NoLogs)
+    }
+
+    /// Whether it says that there was no answer.
+    pub fn is_lack(self) -> bool {
+        matches!(self, Self::NoMetrics | Self::NoLogs)
+    }
+}
+
 /// How a body is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Media {
@@ -153,6 +189,8 @@ pub enum Media {
     OtlpLogsJson,
     /// A Kubernetes object as JSON without its managed fields, or what [`Verb::Listed`] says.
     Kube(Resource, Verb),
+    /// An answer to a question of ours.
+    Pulled(Pulled),
 }
 
 impl Media {
@@ -163,6 +201,7 @@ impl Media {
             Self::LokiProto | Self::LokiJson => Source::Loki,
             Self::OtlpMetricsProto | Self::OtlpMetricsJson | Self::OtlpLogsProto | Self::OtlpLogsJson => Source::Otlp,
             Self::Kube(..) => Source::Kube,
+            Self::Pulled(_) => Source::Pull,
         }
     }
 
@@ -179,6 +218,7 @@ impl Media {
                 (compression == Compression::Zstd).then_some("zstd"),
             ),
             Self::LokiJson | Self::OtlpMetricsJson | Self::OtlpLogsJson | Self::Kube(..) => ("application/json", None),
+            Self::Pulled(_) => ("application/octet-stream", None),
         }
     }
 }
