@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use whyd_signals::schema::{Anomaly, Incident, Restart};
-use whyd_signals::{Access, Sample, SeriesId, StreamId, Team, Timestamp};
+use whyd_signals::{Access, Range, Sample, SeriesId, StreamId, Team, Timestamp};
 
 use crate::encoding::Pair;
 use crate::logs::{Line, LineRef, LogLine};
@@ -183,6 +183,16 @@ impl Scoped {
     pub fn has_logs(&self, namespace: &str) -> bool {
         let lookup = self.snapshot.stream_lookup.read().unwrap_or_else(PoisonError::into_inner);
         self.sees_named(namespace) && lookup.has_namespace(namespace)
+    }
+
+    /// Whether a source of metrics could not be asked for some of this time.
+    pub fn lacks_metrics(&self, range: Range) -> bool {
+        self.snapshot.lacking.metrics.meets(range)
+    }
+
+    /// Whether a source of log lines could not be asked for some of this time.
+    pub fn lacks_logs(&self, range: Range) -> bool {
+        self.snapshot.lacking.logs.meets(range)
     }
 
     /// The lines of a container from `from` to `to`, both included, in time order, ties in order of arrival.

@@ -6,6 +6,7 @@ use whyd_signals::Access;
 use whyd_signals::schema::{Anomaly, Incident, Restart};
 
 use crate::catalog::CatalogView;
+use crate::lacking::Lacking;
 use crate::logs::{self, Batch, StreamMeta};
 use crate::scoped::Scoped;
 use crate::seal::{Chunks, Corrections};
@@ -30,6 +31,7 @@ pub struct Snapshot {
     pub(crate) restarts: Arc<Vec<Arc<Restart>>>,
     pub(crate) incidents: Arc<Vec<Arc<Incident>>>,
     pub(crate) anomalies: Arc<Vec<Arc<Anomaly>>>,
+    pub(crate) lacking: Arc<Lacking>,
 }
 
 impl Snapshot {

@@ -16,6 +16,7 @@ pub use publish::Published;
 
 use crate::bitmap::Bitmap;
 use crate::budget::{Limits, Stats};
+use crate::lacking::Lacking;
 use crate::logs::LogStore;
 use crate::names::{Names, Namespaces};
 use crate::replicas::{ReplicaRule, Replicas};
@@ -62,10 +63,22 @@ struct StagedObject {
     received: Timestamp,
 }
 
+/// How old the rows of a body may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reach {
+    /// No further behind than the lateness allows, both of the receipt and of the newest row of the same series or
+    /// stream: what is pushed.
+    #[default]
+    Lateness,
+    /// Anywhere within the window, whatever the series or stream has already: what was asked for to fill it.
+    Window,
+}
+
 /// The body that is being decoded.
 #[derive(Default)]
 struct Body {
     received: i64,
+    reach: Reach,
     /// Replay: the rows refused when it was first judged.
     obey: Option<Bitmap>,
     /// The number of the next row.
@@ -105,6 +118,7 @@ pub struct Writer {
     restarts: Arc<Vec<Arc<Restart>>>,
     incidents: Arc<Vec<Arc<Incident>>>,
     anomalies: Arc<Vec<Arc<Anomaly>>>,
+    lacking: Arc<Lacking>,
     body: Body,
     waiting: VecDeque<Waiting>,
     staged: u64,
@@ -134,6 +148,7 @@ impl Writer {
             restarts: Arc::default(),
             incidents: Arc::default(),
             anomalies: Arc::default(),
+            lacking: Arc::default(),
             body: Body::default(),
             waiting: VecDeque::new(),
             staged: 0,
@@ -170,6 +185,18 @@ impl Writer {
         self.replicas.begin(received);
         self.body.obey = obey.cloned();
         self.body.first_row = self.tail.next();
+    }
+
+    /// Lets the rows of the body that was begun be as old as this.
+    pub fn reach(&mut self, reach: Reach) {
+        self.body.reach = reach;
+    }
+
+    /// Whether the body that was begun changes anything: a row of it is new, or was refused, or wins over another.
+    pub fn is_changing(&self) -> bool {
+        let body = &self.body;
+        let fresh = self.series.registry.has_fresh() || self.logs.streams.registry.has_fresh();
+        body.stored > 0 || !body.refused.is_empty() || !body.bitmap.is_empty() || !body.objects.is_empty() || fresh
     }
 
     /// Undoes everything since [`Writer::begin`].
@@ -274,6 +301,7 @@ impl Writer {
                 restarts: Arc::clone(&self.restarts),
                 incidents: Arc::clone(&self.incidents),
                 anomalies: Arc::clone(&self.anomalies),
+                lacking: Arc::clone(&self.lacking),
             })
         };
         Arc::clone(self.current.get_or_init(make))
@@ -281,6 +309,12 @@ impl Writer {
 
     fn changed(&mut self) {
         self.current.take();
+    }
+
+    /// Replaces what is known to be missing.
+    pub fn put_lacking(&mut self, lacking: Arc<Lacking>) {
+        self.lacking = lacking;
+        self.changed();
     }
 
     /// Replaces the ledger.

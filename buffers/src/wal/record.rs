@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use whyd_signals::{Compression, Envelope, Lsn, Media, Resource, Team, Timestamp, Verb};
+use whyd_signals::{Compression, Envelope, Lsn, Media, Pulled, Resource, Team, Timestamp, Verb};
 
 use super::Record;
 use crate::bitmap::Bitmap;
@@ -32,6 +32,7 @@ fn media_bytes(media: Media) -> [u8; 3] {
         Media::OtlpMetricsJson => [11, 0, 0],
         Media::OtlpLogsProto => [12, 0, 0],
         Media::OtlpLogsJson => [13, 0, 0],
+        Media::Pulled(what) => [20, what as u8, 0],
     }
 }
 
@@ -49,6 +50,7 @@ fn media(bytes: [u8; 3]) -> Option<Media> {
         [11, 0, 0] => Some(Media::OtlpMetricsJson),
         [12, 0, 0] => Some(Media::OtlpLogsProto),
         [13, 0, 0] => Some(Media::OtlpLogsJson),
+        [20, n, 0] => Pulled::ALL.into_iter().find(|p| *p as u8 == n).map(Media::Pulled),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 use whyd_signals::sink::{LogSink, Pair, RawLabels, Refusal, SampleSink};
 use whyd_signals::{SeriesId, StreamId, Timestamp};
 
-use super::{CORRECTIONS, Writer};
+use super::{CORRECTIONS, Reach, Writer};
 use crate::logs::{Bounds, Kept};
 use crate::registry::NONE;
 use crate::tail::Room;
@@ -87,8 +87,8 @@ impl Writer {
             }
             return self.refuse(row, Refusal::Duplicate);
         }
-        let lateness = i64::try_from(self.limits.lateness.as_nanos()).unwrap_or(i64::MAX);
-        let late = ts < self.body.received.saturating_sub(lateness) && ts < last.saturating_sub(lateness);
+        let (oldest, behind) = self.oldest();
+        let late = ts < oldest && ts < last.saturating_sub(behind);
         if late && last != i64::MIN && self.body.obey.is_none() {
             return self.refuse(row, Refusal::TooOld);
         }
@@ -98,6 +98,17 @@ impl Writer {
         }
         self.append(series, ts, bits, last);
         Ok(())
+    }
+
+    /// From when on a row is taken that is not newer than its series or stream, and how far behind that an older one may
+    /// be all the same.
+    fn oldest(&self) -> (i64, i64) {
+        let (received, lateness) = (Timestamp(self.body.received), self.limits.lateness);
+        match self.body.reach {
+            Reach::Lateness => (received.minus(lateness).0, i64::try_from(lateness.as_nanos()).unwrap_or(i64::MAX)),
+            // As far back as the log goes: the question was asked a while before the answer came.
+            Reach::Window => (received.minus(self.limits.window + lateness).0, 0),
+        }
     }
 
     /// The bits of exactly this sample, wherever it is.
@@ -166,11 +177,11 @@ impl LogSink for Writer {
             let let_in = streams.let_in(key, &mut self.names, &mut self.namespaces);
             stream = StreamId(let_in.ok_or(Refusal::StreamLimit)?);
         }
-        let received = Timestamp(self.body.received);
+        let (oldest, lateness) = self.oldest();
         let bounds = Bounds {
-            oldest: received.minus(self.limits.lateness).0,
-            newest: received.plus(self.limits.lateness).0,
-            lateness: i64::try_from(self.limits.lateness.as_nanos()).unwrap_or(i64::MAX),
+            oldest,
+            newest: Timestamp(self.body.received).plus(self.limits.lateness).0,
+            lateness,
             obey: self.body.obey.is_some(),
         };
         match self.logs.line(stream.0, ts.0, line, &bounds) {

@@ -462,3 +462,53 @@ fn of_a_pair_each_sample_is_kept_once() {
         }
     }
 }
+
+#[test]
+fn what_was_asked_for_is_taken_within_the_window_whatever_is_there_already() {
+    let limits = Limits { window: Duration::from_secs(3600), lateness: Duration::from_secs(60), ..Limits::default() };
+    let rows: &[Row<'_>] =
+        &[("p", -3000, 1.0), ("p", -2000, 2.0), ("p", -3700, 3.0), ("q", -9000, 4.0), ("q", -9100, 5.0)];
+    let newest = |w: &mut Writer| {
+        w.begin(at(0), None);
+        line(w, "team-a", "p", 0, "b");
+        let staged = w.stage();
+        w.publish(staged.mark);
+    };
+    let mut w = writer(limits.clone());
+    write(&mut w, 0, &[("p", 0, 9.0)]);
+    newest(&mut w);
+    let pushed = write(&mut w, 0, rows);
+    // The first of a series may be as old as it likes, as ever.
+    assert_eq!(pushed.refused, BTreeMap::from([(Refusal::TooOld, 4)]));
+
+    let asked = |w: &mut Writer, obey: Option<&Bitmap>| {
+        w.begin(at(0), obey);
+        w.reach(Reach::Window);
+        for (pod, ts, value) in rows {
+            let id = w.series(RawLabels(&labels("m", "team-a", pod))).unwrap();
+            let _ = w.sample(id, at(*ts), *value);
+        }
+        let lines = [(-3000, "a"), (0, "b"), (-2000, "c"), (-3700, "d")];
+        lines.iter().for_each(|(ts, text)| line(w, "team-a", "p", *ts, text));
+        let staged = w.stage();
+        w.publish(staged.mark);
+        staged
+    };
+    let staged = asked(&mut w, None);
+    assert_eq!(staged.refused, BTreeMap::from([(Refusal::TooOld, 3)]), "beyond window and lateness");
+    assert_eq!(values(&all(&w), "p"), [(-3000, 1.0), (-2000, 2.0), (0, 9.0)]);
+    let lines = |w: &Writer| -> Vec<String> {
+        let all = all(w).lines_of("team-a", "p", "c", Timestamp::MIN, Timestamp::MAX);
+        all.into_iter().map(|l| l.line).collect()
+    };
+    assert_eq!(lines(&w), ["a", "c", "b"]);
+    assert_eq!(asked(&mut w, None).stored, 0, "a second time nothing is new");
+
+    // Replay takes what was taken, however narrow the window is by then.
+    let mut narrow = writer(Limits { window: Duration::from_secs(1), lateness: Duration::from_secs(1), ..limits });
+    write(&mut narrow, 0, &[("p", 0, 9.0), ("q", -9000, 4.0)]);
+    newest(&mut narrow);
+    asked(&mut narrow, Some(&staged.bitmap));
+    assert_eq!(values(&all(&narrow), "p"), [(-3000, 1.0), (-2000, 2.0), (0, 9.0)]);
+    assert_eq!(lines(&narrow), ["a", "c", "b"]);
+}
