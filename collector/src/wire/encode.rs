@@ -90,7 +90,7 @@ impl Write2 {
 }
 
 /// Labels are kept as they come; a series whose labels hold `refuse` is refused.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Samples {
     pub(crate) series: Vec<Vec<u8>>,
     pub(crate) rows: Vec<(u32, i64, u64)>,

@@ -1,14 +1,17 @@
-//! Loki push: the JSON form, already inflated, and the protobuf form in a snappy block.
+//! Loki push: the JSON form, already inflated, and the protobuf form in a snappy block. And the answer to a query.
 //!
 //! Labels and structured metadata reach the sink sorted by name, so that the order in which a sender writes them
 //! makes no second stream; all metadata pairs are passed on, which of them tell streams apart is for the sink.
 
 mod json;
 mod labels;
+mod page;
 mod proto;
 
-pub use json::decode_json;
+pub use json::{decode_json, decode_query};
+pub(crate) use labels::Cursor;
 pub use labels::parse_labels;
+pub use page::{Page, page};
 pub use proto::{decode_message, decode_proto};
 
 use whyd_signals::StreamId;

@@ -148,7 +148,7 @@ fn layout(message: &[u8], counts: &mut Counts) -> Result<Layout, DecodeError> {
 }
 
 /// The label fields one after another, for a sender that put something in between.
-fn gathered_labels(message: &[u8]) -> Result<Vec<u8>, DecodeError> {
+pub(super) fn gathered_labels(message: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let mut labels = Vec::new();
     let mut reader = Reader::new(message);
     loop {

@@ -1,4 +1,6 @@
-//! `{"streams":[{"stream":{"app":"web"},"values":[["<ns>","line",{"pod":"web-1"}]]}]}`.
+//! `{"streams":[{"stream":{"app":"web"},"values":[["<ns>","line",{"pod":"web-1"}]]}]}`, and what a query answers:
+//! `{"data":{"resultType":"streams","result":[...]}}` of the same streams, where the third of an entry is
+//! `{"structuredMetadata":{"pod":"web-1"},"parsed":{}}` since it was asked for by `categorize-labels`.
 //!
 //! Strings borrow from the body where they hold no escape. The values of a stream are read after its labels,
 //! whichever of the two fields comes first.
@@ -29,6 +31,40 @@ pub fn decode_json(body: &[u8], sink: &mut impl LogSink) -> Result<Counts, Decod
     Ok(counts)
 }
 
+/// Decodes the answer to a query for lines. [`Counts::rows`] are the lines handed over, refused ones included.
+///
+/// # Errors
+/// As of [`decode_json`]; that the result is no streams.
+pub fn decode_query(body: &[u8], sink: &mut impl LogSink) -> Result<Counts, DecodeError> {
+    let malformed = |e: serde_json::Error| DecodeError::Malformed(e.to_string().replace('\n', " "));
+    let answer: Answer<'_> = serde_json::from_slice(body).map_err(malformed)?;
+    if answer.data.result_type.0 != "streams" {
+        return Err(DecodeError::Malformed(format!(
+            "the result is a {}, not streams",
+            answer.data.result_type.brief()
+        )));
+    }
+    let mut counts = Counts::default();
+    let streams = Streams { sink, lines: &mut counts.rows, layout: Layout::Query };
+    streams.deserialize(&mut serde_json::Deserializer::from_str(answer.data.result.get())).map_err(malformed)?;
+    Ok(counts)
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    data: Data<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Data<'a> {
+    #[serde(borrow)]
+    result_type: Text<'a>,
+    #[serde(borrow)]
+    result: &'a RawValue,
+}
+
 /// The whole body.
 struct Push<'s, S> {
     sink: &'s mut S,
@@ -54,7 +90,7 @@ impl<'de, S: LogSink> Visitor<'de> for Push<'_, S> {
         while let Some(key) = map.next_key::<Text<'de>>()? {
             if key.0 == "streams" {
                 seen = true;
-                map.next_value_seed(Streams { sink: self.sink, lines: self.lines })?;
+                map.next_value_seed(Streams { sink: self.sink, lines: self.lines, layout: Layout::Push })?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -63,9 +99,19 @@ impl<'de, S: LogSink> Visitor<'de> for Push<'_, S> {
     }
 }
 
+/// How the third of an entry is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// The structured metadata itself.
+    Push,
+    /// The structured metadata under its name, beside what a query parsed.
+    Query,
+}
+
 struct Streams<'s, S> {
     sink: &'s mut S,
     lines: &'s mut u64,
+    layout: Layout,
 }
 
 impl<'de, S: LogSink> DeserializeSeed<'de> for Streams<'_, S> {
@@ -87,7 +133,7 @@ impl<'de, S: LogSink> Visitor<'de> for Streams<'_, S> {
         while let Some(stream) = seq.next_element::<Stream<'de>>()? {
             let mut labels = stream.stream.0;
             sort(&mut labels);
-            let entries = Entries { sink: self.sink, lines: self.lines, labels: &labels };
+            let entries = Entries { sink: self.sink, lines: self.lines, labels: &labels, layout: self.layout };
             let mut json = serde_json::Deserializer::from_str(stream.values.get());
             entries.deserialize(&mut json).map_err(|e| A::Error::custom(format!("streams[{index}].values: {e}")))?;
             index += 1;
@@ -109,6 +155,7 @@ struct Entries<'s, 'l, S> {
     sink: &'s mut S,
     lines: &'s mut u64,
     labels: &'l [Pair<'l>],
+    layout: Layout,
 }
 
 impl<'de, S: LogSink> DeserializeSeed<'de> for Entries<'_, '_, S> {
@@ -127,7 +174,7 @@ impl<'de, S: LogSink> Visitor<'de> for Entries<'_, '_, S> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let mut last: Option<(Vec<Pair<'de>>, Resolved)> = None;
-        while let Some(Entry { ts, line, metadata }) = seq.next_element::<Entry<'de>>()? {
+        while let Some(Entry { ts, line, metadata }) = seq.next_element_seed(self.layout)? {
             let resolved = match &last {
                 Some((before, resolved)) if *before == metadata => *resolved,
                 _ => {
@@ -154,35 +201,49 @@ struct Entry<'a> {
     metadata: Vec<Pair<'a>>,
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Entry<'a> {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        struct V;
-        impl<'de> Visitor<'de> for V {
-            type Value = Entry<'de>;
+impl<'de> DeserializeSeed<'de> for Layout {
+    type Value = Entry<'de>;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an entry of timestamp, line and optional metadata")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Entry<'de>, A::Error> {
-                let ts: Text<'de> = seq.next_element()?.ok_or_else(|| A::Error::custom("entry without a timestamp"))?;
-                let ns = ts.0.parse().map_err(|_| {
-                    A::Error::custom(format!("timestamp {:?} is not a number of nanoseconds in range", ts.brief()))
-                })?;
-                let line: Text<'de> = seq.next_element()?.ok_or_else(|| A::Error::custom("entry without a line"))?;
-                let mut metadata = seq.next_element::<Pairs<'de>>()?.map(|p| p.0).unwrap_or_default();
-                sort(&mut metadata);
-                if seq.next_element::<IgnoredAny>()?.is_some() {
-                    return Err(A::Error::custom("entry with more than timestamp, line and metadata"));
-                }
-                Ok(Entry { ts: Timestamp(ns), line: line.0, metadata })
-            }
-        }
-        d.deserialize_seq(V)
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Entry<'de>, D::Error> {
+        d.deserialize_seq(self)
     }
 }
 
+impl<'de> Visitor<'de> for Layout {
+    type Value = Entry<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an entry of timestamp, line and optional metadata")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Entry<'de>, A::Error> {
+        let ts: Text<'de> = seq.next_element()?.ok_or_else(|| A::Error::custom("entry without a timestamp"))?;
+        let ns = ts.0.parse().map_err(|_| {
+            A::Error::custom(format!("timestamp {:?} is not a number of nanoseconds in range", ts.brief()))
+        })?;
+        let line: Text<'de> = seq.next_element()?.ok_or_else(|| A::Error::custom("entry without a line"))?;
+        let mut metadata = match self {
+            Self::Push => seq.next_element::<Pairs<'de>>()?.unwrap_or_default().0,
+            Self::Query => seq.next_element::<Categories<'de>>()?.unwrap_or_default().structured_metadata.0,
+        };
+        sort(&mut metadata);
+        if seq.next_element::<IgnoredAny>()?.is_some() {
+            return Err(A::Error::custom("entry with more than timestamp, line and metadata"));
+        }
+        Ok(Entry { ts: Timestamp(ns), line: line.0, metadata })
+    }
+}
+
+/// The third of an entry that a query answers.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Categories<'a> {
+    #[serde(borrow, default)]
+    structured_metadata: Pairs<'a>,
+}
+
 /// An object of strings, in the order of the body.
+#[derive(Default)]
 struct Pairs<'a>(Vec<Pair<'a>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {

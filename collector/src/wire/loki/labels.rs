@@ -11,7 +11,7 @@ use whyd_signals::sink::{DecodeError, Pair};
 /// # Errors
 /// [`DecodeError::Malformed`] saying what was expected and at which byte.
 pub fn parse_labels(text: &str) -> Result<Vec<Pair<'_>>, DecodeError> {
-    let mut at = Cursor { text, at: 0 };
+    let mut at = Cursor::new(text);
     let mut pairs = Vec::new();
     at.expect('{')?;
     loop {
@@ -35,26 +35,31 @@ pub fn parse_labels(text: &str) -> Result<Vec<Pair<'_>>, DecodeError> {
     if at.rest().is_empty() { Ok(pairs) } else { Err(at.fail("the end")) }
 }
 
-struct Cursor<'a> {
+/// A place in the text of a selector.
+pub(crate) struct Cursor<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
-    fn rest(&self) -> &'a str {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    pub(crate) fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    fn fail(&self, expected: &str) -> DecodeError {
+    pub(crate) fn fail(&self, expected: &str) -> DecodeError {
         DecodeError::Malformed(format!("labels: expected {expected} at byte {}", self.at))
     }
 
-    fn blank(&mut self) {
+    pub(crate) fn blank(&mut self) {
         let rest = self.rest();
         self.at += rest.len() - rest.trim_start_matches([' ', '\t', '\n', '\r']).len();
     }
 
-    fn eat(&mut self, c: char) -> bool {
+    pub(crate) fn eat(&mut self, c: char) -> bool {
         let found = self.rest().starts_with(c);
         if found {
             self.at += c.len_utf8();
@@ -62,12 +67,12 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    fn expect(&mut self, c: char) -> Result<(), DecodeError> {
+    pub(crate) fn expect(&mut self, c: char) -> Result<(), DecodeError> {
         self.blank();
         if self.eat(c) { Ok(()) } else { Err(self.fail(&format!("`{c}`"))) }
     }
 
-    fn name(&mut self) -> Result<&'a str, DecodeError> {
+    pub(crate) fn name(&mut self) -> Result<&'a str, DecodeError> {
         let rest = self.rest();
         let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
         let name = rest.get(..end).unwrap_or_default();
@@ -78,7 +83,19 @@ impl<'a> Cursor<'a> {
         Ok(name)
     }
 
-    fn value(&mut self) -> Result<Cow<'a, str>, DecodeError> {
+    /// The name of a metric, which may hold colons.
+    pub(crate) fn metric(&mut self) -> Result<&'a str, DecodeError> {
+        let rest = self.rest();
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
+        let name = rest.get(..end).unwrap_or_default();
+        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(self.fail("a metric name"));
+        }
+        self.at += end;
+        Ok(name)
+    }
+
+    pub(crate) fn value(&mut self) -> Result<Cow<'a, str>, DecodeError> {
         if self.eat('`') {
             let rest = self.rest();
             let end = rest.find('`').ok_or_else(|| self.fail("a closing backquote"))?;

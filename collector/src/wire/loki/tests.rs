@@ -246,3 +246,41 @@ proptest! {
         prop_assert_eq!(sink.streams, vec![format!("a={value}|")]);
     }
 }
+
+fn query(result: &str) -> (Result<Counts, DecodeError>, Lines) {
+    let mut sink = Lines::default();
+    let body = format!(r#"{{"status":"success","data":{{"resultType":"streams","result":[{result}],"stats":{{}}}}}}"#);
+    (decode_query(body.as_bytes(), &mut sink), sink)
+}
+
+#[test]
+fn an_answer_to_a_query_is_streams_with_their_metadata_under_its_name() {
+    let (counts, sink) = query(
+        r#"{"stream":{"b":"2","a":"1"},"values":[["1700000000000000007","x",{"structuredMetadata":{"pod":"p","c":"x"},
+        "parsed":{"level":"info"}}],["2","y",{}],["3","z"]]}"#,
+    );
+    assert_eq!(counts.unwrap().rows, 3);
+    assert_eq!(sink.streams, ["a=1,b=2|c=x,pod=p", "a=1,b=2|"]);
+    assert_eq!(sink.rows, [row(0, NS, "x"), row(1, 2, "y"), row(1, 3, "z")]);
+    let body =
+        br#"{"data":{"resultType":"streams","result":[{"stream":{},"values":[["5","x"],["9","y"],["7","z"]]}]}}"#;
+    assert_eq!(page(body).unwrap(), Page { lines: 3, newest: Some(Timestamp(9)) });
+    for (body, says) in [
+        (r#"{"data":{"resultType":"matrix","result":[]}}"#, "a matrix, not streams"),
+        (r#"{"data":{"resultType":"streams","result":[{"stream":{},"values":[["x","y"]]}]}}"#, "not a number"),
+        (r#"{"status":"error"}"#, "missing field `data`"),
+    ] {
+        let e = page(body.as_bytes()).unwrap_err().to_string();
+        assert!(e.contains(says), "{body}: {e}");
+    }
+    // What is pushed has no such names.
+    assert!(json(r#"{"streams":[{"stream":{},"values":[["1","x",{"structuredMetadata":{"a":"b"}}]]}]}"#).0.is_err());
+}
+
+proptest! {
+    #[test]
+    fn any_answer_is_read_or_refused(result in r#"[\[\]{}",:a-z0-9]{0,80}"#, body in proptest::collection::vec(any::<u8>(), 0..100)) {
+        let _ = query(&result);
+        let _ = page(&body);
+    }
+}

@@ -8,6 +8,7 @@ use whyd_signals::sink::{Counts, DecodeError, Pair, RawLabels, Refusal, SampleSi
 
 use super::names::{Naming, metric_name};
 use super::resource::{Resource, has, labels, set};
+use crate::wire::write::label;
 
 /// The kinds of metrics, and whether their values run on from one beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -254,43 +255,18 @@ impl<S: SampleSink> Series<'_, S> {
 /// where they belong. An empty value is no label.
 fn encode(base: &[Pair<'_>], name: &str, extra: Option<(&str, &str)>, out: &mut Vec<u8>) {
     let mut ours = std::iter::once(("__name__", name)).chain(extra).peekable();
-    for (label, value) in base {
-        while let Some(own) = ours.next_if(|(own, _)| *own < &**label) {
-            field(own, out);
+    for (key, value) in base {
+        while let Some(own) = ours.next_if(|(own, _)| *own < &**key) {
+            label(own, out);
         }
-        match ours.next_if(|(own, _)| *own == &**label) {
-            Some(own) => field(own, out),
-            None => field((label, value), out),
+        match ours.next_if(|(own, _)| *own == &**key) {
+            Some(own) => label(own, out),
+            None => label((key, value), out),
         }
     }
     for own in ours {
-        field(own, out);
+        label(own, out);
     }
-}
-
-fn field((name, value): (&str, &str), out: &mut Vec<u8>) {
-    if value.is_empty() {
-        return;
-    }
-    out.push(0x0a);
-    varint(2 + varint_len(name.len()) + name.len() + varint_len(value.len()) + value.len(), out);
-    for (tag, text) in [(0x0a, name), (0x12, value)] {
-        out.push(tag);
-        varint(text.len(), out);
-        out.extend_from_slice(text.as_bytes());
-    }
-}
-
-fn varint(mut n: usize, out: &mut Vec<u8>) {
-    while n >= 0x80 {
-        out.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    out.push(n as u8);
-}
-
-fn varint_len(n: usize) -> usize {
-    (usize::BITS - (n | 1).leading_zeros()).div_ceil(7) as usize
 }
 
 /// A bound or quantile as Prometheus writes it in a label: all digits, no exponent.
