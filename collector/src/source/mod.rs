@@ -1,6 +1,7 @@
-//! The thin loops: each receives, stamps the time and hands over, and answers what the core answered.
+//! The thin loops: each receives or asks, stamps the time and hands over, and answers what the core answered.
 
 pub mod grpc;
 pub mod http;
 pub mod kube;
 mod otlp;
+pub mod pull;
