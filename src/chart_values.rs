@@ -103,6 +103,8 @@ pub struct NetworkPolicy {
     pub api_server_ports: Option<Vec<u16>>,
     /// Ports at which Alertmanagers really listen, where a Service has another. Default: those of `config.alertmanager.urls`.
     pub alertmanager_ports: Option<Vec<u16>>,
+    /// Ports at which the sources that are asked really listen, where a Service has another. Default: those of `config.pull`.
+    pub pull_ports: Option<Vec<u16>>,
 }
 
 /// An object of the Prometheus operator.

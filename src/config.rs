@@ -4,6 +4,7 @@
 
 mod alertmanager;
 mod otlp;
+mod pull;
 mod replicas;
 
 use std::net::SocketAddr;
@@ -22,6 +23,8 @@ pub use self::alertmanager::AlertmanagerConfig;
 use self::alertmanager::AlertmanagerFile;
 use self::otlp::OtlpFile;
 pub use self::otlp::{OtlpConfig, Port};
+pub use self::pull::PullConfig;
+use self::pull::PullFile;
 use self::replicas::ReplicasFile;
 
 /// The configuration file, YAML.
@@ -40,6 +43,8 @@ pub struct ConfigFile {
     limits: LimitsFile,
     /// The Kubernetes API to watch.
     kubernetes: KubernetesFile,
+    /// Sources that are asked, for what they do not send and for what was missed.
+    pull: PullFile,
     /// How replicas that send the same are told from each other.
     replicas: ReplicasFile,
     /// How a namespace is mapped to a team.
@@ -173,6 +178,7 @@ pub struct Config {
     pub otlp: OtlpConfig,
     pub kubernetes: bool,
     pub kubernetes_url: Option<String>,
+    pub pulls: Vec<PullConfig>,
     pub replicas: ReplicaRule,
     pub team_prefix: String,
     pub anonymous: bool,
@@ -244,6 +250,7 @@ impl ConfigFile {
             otlp: wrong.otlp(&self.otlp),
             kubernetes: self.kubernetes.enabled.unwrap_or(true),
             kubernetes_url: self.kubernetes.url,
+            pulls: wrong.pulls(self.pull),
             replicas: wrong.replicas(self.replicas),
             team_prefix: self.teams.prefix.unwrap_or_else(|| "team-".into()),
             anonymous: self.access.anonymous.unwrap_or(self.access.tokens.is_empty()),
@@ -256,6 +263,9 @@ impl ConfigFile {
         }
         if config.lateness > config.window {
             wrong.0.push("limits.lateness: must not be longer than limits.window".into());
+        }
+        for pull in config.pulls.iter().filter(|p| p.history.is_some_and(|h| h > config.window)) {
+            wrong.0.push(format!("pull: {}: history must not be longer than limits.window", pull.name));
         }
         if config.memory < 64 << 20 {
             wrong.0.push("limits.memory: must be at least 64MiB".into());

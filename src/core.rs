@@ -4,22 +4,27 @@
 //! beyond what readers see, goes to the log as an effect, and is published and acknowledged when the driver says
 //! that the log is durable. A body that is malformed anywhere leaves no trace.
 
+mod decode;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use whyd_anomaly::Detectors;
 use whyd_buffers::wal::Record;
-use whyd_buffers::{Mark, Snapshot, Staged, Writer};
+use whyd_buffers::{Lacking, Mark, Snapshot, Staged, Writer};
 use whyd_collector::inlet::{Reply, Written};
+use whyd_collector::source::pull;
 use whyd_collector::wire;
+use whyd_collector::wire::asked::{Asked, Target};
 use whyd_correlate::ledger::Ledger;
 use whyd_correlate::rules::Rules;
 use whyd_signals::schema::{Incident, Restart};
 use whyd_signals::sink::{Counts, DecodeError, Refusal};
-use whyd_signals::{Access, Envelope, Lsn, Media, Resource, Timestamp, Verb};
+use whyd_signals::{Access, Envelope, Lsn, Media, Range, Ranges, Resource, Timestamp, Verb};
 
 use crate::feed::Feed;
+use crate::pulls::Pulls;
 
 /// What the core is told.
 #[derive(Debug)]
@@ -72,6 +77,8 @@ struct Pending {
     received: Timestamp,
     stored: u64,
     counts: Counts,
+    /// Of an answer to a question of ours, the question.
+    asked: Option<Asked>,
 }
 
 /// How the core is set up.
@@ -83,6 +90,10 @@ pub struct CoreConfig {
     pub lateness: Duration,
     /// What people say about incidents.
     pub rules: Rules,
+    /// How far back anything is kept.
+    pub keep: Duration,
+    /// The sources that are asked.
+    pub pulls: BTreeSet<Target>,
 }
 
 /// The only owner of the writer.
@@ -97,6 +108,9 @@ pub struct Core {
     inflater: wire::inflate::Inflater,
     write2: wire::remote_write2::Scratch,
     counters: Counters,
+    keep: Duration,
+    /// What readers are told to be missing.
+    lacking: Lacking,
 }
 
 /// What the core counted since it started.
@@ -116,6 +130,10 @@ pub struct Counters {
     pub malformed: u64,
     /// When each source last sent something.
     pub last_seen: BTreeMap<&'static str, Timestamp>,
+    /// When metrics were pushed; shorter pauses than a gap are bridged.
+    pub pushed: Ranges,
+    /// What was had of the sources that are asked.
+    pub pulls: Arc<Pulls>,
     /// What was listed since the start; what was read back does not count.
     listed: BTreeSet<Resource>,
     /// Whether a look was taken after pods and nodes were listed: from here on, what is not there is over.
@@ -135,7 +153,9 @@ impl Core {
             failed: None,
             inflater: wire::inflate::Inflater::default(),
             write2: wire::remote_write2::Scratch::default(),
-            counters: Counters::default(),
+            counters: Counters { pulls: Arc::new(Pulls::new(&config.pulls)), ..Counters::default() },
+            keep: config.keep,
+            lacking: Lacking::default(),
         }
     }
 
@@ -205,14 +225,23 @@ impl Core {
             return vec![Effect::Reply { token, reply }];
         }
         self.writer.begin(envelope.received, None);
-        let counts = match self.decode(&envelope) {
-            Ok(counts) => counts,
+        let (counts, asked) = match self.decode(&envelope) {
+            Ok(decoded) => decoded,
             Err(e) => {
                 self.writer.rollback();
                 self.counters.malformed += 1;
                 return vec![Effect::Reply { token, reply: refusal(&e) }];
             }
         };
+        if let Some(asked) = &asked
+            && !self.writer.is_changing()
+            && !self.counters.pulls.is_news(asked)
+            && !is_lack(envelope.media)
+        {
+            // A second look that found nothing new is not worth a record.
+            self.writer.rollback();
+            return vec![Effect::Reply { token, reply: Reply::Stored(Written::rows(counts.rows)) }];
+        }
         let mut staged = self.writer.stage();
         if counts.invalid_histograms > 0 {
             staged.refused.insert(Refusal::InvalidHistogram, counts.invalid_histograms);
@@ -225,7 +254,7 @@ impl Core {
         self.next = lsn.next();
         let (mark, stored) = (staged.mark, staged.stored);
         let Envelope { media, received, .. } = envelope;
-        self.pending.push_back(Pending { lsn, token, mark, reply, media, received, stored, counts });
+        self.pending.push_back(Pending { lsn, token, mark, reply, media, received, stored, counts, asked });
         vec![Effect::Append(Record { lsn, envelope, refused: staged.bitmap })]
     }
 
@@ -234,11 +263,13 @@ impl Core {
         while let Some(front) = self.pending.front()
             && front.lsn <= lsn
         {
-            let Some(Pending { token, mark, reply, media, received, stored, counts, .. }) = self.pending.pop_front()
+            let Some(Pending { token, mark, reply, media, received, stored, counts, asked, .. }) =
+                self.pending.pop_front()
             else {
                 break;
             };
             self.count(media, received, stored, &counts);
+            self.heard(media, received, asked.as_ref());
             if let Media::Kube(resource, Verb::Listed) = media {
                 self.counters.listed.insert(resource);
             }
@@ -275,7 +306,7 @@ impl Core {
     fn replayed(&mut self, record: &Record) -> Vec<Effect> {
         self.next = record.lsn.next();
         self.writer.begin(record.envelope.received, Some(&record.refused));
-        let Ok(counts) = self.decode(&record.envelope) else {
+        let Ok((counts, asked)) = self.decode(&record.envelope) else {
             // It was sound when it was logged; a newer decoder that disagrees must not lose the rest.
             self.writer.rollback();
             self.counters.malformed += 1;
@@ -283,33 +314,9 @@ impl Core {
         };
         let staged = self.writer.stage();
         self.count(record.envelope.media, record.envelope.received, staged.stored, &counts);
+        self.heard(record.envelope.media, record.envelope.received, asked.as_ref());
         self.publish(staged.mark);
         Vec::new()
-    }
-
-    fn decode(&mut self, envelope: &Envelope) -> Result<Counts, DecodeError> {
-        let body = &envelope.body;
-        match envelope.media {
-            Media::RemoteWrite1(compression) => {
-                wire::remote_write1::decode(body, compression, &mut self.inflater, &mut self.writer)
-            }
-            Media::RemoteWrite2(compression) => {
-                let (inflater, scratch) = (&mut self.inflater, &mut self.write2);
-                wire::remote_write2::decode(body, compression, inflater, scratch, &mut self.writer)
-            }
-            Media::LokiProto => wire::loki::decode_proto(body, self.inflater.buffer(), &mut self.writer),
-            Media::LokiJson => wire::loki::decode_json(body, &mut self.writer),
-            Media::OtlpMetricsProto => wire::otlp::decode_metrics_proto(body, &mut self.writer),
-            Media::OtlpMetricsJson => wire::otlp::decode_metrics_json(body, &mut self.writer),
-            Media::OtlpLogsProto => wire::otlp::decode_logs_proto(body, &mut self.writer),
-            Media::OtlpLogsJson => wire::otlp::decode_logs_json(body, &mut self.writer),
-            Media::Kube(resource, verb) => {
-                let object = wire::kube::decode(resource, verb, body)?;
-                let uids = if verb == Verb::Listed { wire::kube::listed_uids(body)? } else { Vec::new() };
-                self.writer.stage_object(resource, verb, object, uids, envelope.received);
-                Ok(Counts { rows: 1, ..Counts::default() })
-            }
-        }
     }
 
     /// Makes staged rows visible and shows them to those that follow: detectors, then ledger.
@@ -326,6 +333,27 @@ impl Core {
         }
         for applied in &published.objects {
             self.ledger.observe(applied, &scoped);
+        }
+    }
+
+    /// Notes when metrics were pushed, and what was had of a source that is asked.
+    fn heard(&mut self, media: Media, received: Timestamp, asked: Option<&Asked>) {
+        if let (Media::Pulled(what), Some(asked)) = (media, asked) {
+            Arc::make_mut(&mut self.counters.pulls).heard(what, asked, received);
+            self.put_lacking();
+        } else if source_name(media) == METRICS {
+            let pushed = &mut self.counters.pushed;
+            let went_on = pushed.last().filter(|r| received <= r.to.plus(pull::SILENCE));
+            let from = went_on.map_or(received, |r| r.to.min(received));
+            pushed.add(Range::new(from, received.plus(Duration::from_nanos(1))));
+        }
+    }
+
+    fn put_lacking(&mut self) {
+        let lacking = self.counters.pulls.lacking();
+        if lacking != self.lacking {
+            self.lacking = lacking;
+            self.writer.put_lacking(Arc::new(self.lacking.clone()));
         }
     }
 
@@ -350,6 +378,11 @@ impl Core {
             self.counters.caught_up = true;
             changed = true;
         }
+        self.counters.pushed.forget_before(at.minus(self.keep));
+        if self.counters.pulls.is_past(at.minus(self.keep)) {
+            Arc::make_mut(&mut self.counters.pulls).forget_before(at.minus(self.keep));
+            self.put_lacking();
+        }
         self.writer.seal(at);
         let mut effects = if changed { vec![Effect::Changed] } else { Vec::new() };
         let settled = self.ledger.take_settled();
@@ -360,6 +393,9 @@ impl Core {
     }
 
     fn count(&mut self, media: Media, received: Timestamp, rows: u64, counts: &Counts) {
+        if is_lack(media) {
+            return;
+        }
         let source = source_name(media);
         *self.counters.inputs.entry(source).or_default() += 1;
         *self.counters.rows.entry(source).or_default() += rows;
@@ -370,11 +406,18 @@ impl Core {
     }
 }
 
+const METRICS: &str = "metrics";
+
+fn is_lack(media: Media) -> bool {
+    matches!(media, Media::Pulled(what) if what.is_lack())
+}
+
 /// The name of a source in metrics and answers.
 pub fn source_name(media: Media) -> &'static str {
     match media {
-        Media::RemoteWrite1(_) | Media::RemoteWrite2(_) | Media::OtlpMetricsProto | Media::OtlpMetricsJson => "metrics",
-        Media::LokiProto | Media::LokiJson | Media::OtlpLogsProto | Media::OtlpLogsJson => "logs",
+        Media::RemoteWrite1(_) | Media::RemoteWrite2(_) | Media::OtlpMetricsProto | Media::OtlpMetricsJson => METRICS,
+        Media::Pulled(what) if !what.is_logs() => METRICS,
+        Media::LokiProto | Media::LokiJson | Media::OtlpLogsProto | Media::OtlpLogsJson | Media::Pulled(_) => "logs",
         Media::Kube(whyd_signals::Resource::Events, _) => "events",
         Media::Kube(..) => "kube",
     }

@@ -14,6 +14,7 @@ use whyd_collector::inlet::{InletLimits, inlet};
 use whyd_collector::source::grpc;
 use whyd_collector::source::http::{self, BodyLimits};
 use whyd_collector::source::kube::{self, ApiServer, Statuses};
+use whyd_collector::source::pull::PullStatuses;
 use whyd_collector::{Clock, Inlet};
 use whyd_signals::Resource;
 
@@ -21,6 +22,8 @@ use crate::alerting::{Alerting, HttpTransport};
 use crate::config::{Config, Port};
 use crate::live::{Live, Times};
 use crate::log_health::LogShown;
+use crate::pull_health::PullHealth;
+use crate::pulling;
 use crate::view::{Shown, View};
 use crate::watches::Watches;
 use crate::wiring;
@@ -54,8 +57,11 @@ impl Daemon {
         let board = Arc::new(Board::new(peers));
         let statuses = Statuses::default();
         let watches = Watches::new(statuses.clone(), Arc::clone(&clock));
-        let view =
-            View::new(Shown::of(&core, LogShown::default())).with_alerts(Arc::clone(&board)).with_watches(watches);
+        let pulled = PullStatuses::default();
+        let view = View::new(Shown::of(&core, LogShown::default()))
+            .with_alerts(Arc::clone(&board))
+            .with_watches(watches)
+            .with_pulls(PullHealth::new(pulled.clone(), Arc::clone(&clock)));
         let view = Arc::new(view);
         let (inlet, inbox) = inlet(InletLimits::default());
         let (close, closing) = watch::channel(false);
@@ -107,6 +113,7 @@ impl Daemon {
 
         let alerting = Alerting::open(config, &log_dir, Arc::clone(&view), Arc::clone(&board), Arc::clone(&clock))?;
         tell(&mut tasks, config, alerting, &board, &closing)?;
+        pulling::start(&mut tasks, config, (&inlet, &clock), &view, &pulled, &closing)?;
         if let Some(server) = api {
             watch_cluster(&mut tasks, &server, (&inlet, &clock), &statuses, &closing).await?;
         }

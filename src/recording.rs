@@ -105,6 +105,8 @@ impl Recording {
                 let bodies = open(&mut self.otlp_logs, &self.dir, "otlp_logs")?;
                 bodies.append(message, "/otlp/v1/logs", message.media, &message.body)
             }
+            // A recording asks nobody.
+            Media::Pulled(_) => Ok(()),
         }
     }
 

@@ -10,10 +10,12 @@ use whyd_api::{Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, V
 use whyd_buffers::{Scoped, SeriesMeta, Snapshot, Stats};
 use whyd_correlate::changes;
 use whyd_signals::schema::{Anomaly, Change, Incident, Restart};
-use whyd_signals::{Access, Resource, Sample, SeriesId, Timestamp};
+use whyd_signals::{Access, Ranges, Resource, Sample, SeriesId, Timestamp};
 
 use crate::core::{Core, Counters};
 use crate::log_health::LogShown;
+use crate::pull_health::PullHealth;
+use crate::pulls::Pulls;
 use crate::report;
 use crate::watches::Watches;
 
@@ -54,6 +56,7 @@ pub struct View {
     replayed: AtomicBool,
     alerts: Arc<Board>,
     watches: Option<Watches>,
+    pulled: Option<PullHealth>,
 }
 
 impl View {
@@ -64,6 +67,7 @@ impl View {
             replayed: AtomicBool::new(false),
             alerts: Arc::default(),
             watches: None,
+            pulled: None,
         }
     }
 
@@ -77,6 +81,22 @@ impl View {
     #[must_use]
     pub fn with_watches(self, watches: Watches) -> Self {
         Self { watches: Some(watches), ..self }
+    }
+
+    /// The same view with how these sources fare.
+    #[must_use]
+    pub fn with_pulls(self, pulled: PullHealth) -> Self {
+        Self { pulled: Some(pulled), ..self }
+    }
+
+    /// What was had of the sources that are asked.
+    pub fn pulls(&self) -> Arc<Pulls> {
+        Arc::clone(&self.now().counters.pulls)
+    }
+
+    /// When metrics were pushed.
+    pub fn metrics_pushed(&self) -> Ranges {
+        self.now().counters.pushed.clone()
     }
 
     /// Whether the cluster's pods and nodes were listed since the start: until then, absence means nothing.
@@ -196,7 +216,7 @@ impl Reader for View {
         Status {
             replayed: self.replayed.load(Ordering::Acquire),
             trouble: shown.log.trouble(),
-            sources: watched.chain(pushed).collect(),
+            sources: watched.chain(pushed).chain(self.pulled.iter().flat_map(PullHealth::sources)).collect(),
         }
     }
 
@@ -253,6 +273,7 @@ impl Reader for View {
         metrics.extend(buffer_metrics(&shown.stats));
         metrics.extend(self.alerts.metrics());
         metrics.extend(self.watches.iter().flat_map(Watches::metrics));
+        metrics.extend(self.pulled.iter().flat_map(PullHealth::metrics));
         metrics
     }
 }

@@ -12,7 +12,7 @@ use whyd_collector::identity::TeamRule;
 use whyd_correlate::rules;
 use whyd_signals::{Access, Team};
 
-use crate::config::Config;
+use crate::config::{Config, PullConfig};
 use crate::core::{Core, CoreConfig};
 
 /// The synchronous core over empty buffers.
@@ -29,7 +29,13 @@ pub fn core(config: &Config) -> Core {
         .with_replicas(config.replicas.clone())
         .with_teams(Arc::new(move |n, l| rule.team_of(n, l)));
     let detectors = Detectors::new(DetectorConfig { bytes: config.memory / 16, ..DetectorConfig::default() });
-    let core = CoreConfig { cluster: config.cluster.clone(), lateness: config.lateness, rules: config.rules.clone() };
+    let core = CoreConfig {
+        cluster: config.cluster.clone(),
+        lateness: config.lateness,
+        rules: config.rules.clone(),
+        keep: config.window + config.lateness,
+        pulls: config.pulls.iter().flat_map(PullConfig::targets).collect(),
+    };
     Core::new(&core, writer, detectors)
 }
 

@@ -102,7 +102,7 @@ impl Trouble {
     }
 }
 
-/// One source: a watched resource, `metrics` or `logs`.
+/// One source: a watched resource, `metrics` or `logs`, or all that are asked for one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceStatus {
     /// Its name, from the code: it cannot hold a name of the cluster.

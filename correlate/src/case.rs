@@ -10,7 +10,7 @@ use whyd_buffers::state::{EventSeen, NamespaceState, Record};
 use whyd_buffers::{Level, LogLine, Scoped};
 use whyd_signals::objects::{Condition, Container, Node, Pod, Terminated, Waiting};
 use whyd_signals::schema::{Anomaly, Evidence, EvidenceSource, Root};
-use whyd_signals::{Resource, Sample, TemplateId, Timestamp};
+use whyd_signals::{Range, Resource, Sample, TemplateId, Timestamp};
 
 use crate::cause::WORKING_SET;
 use crate::changes::ChangeLog;
@@ -311,14 +311,18 @@ impl Case<'_> {
         self.scoped.cluster().synced(Resource::Events)
     }
 
-    /// Whether any log lines of this namespace came in.
+    /// Whether log lines of this namespace came in, and none is known to be missing around the end.
     pub fn logs_known(&self) -> bool {
-        self.scoped.has_logs(&self.space.name)
+        self.scoped.has_logs(&self.space.name) && !self.scoped.lacks_logs(self.around_the_end())
     }
 
-    /// Whether any metrics of this namespace came in.
+    /// Whether metrics of this namespace came in, and none is known to be missing around the end.
     pub fn metrics_known(&self) -> bool {
-        self.scoped.has_metrics(&self.space.name)
+        self.scoped.has_metrics(&self.space.name) && !self.scoped.lacks_metrics(self.around_the_end())
+    }
+
+    fn around_the_end(&self) -> Range {
+        Range::new(self.finished().minus(BEFORE_END), self.finished().plus(SECOND))
     }
 
     /// The last lines that the instance wrote, without the secrets in them; read once, whoever asks.

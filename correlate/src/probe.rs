@@ -24,9 +24,9 @@ pub(crate) struct RestartingProbe {
     pub(crate) score: u32,
 }
 
-const PROBE_TOTAL: &str = "prober_probe_total";
-const THROTTLED: &str = "container_cpu_cfs_throttled_periods_total";
-const PERIODS: &str = "container_cpu_cfs_periods_total";
+pub(crate) const PROBE_TOTAL: &str = "prober_probe_total";
+pub(crate) const THROTTLED: &str = "container_cpu_cfs_throttled_periods_total";
+pub(crate) const PERIODS: &str = "container_cpu_cfs_periods_total";
 /// The last scrape of an instance may come so late.
 const SCRAPE: Duration = Duration::from_secs(15);
 /// Over so long before the end throttling is looked at, and from this share on it is told.

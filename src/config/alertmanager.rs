@@ -77,7 +77,7 @@ impl Errors {
     }
 
     /// An absolute URL without a slash at its end. What is said of a wrong one does not repeat it: it may hold a secret.
-    fn url(&mut self, key: &str, text: &str) -> String {
+    pub(super) fn url(&mut self, key: &str, text: &str) -> String {
         let url = Url::parse(text).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
         match url {
             None => self.0.push(format!("{key}: is not a URL, write for instance http://alertmanager:9093")),

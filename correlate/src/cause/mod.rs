@@ -60,6 +60,7 @@ use whyd_signals::schema::{Evidence, Restart, RuledOut};
 
 use crate::case::{Case, Ending};
 use crate::finding::Finding;
+use crate::probe;
 use crate::refused::Refused;
 
 /// A cause: how it is found and how it is excluded.
@@ -74,6 +75,10 @@ pub struct Cause {
 
 /// The metric of what a container's memory holds that cannot be given back.
 pub const WORKING_SET: &str = "container_memory_working_set_bytes";
+
+/// The metrics that verdicts read.
+pub const METRICS: [&str; 5] =
+    [WORKING_SET, oom_child::OOM_EVENTS, probe::PROBE_TOTAL, probe::THROTTLED, probe::PERIODS];
 
 /// The verdict where a needed source is not there.
 pub const INSUFFICIENT: &str = "insufficient-evidence";

@@ -1,0 +1,321 @@
+//! The section `pull`: what is asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::header::{HeaderName, HeaderValue};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use whyd_anomaly::watched::WATCHED;
+use whyd_collector::source::pull::{Question, Selector};
+use whyd_collector::wire::asked::Target;
+use whyd_correlate::cause::METRICS;
+
+use super::Errors;
+
+/// Sources and tenants of them, together.
+const MOST: usize = 64;
+/// How often anything may be asked.
+const INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
+
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+pub(super) struct PullFile {
+    /// Servers that speak as Prometheus does: VictoriaMetrics, Thanos, Mimir and itself.
+    prometheus: Vec<PrometheusFile>,
+    /// Servers that speak as Loki does.
+    loki: Vec<LokiFile>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+struct PrometheusFile {
+    /// Its name in answers and metrics. What was had of a source is known by it.
+    name: String,
+    /// Where its API is, for instance `http://prometheus:9090`, or `http://mimir/prometheus`.
+    url: String,
+    /// `remote_read`: samples as they are stored, which Prometheus and Mimir give. `query_range`: what the server makes of
+    /// them at each step, which all give. Default `remote_read`.
+    method: Option<String>,
+    /// Selectors of the series that are wanted. Default: the metrics that verdicts and detectors read.
+    select: Vec<String>,
+    /// With `query_range`: between two values of a series. Default `15s`.
+    step: Option<String>,
+    /// With `query_range`: labels for every series that lacks them. A server that sends by remote write too has its
+    /// `external_labels` here, or its series are told apart.
+    labels: BTreeMap<String, String>,
+    /// Whether it sends by remote write too: then it is asked only for what is missing while no metrics were sent by
+    /// anybody. Default `false`: it is asked for everything.
+    pushes: bool,
+    /// How often it is asked. Default `1m`.
+    interval: Option<String>,
+    /// How far back it is asked. Default: `limits.window`.
+    history: Option<String>,
+    /// Sent as `X-Scope-OrgID`.
+    tenant: Option<String>,
+    /// Further headers. No place for secrets.
+    headers: BTreeMap<String, String>,
+    /// The file that holds a bearer token for it.
+    token_file: Option<PathBuf>,
+    /// The file that holds the certificates that its own is to be signed by. Default: those of the system.
+    ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+struct LokiFile {
+    /// Its name in answers and metrics. What was had of a source is known by it.
+    name: String,
+    /// Where its API is, for instance `http://loki-gateway`.
+    url: String,
+    /// The query for lines. Default `{namespace=~".+"}`.
+    query: Option<String>,
+    /// Each is asked for itself, by `X-Scope-OrgID`. Default: none, the header is not sent.
+    tenants: Vec<String>,
+    /// How often it is asked. Default `10s`.
+    interval: Option<String>,
+    /// How much of what was had is asked for again, since lines come late. Default `2m`.
+    overlap: Option<String>,
+    /// How far back it is asked. Default: `limits.window`.
+    history: Option<String>,
+    /// Further headers. No place for secrets.
+    headers: BTreeMap<String, String>,
+    /// The file that holds a bearer token for it.
+    token_file: Option<PathBuf>,
+    /// The file that holds the certificates that its own is to be signed by. Default: those of the system.
+    ca_file: Option<PathBuf>,
+}
+
+/// One source that is asked.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct PullConfig {
+    pub name: String,
+    /// Without a slash at the end.
+    pub url: String,
+    /// Each is asked for itself; one of `None` sends no tenant.
+    pub tenants: Vec<Option<String>>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub token_file: Option<PathBuf>,
+    pub ca_file: Option<PathBuf>,
+    pub question: Question,
+    pub pushes: bool,
+    pub interval: Duration,
+    /// `None`: the window.
+    pub history: Option<Duration>,
+    pub overlap: Duration,
+}
+
+impl PullConfig {
+    /// The name of one tenant of it in the log. A Prometheus has one tenant at most, which is not named.
+    pub fn target(&self, tenant: Option<&str>) -> Target {
+        let tenant = tenant.filter(|_| self.question.is_of_logs()).map(str::to_owned);
+        Target { source: self.name.clone(), tenant }
+    }
+
+    /// All of them.
+    pub fn targets(&self) -> impl Iterator<Item = Target> {
+        self.tenants.iter().map(|t| self.target(t.as_deref()))
+    }
+}
+
+impl Errors {
+    pub(super) fn pulls(&mut self, file: PullFile) -> Vec<PullConfig> {
+        let mut all = Vec::new();
+        for (n, source) in file.prometheus.into_iter().enumerate() {
+            all.push(self.prometheus(&format!("pull.prometheus[{n}]"), source));
+        }
+        for (n, source) in file.loki.into_iter().enumerate() {
+            all.push(self.loki(&format!("pull.loki[{n}]"), source));
+        }
+        let mut names = BTreeSet::new();
+        for source in all.iter().filter(|s| !s.name.is_empty()) {
+            if !names.insert(source.name.as_str()) {
+                self.0.push(format!("pull: {:?} is the name of two sources", source.name));
+            }
+        }
+        if all.iter().map(|s| s.tenants.len()).sum::<usize>() > MOST {
+            self.0.push(format!("pull: more than {MOST} sources and tenants"));
+        }
+        all
+    }
+
+    fn prometheus(&mut self, key: &str, file: PrometheusFile) -> PullConfig {
+        let given = !file.select.is_empty();
+        let default = METRICS.iter().chain(WATCHED.iter().map(|w| &w.metric)).map(|m| (*m).to_owned());
+        let texts: BTreeSet<String> = if given { file.select.into_iter().collect() } else { default.collect() };
+        let mut selectors = Vec::new();
+        for text in texts {
+            match Selector::parse(&text) {
+                Ok(selector) => selectors.push(selector),
+                Err(e) => self.0.push(format!("{key}.select: {text:?} {e}")),
+            }
+        }
+        let step = self.duration(&format!("{key}.step"), file.step.as_deref().unwrap_or("15s"));
+        if !(INTERVAL.0..=INTERVAL.1).contains(&step) {
+            self.0.push(format!("{key}.step: must be between 1s and 1h"));
+        }
+        for name in file.labels.keys().filter(|name| !is_label(name)) {
+            self.0.push(format!("{key}.labels: {name:?} is no name of a label"));
+        }
+        let resampled = file.step.is_some() || !file.labels.is_empty();
+        let question = match file.method.as_deref().unwrap_or("remote_read") {
+            "query_range" => Question::QueryRange { selectors, step, labels: file.labels },
+            "remote_read" => {
+                if resampled {
+                    self.0.push(format!("{key}: step and labels are for the method query_range alone"));
+                }
+                Question::RemoteRead(selectors)
+            }
+            other => {
+                self.0.push(format!("{key}.method: {other:?} is neither remote_read nor query_range"));
+                Question::RemoteRead(selectors)
+            }
+        };
+        PullConfig {
+            url: self.source(key, &file.name, &file.url),
+            name: file.name,
+            tenants: vec![self.tenant(key, file.tenant)],
+            headers: self.headers(key, file.headers),
+            token_file: file.token_file,
+            ca_file: file.ca_file,
+            question,
+            pushes: file.pushes,
+            interval: self.interval(key, file.interval.as_deref().unwrap_or("1m")),
+            history: file.history.map(|text| self.duration(&format!("{key}.history"), &text)),
+            overlap: Duration::ZERO,
+        }
+    }
+
+    fn loki(&mut self, key: &str, file: LokiFile) -> PullConfig {
+        let query = file.query.unwrap_or_else(|| "{namespace=~\".+\"}".to_owned());
+        if !query.trim_start().starts_with('{') {
+            self.0.push(format!("{key}.query: must be for lines, so begin with a selector in braces"));
+        }
+        let distinct: BTreeSet<&String> = file.tenants.iter().collect();
+        if distinct.len() < file.tenants.len() {
+            self.0.push(format!("{key}.tenants: one stands twice"));
+        }
+        let tenants: Vec<_> = match file.tenants.is_empty() {
+            true => vec![None],
+            false => file.tenants.into_iter().map(|t| self.tenant(key, Some(t))).collect(),
+        };
+        PullConfig {
+            url: self.source(key, &file.name, &file.url),
+            name: file.name,
+            tenants,
+            headers: self.headers(key, file.headers),
+            token_file: file.token_file,
+            ca_file: file.ca_file,
+            question: Question::Loki(query),
+            pushes: false,
+            interval: self.interval(key, file.interval.as_deref().unwrap_or("10s")),
+            history: file.history.map(|text| self.duration(&format!("{key}.history"), &text)),
+            overlap: self.duration(&format!("{key}.overlap"), file.overlap.as_deref().unwrap_or("2m")),
+        }
+    }
+
+    /// Its name is checked, and its URL given.
+    fn source(&mut self, key: &str, name: &str, url: &str) -> String {
+        if name.is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
+            self.0.push(format!("{key}.name: must be a short name, what was had of it is known by that"));
+        }
+        self.url(&format!("{key}.url"), url)
+    }
+
+    fn interval(&mut self, key: &str, text: &str) -> Duration {
+        let interval = self.duration(&format!("{key}.interval"), text);
+        if !(INTERVAL.0..=INTERVAL.1).contains(&interval) {
+            self.0.push(format!("{key}.interval: must be between 1s and 1h"));
+        }
+        interval
+    }
+
+    fn tenant(&mut self, key: &str, tenant: Option<String>) -> Option<String> {
+        let sound = |t: &str| !t.is_empty() && t.len() <= 150 && HeaderValue::from_str(t).is_ok();
+        if tenant.as_deref().is_some_and(|t| !sound(t)) {
+            self.0.push(format!("{key}: a tenant must not be empty and must fit into a header"));
+        }
+        tenant
+    }
+
+    /// Values are not repeated: somebody may have put a secret there.
+    fn headers(&mut self, key: &str, headers: BTreeMap<String, String>) -> Vec<(HeaderName, HeaderValue)> {
+        let mut sound = Vec::new();
+        for (name, value) in headers {
+            match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
+                (Ok(name), Ok(value)) => sound.push((name, value)),
+                _ => self.0.push(format!("{key}.headers: {name:?} or its value is none of HTTP")),
+            }
+        }
+        sound
+    }
+}
+
+fn is_label(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ConfigFile;
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<PullConfig>, Vec<String>> {
+        ConfigFile::parse(text).unwrap().validate().map(|c| c.pulls)
+    }
+
+    #[test]
+    fn a_name_and_a_url_are_enough() {
+        let pulls = read(
+            "pull: {prometheus: [{name: prom, url: \"http://prom:9090/\"}], loki: [{name: loki, url: \"http://loki\", \
+            tenants: [a, b]}]}\n",
+        )
+        .unwrap();
+        let [prom, loki] = pulls.as_slice() else { panic!("{pulls:?}") };
+        let Question::RemoteRead(selectors) = &prom.question else { panic!("{:?}", prom.question) };
+        let names: Vec<&str> = selectors.iter().map(Selector::text).collect();
+        for metric in ["container_memory_working_set_bytes", "prober_probe_total", "node_memory_MemAvailable_bytes"] {
+            assert!(names.contains(&metric), "{metric} in {names:?}");
+        }
+        assert_eq!(
+            (prom.url.as_str(), prom.interval, prom.pushes),
+            ("http://prom:9090", Duration::from_secs(60), false)
+        );
+        assert!(matches!(&loki.question, Question::Loki(query) if query == "{namespace=~\".+\"}"));
+        let names: Vec<String> = loki.targets().map(|t| t.to_string()).collect();
+        assert_eq!(names, ["loki/a", "loki/b"]);
+        assert!(read("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn every_error_is_told_at_once_and_without_secrets() {
+        let wrong = read(
+            "pull: {prometheus: [{name: p, url: \"http://u:hunter2@p\", method: guess, select: [\"rate(up[5m])\"], \
+            interval: 5ms, tenant: \"\"}, {name: p, url: \"http://p\", step: 15s, headers: {\"a b\": hunter2}}], loki: [{url: \
+            \"http://l\", query: \"count_over_time({a=\\\"b\\\"}[1m])\", tenants: [x, x], overlap: never}]}\n",
+        )
+        .unwrap_err();
+        let keys = [
+            "prometheus[0].url",
+            "prometheus[0].method",
+            "prometheus[0].select",
+            "prometheus[0].interval",
+            "prometheus[0]: a tenant",
+            "prometheus[1]: step",
+            "prometheus[1].headers",
+            "loki[0].name",
+            "loki[0].query",
+            "loki[0].tenants",
+            "loki[0].overlap",
+            "two sources",
+        ];
+        for key in keys {
+            assert!(wrong.iter().any(|w| w.contains(key)), "{key} in {wrong:?}");
+        }
+        assert_eq!(wrong.len(), keys.len(), "{wrong:?}");
+        assert!(!wrong.concat().contains("hunter2"), "{wrong:?}");
+    }
+}
