@@ -168,7 +168,7 @@ async fn verdicts(to: SocketAddr) -> Vec<String> {
 }
 
 /// A body sent in chunks, put together.
-fn unchunked(body: &str) -> String {
+pub(crate) fn unchunked(body: &str) -> String {
     if body.starts_with(['{', '[']) {
         return body.to_owned();
     }

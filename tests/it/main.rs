@@ -13,6 +13,7 @@ mod ledger;
 mod log;
 mod otlp;
 mod promql;
+mod pull;
 mod recording;
 mod remote_write;
 mod scenarios;

@@ -1,7 +1,7 @@
 //! Remote write into the daemon: every status and header, both versions into the same series, Debian's own Prometheus as
 //! the sender, and a pair of them that sends everything twice.
 
-mod encode;
+pub(crate) mod encode;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use crate::until::until;
 const V1: &str = "application/x-protobuf";
 const V2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
 
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     // the daemon is a process of its own, with the real clock
     #[allow(clippy::disallowed_methods)]
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -45,7 +45,7 @@ async fn write(to: SocketAddr, content_type: &str, encoding: &str, body: &[u8]) 
 }
 
 /// One series of the daemon's own metrics.
-async fn metric(to: SocketAddr, series: &str) -> Option<f64> {
+pub(crate) async fn metric(to: SocketAddr, series: &str) -> Option<f64> {
     let (_, text) = request(to, "GET", "/metrics", "", b"").await?;
     text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
 }
@@ -220,7 +220,7 @@ async fn prometheus(dir: &Path, name: &str, whyd: SocketAddr, external: &str) ->
 }
 
 /// The series that a selector over a range gives, by their labels but the external ones, with their samples as they are.
-async fn raw(to: SocketAddr, base: &str, query: &str, at: i64) -> BTreeMap<String, Vec<Value>> {
+pub(crate) async fn raw(to: SocketAddr, base: &str, query: &str, at: i64) -> BTreeMap<String, Vec<Value>> {
     let path = format!("{base}/api/v1/query?query={query}&time={at}");
     let answer = get_json(to, &path).await;
     let mut all = BTreeMap::new();
