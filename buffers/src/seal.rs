@@ -39,16 +39,31 @@ impl Chunks {
     }
 
     /// Adds a chunk and merges while there are enough of one level, up to a span of `widest` nanoseconds.
-    pub(crate) fn push(&mut self, namespace: u32, chunk: Arc<Chunk>, widest: i64, corrections: &mut Corrections) {
+    pub(crate) fn push(
+        &mut self,
+        namespace: u32,
+        chunk: Arc<Chunk>,
+        widest: i64,
+        kept: Durable,
+        corrections: &mut Corrections,
+    ) {
         let Some(list) = self.change(namespace) else { return };
         list.push(chunk);
         while let Some(from) = list.len().checked_sub(MERGE) {
             let Some(some) = list.get(from..) else { return };
-            let Some(merged) = mergeable(some, widest).and_then(|level| merge(some, level, corrections)) else {
+            let Some(merged) = mergeable(some, widest, kept).and_then(|level| merge(some, level, kept, corrections))
+            else {
                 return;
             };
             list.truncate(from);
             list.push(merged);
+        }
+    }
+
+    /// Adds a chunk as it is.
+    pub(crate) fn put(&mut self, namespace: u32, chunk: Arc<Chunk>) {
+        if let Some(list) = self.change(namespace) {
+            list.push(chunk);
         }
     }
 
@@ -92,16 +107,34 @@ fn span(chunks: &[Arc<Chunk>]) -> (i64, i64) {
     chunks.iter().fold((i64::MAX, i64::MIN), |(a, b), c| (a.min(c.received.0), b.max(c.received.1)))
 }
 
-/// The level that these chunks make together.
-fn mergeable(chunks: &[Arc<Chunk>], widest: i64) -> Option<u8> {
-    let level = chunks.first()?.level;
-    let (from, to) = span(chunks);
-    (chunks.iter().all(|c| c.level == level) && to.saturating_sub(from) <= widest).then_some(level + 1)
+/// The last checkpoint that is durable. Rows that it holds and rows that it does not hold never mix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Durable(pub(crate) u32);
+
+impl Durable {
+    /// Rows of one class may lie in one chunk.
+    pub(crate) fn class(self, generation: u32) -> u32 {
+        if self.holds(generation) { 0 } else { generation }
+    }
+
+    /// Whether rows of this generation are in a durable checkpoint.
+    pub(crate) fn holds(self, generation: u32) -> bool {
+        generation <= self.0
+    }
 }
 
-fn merge(chunks: &[Arc<Chunk>], level: u8, corrections: &mut Corrections) -> Option<Arc<Chunk>> {
+/// The level that these chunks make together.
+fn mergeable(chunks: &[Arc<Chunk>], widest: i64, kept: Durable) -> Option<u8> {
+    let (level, class) = chunks.first().map(|c| (c.level, kept.class(c.generation)))?;
+    let (from, to) = span(chunks);
+    (chunks.iter().all(|c| c.level == level && kept.class(c.generation) == class) && to.saturating_sub(from) <= widest)
+        .then_some(level + 1)
+}
+
+/// Hands over what these chunks hold of each series, in order of id, the samples in order of their chunks.
+pub(crate) fn each_series(chunks: &[Arc<Chunk>], mut each: impl FnMut(u32, &mut Vec<Pair>)) {
     let mut sources: Vec<_> = chunks.iter().map(|c| c.runs().peekable()).collect();
-    let (mut builder, mut samples) = (Builder::default(), Vec::new());
+    let mut samples = Vec::new();
     while let Some(series) = sources.iter_mut().filter_map(|s| s.peek().map(|(id, _)| *id)).min() {
         samples.clear();
         for source in &mut sources {
@@ -109,14 +142,24 @@ fn merge(chunks: &[Arc<Chunk>], level: u8, corrections: &mut Corrections) -> Opt
                 samples.extend(run.all());
             }
         }
-        settle(series, &mut samples, corrections);
-        builder.push(series, &samples);
+        each(series, &mut samples);
     }
-    builder.finish(span(chunks), level)
 }
 
-/// Brings samples of one series into strict order and applies the corrections to them.
-fn settle(series: u32, samples: &mut Vec<Pair>, corrections: &mut Corrections) {
+fn merge(chunks: &[Arc<Chunk>], level: u8, kept: Durable, corrections: &mut Corrections) -> Option<Arc<Chunk>> {
+    let generation = chunks.iter().map(|c| c.generation).max()?;
+    let done = kept.holds(generation);
+    let mut builder = Builder::default();
+    each_series(chunks, |series, samples| {
+        settle(series, samples, corrections, !done);
+        builder.push(series, samples);
+    });
+    builder.finish(span(chunks), level, generation)
+}
+
+/// Brings samples of one series into strict order and applies the corrections to them. They are done with, unless a
+/// checkpoint has the samples as they were.
+pub(crate) fn settle(series: u32, samples: &mut Vec<Pair>, corrections: &mut Corrections, done: bool) {
     if !samples.is_sorted_by(|a, b| a.0 < b.0) {
         samples.sort_by_key(|(ts, _)| *ts);
         samples.dedup_by(|later, first| {
@@ -138,18 +181,23 @@ fn settle(series: u32, samples: &mut Vec<Pair>, corrections: &mut Corrections) {
             && let Some(sample) = samples.get_mut(at)
         {
             sample.1 = bits;
-            corrections.remove(&key);
+            if done {
+                corrections.remove(&key);
+            }
         }
     }
 }
 
-/// Sorts the rows of these blocks by series and makes a chunk of each namespace.
+/// Sorts the rows of these blocks, which are of one generation, by series and makes a chunk of each namespace.
 pub(crate) fn chunks_of(
     blocks: &[Visible],
-    received: (i64, i64),
+    kept: Durable,
     namespace_of: impl Fn(u32) -> Option<u32>,
     corrections: &mut Corrections,
 ) -> Vec<(u32, Arc<Chunk>)> {
+    let Some(generation) = blocks.iter().map(|b| b.generation).max() else { return Vec::new() };
+    let received = blocks.iter().fold((i64::MAX, i64::MIN), |(a, b), s| (a.min(s.received.0), b.max(s.received.1)));
+    let done = !kept.holds(generation);
     let rows = || blocks.iter().flat_map(Visible::scan);
     let Some((lowest, highest)) = rows().fold(None, |range: Option<(u32, u32)>, (id, ..)| {
         Some(range.map_or((id, id), |(a, b)| (a.min(id), b.max(id))))
@@ -183,13 +231,13 @@ pub(crate) fn chunks_of(
             let to = from + *n as usize;
             samples.clear();
             samples.extend_from_slice(&sorted[from..to]);
-            settle(*id, &mut samples, corrections);
+            settle(*id, &mut samples, corrections, done);
             builder.push(*id, &samples);
             from = to;
         }
         let namespace = group.first().map_or(u32::MAX, |g| g.0);
         if namespace != u32::MAX
-            && let Some(chunk) = builder.finish(received, 0)
+            && let Some(chunk) = builder.finish(received, 0, generation)
         {
             out.push((namespace, chunk));
         }
@@ -203,11 +251,15 @@ mod tests {
     use super::*;
 
     fn chunk(rows: &[(u32, i64, u64)], received: i64) -> Arc<Chunk> {
+        chunk_of(rows, received, 1)
+    }
+
+    fn chunk_of(rows: &[(u32, i64, u64)], received: i64, generation: u32) -> Arc<Chunk> {
         let mut builder = Builder::default();
         for group in rows.chunk_by(|a, b| a.0 == b.0) {
             builder.push(group[0].0, &group.iter().map(|(_, t, v)| (*t, *v)).collect::<Vec<_>>());
         }
-        builder.finish((received, received), 0).unwrap()
+        builder.finish((received, received), 0, generation).unwrap()
     }
 
     fn rows(c: &Chunk) -> Vec<(u32, i64, u64)> {
@@ -218,7 +270,13 @@ mod tests {
     fn four_of_a_level_become_one() {
         let (mut chunks, mut none) = (Chunks::default(), Corrections::new());
         for n in 0..4 {
-            chunks.push(2, chunk(&[(1, n * 10, n as u64), (n as u32 + 5, 0, 9)], n), 100, &mut none);
+            chunks.push(
+                2,
+                chunk(&[(1, n * 10, n as u64), (n as u32 + 5, 0, 9)], n),
+                100,
+                Durable::default(),
+                &mut none,
+            );
         }
         let list = chunks.of(2);
         assert_eq!((list.len(), list[0].level, list[0].received), (1, 1, (0, 3)));
@@ -233,7 +291,7 @@ mod tests {
     fn chunks_too_far_apart_stay_apart_and_the_oldest_go_first() {
         let (mut chunks, mut none) = (Chunks::default(), Corrections::new());
         for n in 0..6 {
-            chunks.push(0, chunk(&[(1, n, 0)], n * 100), 50, &mut none);
+            chunks.push(0, chunk(&[(1, n, 0)], n * 100), 50, Durable::default(), &mut none);
         }
         assert_eq!(chunks.of(0).len(), 6);
         assert_eq!(chunks.drop_before(200), 2);
@@ -242,14 +300,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_checkpoint_holds_stays_apart_and_is_corrected_for_good() {
+        let (mut chunks, kept) = (Chunks::default(), Durable(1));
+        let mut corrections = Corrections::from([((1, 0), 7), ((1, 30), 8)]);
+        for (n, generation) in [(0, 1), (10, 1), (20, 1), (30, 2), (40, 2), (50, 3), (60, 3)] {
+            chunks.push(0, chunk_of(&[(1, n, 0)], n, generation), 100, kept, &mut corrections);
+        }
+        assert_eq!(chunks.of(0).len(), 7, "four in a row are never of one class");
+        let fresh = Arc::new(chunks.of(0)[4..].to_vec());
+        assert_eq!(mergeable(&fresh, 100, Durable(3)), None);
+        for n in 0..4 {
+            chunks.push(1, chunk_of(&[(1, n * 10, 0)], n, n as u32), 100, Durable(3), &mut corrections);
+        }
+        assert_eq!((chunks.of(1).len(), chunks.of(1)[0].generation), (1, 3), "all are in durable checkpoints");
+        assert_eq!(rows(&chunks.of(1)[0]), [(1, 0, 7), (1, 10, 0), (1, 20, 0), (1, 30, 8)]);
+        assert_eq!(corrections.len(), 2, "the checkpoints have the values as they were");
+    }
+
+    #[test]
     fn corrections_and_disorder_are_settled() {
         let mut corrections = Corrections::from([((1, 20), 7), ((1, 99), 8)]);
         let mut samples = vec![(30, 3), (20, 2), (10, 1)];
-        settle(1, &mut samples, &mut corrections);
+        settle(1, &mut samples, &mut corrections, true);
         assert_eq!(samples, [(10, 1), (20, 7), (30, 3)]);
         assert_eq!(corrections.len(), 1);
         let mut twice = vec![(10, 1.0f64.to_bits()), (10, 2.0f64.to_bits()), (5, 0)];
-        settle(2, &mut twice, &mut corrections);
+        settle(2, &mut twice, &mut corrections, true);
         assert_eq!(twice, [(5, 0), (10, 2.0f64.to_bits())]);
     }
 }

@@ -1,5 +1,6 @@
 //! The one thing that changes: it stages what a decoder hands over, publishes it, seals, and gives out snapshots.
 
+mod held;
 mod publish;
 mod sinks;
 
@@ -12,6 +13,8 @@ use whyd_signals::sink::Refusal;
 use whyd_signals::templates::Templates;
 use whyd_signals::{Resource, Team, Timestamp, Verb};
 
+pub use held::Cut;
+pub(crate) use held::{Held, HeldRows};
 pub use publish::Published;
 
 use crate::bitmap::Bitmap;
@@ -19,7 +22,7 @@ use crate::budget::{Limits, Stats};
 use crate::logs::LogStore;
 use crate::names::{Names, Namespaces};
 use crate::replicas::{ReplicaRule, Replicas};
-use crate::seal::{Chunks, Corrections};
+use crate::seal::{Chunks, Corrections, Durable};
 use crate::series_index::SeriesIndex;
 use crate::snapshot::Snapshot;
 use crate::state::{Cluster, TeamOf};
@@ -111,6 +114,9 @@ pub struct Writer {
     published_series: u32,
     published_streams: u32,
     swept: Option<i64>,
+    /// Of what comes next.
+    generation: u32,
+    kept: Durable,
     stats: Stats,
     /// The snapshot of what is published, until something changes.
     current: OnceLock<Arc<Snapshot>>,
@@ -119,6 +125,8 @@ pub struct Writer {
 impl Writer {
     /// Empty buffers. Every namespace is the platform's until [`Writer::with_teams`] says otherwise.
     pub fn new(limits: Limits, templates: Box<dyn Templates>) -> Self {
+        let mut logs = LogStore::default();
+        logs.begin_generation(1);
         Self {
             tail: Tail::new(limits.tail_bytes()),
             limits,
@@ -129,7 +137,7 @@ impl Writer {
             replicas: Replicas::default(),
             chunks: Chunks::default(),
             corrections: Arc::default(),
-            logs: LogStore::default(),
+            logs,
             cluster: Arc::new(Cluster::new(Arc::new(|_, _| Team::platform()))),
             restarts: Arc::default(),
             incidents: Arc::default(),
@@ -140,6 +148,8 @@ impl Writer {
             published_series: 0,
             published_streams: 0,
             swept: None,
+            generation: 1,
+            kept: Durable::default(),
             stats: Stats::default(),
             current: OnceLock::new(),
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_anomaly::{Detectors, Kind, hash64};
 use whyd_buffers::Scoped;
 use whyd_correlate::cause::oom_child::OOM_EVENTS;
@@ -20,6 +21,7 @@ const PAGE: usize = 1024;
 const SWEPT: usize = 4;
 
 /// A watched series with all that a detector asks.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Watched {
     /// How a detector reads it; `None`: it is no detector's, but a verdict may ask for it.
     pub(super) kind: Option<Kind>,
@@ -32,7 +34,7 @@ pub(super) struct Watched {
 }
 
 /// Whose a series or a stream is, by the cluster's own objects.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Facts {
     pub(super) team: Team,
     pub(super) pod_key: u64,
@@ -53,6 +55,7 @@ impl Facts {
     }
 }
 
+#[derive(Clone, Serialize, Deserialize)]
 enum Slot {
     Unasked,
     Unwatched,
@@ -60,7 +63,7 @@ enum Slot {
 }
 
 /// By series id, in pages: ids are never given twice, and a page goes when none of its series is left.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Series {
     pages: Vec<Option<Box<[Slot]>>>,
     sweeping: usize,

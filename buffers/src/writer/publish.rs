@@ -84,7 +84,7 @@ impl Writer {
             }
             team.as_ref().map_or(TemplateId(0), |(_, team)| templates.template_of(team, text))
         };
-        published.batches = self.logs.publish(mark.number, nanos(self.limits.window) / 8, template);
+        published.batches = self.logs.publish(mark.number, nanos(self.limits.window) / 8, self.kept, template);
         self.stats.lines += published.batches.iter().map(|b| b.len() as u64).sum::<u64>();
         published
     }
@@ -103,6 +103,7 @@ impl Writer {
         let dropped = self.chunks.drop_before(horizon.0) + self.logs.drop_before(horizon.0);
         if dropped > 0 {
             *self.stats.dropped.entry("window").or_default() += dropped;
+            self.forget_corrections();
             self.changed();
         }
         self.shrink();
@@ -111,7 +112,7 @@ impl Writer {
 
     /// Seals what is published; the block that is being filled only when `open` asks for it.
     pub(super) fn seal_tail(&mut self, open: bool) {
-        let (blocks, received) = self.tail.take(open);
+        let blocks = self.tail.take(open);
         if blocks.is_empty() {
             return;
         }
@@ -120,8 +121,10 @@ impl Writer {
         let namespace_of = |id| registry.meta(id).map(|m| m.namespace_id);
         let corrections = Arc::make_mut(&mut self.corrections);
         let widest = nanos(self.limits.window) / 4;
-        for (namespace, chunk) in seal::chunks_of(&blocks, received, namespace_of, corrections) {
-            self.chunks.push(namespace, chunk, widest, corrections);
+        for alike in blocks.chunk_by(|a, b| self.kept.class(a.generation) == self.kept.class(b.generation)) {
+            for (namespace, chunk) in seal::chunks_of(alike, self.kept, namespace_of, corrections) {
+                self.chunks.push(namespace, chunk, widest, self.kept, corrections);
+            }
         }
     }
 
@@ -148,6 +151,16 @@ impl Writer {
         if dropped > 0 {
             *self.stats.dropped.entry("bytes").or_default() += dropped;
             self.changed();
+        }
+    }
+
+    /// Forgets corrections of what is older than all that is held.
+    fn forget_corrections(&mut self) {
+        let tail = self.tail.view();
+        let oldest = self.chunks.iter().map(|(_, c)| c.min_ts).chain(tail.iter().map(|b| b.min_ts)).min();
+        let gone = |ts: i64| oldest.is_none_or(|oldest| ts < oldest);
+        if self.corrections.keys().any(|(_, ts)| gone(*ts)) {
+            Arc::make_mut(&mut self.corrections).retain(|(_, ts), _| !gone(*ts));
         }
     }
 
