@@ -40,12 +40,18 @@ impl Objects {
 
     /// Makes a file and the names above it durable: object_store leaves that to the kernel.
     fn sync(&self, path: &Path) -> io::Result<()> {
-        let path = self.store.path_to_filesystem(path).map_err(told)?;
-        File::open(&path)?.sync_all()?;
-        for dir in path.ancestors().skip(1).take_while(|dir| dir.starts_with(&self.root)) {
-            File::open(dir)?.sync_all()?;
+        File::open(self.store.path_to_filesystem(path).map_err(told)?)?.sync_all()?;
+        for folder in self.folders(path)? {
+            File::open(folder)?.sync_all()?;
         }
         Ok(())
+    }
+
+    /// The folders that an object is in, the innermost first.
+    fn folders(&self, path: &Path) -> io::Result<impl Iterator<Item = PathBuf> + use<'_>> {
+        let path = self.store.path_to_filesystem(path).map_err(told)?;
+        let folders: Vec<PathBuf> = path.ancestors().skip(1).map(FilePath::to_owned).collect();
+        Ok(folders.into_iter().take_while(|folder| folder.starts_with(&self.root)))
     }
 }
 
@@ -96,8 +102,13 @@ impl Store for Objects {
     fn remove(&self, name: &str) -> io::Result<()> {
         let path = at(name)?;
         match self.runtime.block_on(self.store.delete(&path)) {
-            Err(e) if !matches!(e, Error::NotFound { .. }) => Err(told(e)),
-            _ => Ok(()),
+            Err(Error::NotFound { .. }) => Ok(()),
+            Err(e) => Err(told(e)),
+            // Its folder may have gone with it.
+            Ok(()) => match self.folders(&path)?.find_map(|dir| File::open(dir).ok()) {
+                Some(folder) => folder.sync_all(),
+                None => Ok(()),
+            },
         }
     }
 }

@@ -269,17 +269,23 @@ impl Checkpoints {
         }
         let Ok(names) = self.list() else { return };
         let manifests: BTreeSet<String> = self.kept.iter().map(|k| manifest::name_of(k.lsn)).collect();
+        let gone = names.iter().filter(|n| manifest::lsn_of(n).is_some() && !manifests.contains(*n));
+        // No manifest may be left without its files.
+        if gone.map(|name| self.remove(name)).filter(|removed| !removed).count() > 0 {
+            return;
+        }
         let named = self.kept.iter().flat_map(|k| &k.files).chain(&self.history);
         let files: BTreeSet<&str> = named.map(|f| f.name.as_str()).collect();
-        for name in names {
-            let ours = manifest::lsn_of(&name).is_some() || file::last_of(&name).is_some();
-            let needed = manifests.contains(&name) || files.contains(name.as_str());
-            if ours
-                && !needed
-                && let Err(e) = self.store.remove(&name)
-            {
-                tracing::warn!(error = %e, name, "what no checkpoint needs could not be removed");
-            }
+        for name in names.iter().filter(|n| file::last_of(n).is_some() && !files.contains(n.as_str())) {
+            self.remove(name);
         }
+    }
+
+    fn remove(&self, name: &str) -> bool {
+        let removed = self.store.remove(name);
+        if let Err(e) = &removed {
+            tracing::warn!(error = %e, name, "what no checkpoint needs could not be removed");
+        }
+        removed.is_ok()
     }
 }

@@ -1,7 +1,7 @@
 //! The manifest: what a checkpoint consists of, and all of it that is not in Parquet.
 //!
 //! `magic | version | crc32 | length of the first part | first part | second part`, little-endian; the parts are
-//! compressed, the checksum covers all that follows it. The first part is the manifest itself, the second what the
+//! compressed, the checksum covers the version and all that follows it. The first part is the manifest itself, the second what the
 //! caller added.
 
 use bytes::Bytes;
@@ -41,6 +41,13 @@ pub(super) fn lsn_of(name: &str) -> Option<Lsn> {
     name.strip_prefix(FOLDER)?.parse().ok().map(Lsn)
 }
 
+fn checksum(bytes: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(bytes.get(8..12).unwrap_or_default());
+    crc.update(bytes.get(16..).unwrap_or_default());
+    crc.finalize()
+}
+
 impl Manifest {
     pub(super) fn new(point: &Point, files: Vec<DataFile>, held: Held) -> Self {
         Self { lsn: point.lsn, at: point.at.0, by: point.by.clone(), files, held, rest: Vec::new() }
@@ -64,7 +71,7 @@ impl Manifest {
         out.extend_from_slice(&(head.len() as u64).to_le_bytes());
         out.extend_from_slice(&head);
         out.extend_from_slice(&rest);
-        let crc = crc32fast::hash(out.get(16..).unwrap_or_default());
+        let crc = checksum(&out);
         if let Some(place) = out.get_mut(12..16) {
             place.copy_from_slice(&crc.to_le_bytes());
         }
@@ -77,7 +84,7 @@ impl Manifest {
         let Some((head, rest)) = bytes.split_at_checked(HEAD) else { return Err(damaged()) };
         let word = |at: usize| head.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
         let length = head.get(16..HEAD).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
-        let crc = crc32fast::hash(bytes.get(16..).unwrap_or_default());
+        let crc = checksum(bytes);
         if head.get(..8) != Some(MAGIC.as_slice()) || word(12) != Some(crc) {
             return Err(damaged());
         }

@@ -21,7 +21,7 @@ pub struct Recovery {
     pub cut_bytes: u64,
     /// Segments that were damaged and set aside; what could be read of them was.
     pub corrupt: u64,
-    /// Places of the log that are neither in a checkpoint nor in a segment: damaged, or let go for the bytes.
+    /// Places between what was known otherwise and where the log begins: let go for the bytes.
     pub missing: u64,
 }
 
@@ -85,7 +85,9 @@ impl Log {
         let found = segment::list(disk)?;
         let after = known.map_or(Lsn(0), |(lsn, _)| lsn);
         let (mut recovery, mut segments, mut last) = (Recovery::default(), VecDeque::new(), Lsn(0));
-        let mut expected = known.map(|_| after.next());
+        if let Some(((first, _), _)) = found.first().zip(known) {
+            recovery.missing = first.0.saturating_sub(after.next().0);
+        }
         for (i, (first, name)) in found.iter().enumerate() {
             let newest_segment = i + 1 == found.len();
             if let Some((_, received)) = known
@@ -99,8 +101,6 @@ impl Log {
             last = last.max(Lsn(first.0.saturating_sub(1)));
             let (scan, end) = segment::scan(&bytes, last, |record| {
                 if record.lsn > after {
-                    recovery.missing += expected.map_or(0, |next| record.lsn.0.saturating_sub(next.0));
-                    expected = Some(record.lsn.next());
                     recovery.records += 1;
                     each(record);
                 }
