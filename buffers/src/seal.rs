@@ -308,7 +308,7 @@ mod tests {
         }
         assert_eq!(chunks.of(0).len(), 7, "four in a row are never of one class");
         let fresh = Arc::new(chunks.of(0)[4..].to_vec());
-        assert_eq!(mergeable(&fresh, 100, Durable(3)), None);
+        assert_eq!(mergeable(&fresh, 100, kept), None);
         for n in 0..4 {
             chunks.push(1, chunk_of(&[(1, n * 10, 0)], n, n as u32), 100, Durable(3), &mut corrections);
         }
