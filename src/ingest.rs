@@ -122,9 +122,10 @@ impl Ingest {
         }
     }
 
-    /// What is held, to be written as a checkpoint. To be called between batches; `None` when that is not.
+    /// What is held, to be written as a checkpoint. To be called between batches; `None` when that is not, and while the
+    /// log is in trouble: what space there is, is the log's.
     pub fn hold(&mut self) -> Option<Held> {
-        self.core.hold()
+        if self.health.is_well() { self.core.hold() } else { None }
     }
 
     /// What was held at this generation is durable.

@@ -178,11 +178,33 @@ async fn a_daemon_that_was_stopped_goes_on_from_its_checkpoint_alone() {
     assert_eq!(before, "1000");
     daemon.signal("TERM");
     assert!(daemon.wait().success());
-    let daemon = Process::start_in(dir.path(), config, &[]);
+    let mut daemon = Process::start_in(dir.path(), config, &[]);
     until("ready", async || (request(daemon.address, "GET", "/readyz", "", b"").await?.0 == 200).then_some(())).await;
     let metrics = request(daemon.address, "GET", "/metrics", "", b"").await.unwrap().1;
     for line in ["whyd_log_replayed_records 0", "whyd_history_rows 1000", "whyd_checkpoint_missing_records 0"] {
         assert!(metrics.lines().any(|l| l == line), "{line} in {metrics}");
     }
     assert_eq!(get_json(daemon.address, count).await["data"]["result"][0]["value"][1], before);
+
+    // The newest checkpoint is damaged: the one before it is taken, and the log has the rest.
+    assert_eq!(request(daemon.address, "POST", "/api/v1/write", headers, &body(now - 30_000)).await.unwrap().0, 204);
+    daemon.signal("TERM");
+    assert!(daemon.wait().success());
+    let manifests = std::fs::read_dir(dir.path().join("data/history/checkpoint")).unwrap();
+    let newest = manifests.map(|e| e.unwrap().path()).max().unwrap();
+    let mut bytes = std::fs::read(&newest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&newest, bytes).unwrap();
+    let daemon = Process::start_in(dir.path(), config, &[]);
+    let ready = get_json(daemon.address, "/readyz").await;
+    assert_eq!(
+        (&ready["ready"], ready["note"].as_str().unwrap().starts_with("a checkpoint was damaged")),
+        (&json!(true), true)
+    );
+    assert_eq!(get_json(daemon.address, count).await["data"]["result"][0]["value"][1], "1050");
+    let metrics = request(daemon.address, "GET", "/metrics", "", b"").await.unwrap().1;
+    for line in ["whyd_log_replayed_records 1", "whyd_checkpoints_unused{reason=\"damaged\"} 1"] {
+        assert!(metrics.lines().any(|l| l == line), "{line} in {metrics}");
+    }
 }

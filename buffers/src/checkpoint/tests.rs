@@ -263,3 +263,39 @@ fn what_no_manifest_names_goes_and_what_another_made_is_history() {
     assert!(checkpoints.open("me", Some(Lsn(6)), |_| Some(())).unwrap().is_none());
     assert!(shelf.names().contains(&file), "not even where no manifest is left");
 }
+
+#[test]
+fn others_read_it_by_these_names() {
+    let (shelf, mut w) = (Shelf::default(), writer());
+    push(&mut w, 0, 0);
+    write(&mut shelf.kept(limits()), &mut w, 7, 0);
+    let mut found = Vec::new();
+    for (name, bytes) in shelf.0.lock().unwrap().iter().filter(|(name, _)| name.ends_with(".parquet")) {
+        let (folder, file) = name.rsplit_once('/').unwrap();
+        assert_eq!(file, "00000000000000000001-00000000000000000007.parquet");
+        let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).unwrap();
+        let rows = reader.metadata().file_metadata().num_rows();
+        assert_eq!(rows, if folder.contains("logs") { 4 } else { 5 });
+        let columns: Vec<String> =
+            reader.schema().fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect();
+        found.push(format!("{folder}: {}", columns.join(", ")));
+    }
+    let at = "date=2026-09-21/hour=14";
+    assert_eq!(
+        found,
+        [
+            format!(
+                "team=platform/signal=logs/{at}: ts Timestamp(ns, \"UTC\"), namespace Utf8, pod Utf8, container Utf8, \
+                 level Utf8, template_id UInt64, line Utf8, stream_id UInt32, arrival UInt64"
+            ),
+            format!(
+                "team=platform/signal=samples/{at}: series FixedSizeBinary(16), series_id UInt32, \
+                 ts Timestamp(ns, \"UTC\"), value Float64"
+            ),
+            format!(
+                "team=platform/signal=series/{at}: series FixedSizeBinary(16), series_id UInt32, name Utf8, labels Utf8, \
+                 namespace Utf8, pod Utf8, container Utf8, node Utf8"
+            ),
+        ]
+    );
+}
