@@ -18,7 +18,7 @@ use whyd_signals::{Lsn, Team, Timestamp};
 use super::{CheckpointError, Store};
 
 /// Nanoseconds of an hour.
-pub(super) const HOUR: i64 = 3_600_000_000_000;
+const HOUR: i64 = 3_600_000_000_000;
 /// Rows read at a time.
 const READ: usize = 1 << 16;
 /// What every data file's name ends with.
@@ -64,7 +64,7 @@ pub(super) struct DataFile {
 pub(super) struct Partition {
     pub(super) team: Team,
     pub(super) signal: Signal,
-    /// Since the epoch, by the rows' own time.
+    /// Since the epoch, by the rows' own time as [`Hours`] have it.
     pub(super) hour: i64,
 }
 
@@ -75,6 +75,23 @@ impl Partition {
         let (date, hour) = (began.get(..10).unwrap_or_default(), began.get(11..13).unwrap_or_default());
         let (team, signal) = (plain(self.team.as_str()), self.signal.as_str());
         format!("team={team}/signal={signal}/date={date}/hour={hour}/{:020}-{:020}{ENDING}", from.0, to.0)
+    }
+}
+
+/// The hours by which rows are filed. What is older than the window lies in its first: a sender may give its rows any time,
+/// and is not to decide how many files there are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hours {
+    first: i64,
+}
+
+impl Hours {
+    pub(super) fn from(window: Timestamp) -> Self {
+        Self { first: window.0.div_euclid(HOUR) }
+    }
+
+    pub(super) fn of(self, ts: i64) -> i64 {
+        ts.div_euclid(HOUR).max(self.first)
     }
 }
 

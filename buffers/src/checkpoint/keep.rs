@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use whyd_signals::{Lsn, Timestamp};
 
-use super::file::{self, DataFile, Signal};
+use super::file::{self, DataFile, Hours, Signal};
 use super::manifest::{self, Manifest};
 use super::{Checkpoint, CheckpointError, Picture, Store, lines, samples};
 use crate::writer::HeldRows;
@@ -211,8 +211,9 @@ impl Checkpoints {
     fn try_write(&mut self, picture: &Picture) -> Result<(), CheckpointError> {
         let (point, store) = (&picture.point, self.store.as_ref());
         let from = self.kept.back().map_or(Lsn(0), |newest| newest.lsn).next();
-        let mut files = samples::write(&picture.cut, (from, point.lsn), store)?;
-        files.extend(lines::write(&picture.cut, (from, point.lsn), store)?);
+        let (lsns, hours) = ((from, point.lsn), Hours::from(point.at.minus(self.limits.window)));
+        let mut files = samples::write(&picture.cut, lsns, hours, store)?;
+        files.extend(lines::write(&picture.cut, lsns, hours, store)?);
         let before = self.kept.back().map_or(&self.history, |newest| &newest.files);
         files.extend(before.iter().cloned());
         let gone = self.bound(&mut files, point.at)?;

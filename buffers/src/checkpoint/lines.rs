@@ -1,5 +1,6 @@
 //! Log lines as Parquet, and back into batches.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -8,7 +9,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use whyd_signals::{Lsn, Team, TemplateId};
 
-use super::file::{self, DataFile, HOUR, Open, Partition, Signal};
+use super::file::{self, DataFile, Hours, Open, Partition, Signal};
 use super::{CheckpointError, Store};
 use crate::logs::{Batch, Level, Line, StreamMeta};
 use crate::writer::Cut;
@@ -62,22 +63,39 @@ fn batch_of(meta: &StreamMeta, lines: &[Line<'_>]) -> Result<RecordBatch, Checkp
 }
 
 /// Writes the lines that no durable checkpoint has, by team and hour.
-pub(super) fn write(cut: &Cut, lsns: (Lsn, Lsn), store: &dyn Store) -> Result<Vec<DataFile>, CheckpointError> {
+pub(super) fn write(
+    cut: &Cut,
+    lsns: (Lsn, Lsn),
+    hours: Hours,
+    store: &dyn Store,
+) -> Result<Vec<DataFile>, CheckpointError> {
     let snapshot = &cut.snapshot;
-    let mut open = Open::new(schema(), &["namespace", "pod", "container", "level", "stream_id", "template_id"], "ts")?;
     let is_fresh = |of: u32| !cut.kept.holds(of) && of <= cut.generation;
+    let mut teams: BTreeMap<Team, Vec<(&Batch, u32)>> = BTreeMap::new();
     for batch in snapshot.batches.iter().filter(|b| is_fresh(b.generation)) {
-        let lines: Vec<Line<'_>> = batch.lines().collect();
-        for of_hour in lines.chunk_by(|a, b| a.stream == b.stream && a.ts.div_euclid(HOUR) == b.ts.div_euclid(HOUR)) {
-            let Some(first) = of_hour.first() else { continue };
-            let Some(meta) = snapshot.streams.get(first.stream) else { continue };
+        for stream in batch.streams() {
+            let Some(meta) = snapshot.streams.get(stream) else { continue };
             let known = !meta.namespace.is_empty();
             let team = if known { snapshot.cluster.team_of(&meta.namespace) } else { Team::platform() };
-            let partition = Partition { team, signal: Signal::Logs, hour: first.ts.div_euclid(HOUR) };
-            open.write(&partition, &batch_of(meta, of_hour)?, batch.received)?;
+            teams.entry(team).or_default().push((batch.as_ref(), stream));
         }
     }
-    open.finish(lsns, store)
+    let mut files = Vec::new();
+    for (team, streams) in teams {
+        let repeated = ["namespace", "pod", "container", "level", "stream_id", "template_id"];
+        let mut open = Open::new(schema(), &repeated, "ts")?;
+        for (batch, stream) in streams {
+            let Some(meta) = snapshot.streams.get(stream) else { continue };
+            let lines: Vec<Line<'_>> = batch.between(stream, i64::MIN, i64::MAX).collect();
+            for of_hour in lines.chunk_by(|a, b| hours.of(a.ts) == hours.of(b.ts)) {
+                let Some(first) = of_hour.first() else { continue };
+                let partition = Partition { team: team.clone(), signal: Signal::Logs, hour: hours.of(first.ts) };
+                open.write(&partition, &batch_of(meta, of_hour)?, batch.received)?;
+            }
+        }
+        files.extend(open.finish(lsns, store)?);
+    }
+    Ok(files)
 }
 
 /// Reads files of one hour into batches.

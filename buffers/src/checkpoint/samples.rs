@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use whyd_signals::{Lsn, Team};
 
-use super::file::{self, DataFile, HOUR, Open, Partition, Signal};
+use super::file::{self, DataFile, Hours, Open, Partition, Signal};
 use super::{CheckpointError, Store};
 use crate::chunk::{Builder, Chunk};
 use crate::encoding::Pair;
@@ -93,61 +93,85 @@ fn fresh_chunks(cut: &Cut) -> BTreeMap<u32, Vec<Arc<Chunk>>> {
 }
 
 /// Writes the samples that no durable checkpoint has, by team and hour, and the labels of their series.
-pub(super) fn write(cut: &Cut, lsns: (Lsn, Lsn), store: &dyn Store) -> Result<Vec<DataFile>, CheckpointError> {
+pub(super) fn write(
+    cut: &Cut,
+    lsns: (Lsn, Lsn),
+    hours: Hours,
+    store: &dyn Store,
+) -> Result<Vec<DataFile>, CheckpointError> {
     let snapshot = &cut.snapshot;
-    let mut open = Open::new(schema(), &["series", "series_id"], "ts")?;
-    let mut gathered: BTreeMap<Partition, Gathered> = BTreeMap::new();
-    let mut corrections = (*snapshot.corrections).clone();
-    let mut written: BTreeMap<(Team, i64), BTreeSet<u32>> = BTreeMap::new();
+    let mut teams: BTreeMap<Team, Vec<Vec<Arc<Chunk>>>> = BTreeMap::new();
     for (namespace, chunks) in fresh_chunks(cut) {
         let name = snapshot.namespaces.get(namespace as usize).map_or("", AsRef::as_ref);
         let team = if name.is_empty() { Team::platform() } else { snapshot.cluster.team_of(name) };
+        teams.entry(team).or_default().push(chunks);
+    }
+    let mut files = Vec::new();
+    for (team, namespaces) in teams {
+        let mut written = BTreeMap::new();
+        let of_team = write_team(snapshot, &team, &namespaces, hours, &mut written)?.finish(lsns, store)?;
+        let series = write_series(snapshot, &team, &written, &of_team)?;
+        files.extend(of_team);
+        files.extend(series.finish(lsns, store)?);
+    }
+    Ok(files)
+}
+
+/// The samples of one team, namespace by namespace; notes which series have some in which hour.
+fn write_team(
+    snapshot: &Snapshot,
+    team: &Team,
+    namespaces: &[Vec<Arc<Chunk>>],
+    hours: Hours,
+    written: &mut BTreeMap<i64, BTreeSet<u32>>,
+) -> Result<Open, CheckpointError> {
+    let mut open = Open::new(schema(), &["series", "series_id"], "ts")?;
+    let mut corrections = (*snapshot.corrections).clone();
+    let partition = |hour| Partition { team: team.clone(), signal: Signal::Samples, hour };
+    for chunks in namespaces {
         let received = chunks.iter().fold((i64::MAX, i64::MIN), |(a, b), c| (a.min(c.received.0), b.max(c.received.1)));
+        let mut gathered: BTreeMap<i64, Gathered> = BTreeMap::new();
         let mut failed = None;
-        seal::each_series(&chunks, |id, samples| {
+        seal::each_series(chunks, |id, samples| {
             let Some(meta) = snapshot.series.get(id) else { return };
             seal::settle(id, samples, &mut corrections, false);
             let hash = lasting(meta.labels.canonical());
-            for of_hour in samples.chunk_by(|a, b| a.0.div_euclid(HOUR) == b.0.div_euclid(HOUR)) {
+            for of_hour in samples.chunk_by(|a, b| hours.of(a.0) == hours.of(b.0)) {
                 let Some((first, _)) = of_hour.first() else { continue };
-                let hour = first.div_euclid(HOUR);
-                written.entry((team.clone(), hour)).or_default().insert(id);
-                let partition = Partition { team: team.clone(), signal: Signal::Samples, hour };
-                let rows = gathered.entry(partition.clone()).or_default();
+                let hour = hours.of(*first);
+                written.entry(hour).or_default().insert(id);
+                let rows = gathered.entry(hour).or_default();
                 rows.series.extend(std::iter::repeat_n((hash, id), of_hour.len()));
                 rows.ts.extend(of_hour.iter().map(|(ts, _)| *ts));
                 rows.values.extend(of_hour.iter().map(|(_, bits)| f64::from_bits(*bits)));
                 if rows.ts.len() >= GATHERED && failed.is_none() {
-                    failed = rows.batch().and_then(|batch| open.write(&partition, &batch, received)).err();
+                    failed = rows.batch().and_then(|batch| open.write(&partition(hour), &batch, received)).err();
                 }
             }
         });
         if let Some(e) = failed {
             return Err(e);
         }
-        // What is received when is known namespace by namespace.
-        for (partition, rows) in &mut gathered {
+        for (hour, rows) in &mut gathered {
             if !rows.ts.is_empty() {
-                open.write(partition, &rows.batch()?, received)?;
+                open.write(&partition(*hour), &rows.batch()?, received)?;
             }
         }
     }
-    let mut files = open.finish(lsns, store)?;
-    files.extend(write_series(snapshot, &written, &files, lsns, store)?);
-    Ok(files)
+    Ok(open)
 }
 
+/// The labels of the series that have samples in `of`, hour by hour.
 fn write_series(
     snapshot: &Snapshot,
-    written: &BTreeMap<(Team, i64), BTreeSet<u32>>,
+    team: &Team,
+    written: &BTreeMap<i64, BTreeSet<u32>>,
     of: &[DataFile],
-    lsns: (Lsn, Lsn),
-    store: &dyn Store,
-) -> Result<Vec<DataFile>, CheckpointError> {
+) -> Result<Open, CheckpointError> {
     let wrong = |e| CheckpointError::form("series", e);
     let received = of.iter().fold((i64::MAX, i64::MIN), |(a, b), f| (a.min(f.received.0), b.max(f.received.1)));
     let mut open = Open::new(series_schema(), &["name", "namespace", "pod", "container", "node"], "series_id")?;
-    for ((team, hour), ids) in written {
+    for (hour, ids) in written {
         let mut hashes = FixedSizeBinaryBuilder::with_capacity(ids.len(), 16);
         let mut texts: [StringBuilder; 6] = std::array::from_fn(|_| StringBuilder::new());
         let mut known = Vec::with_capacity(ids.len());
@@ -174,7 +198,7 @@ fn write_series(
         let batch = RecordBatch::try_new(series_schema(), columns).map_err(wrong)?;
         open.write(&Partition { team: team.clone(), signal: Signal::Series, hour: *hour }, &batch, received)?;
     }
-    open.finish(lsns, store)
+    Ok(open)
 }
 
 /// One file's samples, column by column, and where each series begins.

@@ -299,3 +299,21 @@ fn others_read_it_by_these_names() {
         ]
     );
 }
+
+#[test]
+fn rows_of_any_time_lie_in_few_files() {
+    let (shelf, mut w) = (Shelf::default(), writer());
+    w.begin(Timestamp(BASE), None);
+    let id = w.series(RawLabels(&raw(&[("__name__", "m"), ("namespace", "team-a")]))).unwrap();
+    for hour in 0..50 {
+        w.sample(id, Timestamp(hour * 60 * MINUTE), 1.0).unwrap();
+    }
+    w.sample(id, Timestamp(BASE), 1.0).unwrap();
+    let staged = w.stage();
+    w.publish(staged.mark);
+    write(&mut shelf.kept(limits()), &mut w, 1, 0);
+    let names = shelf.names();
+    assert_eq!(names.iter().filter(|n| n.contains("signal=samples")).count(), 2, "{names:?}");
+    assert!(names.iter().any(|n| n.contains("date=2026-09-21/hour=08")), "where the window begins: {names:?}");
+    assert_eq!(seen(&opened(&mut shelf.kept(limits())).unwrap().1), seen(&w));
+}
