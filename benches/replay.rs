@@ -1,14 +1,20 @@
-//! How fast a log is read back at a start: `cargo bench --bench replay`, or with `-- DIR` one that is there.
+//! How long a start takes until all is there again: with the log alone, and with a checkpoint of all that is in it.
+//! `cargo bench --bench replay`, or with `-- DIR` a log that is there.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Runtime;
+use whyd::checkpointing;
 use whyd::config::ConfigFile;
+use whyd::held::Rest;
 use whyd::ingest::Ingest;
+use whyd::objects::Objects;
 use whyd::wiring;
 use whyd_buffers::Bitmap;
+use whyd_buffers::checkpoint::{Checkpoints, KeepLimits};
 use whyd_buffers::wal::{Bounds, Log, Record};
 use whyd_signals::{Compression, Envelope, Lsn, Media, Timestamp};
 
@@ -102,20 +108,64 @@ struct Took {
     bytes: u64,
 }
 
-/// How long the main thread was on a processor.
+/// How long all threads were on a processor.
 fn on_cpu() -> Duration {
-    let text = std::fs::read_to_string("/proc/self/schedstat").unwrap();
-    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let nanos = threads.map(|thread| {
+        let text = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
+        text.split(' ').next().unwrap().parse::<u64>().unwrap()
+    });
+    Duration::from_nanos(nanos.sum())
 }
 
-fn read(dir: &Path) -> Took {
+fn size(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
+    entries.map(|e| if e.path().is_dir() { size(&e.path()) } else { e.metadata().unwrap().len() }).sum()
+}
+
+fn read(dir: &Path) -> (Took, Ingest) {
     let core = wiring::core(&ConfigFile::default().validate().unwrap());
     let (began, before) = (Instant::now(), on_cpu());
     let log = Log::open(dir, Bounds::default()).unwrap();
-    let bytes = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum();
     let (ingest, _) = Ingest::open(core, log).unwrap();
     let (wall, cpu) = (began.elapsed(), on_cpu().saturating_sub(before));
-    Took { wall, cpu, samples: ingest.core().stats().samples, bytes }
+    (Took { wall, cpu, samples: ingest.core().stats().samples_held, bytes: size(dir) }, ingest)
+}
+
+fn kept(history: &Path, runtime: &Runtime) -> Checkpoints {
+    let window = Duration::from_secs(6 * 3600);
+    let limits = KeepLimits { window, retention: window, bytes: u64::MAX };
+    Checkpoints::new(Box::new(Objects::open(history, runtime.handle().clone()).unwrap()), limits)
+}
+
+/// Writes a checkpoint of all that was read; says how long the driver and the other thread took.
+fn write_checkpoint(mut ingest: Ingest, history: &Path, runtime: &Runtime) {
+    let at = Timestamp::from_millis(START + ROUND * 600).unwrap();
+    let mut checkpoints = kept(history, runtime);
+    let began = Instant::now();
+    let held = ingest.hold().unwrap();
+    let (paused, before) = (began.elapsed(), on_cpu());
+    checkpointing::write(&mut checkpoints, held, at, "").unwrap();
+    let cpu = on_cpu().saturating_sub(before);
+    let (stats, mib) = (checkpoints.stats(), size(history) >> 20);
+    println!(
+        "checkpoint: {paused:?} on the driver, {cpu:.2?} of processor beside it, {} files, {mib} MiB",
+        stats.files
+    );
+}
+
+fn start(dir: &Path, history: &Path, runtime: &Runtime) -> Took {
+    let mut core = wiring::core(&ConfigFile::default().validate().unwrap());
+    let (began, before) = (Instant::now(), on_cpu());
+    let log = Log::open(dir, Bounds::default()).unwrap();
+    let found = kept(history, runtime).open("", log.begins().unwrap(), Rest::read).unwrap();
+    let (checkpoint, rest) = found.unwrap();
+    let point = (checkpoint.point.lsn, checkpoint.point.at);
+    core.take_up(checkpoint, rest);
+    let (ingest, _) = Ingest::open_after(Some(point), core, log).unwrap();
+    let (wall, cpu) = (began.elapsed(), on_cpu().saturating_sub(before));
+    assert_eq!(ingest.recovery().records, 0);
+    Took { wall, cpu, samples: ingest.core().stats().samples_held, bytes: size(history) }
 }
 
 fn told(what: &str, took: &Took) {
@@ -130,16 +180,24 @@ fn told(what: &str, took: &Took) {
 
 fn main() {
     if let Some(dir) = std::env::args().skip(1).find(|a| !a.starts_with('-')) {
-        told(&dir, &read(Path::new(&dir)));
+        told(&dir, &read(Path::new(&dir)).0);
         return;
     }
+    let runtime = Runtime::new().unwrap();
     for (series, rounds) in SHAPES {
         let dir = tempfile::tempdir().unwrap();
-        let written = write(dir.path(), series, rounds);
+        let written = write(&dir.path().join("log"), series, rounds);
+        let (log, history) = (dir.path().join("log"), dir.path().join("history"));
         for _ in 0..3 {
-            let found = read(dir.path());
+            let (found, ingest) = read(&log);
             assert_eq!(found.samples, written as u64);
-            told(&format!("{series} series x {rounds}"), &found);
+            told(&format!("{series} series x {rounds}, the log"), &found);
+            if !history.exists() {
+                write_checkpoint(ingest, &history, &runtime);
+            }
+            let found = start(&log, &history, &runtime);
+            assert_eq!(found.samples, written as u64);
+            told(&format!("{series} series x {rounds}, the checkpoint"), &found);
         }
     }
 }

@@ -179,6 +179,15 @@ fn measure(namespaces: usize, lines: usize) {
         })
     );
 
+    let began = cpu();
+    let held = cluster.core.hold();
+    let paused = cpu() - began;
+    assert!(held.is_some());
+    println!(
+        "{}",
+        json!({"bench": "hold", "namespaces": namespaces, "pods": PODS, "ledger_rows": BEFORE + MEASURED, "cpu_ms": paused as f64 / 1e6})
+    );
+
     let view = Arc::new(View::new(Shown::of(&cluster.core, LogShown::default())));
     view.ready();
     let door = Door::new(Anonymous::All, Vec::new()).unwrap();

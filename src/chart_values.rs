@@ -85,7 +85,7 @@ pub struct Tokens {
 #[derive(Debug, Default, JsonSchema)]
 #[schemars(deny_unknown_fields, default, rename_all = "camelCase")]
 pub struct Persistence {
-    /// More than `config.limits.log`. Default `10Gi`.
+    /// More than `config.limits.log` and `config.limits.history` together. Default `12Gi`.
     pub size: Option<String>,
     /// Default: the cluster's.
     pub storage_class: Option<String>,

@@ -77,6 +77,10 @@ struct LimitsFile {
     memory: Option<String>,
     /// Disk of the log, for instance `8GiB`.
     log: Option<String>,
+    /// Disk of checkpoints and of the samples and lines in them, for instance `2GiB`.
+    history: Option<String>,
+    /// How long these are kept on disk as Parquet, for instance `7d`. Default: the window.
+    retention: Option<String>,
     /// Series known at once.
     series: Option<usize>,
     /// Largest body accepted, for instance `32MiB`. Default `16MiB`, and for OTLP over HTTP `20MiB`.
@@ -171,6 +175,8 @@ pub struct Config {
     pub tick: Duration,
     pub memory: usize,
     pub log_bytes: u64,
+    pub history_bytes: u64,
+    pub retention: Duration,
     pub series: usize,
     pub body: usize,
     /// Of OTLP over HTTP.
@@ -244,6 +250,11 @@ impl ConfigFile {
             tick: wrong.duration("limits.tick", l.tick.as_deref().unwrap_or("1s")),
             memory: wrong.bytes("limits.memory", l.memory.as_deref().unwrap_or("2GiB")) as usize,
             log_bytes: wrong.bytes("limits.log", l.log.as_deref().unwrap_or("8GiB")),
+            history_bytes: wrong.bytes("limits.history", l.history.as_deref().unwrap_or("2GiB")),
+            retention: match &l.retention {
+                Some(text) => wrong.duration("limits.retention", text),
+                None => Errors::default().duration("", l.window.as_deref().unwrap_or("6h")),
+            },
             series: l.series.unwrap_or(1_000_000),
             body: l.body.as_deref().map_or(16 << 20, |text| wrong.bytes("limits.body", text) as usize),
             otlp_body: l.body.as_deref().map_or(OTLP_LIMIT, |text| Errors::default().bytes("", text) as usize),
@@ -260,6 +271,9 @@ impl ConfigFile {
         };
         if config.cluster.is_empty() {
             wrong.0.push("cluster: must not be empty".into());
+        }
+        if config.retention < config.window {
+            wrong.0.push("limits.retention: must not be shorter than limits.window".into());
         }
         if config.lateness > config.window {
             wrong.0.push("limits.lateness: must not be longer than limits.window".into());

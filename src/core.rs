@@ -68,7 +68,7 @@ pub enum Effect {
 
 /// An input that waits for the log.
 #[derive(Debug)]
-struct Pending {
+pub(crate) struct Pending {
     lsn: Lsn,
     token: u64,
     mark: Mark,
@@ -98,16 +98,16 @@ pub struct CoreConfig {
 
 /// The only owner of the writer.
 pub struct Core {
-    writer: Writer,
-    ledger: Ledger,
-    detectors: Detectors,
-    feed: Feed,
-    pending: VecDeque<Pending>,
-    next: Lsn,
-    failed: Option<String>,
+    pub(crate) writer: Writer,
+    pub(crate) ledger: Ledger,
+    pub(crate) detectors: Detectors,
+    pub(crate) feed: Feed,
+    pub(crate) pending: VecDeque<Pending>,
+    pub(crate) next: Lsn,
+    pub(crate) failed: Option<String>,
     inflater: wire::inflate::Inflater,
     write2: wire::remote_write2::Scratch,
-    counters: Counters,
+    pub(crate) counters: Counters,
     keep: Duration,
     /// What readers are told to be missing.
     lacking: Lacking,
@@ -194,9 +194,10 @@ impl Core {
         self.detectors.stats()
     }
 
-    /// Takes in rows that stood before the log that will be read back; to be called before it is.
+    /// Takes in rows that stood before the log that will be read back; to be called before it is, and after
+    /// [`Core::take_up`].
     pub fn restore(&mut self, rows: Vec<Restart>) {
-        for row in rows {
+        for row in rows.into_iter().filter(|row| !self.ledger.knows(row)).collect::<Vec<_>>() {
             self.ledger.restore(row);
         }
         self.writer.put_restarts(self.ledger.rows());
@@ -349,7 +350,7 @@ impl Core {
         }
     }
 
-    fn put_lacking(&mut self) {
+    pub(crate) fn put_lacking(&mut self) {
         let lacking = self.counters.pulls.lacking();
         if lacking != self.lacking {
             self.lacking = lacking;
@@ -412,7 +413,10 @@ fn is_lack(media: Media) -> bool {
     matches!(media, Media::Pulled(what) if what.is_lack())
 }
 
-/// The name of a source in metrics and answers.
+/// The sources in metrics and answers.
+pub(crate) const SOURCES: [&str; 4] = ["metrics", "logs", "events", "kube"];
+
+/// The name of a source in metrics and answers, one of [`SOURCES`].
 pub fn source_name(media: Media) -> &'static str {
     match media {
         Media::RemoteWrite1(_) | Media::RemoteWrite2(_) | Media::OtlpMetricsProto | Media::OtlpMetricsJson => METRICS,

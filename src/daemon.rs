@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use whyd_api::alertmanager::{Board, Peer, read};
+use whyd_buffers::checkpoint::{Checkpoints, KeepLimits};
 use whyd_buffers::wal::{Bounds, Log};
 use whyd_collector::inlet::{InletLimits, inlet};
 use whyd_collector::source::grpc;
@@ -20,8 +21,9 @@ use whyd_signals::Resource;
 
 use crate::alerting::{Alerting, HttpTransport};
 use crate::config::{Config, Port};
-use crate::live::{Live, Times};
+use crate::live::{Kept, Live, Times};
 use crate::log_health::LogShown;
+use crate::objects::Objects;
 use crate::pull_health::PullHealth;
 use crate::pulling;
 use crate::view::{Shown, View};
@@ -97,10 +99,14 @@ impl Daemon {
         let times = Times { tick: config.tick, keep: config.window + config.lateness };
         let bounds = Bounds { bytes: config.log_bytes, ..Bounds::default() };
         let log_dir = dir.clone();
+        let keep = KeepLimits { window: config.window, retention: config.retention, bytes: config.history_bytes };
+        let (history, by) = (config.data_dir.join("history"), wiring::made_by(config));
+        let handle = tokio::runtime::Handle::current();
         let (for_log, log_clock) = (Arc::clone(&view), Arc::clone(&clock));
         let opened = tokio::task::spawn_blocking(move || {
             let log = Log::open(&dir, bounds)?;
-            Live::open(core, log, &dir, log_clock, times, for_log)
+            let checkpoints = Checkpoints::new(Box::new(Objects::open(&history, handle)?), keep);
+            Live::open(core, log, Kept { dir, checkpoints, by }, log_clock, times, for_log)
         });
         let live = opened.await?.with_context(|| format!("the log in {}", config.data_dir.display()))?;
         let runtime = tokio::runtime::Handle::current();

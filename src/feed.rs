@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use watched::{Facts, Series};
 use whyd_anomaly::pods::{Measure, Owner, Pods};
 use whyd_anomaly::{Detectors, LineKey, SeriesKey};
@@ -20,7 +21,7 @@ const WORKING_SET: &str = "container_memory_working_set_bytes";
 const CPU_SECONDS: &str = "container_cpu_usage_seconds_total";
 
 /// What is remembered between batches.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Feed {
     series: Series,
     pods: Pods,
@@ -31,6 +32,7 @@ pub(crate) struct Feed {
 }
 
 /// A child of a container that the OOM killer took.
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Killed {
     pub(crate) namespace: String,
     pub(crate) pod_uid: String,
@@ -62,7 +64,7 @@ fn killed(id: SeriesId, meta: &SeriesMeta, sample: Sample, scoped: &Scoped) -> O
 const TOLD: usize = 10_000;
 
 /// The anomalies that readers see.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Kept {
     rows: Vec<Arc<Anomaly>>,
     fresh: bool,
@@ -185,6 +187,11 @@ impl Feed {
     /// Forgets pods that are gone.
     pub(crate) fn tick(&mut self, now: Timestamp) {
         self.pods.tick(now);
+    }
+
+    /// All anomalies that are kept.
+    pub(crate) fn anomalies(&self) -> Arc<Vec<Arc<Anomaly>>> {
+        Arc::new(self.anomalies.rows.clone())
     }
 
     /// All anomalies that are kept, where there is a new one since the last call.

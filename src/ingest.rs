@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use whyd_buffers::wal::{Log, Record, WalError};
+use whyd_buffers::wal::{Dropped, Log, Record, Recovery, WalError};
 use whyd_collector::inlet::Reply;
 use whyd_signals::schema::Restart;
-use whyd_signals::{Envelope, Timestamp};
+use whyd_signals::{Envelope, Lsn, Timestamp};
 
 use crate::core::{Core, Effect, Message};
+use crate::held::Held;
 use crate::log_health::LogHealth;
 use crate::view::Shown;
 
@@ -40,8 +41,20 @@ impl Ingest {
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub fn open(mut core: Core, mut log: Log) -> Result<(Self, Vec<Arc<Restart>>), WalError> {
-        let settled = read_back(&mut core, &mut log)?;
+    pub fn open(core: Core, log: Log) -> Result<(Self, Vec<Arc<Restart>>), WalError> {
+        Self::open_after(None, core, log)
+    }
+
+    /// [`Ingest::open`] into a core that has taken up what was held at this point of the log.
+    ///
+    /// # Errors
+    /// Those of [`Ingest::open`].
+    pub fn open_after(
+        point: Option<(Lsn, Timestamp)>,
+        mut core: Core,
+        mut log: Log,
+    ) -> Result<(Self, Vec<Arc<Restart>>), WalError> {
+        let settled = read_back(point, &mut core, &mut log)?;
         let recovery = log.recovery().unwrap_or_default();
         if recovery.corrupt > 0 || recovery.cut_bytes > 0 {
             tracing::warn!(corrupt = recovery.corrupt, cut_bytes = recovery.cut_bytes, "the log was damaged");
@@ -109,6 +122,27 @@ impl Ingest {
         }
     }
 
+    /// What is held, to be written as a checkpoint. To be called between batches; `None` when that is not, and while the
+    /// log is in trouble: what space there is, is the log's.
+    pub fn hold(&mut self) -> Option<Held> {
+        if self.health.is_well() { self.core.hold() } else { None }
+    }
+
+    /// What was held at this generation is durable.
+    pub fn keep(&mut self, generation: u32) {
+        self.core.keep(generation);
+    }
+
+    /// What the start found of the log.
+    pub fn recovery(&self) -> Recovery {
+        self.log.recovery().unwrap_or_default()
+    }
+
+    /// Segments of the log that were removed since the start.
+    pub fn dropped(&self) -> Dropped {
+        self.log.dropped()
+    }
+
     /// What readers may see.
     pub fn shown(&self) -> Shown {
         Shown::of(&self.core, self.health.shown(&self.log))
@@ -121,7 +155,7 @@ impl Ingest {
 }
 
 /// Reads the log back; gives the verdicts that came to stand meanwhile.
-fn read_back(core: &mut Core, log: &mut Log) -> Result<Vec<Arc<Restart>>, WalError> {
+fn read_back(point: Option<(Lsn, Timestamp)>, core: &mut Core, log: &mut Log) -> Result<Vec<Arc<Restart>>, WalError> {
     let mut settled = Vec::new();
     let mut tick = |core: &mut Core, at| {
         for effect in core.step(at, Message::Tick) {
@@ -132,7 +166,7 @@ fn read_back(core: &mut Core, log: &mut Log) -> Result<Vec<Arc<Restart>>, WalErr
     };
     let mut last = Timestamp::MIN;
     let mut ticked = Timestamp::MIN;
-    let records = log.replay(|record: Record| {
+    let records = log.replay_after(point, |record: Record| {
         last = record.envelope.received;
         // Verdicts were revised as time went on; a look each second of the log's time does the same.
         if last >= ticked.plus(Duration::from_secs(1)) {

@@ -2,25 +2,41 @@
 //! next one, so the number of syncs adapts to the load by itself.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
+use whyd_buffers::checkpoint::Checkpoints;
 use whyd_buffers::wal::{Log, WalError};
 use whyd_collector::Clock;
 use whyd_collector::inlet::{Delivery, Reply, Responder};
 use whyd_signals::schema::Restart;
 
+use crate::checkpointing::Checkpointing;
 use crate::core::Core;
+use crate::held::Rest;
 use crate::ingest::Ingest;
 use crate::ledger_file::LedgerFile;
 use crate::view::View;
 
 /// How often the log forgets what is past the window.
 const TRIM: Duration = Duration::from_secs(60);
+
+/// Between two checkpoints: what a restart has to replay at most.
+const CHECKPOINT: Duration = Duration::from_secs(900);
+
+/// What is on the disk beside the log.
+pub struct Kept {
+    /// Where the ledger's file is; it is there.
+    pub dir: PathBuf,
+    /// The checkpoints.
+    pub checkpoints: Checkpoints,
+    /// The configuration that they have to be of.
+    pub by: String,
+}
 
 /// The driver's times.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +51,7 @@ pub struct Times {
 pub struct Live {
     ingest: Ingest,
     ledger: LedgerFile,
+    checkpointing: Checkpointing,
     clock: Clock,
     times: Times,
     view: Arc<View>,
@@ -45,23 +62,36 @@ pub struct Live {
 }
 
 impl Live {
-    /// Reads the log back into a core that has not been fed yet, and shows what was in it. The ledger's file is in
-    /// `dir`, which is there.
+    /// Takes up the newest checkpoint in a core that has not been fed yet, reads the log's rest back, and shows what was
+    /// in both. Where there is no checkpoint to be used, the log alone has to do.
     ///
     /// # Errors
     /// When the log or the ledger's file cannot be read.
     pub fn open(
         mut core: Core,
         log: Log,
-        dir: &Path,
+        kept: Kept,
         clock: Clock,
         times: Times,
         view: Arc<View>,
     ) -> Result<Self, WalError> {
-        let (ledger, rows) = LedgerFile::open(dir)?;
+        let Kept { dir, mut checkpoints, by } = kept;
+        let found = checkpoints.open(&by, log.begins()?, Rest::read).unwrap_or_else(|e| {
+            tracing::error!(error = %e, "checkpoints cannot be read; the log is read back as a whole");
+            None
+        });
+        let point = found.as_ref().map(|(checkpoint, _)| (checkpoint.point.lsn, checkpoint.point.at));
+        if let Some((checkpoint, rest)) = found {
+            tracing::info!(lsn = checkpoint.point.lsn.0, "checkpoint taken up");
+            core.take_up(checkpoint, rest);
+        }
+        let (ledger, rows) = LedgerFile::open(&dir)?;
         core.restore(rows);
-        let (ingest, settled) = Ingest::open(core, log)?;
-        let mut live = Self { ingest, ledger, clock, times, view, senders: HashMap::new(), token: 0, unkept: false };
+        let (ingest, settled) = Ingest::open_after(point, core, log)?;
+        let mut checkpointing = Checkpointing::start(checkpoints, by)?;
+        checkpointing.missed(ingest.recovery().missing);
+        let (senders, token, unkept) = (HashMap::new(), 0, false);
+        let mut live = Self { ingest, ledger, checkpointing, clock, times, view, senders, token, unkept };
         live.keep(&settled);
         live.show();
         live.view.ready();
@@ -72,6 +102,7 @@ impl Live {
     pub fn run(mut self, mut inbox: Receiver<Delivery>, runtime: &Handle) {
         let mut tick = runtime.block_on(async { Instant::now() }) + self.times.tick;
         let mut trim = tick;
+        let mut checkpoint = tick + CHECKPOINT;
         loop {
             let first = runtime.block_on(async { tokio::time::timeout_at(tick, inbox.recv()).await });
             match first {
@@ -88,16 +119,38 @@ impl Live {
                     let horizon = (self.clock)().minus(self.times.keep);
                     self.ingest.trim(horizon);
                 }
+                if now >= checkpoint && self.checkpoint(runtime) {
+                    checkpoint = now + CHECKPOINT;
+                }
             }
         }
         self.tick();
+        // The next start has nothing to replay.
+        self.checkpointing.wait().into_iter().for_each(|generation| self.ingest.keep(generation));
+        self.checkpoint(runtime);
+        self.checkpointing.wait();
+        self.checkpointing.stop();
         self.show();
+    }
+
+    /// Has what is held written, unless the last one is still being written; whether it was begun.
+    fn checkpoint(&mut self, runtime: &Handle) -> bool {
+        if self.checkpointing.is_busy() {
+            return false;
+        }
+        let began = runtime.block_on(async { Instant::now() });
+        let Some(held) = self.ingest.hold() else { return false };
+        let paused = runtime.block_on(async { Instant::now() }) - began;
+        self.checkpointing.begin(held, (self.clock)(), paused);
+        true
     }
 
     fn tick(&mut self) {
         let ticked = self.ingest.tick((self.clock)());
         self.keep(&ticked.settled);
-        if ticked.changed {
+        let written = self.checkpointing.ended();
+        written.flatten().into_iter().for_each(|generation| self.ingest.keep(generation));
+        if ticked.changed || written.is_some() {
             self.show();
         }
     }
@@ -129,7 +182,7 @@ impl Live {
     }
 
     fn show(&self) {
-        self.view.show(self.ingest.shown());
+        self.view.show(self.ingest.shown().with_checkpoints(self.checkpointing.shown()));
     }
 
     /// A ledger that cannot be written loses no verdict yet: the log has what it was made of.

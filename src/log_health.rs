@@ -47,6 +47,11 @@ impl LogHealth {
         found
     }
 
+    /// Whether the log takes what comes.
+    pub(crate) fn is_well(&self) -> bool {
+        self.trouble.is_none()
+    }
+
     fn recovered(&mut self) {
         if self.trouble.take().is_some() {
             tracing::info!("the log has space again");

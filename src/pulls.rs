@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use whyd_buffers::Lacking;
 use whyd_collector::wire::asked::{Asked, Target};
 use whyd_signals::{Pulled, Range, Ranges, Timestamp};
 
 /// One source.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Had {
     logs: bool,
     /// Of which times there are whole answers.
@@ -20,13 +21,22 @@ struct Had {
 }
 
 /// All sources of the configuration; what the log has of others says nothing any more.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Pulls(BTreeMap<Target, Had>);
 
 impl Pulls {
     /// Nothing was had yet.
     pub fn new(targets: &BTreeSet<Target>) -> Self {
         Self(targets.iter().map(|of| (of.clone(), Had::default())).collect())
+    }
+
+    /// Takes up what a checkpoint has of the sources that are still asked.
+    pub fn resume(&mut self, held: Self) {
+        for (of, had) in held.0 {
+            if let Some(place) = self.0.get_mut(&of) {
+                *place = had;
+            }
+        }
     }
 
     /// Of which times there are whole answers of a source.

@@ -12,6 +12,7 @@ use whyd_correlate::changes;
 use whyd_signals::schema::{Anomaly, Change, Incident, Restart};
 use whyd_signals::{Access, Ranges, Resource, Sample, SeriesId, Timestamp};
 
+use crate::checkpointing::CheckpointsShown;
 use crate::core::{Core, Counters};
 use crate::log_health::LogShown;
 use crate::pull_health::PullHealth;
@@ -34,6 +35,8 @@ pub struct Shown {
     pub detectors: whyd_anomaly::Stats,
     /// The log's figures and how it fares.
     pub log: LogShown,
+    /// The checkpoints' figures.
+    pub checkpoints: CheckpointsShown,
 }
 
 impl Shown {
@@ -46,7 +49,14 @@ impl Shown {
             ledger: core.ledger_counts(),
             detectors: core.detector_stats(),
             log,
+            checkpoints: CheckpointsShown::default(),
         }
+    }
+
+    /// The same with how the checkpoints fare.
+    #[must_use]
+    pub fn with_checkpoints(self, checkpoints: CheckpointsShown) -> Self {
+        Self { checkpoints, ..self }
     }
 }
 
@@ -216,6 +226,7 @@ impl Reader for View {
         Status {
             replayed: self.replayed.load(Ordering::Acquire),
             trouble: shown.log.trouble(),
+            note: shown.checkpoints.note(),
             sources: watched.chain(pushed).chain(self.pulled.iter().flat_map(PullHealth::sources)).collect(),
         }
     }
@@ -270,6 +281,7 @@ impl Reader for View {
             ),
         ];
         metrics.extend(shown.log.metrics());
+        metrics.extend(shown.checkpoints.metrics());
         metrics.extend(buffer_metrics(&shown.stats));
         metrics.extend(self.alerts.metrics());
         metrics.extend(self.watches.iter().flat_map(Watches::metrics));

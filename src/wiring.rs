@@ -39,6 +39,13 @@ pub fn core(config: &Config) -> Core {
     Core::new(&core, writer, detectors)
 }
 
+/// What decides what is made of the same input: a checkpoint of another build or configuration is none.
+pub fn made_by(config: &Config) -> String {
+    let Config { cluster, lateness, rules, replicas, team_prefix, .. } = config;
+    let version = env!("CARGO_PKG_VERSION");
+    format!("{version} {:?}", (cluster, lateness, rules, replicas, team_prefix))
+}
+
 /// What the Alertmanager API has to know besides the incidents.
 pub fn alerts_read(config: &Config, clock: &Clock) -> read::Settings {
     let suppression = |s: &rules::Suppression| read::Suppression {

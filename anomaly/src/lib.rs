@@ -14,5 +14,5 @@ pub mod watched;
 mod wording;
 
 pub use hash::hash64;
-pub use watch::{Config, Detectors, LineKey, SeriesKey, Stats};
+pub use watch::{Config, Detectors, Learnt, LineKey, SeriesKey, Stats};
 pub use watched::Kind;

@@ -8,6 +8,7 @@ use linfa::{DatasetBase, ParamGuard};
 use linfa_clustering::KMeans;
 use linfa_reduction::Pca;
 use ndarray::{Array1, Array2, ArrayView1, Axis};
+use serde::{Deserialize, Serialize};
 
 /// What a vector is made of, in order.
 pub const FEATURES: [&str; FEATURE_COUNT] = [
@@ -39,7 +40,7 @@ const MARGIN: f64 = 3.0;
 const LEAST_ERROR: f64 = 12.0;
 
 /// One pod at one moment; NaN where it is not known.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PodVector(pub [f64; FEATURE_COUNT]);
 
 /// A vector judged.
@@ -60,7 +61,7 @@ impl Strangeness {
 }
 
 /// Centre and spread of each feature.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Scale {
     centre: [f64; FEATURE_COUNT],
     spread: [f64; FEATURE_COUNT],
@@ -108,7 +109,8 @@ fn matrix(rows: &[PodVector], scale: &Scale) -> Array2<f64> {
 }
 
 /// What a workload's pods are usually like. A plain value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Written", from = "Written")]
 pub struct Model {
     scale: Scale,
     mean: Array1<f64>,
@@ -117,6 +119,38 @@ pub struct Model {
     /// How far training rows went along each component.
     reach: Vec<(f64, f64)>,
     limit: f64,
+}
+
+/// A model as plain numbers.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    scale: Scale,
+    mean: Vec<f64>,
+    components: Vec<[f64; FEATURE_COUNT]>,
+    reach: Vec<(f64, f64)>,
+    limit: f64,
+}
+
+impl From<Model> for Written {
+    fn from(model: Model) -> Self {
+        let row = |component: ArrayView1<'_, f64>| {
+            let mut row = [0.0; FEATURE_COUNT];
+            row.iter_mut().zip(component).for_each(|(to, value)| *to = *value);
+            row
+        };
+        let components = model.components.axis_iter(Axis(0)).map(row).collect();
+        let Model { scale, mean, reach, limit, .. } = model;
+        Self { scale, mean: mean.to_vec(), components, reach, limit }
+    }
+}
+
+impl From<Written> for Model {
+    fn from(written: Written) -> Self {
+        let Written { scale, mut mean, components, reach, limit } = written;
+        // What is added to vectors of this length has to have it.
+        mean.resize(FEATURE_COUNT, 0.0);
+        Self { scale, mean: Array1::from(mean), components: Array2::from(components), reach, limit }
+    }
 }
 
 impl Model {

@@ -3,14 +3,15 @@
 //! A vector is closed when the next minute begins. A workload's model is trained anew from time to time on the vectors
 //! of all its pods, so that it outlives each of them; until there are enough, nothing is judged.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::schema::Anomaly;
 use whyd_signals::{Team, Timestamp};
 
 use crate::detector::onset::Onset;
-use crate::hash::Fixed;
 use crate::pod_vector::{Model, PodVector};
 
 /// The length of a moment.
@@ -53,7 +54,7 @@ pub enum Measure {
     },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Minute {
     began: Timestamp,
     memory: f64,
@@ -78,13 +79,13 @@ impl Minute {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Pod {
     minute: Minute,
     onset: Onset,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Past {
     vectors: Vec<PodVector>,
     since_trained: usize,
@@ -93,10 +94,11 @@ struct Past {
 }
 
 /// All pods that are followed.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Pods {
-    pods: HashMap<u64, Pod, Fixed>,
-    pasts: HashMap<u64, Past, Fixed>,
+    pods: BTreeMap<u64, Pod>,
+    /// Shared with a copy until it is written next.
+    pasts: BTreeMap<u64, Arc<Past>>,
     tidied: Timestamp,
     /// Measures of pods there was no room for.
     pub refused: u64,
@@ -146,7 +148,7 @@ impl Pods {
 }
 
 fn close(
-    pasts: &mut HashMap<u64, Past, Fixed>,
+    pasts: &mut BTreeMap<u64, Arc<Past>>,
     pod: &mut Pod,
     minute: &Minute,
     of: &Owner<'_>,
@@ -155,7 +157,7 @@ fn close(
     if pasts.len() >= WORKLOADS && !pasts.contains_key(&of.workload_key) {
         return None;
     }
-    let past = pasts.entry(of.workload_key).or_default();
+    let past = Arc::make_mut(pasts.entry(of.workload_key).or_default());
     past.last = now;
     let vector = minute.vector();
     let judged = past.model.as_ref().map(|m| m.judge(&vector));

@@ -2,32 +2,37 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 
 use crate::hash::Fixed;
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Slot<K, V> {
     key: K,
     touched: Timestamp,
-    value: V,
+    /// Shared with a copy of the table until it is written next.
+    value: Arc<V>,
 }
 
 /// Entries by key, dense in memory, dropped when idle.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Slots<K, V> {
+    #[serde(skip)]
     index: HashMap<K, u32, Fixed>,
     slots: Vec<Option<Slot<K, V>>>,
     free: Vec<u32>,
+    #[serde(skip)]
     cap: usize,
     cursor: usize,
     pub(crate) refused: u64,
     pub(crate) evicted: u64,
 }
 
-impl<K: Copy + Eq + Hash, V> Slots<K, V> {
+impl<K: Copy + Eq + Hash, V: Clone> Slots<K, V> {
     pub(crate) fn new(cap: usize) -> Self {
         Self {
             index: HashMap::default(),
@@ -37,6 +42,15 @@ impl<K: Copy + Eq + Hash, V> Slots<K, V> {
             cursor: 0,
             refused: 0,
             evicted: 0,
+        }
+    }
+
+    /// Goes on with what another table held, which was written and read back meanwhile. The bound stays this one's.
+    pub(crate) fn resume(&mut self, held: Self) {
+        let full = held.slots.iter().enumerate().filter_map(|(at, slot)| Some((slot.as_ref()?.key, at as u32)));
+        *self = Self { index: full.collect(), cap: self.cap, ..held };
+        if self.cursor >= self.slots.len() {
+            self.cursor = 0;
         }
     }
 
@@ -52,7 +66,7 @@ impl<K: Copy + Eq + Hash, V> Slots<K, V> {
         };
         let slot = self.slots.get_mut(at)?.as_mut()?;
         slot.touched = slot.touched.max(now);
-        Some(&mut slot.value)
+        Some(Arc::make_mut(&mut slot.value))
     }
 
     fn admit(&mut self, key: K, now: Timestamp, make: impl FnOnce() -> V) -> Option<usize> {
@@ -60,7 +74,7 @@ impl<K: Copy + Eq + Hash, V> Slots<K, V> {
             self.refused += 1;
             return None;
         }
-        let slot = Some(Slot { key, touched: now, value: make() });
+        let slot = Some(Slot { key, touched: now, value: Arc::new(make()) });
         let at = match self.free.pop() {
             Some(at) => {
                 self.slots[at as usize] = slot;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::schema::Anomaly;
 use whyd_signals::{SeriesId, Team, Timestamp, is_stale};
 
@@ -91,8 +92,9 @@ pub struct Stats {
     pub anomalies: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct SeriesState {
+    #[serde(with = "watched::by_name")]
     watched: Option<&'static Watched>,
     rate: Rate,
     last: Option<Timestamp>,
@@ -101,7 +103,7 @@ struct SeriesState {
     climb: Option<Box<Climbing>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Climbing {
     detector: ClimbDetector,
     onset: Onset,
@@ -111,6 +113,12 @@ struct Climbing {
 #[derive(Debug)]
 pub struct Detectors {
     config: Config,
+    learnt: Learnt,
+}
+
+/// What the detectors have learnt. A copy shares with the original what neither has written since.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Learnt {
     series: Slots<u32, SeriesState>,
     streams: Slots<u64, LogRate>,
     anomalies: u64,
@@ -127,7 +135,19 @@ impl Detectors {
     pub fn new(config: Config) -> Self {
         let streams = config.streams.min(config.bytes / 4 / Self::STREAM_BYTES);
         let series = config.series.min((config.bytes - streams * Self::STREAM_BYTES) / Self::SERIES_BYTES);
-        Self { config, series: Slots::new(series), streams: Slots::new(streams), anomalies: 0 }
+        Self { config, learnt: Learnt { series: Slots::new(series), streams: Slots::new(streams), anomalies: 0 } }
+    }
+
+    /// What was learnt so far.
+    pub fn learnt(&self) -> Learnt {
+        self.learnt.clone()
+    }
+
+    /// Goes on with what was learnt before; the bounds stay these.
+    pub fn resume(&mut self, learnt: Learnt) {
+        self.learnt.series.resume(learnt.series);
+        self.learnt.streams.resume(learnt.streams);
+        self.learnt.anomalies = learnt.anomalies;
     }
 
     /// How a metric of this name is read, if it is watched: ask once a series, and leave the samples of others away.
@@ -146,7 +166,7 @@ impl Detectors {
         value: f64,
     ) -> Option<Anomaly> {
         let every = self.config.every_metric;
-        let state = self.series.entry(key.id.0, ts, || SeriesState::new(key, every))?;
+        let state = self.learnt.series.entry(key.id.0, ts, || SeriesState::new(key, every))?;
         let watched = state.watched?;
         if state.last.is_some_and(|last| ts <= last) {
             return None;
@@ -158,7 +178,7 @@ impl Detectors {
             Kind::Gauge => value,
         };
         let (score, expected, text) = state.judge(watched, key, limit, ts, value, self.config.learning)?;
-        self.anomalies += 1;
+        self.learnt.anomalies += 1;
         Some(Anomaly {
             ts,
             team: key.team.clone(),
@@ -175,9 +195,9 @@ impl Detectors {
 
     /// Takes a line as it was published; the burst that it opens.
     pub fn observe_line(&mut self, key: &LineKey<'_>, ts: Timestamp, is_error: bool) -> Option<Anomaly> {
-        let rate = self.streams.entry(key.group, ts, LogRate::default)?;
+        let rate = self.learnt.streams.entry(key.group, ts, LogRate::default)?;
         let burst = rate.observe(ts, is_error, self.config.learning)?;
-        self.anomalies += 1;
+        self.learnt.anomalies += 1;
         let metric = match burst.what {
             What::Lines => "log_lines",
             What::Errors => "log_errors",
@@ -198,20 +218,20 @@ impl Detectors {
 
     /// Drops idle state, a part of it each time.
     pub fn tick(&mut self, now: Timestamp) {
-        self.series.sweep(now, self.config.idle, SWEEP);
-        self.streams.sweep(now, self.config.idle, SWEEP);
+        self.learnt.series.sweep(now, self.config.idle, SWEEP);
+        self.learnt.streams.sweep(now, self.config.idle, SWEEP);
     }
 
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
         Stats {
-            series: self.series.len(),
-            streams: self.streams.len(),
-            bytes: self.series.len() * Self::SERIES_BYTES + self.streams.len() * Self::STREAM_BYTES,
-            refused_samples: self.series.refused,
-            refused_lines: self.streams.refused,
-            evicted: self.series.evicted + self.streams.evicted,
-            anomalies: self.anomalies,
+            series: self.learnt.series.len(),
+            streams: self.learnt.streams.len(),
+            bytes: self.learnt.series.len() * Self::SERIES_BYTES + self.learnt.streams.len() * Self::STREAM_BYTES,
+            refused_samples: self.learnt.series.refused,
+            refused_lines: self.learnt.streams.refused,
+            evicted: self.learnt.series.evicted + self.learnt.streams.evicted,
+            anomalies: self.learnt.anomalies,
         }
     }
 }

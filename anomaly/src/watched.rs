@@ -1,9 +1,10 @@
 //! Which metrics are watched unasked, and why. Each has a question behind it that a restart raises.
 
 use crate::detector::robust::{Direction, Tuning};
+use serde::{Deserialize, Serialize};
 
 /// How the numbers of a series are to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// A value as it is.
     Gauge,
@@ -100,6 +101,33 @@ pub const ANY_COUNTER: Watched =
 /// The row of this metric.
 pub fn of(metric: &str) -> Option<&'static Watched> {
     WATCHED.binary_search_by(|w| w.metric.cmp(metric)).ok().and_then(|at| WATCHED.get(at))
+}
+
+/// A row written as its name; the two without one as their kind.
+pub(crate) mod by_name {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{ANY_COUNTER, ANY_GAUGE, Kind, Watched, of};
+
+    #[derive(Serialize, Deserialize)]
+    enum Name<T> {
+        Metric(T),
+        Any(Kind),
+    }
+
+    pub(crate) fn serialize<S: Serializer>(row: &Option<&'static Watched>, to: S) -> Result<S::Ok, S::Error> {
+        let name = row.map(|w| if w.metric.is_empty() { Name::Any(w.kind) } else { Name::Metric(w.metric) });
+        name.serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'static Watched>, D::Error> {
+        let name: Option<Name<String>> = Option::deserialize(from)?;
+        Ok(name.and_then(|name| match name {
+            Name::Metric(metric) => of(&metric),
+            Name::Any(Kind::Gauge) => Some(&ANY_GAUGE),
+            Name::Any(Kind::Counter) => Some(&ANY_COUNTER),
+        }))
+    }
 }
 
 #[cfg(test)]

@@ -542,6 +542,9 @@ pub struct Readiness {
     /// Why it is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
+    /// What the last start could not use of what is on disk: it is ready without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Every source; one that is not synced does not make the daemon unready.
     pub sources: Vec<Freshness>,
 }

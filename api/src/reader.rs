@@ -79,6 +79,8 @@ pub struct Status {
     pub replayed: bool,
     /// Why nothing can be taken in, if so. What is known is answered all the same.
     pub trouble: Option<Trouble>,
+    /// What the last start could not use of what is on disk, if anything.
+    pub note: Option<&'static str>,
     /// Every source, in a fixed order.
     pub sources: Vec<SourceStatus>,
 }

@@ -47,6 +47,21 @@ impl<T> Catalog<T> {
         self.len += 1;
     }
 
+    /// Leaves out the ids up to this one.
+    pub(crate) fn skip_to(&mut self, id: u32) {
+        self.len = self.len.max(id);
+        let pages = (self.len as usize).div_ceil(PAGE);
+        if pages > self.pages.len() {
+            // What is pushed next may lie in the last of them.
+            let open = pages * PAGE > self.len as usize;
+            let pages_now = Arc::make_mut(&mut self.pages);
+            pages_now.resize_with(pages, || None);
+            if open && let Some(last) = pages_now.last_mut() {
+                *last = Some(Arc::new(Page::new()));
+            }
+        }
+    }
+
     /// How many ids were given.
     pub(crate) fn len(&self) -> u32 {
         self.len

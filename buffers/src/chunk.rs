@@ -31,6 +31,8 @@ pub(crate) struct Chunk {
     pub(crate) received: (i64, i64),
     /// How often it was merged.
     pub(crate) level: u8,
+    /// The checkpoint that is the first to hold its newest row.
+    pub(crate) generation: u32,
 }
 
 /// The samples of one series in a chunk.
@@ -154,7 +156,7 @@ impl Builder {
     }
 
     /// The chunk; `None` when nothing was added.
-    pub(crate) fn finish(self, received: (i64, i64), level: u8) -> Option<Arc<Chunk>> {
+    pub(crate) fn finish(self, received: (i64, i64), level: u8, generation: u32) -> Option<Arc<Chunk>> {
         let (min_ts, max_ts) = self.range?;
         Some(Arc::new(Chunk {
             series: self.series.into(),
@@ -165,6 +167,7 @@ impl Builder {
             rows: self.rows,
             received,
             level,
+            generation,
         }))
     }
 }
@@ -189,7 +192,7 @@ mod tests {
             for (id, samples) in &series {
                 builder.push(*id, &pairs(samples));
             }
-            let chunk = builder.finish((0, 0), 0).unwrap();
+            let chunk = builder.finish((0, 0), 0, 1).unwrap();
             for id in 0..50 {
                 let Some(samples) = series.get(&id) else {
                     prop_assert!(chunk.run(id).is_none());

@@ -42,6 +42,13 @@ pub(crate) fn hash_parts(parts: &[&str]) -> u64 {
     fold(parts.iter().fold(K0, |h, p| absorb(h, p.as_bytes())), K1)
 }
 
+/// What a label set is known by wherever it is written: 128 bits of FNV-1a over its canonical bytes.
+pub(crate) fn lasting(bytes: &[u8]) -> [u8; 16] {
+    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    bytes.iter().fold(OFFSET, |h, b| (h ^ u128::from(*b)).wrapping_mul(PRIME)).to_be_bytes()
+}
+
 /// The fixed hash behind the standard trait.
 #[derive(Default)]
 pub(crate) struct FixedHasher(u64);

@@ -21,6 +21,11 @@ impl Labels {
         Self(bytes)
     }
 
+    /// The canonical bytes.
+    pub(crate) fn canonical(&self) -> &Arc<[u8]> {
+        &self.0
+    }
+
     /// Name and value pairs, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         Fields(&self.0).map_while(Result::ok)

@@ -7,6 +7,7 @@
 //! - Every place that holds data has a bound, and what goes over it is dropped or refused by name and counted.
 //! - No clock is read here: time is an argument.
 
+pub mod checkpoint;
 pub mod state;
 pub mod wal;
 
@@ -39,4 +40,4 @@ pub use replicas::ReplicaRule;
 pub use scoped::Scoped;
 pub use series_index::SeriesMeta;
 pub use snapshot::Snapshot;
-pub use writer::{Mark, Published, Reach, Staged, Writer};
+pub use writer::{Cut, Mark, Published, Reach, Staged, Writer};

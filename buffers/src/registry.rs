@@ -1,7 +1,11 @@
 //! Ids for canonical keys, with undo: what series and log streams have in common.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
+
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::catalog::Catalog;
 use crate::hash::{HashedState, hash};
@@ -29,6 +33,74 @@ impl Slot {
     #[inline]
     pub(crate) fn key(&self) -> Option<&[u8]> {
         self.key.as_deref()
+    }
+}
+
+/// Where one id stands, to be written beside its key.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) id: u32,
+    last: i64,
+    next: u32,
+    epoch: u32,
+}
+
+/// All ids of one kind as they stood, to be written.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct HeldIds {
+    places: Vec<Place>,
+    /// In the order of the places.
+    keys: Vec<Key>,
+    /// How many ids were given.
+    pub(crate) len: u32,
+    pub(crate) epoch: u32,
+}
+
+impl HeldIds {
+    /// Of places and the keys that they stand for; one without a key is left out.
+    pub(crate) fn new(places: &[Place], key: impl Fn(u32) -> Option<Arc<[u8]>>, len: u32, epoch: u32) -> Self {
+        let known = places.iter().filter_map(|place| Some((*place, Key(key(place.id)?))));
+        let (places, keys) = known.unzip();
+        Self { places, keys, len, epoch }
+    }
+
+    /// Each id with its key.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Arc<[u8]>)> {
+        self.places.iter().zip(&self.keys).map(|(place, key)| (place.id, &key.0))
+    }
+
+    /// Each with what its key says, to be taken up.
+    pub(crate) fn with<M>(&self, mut meta: impl FnMut(&Arc<[u8]>) -> Option<M>) -> Vec<(Place, Arc<[u8]>, M)> {
+        let all = self.places.iter().zip(&self.keys);
+        all.filter_map(|(place, key)| Some((*place, Arc::clone(&key.0), meta(&key.0)?))).collect()
+    }
+}
+
+/// The bytes of a key, written as such and not number by number.
+#[derive(Debug)]
+struct Key(Arc<[u8]>);
+
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Key;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the bytes of a key")
+            }
+
+            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Key, E> {
+                Ok(Key(Arc::from(bytes)))
+            }
+        }
+        from.deserialize_bytes(Bytes)
     }
 }
 
@@ -99,14 +171,11 @@ impl<M> Registry<M> {
         self.live += 1;
         self.key_bytes += key.len();
         let slot = Slot { key: Some(key), last: i64::MIN, next: NONE, epoch: self.epoch };
-        if id as usize / PAGE >= self.slots.len() {
-            let empty = Slot { key: None, last: i64::MIN, next: NONE, epoch: 0 };
-            self.slots.push(vec![empty; PAGE].into_boxed_slice());
-        }
+        self.len += 1;
+        self.make_room();
         if let Some(s) = self.slot_mut(id) {
             *s = slot;
         }
-        self.len += 1;
         self.fresh.push(Arc::new(meta));
         Some(id)
     }
@@ -171,6 +240,43 @@ impl<M> Registry<M> {
             }
         }
         removed
+    }
+
+    /// Where each id that was committed stands, in id order.
+    pub(crate) fn places(&self) -> Vec<Place> {
+        let slots = self.slots.iter().enumerate().flat_map(|(n, page)| {
+            let first = (n * PAGE) as u32;
+            page.iter().enumerate().map(move |(at, slot)| (first + at as u32, slot))
+        });
+        let live = slots.filter(|(id, slot)| slot.key.is_some() && *id < self.catalog.len());
+        live.map(|(id, s)| Place { id, last: s.last, next: s.next, epoch: s.epoch }).collect()
+    }
+
+    /// Takes up ids as they stood, in id order; `len` is how many were given. To be called before any is given.
+    pub(crate) fn resume(&mut self, held: Vec<(Place, Arc<[u8]>, M)>, len: u32, epoch: u32) {
+        self.epoch = epoch;
+        for (place, key, meta) in held {
+            self.len = place.id;
+            self.catalog.skip_to(place.id);
+            if self.insert(key, meta).is_none() {
+                continue;
+            }
+            if let Some(slot) = self.slot_mut(place.id) {
+                (slot.last, slot.next, slot.epoch) = (place.last, place.next, place.epoch);
+            }
+            self.commit(|_, _| {});
+        }
+        self.len = self.len.max(len);
+        self.catalog.skip_to(self.len);
+        self.make_room();
+    }
+
+    /// Slots for all ids that were given.
+    fn make_room(&mut self) {
+        while self.slots.len() * PAGE < self.len as usize {
+            let empty = Slot { key: None, last: i64::MIN, next: NONE, epoch: 0 };
+            self.slots.push(vec![empty; PAGE].into_boxed_slice());
+        }
     }
 
     /// How many ids stand for something.

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 use whyd_signals::sink::Refusal;
 
@@ -38,8 +39,8 @@ impl Default for ReplicaRule {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Elected {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Elected {
     replica: Box<str>,
     /// When it was last heard.
     heard: i64,
@@ -59,6 +60,16 @@ pub(crate) struct Replicas {
 impl Replicas {
     pub(crate) fn new(rule: ReplicaRule) -> Self {
         Self { rule, ..Self::default() }
+    }
+
+    /// Which replica of each cluster is elected.
+    pub(crate) fn elected(&self) -> BTreeMap<Box<str>, Elected> {
+        self.elected.clone()
+    }
+
+    /// Goes on with those that were elected.
+    pub(crate) fn resume(&mut self, elected: BTreeMap<Box<str>, Elected>) {
+        self.elected = elected;
     }
 
     /// A body received then is decoded from here on.

@@ -45,13 +45,19 @@ impl Chunks {
         }
     }
 
-    /// Merges the oldest chunks of this namespace that are of one level and span no more than `widest` nanoseconds; gives
-    /// how many rows that moved, `None` when there are none to merge.
-    pub(crate) fn merge(&mut self, namespace: u32, widest: i64, corrections: &mut Corrections) -> Option<u64> {
+    /// Merges the oldest chunks of this namespace that are of one level and class and span no more than `widest`
+    /// nanoseconds; gives how many rows that moved, `None` when there are none to merge.
+    pub(crate) fn merge(
+        &mut self,
+        namespace: u32,
+        widest: i64,
+        kept: Durable,
+        corrections: &mut Corrections,
+    ) -> Option<u64> {
         let list = self.of(namespace);
         let (from, level) =
-            list.windows(MERGE).enumerate().find_map(|(i, some)| Some((i, mergeable(some, widest)?)))?;
-        let merged = merge(list.get(from..from + MERGE)?, level, corrections)?;
+            list.windows(MERGE).enumerate().find_map(|(i, some)| Some((i, mergeable(some, widest, kept)?)))?;
+        let merged = merge(list.get(from..from + MERGE)?, level, kept, corrections)?;
         let rows = merged.rows;
         self.change(namespace)?.splice(from..from + MERGE, [merged]);
         Some(rows)
@@ -97,16 +103,34 @@ fn span(chunks: &[Arc<Chunk>]) -> (i64, i64) {
     chunks.iter().fold((i64::MAX, i64::MIN), |(a, b), c| (a.min(c.received.0), b.max(c.received.1)))
 }
 
-/// The level that these chunks make together.
-fn mergeable(chunks: &[Arc<Chunk>], widest: i64) -> Option<u8> {
-    let level = chunks.first()?.level;
-    let (from, to) = span(chunks);
-    (chunks.iter().all(|c| c.level == level) && to.saturating_sub(from) <= widest).then_some(level + 1)
+/// The last checkpoint that is durable. Rows that it holds and rows that it does not hold never mix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Durable(pub(crate) u32);
+
+impl Durable {
+    /// Rows of one class may lie in one chunk.
+    pub(crate) fn class(self, generation: u32) -> u32 {
+        if self.holds(generation) { 0 } else { generation }
+    }
+
+    /// Whether rows of this generation are in a durable checkpoint.
+    pub(crate) fn holds(self, generation: u32) -> bool {
+        generation <= self.0
+    }
 }
 
-fn merge(chunks: &[Arc<Chunk>], level: u8, corrections: &mut Corrections) -> Option<Arc<Chunk>> {
+/// The level that these chunks make together.
+fn mergeable(chunks: &[Arc<Chunk>], widest: i64, kept: Durable) -> Option<u8> {
+    let (level, class) = chunks.first().map(|c| (c.level, kept.class(c.generation)))?;
+    let (from, to) = span(chunks);
+    (chunks.iter().all(|c| c.level == level && kept.class(c.generation) == class) && to.saturating_sub(from) <= widest)
+        .then_some(level + 1)
+}
+
+/// Hands over what these chunks hold of each series, in order of id, the samples in order of their chunks.
+pub(crate) fn each_series(chunks: &[Arc<Chunk>], mut each: impl FnMut(u32, &mut Vec<Pair>)) {
     let mut sources: Vec<_> = chunks.iter().map(|c| c.runs().peekable()).collect();
-    let (mut builder, mut samples) = (Builder::default(), Vec::new());
+    let mut samples = Vec::new();
     while let Some(series) = sources.iter_mut().filter_map(|s| s.peek().map(|(id, _)| *id)).min() {
         samples.clear();
         for source in &mut sources {
@@ -114,14 +138,24 @@ fn merge(chunks: &[Arc<Chunk>], level: u8, corrections: &mut Corrections) -> Opt
                 samples.extend(run.all());
             }
         }
-        settle(series, &mut samples, corrections);
-        builder.push(series, &samples);
+        each(series, &mut samples);
     }
-    builder.finish(span(chunks), level)
 }
 
-/// Brings samples of one series into strict order and applies the corrections to them.
-fn settle(series: u32, samples: &mut Vec<Pair>, corrections: &mut Corrections) {
+fn merge(chunks: &[Arc<Chunk>], level: u8, kept: Durable, corrections: &mut Corrections) -> Option<Arc<Chunk>> {
+    let generation = chunks.iter().map(|c| c.generation).max()?;
+    let done = kept.holds(generation);
+    let mut builder = Builder::default();
+    each_series(chunks, |series, samples| {
+        settle(series, samples, corrections, !done);
+        builder.push(series, samples);
+    });
+    builder.finish(span(chunks), level, generation)
+}
+
+/// Brings samples of one series into strict order and applies the corrections to them. They are done with, unless a
+/// checkpoint has the samples as they were.
+pub(crate) fn settle(series: u32, samples: &mut Vec<Pair>, corrections: &mut Corrections, done: bool) {
     if !samples.is_sorted_by(|a, b| a.0 < b.0) {
         samples.sort_by_key(|(ts, _)| *ts);
         samples.dedup_by(|later, first| {
@@ -143,18 +177,23 @@ fn settle(series: u32, samples: &mut Vec<Pair>, corrections: &mut Corrections) {
             && let Some(sample) = samples.get_mut(at)
         {
             sample.1 = bits;
-            corrections.remove(&key);
+            if done {
+                corrections.remove(&key);
+            }
         }
     }
 }
 
-/// Sorts the rows of these blocks by series and makes a chunk of each namespace.
+/// Sorts the rows of these blocks, which are of one generation, by series and makes a chunk of each namespace.
 pub(crate) fn chunks_of(
     blocks: &[Visible],
-    received: (i64, i64),
+    kept: Durable,
     namespace_of: impl Fn(u32) -> Option<u32>,
     corrections: &mut Corrections,
 ) -> Vec<(u32, Arc<Chunk>)> {
+    let Some(generation) = blocks.iter().map(|b| b.generation).max() else { return Vec::new() };
+    let received = blocks.iter().fold((i64::MAX, i64::MIN), |(a, b), s| (a.min(s.received.0), b.max(s.received.1)));
+    let done = !kept.holds(generation);
     let rows = || blocks.iter().flat_map(Visible::scan);
     let Some((lowest, highest)) = rows().fold(None, |range: Option<(u32, u32)>, (id, ..)| {
         Some(range.map_or((id, id), |(a, b)| (a.min(id), b.max(id))))
@@ -188,13 +227,13 @@ pub(crate) fn chunks_of(
             let to = from + *n as usize;
             samples.clear();
             samples.extend_from_slice(&sorted[from..to]);
-            settle(*id, &mut samples, corrections);
+            settle(*id, &mut samples, corrections, done);
             builder.push(*id, &samples);
             from = to;
         }
         let namespace = group.first().map_or(u32::MAX, |g| g.0);
         if namespace != u32::MAX
-            && let Some(chunk) = builder.finish(received, 0)
+            && let Some(chunk) = builder.finish(received, 0, generation)
         {
             out.push((namespace, chunk));
         }
@@ -208,11 +247,15 @@ mod tests {
     use super::*;
 
     fn chunk(rows: &[(u32, i64, u64)], received: i64) -> Arc<Chunk> {
+        chunk_of(rows, received, 1)
+    }
+
+    fn chunk_of(rows: &[(u32, i64, u64)], received: i64, generation: u32) -> Arc<Chunk> {
         let mut builder = Builder::default();
         for group in rows.chunk_by(|a, b| a.0 == b.0) {
             builder.push(group[0].0, &group.iter().map(|(_, t, v)| (*t, *v)).collect::<Vec<_>>());
         }
-        builder.finish((received, received), 0).unwrap()
+        builder.finish((received, received), 0, generation).unwrap()
     }
 
     fn rows(c: &Chunk) -> Vec<(u32, i64, u64)> {
@@ -224,7 +267,7 @@ mod tests {
         let (mut chunks, mut none) = (Chunks::default(), Corrections::new());
         chunks.push(2, chunk(&[(9, 9, 9)], -200));
         for n in 0..8 {
-            assert_eq!(chunks.merge(2, 100, &mut none), None);
+            assert_eq!(chunks.merge(2, 100, Durable::default(), &mut none), None);
             chunks.push(2, chunk(&[(1, n * 10, n as u64), (n as u32 + 5, 0, 9)], n));
         }
         assert_eq!((chunks.merge(2, 100, &mut none), chunks.merge(2, 100, &mut none)), (Some(16), None));
@@ -240,7 +283,7 @@ mod tests {
         let (mut chunks, mut none) = (Chunks::default(), Corrections::new());
         for n in 0..9 {
             chunks.push(0, chunk(&[(1, n, 0)], n * 100));
-            assert_eq!(chunks.merge(0, 50, &mut none), None);
+            assert_eq!(chunks.merge(0, 50, Durable::default(), &mut none), None);
         }
         assert_eq!(chunks.of(0).len(), 9);
         assert_eq!(chunks.drop_before(200), 2);
@@ -249,14 +292,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_checkpoint_holds_stays_apart_and_is_corrected_for_good() {
+        let (mut chunks, kept) = (Chunks::default(), Durable(1));
+        let mut corrections = Corrections::from([((1, 0), 7), ((1, 30), 8)]);
+        let classes = [vec![1; MERGE - 1], vec![2; MERGE - 1], vec![3; MERGE - 1]].concat();
+        for (n, generation) in classes.iter().enumerate() {
+            chunks.push(0, chunk_of(&[(1, n as i64, 0)], n as i64, *generation));
+            assert_eq!(chunks.merge(0, 100, kept, &mut corrections), None, "so many in a row are never of one class");
+        }
+        for n in 0..MERGE as i64 {
+            chunks.push(1, chunk_of(&[(1, n * 10, 0)], n, n as u32 / 2));
+        }
+        assert_eq!(chunks.merge(1, 100, Durable(3), &mut corrections), Some(MERGE as u64));
+        assert_eq!((chunks.of(1).len(), chunks.of(1)[0].generation), (1, 3), "all are in durable checkpoints");
+        assert_eq!(rows(&chunks.of(1)[0]), (0..8).map(|n| (1, n * 10, [7, 0, 0, 8].get(n as usize).copied().unwrap_or(0))).collect::<Vec<_>>());
+        assert_eq!(corrections.len(), 2, "the checkpoints have the values as they were");
+    }
+
+    #[test]
     fn corrections_and_disorder_are_settled() {
         let mut corrections = Corrections::from([((1, 20), 7), ((1, 99), 8)]);
         let mut samples = vec![(30, 3), (20, 2), (10, 1)];
-        settle(1, &mut samples, &mut corrections);
+        settle(1, &mut samples, &mut corrections, true);
         assert_eq!(samples, [(10, 1), (20, 7), (30, 3)]);
         assert_eq!(corrections.len(), 1);
         let mut twice = vec![(10, 1.0f64.to_bits()), (10, 2.0f64.to_bits()), (5, 0)];
-        settle(2, &mut twice, &mut corrections);
+        settle(2, &mut twice, &mut corrections, true);
         assert_eq!(twice, [(5, 0), (10, 2.0f64.to_bits())]);
     }
 }

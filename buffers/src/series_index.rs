@@ -13,7 +13,7 @@ use crate::budget::Limits;
 use crate::hash::{FixedState, HashedState, hash_parts};
 use crate::labels::{self, Labels};
 use crate::names::{Names, Namespaces};
-use crate::registry::{NONE, Registry, Slot};
+use crate::registry::{HeldIds, NONE, Registry, Slot};
 use crate::replicas::Replicas;
 
 /// What a series is about. The strings are shared with other series.
@@ -35,6 +35,31 @@ pub struct SeriesMeta {
 }
 
 impl SeriesMeta {
+    /// What canonical labels say; `None` where there are too many namespaces.
+    fn new(key: &Arc<[u8]>, names: &mut Names, namespaces: &mut Namespaces) -> Option<Self> {
+        let labels = Labels::from_canonical(Arc::clone(key));
+        let [mut name, mut namespace, mut pod, mut container, mut node] = [""; 5];
+        for (label, value) in labels.iter() {
+            match label {
+                labels::NAME => name = value,
+                "namespace" => namespace = value,
+                "pod" => pod = value,
+                "container" => container = value,
+                "node" => node = value,
+                _ => {}
+            }
+        }
+        Some(Self {
+            name: names.get(name),
+            namespace: names.get(namespace),
+            pod: names.get(pod),
+            container: names.get(container),
+            node: names.get(node),
+            namespace_id: namespaces.id(namespace)?,
+            labels,
+        })
+    }
+
     /// The value of one label.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.get(name)
@@ -240,28 +265,22 @@ impl SeriesIndex {
             return None;
         }
         let key: Arc<[u8]> = Arc::from(key);
-        let labels = Labels::from_canonical(Arc::clone(&key));
-        let [mut name, mut namespace, mut pod, mut container, mut node] = [""; 5];
-        for (label, value) in labels.iter() {
-            match label {
-                labels::NAME => name = value,
-                "namespace" => namespace = value,
-                "pod" => pod = value,
-                "container" => container = value,
-                "node" => node = value,
-                _ => {}
-            }
-        }
-        let meta = SeriesMeta {
-            name: names.get(name),
-            namespace: names.get(namespace),
-            pod: names.get(pod),
-            container: names.get(container),
-            node: names.get(node),
-            namespace_id: namespaces.id(namespace)?,
-            labels: labels.clone(),
-        };
+        let meta = SeriesMeta::new(&key, names, namespaces)?;
         self.registry.insert(key, meta)
+    }
+
+    /// Takes up series as they stood.
+    pub(crate) fn resume(&mut self, held: &HeldIds, previous: u32, names: &mut Names, namespaces: &mut Namespaces) {
+        let meta = |key: &Arc<[u8]>| SeriesMeta::new(key, names, namespaces);
+        self.registry.resume(held.with(meta), held.len, held.epoch);
+        self.previous = previous;
+        let mut lookup = self.lookup.write().unwrap_or_else(PoisonError::into_inner);
+        self.registry.catalog.view(held.len).iter().for_each(|(id, meta)| lookup.add(id, meta));
+    }
+
+    /// The series that was written last.
+    pub(crate) fn previous(&self) -> u32 {
+        self.previous
     }
 
     /// What the writer keeps of a series.

@@ -13,6 +13,7 @@ mod record;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::objects::{Node, Object, Pod};
 use whyd_signals::{Access, Resource, Team, Timestamp, Verb};
 
@@ -38,15 +39,21 @@ pub struct Applied {
 }
 
 /// The whole cluster.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Cluster {
     namespaces: BTreeMap<String, Arc<NamespaceState>>,
     nodes: Arc<BTreeMap<String, Record<Node>>>,
     nodes_named: Arc<Index>,
     synced: BTreeSet<Resource>,
+    #[serde(skip, default = "nobody")]
     team_of: TeamOf,
     /// Events dropped over the bound, and deleted objects past the window.
     pub dropped: u64,
+}
+
+/// The rule is no state: whoever takes a cluster up again has it.
+fn nobody() -> TeamOf {
+    Arc::new(|_, _| Team::platform())
 }
 
 impl std::fmt::Debug for Cluster {
@@ -66,6 +73,15 @@ impl Cluster {
             team_of,
             dropped: 0,
         }
+    }
+
+    /// Goes on with what was held, by this one's rule.
+    pub(crate) fn resume(&mut self, held: Self) {
+        let team_of = Arc::clone(&self.team_of);
+        *self = Self { team_of, ..held };
+        // Written, the newest version of each object came to be there twice.
+        Arc::make_mut(&mut self.nodes).values_mut().for_each(Record::share);
+        self.namespaces.values_mut().for_each(|space| Arc::make_mut(space).share());
     }
 
     /// The team that owns a namespace. One that was never seen is judged by its name alone.

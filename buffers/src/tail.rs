@@ -92,13 +92,20 @@ pub(crate) struct Visible {
     pub(crate) rows: u32,
     pub(crate) min_ts: i64,
     pub(crate) max_ts: i64,
+    /// Between when its rows were received.
+    pub(crate) received: (i64, i64),
+    /// The checkpoint that is the first to hold them.
+    pub(crate) generation: u32,
 }
 
 impl Visible {
-    fn of(block: &Arc<Block>, rows: u32) -> Self {
+    fn of(segment: &Segment, rows: u32) -> Self {
+        let block = &segment.block;
         Self {
             block: Arc::clone(block),
             rows,
+            received: segment.received,
+            generation: segment.generation,
             min_ts: block.min_ts.load(Ordering::Relaxed),
             max_ts: block.max_ts.load(Ordering::Relaxed),
         }
@@ -129,6 +136,7 @@ struct Segment {
     received: (i64, i64),
     /// Rows of it that were taken back.
     dead: u64,
+    generation: u32,
 }
 
 /// The writer's side.
@@ -142,6 +150,7 @@ pub(crate) struct Tail {
     min_ts: i64,
     max_ts: i64,
     block_rows: usize,
+    generation: u32,
 }
 
 impl Tail {
@@ -149,7 +158,16 @@ impl Tail {
     pub(crate) fn new(bytes: usize) -> Self {
         let rows = (bytes / 4 / size_of::<Row>()).clamp(TINY, LARGE);
         let (segments, undo) = (Vec::new(), Vec::new());
-        Self { segments, next: 0, published: 0, undo, min_ts: i64::MAX, max_ts: i64::MIN, block_rows: rows }
+        Self {
+            segments,
+            next: 0,
+            published: 0,
+            undo,
+            min_ts: i64::MAX,
+            max_ts: i64::MIN,
+            block_rows: rows,
+            generation: 1,
+        }
     }
 
     /// The number of the next row.
@@ -165,7 +183,8 @@ impl Tail {
     /// Appends one row. `previous` is what the newest time of the series was before it.
     pub(crate) fn append(&mut self, series: u32, ts: i64, bits: u64, previous: i64, room: &Room) {
         let fits = self.segments.last().is_some_and(|s| {
-            ((self.next - s.start) as usize) < s.block.rows.len() && series as usize / PAGE < s.block.heads.len()
+            let room = ((self.next - s.start) as usize) < s.block.rows.len();
+            room && series as usize / PAGE < s.block.heads.len() && s.generation == self.generation
         });
         if !fits {
             self.open(series, room);
@@ -200,7 +219,8 @@ impl Tail {
     fn open(&mut self, series: u32, room: &Room) {
         let rows = (room.series * 2).next_power_of_two().max(SMALL).min(self.block_rows);
         let block = Arc::new(Block::new(rows, series.max(room.ids)));
-        self.segments.push(Segment { block, start: self.next, received: (room.received, room.received), dead: 0 });
+        let (received, generation) = ((room.received, room.received), self.generation);
+        self.segments.push(Segment { block, start: self.next, received, dead: 0, generation });
         (self.min_ts, self.max_ts) = (i64::MAX, i64::MIN);
     }
 
@@ -240,6 +260,11 @@ impl Tail {
         fresh
     }
 
+    /// The rows from here on are of this generation, and lie in blocks of their own.
+    pub(crate) fn begin_generation(&mut self, generation: u32) {
+        self.generation = generation;
+    }
+
     fn end(&self, segment: usize) -> u64 {
         self.segments.get(segment + 1).map_or(self.next, |s| s.start)
     }
@@ -251,7 +276,7 @@ impl Tail {
 
     fn view_upto(&self, upto: u64) -> Vec<Visible> {
         let seen = self.segments.iter().enumerate().map(|(i, s)| (s, upto.min(self.end(i)).saturating_sub(s.start)));
-        seen.filter(|(_, rows)| *rows > 0).map(|(s, rows)| Visible::of(&s.block, rows as u32)).collect()
+        seen.filter(|(_, rows)| *rows > 0).map(|(s, rows)| Visible::of(s, rows as u32)).collect()
     }
 
     /// The value of exactly this sample, published or not.
@@ -281,18 +306,14 @@ impl Tail {
         self.segments.first().map(|s| s.received.0)
     }
 
-    /// Takes out the blocks that are wholly published, so that they can be sealed, and the times between which they
-    /// were received. The last block is among them only `with_open`; then the next row opens another.
-    pub(crate) fn take(&mut self, with_open: bool) -> (Vec<Visible>, (i64, i64)) {
+    /// Takes out the blocks that are wholly published, so that they can be sealed. The last block is among them only
+    /// `with_open`; then the next row opens another.
+    pub(crate) fn take(&mut self, with_open: bool) -> Vec<Visible> {
         let count = self.segments.len();
         let whole = (0..count).take_while(|i| self.end(*i) <= self.published && (with_open || i + 1 < count)).count();
         let ends: Vec<u64> = (0..whole).map(|i| self.end(i)).collect();
-        let (mut out, mut received) = (Vec::new(), (i64::MAX, i64::MIN));
-        for (segment, end) in self.segments.drain(..whole).zip(ends) {
-            received = (received.0.min(segment.received.0), received.1.max(segment.received.1));
-            out.push(Visible::of(&segment.block, (end - segment.start) as u32));
-        }
-        (out, received)
+        let segments = self.segments.drain(..whole).zip(ends);
+        segments.map(|(segment, end)| Visible::of(&segment, (end - segment.start) as u32)).collect()
     }
 }
 

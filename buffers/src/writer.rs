@@ -1,5 +1,6 @@
 //! The one thing that changes: it stages what a decoder hands over, publishes it, seals, and gives out snapshots.
 
+mod held;
 mod publish;
 mod sinks;
 
@@ -12,6 +13,8 @@ use whyd_signals::sink::Refusal;
 use whyd_signals::templates::Templates;
 use whyd_signals::{Resource, Team, Timestamp, Verb};
 
+pub use held::Cut;
+pub(crate) use held::{Held, HeldRows};
 pub use publish::Published;
 
 use crate::bitmap::Bitmap;
@@ -20,7 +23,7 @@ use crate::lacking::Lacking;
 use crate::logs::LogStore;
 use crate::names::{Names, Namespaces};
 use crate::replicas::{ReplicaRule, Replicas};
-use crate::seal::{Chunks, Corrections};
+use crate::seal::{Chunks, Corrections, Durable};
 use crate::series_index::SeriesIndex;
 use crate::snapshot::Snapshot;
 use crate::state::{Cluster, TeamOf};
@@ -127,6 +130,9 @@ pub struct Writer {
     published_series: u32,
     published_streams: u32,
     swept: Option<i64>,
+    /// Of what comes next.
+    generation: u32,
+    kept: Durable,
     stats: Stats,
     /// The snapshot of what is published, until something changes.
     current: OnceLock<Arc<Snapshot>>,
@@ -135,6 +141,8 @@ pub struct Writer {
 impl Writer {
     /// Empty buffers. Every namespace is the platform's until [`Writer::with_teams`] says otherwise.
     pub fn new(limits: Limits, templates: Box<dyn Templates>) -> Self {
+        let mut logs = LogStore::default();
+        logs.begin_generation(1);
         Self {
             tail: Tail::new(limits.tail_bytes()),
             limits,
@@ -146,7 +154,7 @@ impl Writer {
             chunks: Chunks::default(),
             unmerged: BTreeSet::new(),
             corrections: Arc::default(),
-            logs: LogStore::default(),
+            logs,
             cluster: Arc::new(Cluster::new(Arc::new(|_, _| Team::platform()))),
             restarts: Arc::default(),
             incidents: Arc::default(),
@@ -158,6 +166,8 @@ impl Writer {
             published_series: 0,
             published_streams: 0,
             swept: None,
+            generation: 1,
+            kept: Durable::default(),
             stats: Stats::default(),
             current: OnceLock::new(),
         }

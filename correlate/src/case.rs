@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_buffers::state::{EventSeen, NamespaceState, Record};
 use whyd_buffers::{Level, LogLine, Scoped};
 use whyd_signals::objects::{Condition, Container, Node, Pod, Terminated, Waiting};
@@ -39,15 +40,34 @@ const IN_UNKNOWN_STATE: &str = " state, try killing it before ";
 const LAST_WORDS: usize = 64;
 const RECENT: Duration = Duration::from_secs(300);
 
+/// Which field of a container's status tells of an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToldIn {
+    /// The current state.
+    State,
+    /// The one before it.
+    LastState,
+}
+
+impl ToldIn {
+    /// The field's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::LastState => "lastState",
+        }
+    }
+}
+
 /// How it came into the ledger.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Ending {
     /// A container instance ended.
     Ended {
         /// How, as the status says.
         terminated: Terminated,
-        /// Whether it was still the current state or already the last one.
-        field: &'static str,
+        /// Where the status says so.
+        field: ToldIn,
         /// The container's restarts before this end.
         restart_count: i64,
         /// What the container waited for afterwards, the first reason that is no back-off.
@@ -116,9 +136,10 @@ impl Case<'_> {
     /// The status field that says so, as a path.
     pub fn field(&self, leaf: &str) -> String {
         let state = match self.ending {
-            Ending::Ended { field, .. } => field,
-            _ => "state",
+            Ending::Ended { field, .. } => *field,
+            _ => ToldIn::State,
         };
+        let state = state.as_str();
         let name = self.container.unwrap_or_default();
         format!("status.{}[{name}].{state}.terminated.{leaf}", self.pod.object.status_list(name))
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_buffers::LogLine;
 use whyd_buffers::state::{NamespaceState, Record};
 use whyd_signals::objects::Pod;
@@ -175,7 +176,7 @@ pub(crate) fn of<'a>(said: &'a [LogLine], is: fn(&str) -> bool) -> Option<Compla
 }
 
 /// A workload that a host stands for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Dependency {
     /// `Kind/name`.
     pub(crate) workload: String,

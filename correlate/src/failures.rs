@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 use whyd_signals::schema::{Evidence, EvidenceSource, Restart, Root};
 
@@ -17,7 +18,7 @@ const TOLERANCE: Duration = Duration::from_secs(2);
 const AFTERMATH: Duration = Duration::from_secs(60);
 
 /// One judged failure.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Failure {
     pub namespace: String,
@@ -80,7 +81,7 @@ impl Failure {
 }
 
 /// By workload, then in order of time.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Failures {
     of: BTreeMap<Dependency, BTreeMap<(Timestamp, String), Failure>>,
     /// Workloads of which something else is known since the last call of [`Failures::take_changed`].

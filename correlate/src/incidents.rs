@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::schema::{Incident, IncidentStatus, Restart, Root, Severity};
 use whyd_signals::{Team, Timestamp};
 
@@ -20,7 +21,7 @@ const MEMBERS: usize = 5_000;
 const NAMED: usize = 200;
 
 /// One piece of trouble: an ended instance, a pod that never started, a pod or node that is not ready.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Member {
     pub(crate) team: Team,
     pub(crate) namespace: String,
@@ -73,7 +74,7 @@ impl Member {
 /// A member's place in its group: by time, then by what it is.
 type Place = (Timestamp, String);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Group {
     members: BTreeMap<Place, Member>,
     made: Vec<Arc<Incident>>,
@@ -82,9 +83,11 @@ struct Group {
 }
 
 /// All groups, each with the incidents that were made of it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Incidents {
+    #[serde(skip)]
     cluster: String,
+    #[serde(skip)]
     rules: Rules,
     groups: BTreeMap<String, Group>,
     /// Which group a member is in, and where.
@@ -111,6 +114,19 @@ impl Incidents {
             of_pod: BTreeMap::new(),
             all: Arc::default(),
             dropped: 0,
+        }
+    }
+
+    /// Takes the configuration of another, after it was written without and read back.
+    pub(crate) fn configure_as(&mut self, other: &Self) {
+        self.cluster.clone_from(&other.cluster);
+        self.rules.clone_from(&other.rules);
+        // Written, each incident came to be there twice.
+        for made in self.groups.values_mut().flat_map(|g| &mut g.made) {
+            let place = self.all.binary_search_by(|i| (i.opened_at, &i.id).cmp(&(made.opened_at, &made.id)));
+            if let Some(known) = place.ok().and_then(|at| self.all.get(at)).filter(|known| *known == made) {
+                *made = Arc::clone(known);
+            }
         }
     }
 

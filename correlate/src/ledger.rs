@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_buffers::Scoped;
 use whyd_buffers::state::Applied;
 use whyd_signals::objects::{Event, Object};
@@ -32,7 +33,7 @@ use crate::rules::Rules;
 use crate::verdict;
 
 use counts::Counts;
-use entries::{Entries, Entry, Key, id_of};
+use entries::{Entries, Entry, Key, id_of, key_of};
 use quiet::Killed;
 use refusals::Refusals;
 
@@ -48,7 +49,9 @@ const CHILDREN: Duration = Duration::from_secs(900);
 const TIDY: Duration = Duration::from_secs(60);
 
 /// All rows and what is needed to revise them.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Ledger {
+    #[serde(skip)]
     lateness: Duration,
     entries: Entries,
     refusals: Refusals,
@@ -142,6 +145,27 @@ impl Ledger {
             self.failed.insert(id, failure);
         }
         self.replace(None, Some(&row));
+    }
+
+    /// Goes on with what another of the same configuration held, which was written and read back meanwhile.
+    pub fn resume(&mut self, mut held: Self) {
+        held.lateness = self.lateness;
+        held.incidents.configure_as(&self.incidents);
+        *self = held;
+        // Written, each row came to be there twice.
+        let rows = &self.rows;
+        let known = |row: &Arc<Restart>| {
+            let at = rows.binary_search_by(|r| order(r).cmp(&order(row))).ok()?;
+            rows.get(at).filter(|r| *r == row).cloned()
+        };
+        self.entries.share_rows(known);
+        self.refusals.share_rows(known);
+    }
+
+    /// Whether there is a row of this instance, or an entry that may come to have one.
+    pub fn knows(&self, row: &Restart) -> bool {
+        let known = |r: &Arc<Restart>| order(r).cmp(&order(row));
+        self.rows.binary_search_by(known).is_ok() || self.entries.get(&key_of(row)).is_some()
     }
 
     /// The rows that came to stand since the last call.
@@ -440,11 +464,7 @@ impl Ledger {
                 self.incidents.put(&row.container_id, None);
                 continue;
             }
-            let key = (
-                row.pod_uid.clone().unwrap_or_default(),
-                row.container.clone().unwrap_or_default(),
-                row.container_id.clone(),
-            );
+            let key = key_of(&row);
             self.entries.remove(&key);
             self.drop_traces(&id_of(&key));
         }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::objects::Pod;
 use whyd_signals::{Timestamp, Verb};
 
@@ -10,7 +11,7 @@ use whyd_signals::{Timestamp, Verb};
 const TURNS: usize = 64;
 
 /// One turn of the condition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Turn {
     ready: bool,
     /// It stopped being ready while all its containers ran on.
@@ -27,7 +28,7 @@ pub(crate) struct Unready {
     pub(crate) calm: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Turns {
     namespace: String,
     turns: BTreeMap<Timestamp, Turn>,
@@ -53,7 +54,7 @@ impl Turns {
 }
 
 /// All pods that are known.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Readiness {
     pods: BTreeMap<String, Turns>,
     /// By namespace, the pods that stopped being ready while their containers ran on, and of which something may still

@@ -32,7 +32,7 @@ impl Range {
 /// A set of instants, as the fewest ranges that make it, in order of time.
 ///
 /// How many ranges there are is bounded by [`Ranges::MOST`]: beyond that the oldest are forgotten.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ranges(Vec<Range>);
 
 impl Ranges {

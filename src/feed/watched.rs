@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_anomaly::{Detectors, Kind, hash64};
 use whyd_buffers::{Scoped, SeriesMeta};
 use whyd_correlate::cause::oom_child::OOM_EVENTS;
@@ -24,6 +25,7 @@ const PAGE: usize = 1024;
 const SWEPT: usize = 4;
 
 /// A watched series with all that a detector asks.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Watched {
     pub(super) meta: Arc<SeriesMeta>,
     /// How a detector reads it; `None`: it is no detector's, but a verdict may ask for it.
@@ -54,7 +56,7 @@ impl Watched {
 }
 
 /// Whose a series or a stream is, by the cluster's own objects.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Facts {
     pub(super) team: Team,
     pub(super) pod_key: u64,
@@ -75,6 +77,7 @@ impl Facts {
     }
 }
 
+#[derive(Clone, Serialize, Deserialize)]
 enum Slot {
     Unasked,
     Unwatched,
@@ -82,7 +85,7 @@ enum Slot {
 }
 
 /// By series id, in pages: ids are never given twice, and a page goes when none of its series is left.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Series {
     pages: Vec<Option<Box<[Slot]>>>,
     sweeping: usize,

@@ -4,6 +4,7 @@
 mod alertmanager;
 mod captures;
 mod chart;
+mod checkpoints;
 mod counterfactuals;
 mod daemon;
 mod dependencies;

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 
 /// Points are at least this far apart, [`POINTS`] of them at most.
@@ -42,7 +43,7 @@ impl Climb {
 }
 
 /// The detector of one gauge with a limit.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ClimbDetector {
     points: Vec<(Timestamp, f64)>,
     peak: f64,

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 
 use crate::hash::fold;
@@ -17,13 +18,13 @@ const MAX_LEVEL: u32 = 6;
 const BLOCK_CELLS: u32 = 60;
 const BLOCKS: usize = 32;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Entry {
     cell: u32,
     value: f32,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Block {
     at: u32,
     low: f32,
@@ -31,7 +32,7 @@ struct Block {
 }
 
 /// What was usual.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Usual {
     /// How many values this is made of.
     pub values: usize,
@@ -54,7 +55,7 @@ pub struct Usual {
 }
 
 /// The past of one series.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct History {
     entries: Vec<Entry>,
     blocks: Vec<Block>,

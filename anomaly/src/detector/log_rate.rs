@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 
 use super::history::{History, Usual};
@@ -41,7 +42,7 @@ pub struct Burst {
     pub expected: f64,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Count {
     slots: [u32; SLOTS],
     sum: u32,
@@ -117,7 +118,7 @@ fn poisson_tail(mean: f64) -> f64 {
 }
 
 /// The detector of one stream of lines.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct LogRate {
     current: Option<i64>,
     lines: Count,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 
 /// An episode ends when nothing was over the threshold for this long.
@@ -10,7 +11,7 @@ const QUIET: Duration = Duration::from_secs(300);
 const CERTAIN: f64 = 2.0;
 
 /// Whether an episode goes on.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Onset {
     over: u8,
     active: bool,

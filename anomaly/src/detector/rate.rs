@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::{Timestamp, is_stale};
 
 /// Two samples further apart say nothing about the time between.
@@ -10,7 +11,7 @@ const MAX_GAP: Duration = Duration::from_secs(300);
 const MIN_GAP: Duration = Duration::from_secs(1);
 
 /// Remembers the last sample of one counter.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Rate {
     last: Option<(Timestamp, f64)>,
 }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 
 use super::history::{History, Usual};
@@ -49,7 +50,7 @@ pub struct Judged {
 }
 
 /// The detector of one gauge or rate.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Robust {
     history: History,
 }

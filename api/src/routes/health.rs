@@ -53,6 +53,11 @@ pub(super) async fn readyz(State(api): State<Api>) -> Ready {
     (
         code,
         [(name, HeaderValue::from_static(value))],
-        Json(dto::Readiness { ready, because: because.map(str::to_owned), sources }),
+        Json(dto::Readiness {
+            ready,
+            because: because.map(str::to_owned),
+            note: status.note.map(str::to_owned),
+            sources,
+        }),
     )
 }

@@ -34,6 +34,8 @@ pub(crate) struct Batch {
     pub(crate) received: (i64, i64),
     /// How often it was merged.
     pub(crate) tier: u8,
+    /// The checkpoint that is the first to hold its newest line.
+    pub(crate) generation: u32,
 }
 
 impl Batch {

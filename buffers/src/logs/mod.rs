@@ -15,6 +15,7 @@ pub use level::Level;
 pub(crate) use streams::{Lookup, StreamMeta, Streams};
 
 use crate::hash::{HashedState, hash};
+use crate::seal::Durable;
 
 /// How many batches of one tier are merged into one of the next.
 const MERGE: usize = 8;
@@ -96,6 +97,8 @@ pub(crate) struct LogStore {
     arrivals: u64,
     lines: u64,
     bytes: usize,
+    /// Of what is published next.
+    generation: u32,
 }
 
 /// Up to when lines are accepted, from when the push was received.
@@ -201,6 +204,7 @@ impl LogStore {
         &mut self,
         upto: u64,
         widest: i64,
+        kept: Durable,
         mut template: impl FnMut(&StreamMeta, &str) -> TemplateId,
     ) -> Vec<Arc<Batch>> {
         let mut fresh = Vec::new();
@@ -210,32 +214,53 @@ impl LogStore {
             let of = |l: Line<'_>| registry.meta(l.stream).map_or(TemplateId(0), |meta| template(meta, l.text));
             let templates: Vec<TemplateId> = batch.lines().map(of).collect();
             batch.templates = templates;
+            batch.generation = self.generation;
             self.lines += batch.len() as u64;
             self.bytes += batch.bytes();
             let batch = Arc::new(batch);
             fresh.push(Arc::clone(&batch));
             Arc::make_mut(&mut self.batches).push(batch);
-            self.merge(widest);
+            self.merge(widest, kept);
         }
         fresh
     }
 
-    fn merge(&mut self, widest: i64) {
+    fn merge(&mut self, widest: i64, kept: Durable) {
         let batches = Arc::make_mut(&mut self.batches);
         while let Some(from) = batches.len().checked_sub(MERGE) {
             let Some(some) = batches.get(from..) else { return };
-            let Some(tier) = some.first().map(|b| b.tier) else { return };
+            let Some((tier, class)) = some.first().map(|b| (b.tier, kept.class(b.generation))) else { return };
+            let generation = some.iter().map(|b| b.generation).max().unwrap_or(0);
             let span = some.iter().fold((i64::MAX, i64::MIN), |(a, b), s| (a.min(s.received.0), b.max(s.received.1)));
             let before: usize = some.iter().map(|b| b.bytes()).sum();
-            let alike = some.iter().all(|b| b.tier == tier);
+            let alike = some.iter().all(|b| b.tier == tier && kept.class(b.generation) == class);
             if !alike || before > LARGE || span.1.saturating_sub(span.0) > widest {
                 return;
             }
-            let merged = Batch::new(some.iter().flat_map(|b| b.lines()).collect(), span, tier + 1);
+            let mut merged = Batch::new(some.iter().flat_map(|b| b.lines()).collect(), span, tier + 1);
+            merged.generation = generation;
             self.bytes = self.bytes - before + merged.bytes();
             batches.truncate(from);
             batches.push(Arc::new(merged));
         }
+    }
+
+    /// The lines from here on are of this generation, and lie in batches of their own until a checkpoint has them.
+    pub(crate) fn begin_generation(&mut self, generation: u32) {
+        self.generation = generation;
+    }
+
+    /// How many lines came so far.
+    pub(crate) fn arrivals(&self) -> u64 {
+        self.arrivals
+    }
+
+    /// Goes on with these batches, after so many lines that came.
+    pub(crate) fn resume(&mut self, batches: Vec<Arc<Batch>>, arrivals: u64) {
+        self.arrivals = arrivals;
+        self.lines = batches.iter().map(|b| b.len() as u64).sum();
+        self.bytes = batches.iter().map(|b| b.bytes()).sum();
+        self.batches = Arc::new(batches);
     }
 
     /// Drops what was received before `horizon`; returns how many lines.

@@ -11,7 +11,7 @@ use crate::budget::Limits;
 use crate::hash::{HashedState, hash_parts};
 use crate::labels::{self, Labels};
 use crate::names::{Names, Namespaces};
-use crate::registry::Registry;
+use crate::registry::{HeldIds, Registry};
 
 /// The structured metadata that tells streams apart. Other keys (a trace id) differ from line to line.
 const IDENTITY: [&str; 6] = ["namespace", "pod", "container", "stream", "level", "detected_level"];
@@ -25,6 +25,25 @@ pub(crate) struct StreamMeta {
     /// What the shipper found, where a line does not say.
     pub(crate) level: Level,
     pub(crate) namespace_id: u32,
+    /// Its labels, with the metadata that tells it apart.
+    pub(crate) labels: Labels,
+}
+
+impl StreamMeta {
+    /// What canonical labels say; `None` where there are too many namespaces.
+    fn new(key: &Arc<[u8]>, names: &mut Names, namespaces: &mut Namespaces) -> Option<Self> {
+        let labels = Labels::from_canonical(Arc::clone(key));
+        let value = |name| labels.get(name).unwrap_or_default();
+        let hint = labels.get("level").or_else(|| labels.get("detected_level"));
+        Some(Self {
+            namespace: names.get(value("namespace")),
+            pod: names.get(value("pod")),
+            container: names.get(value("container")),
+            level: hint.and_then(Level::named).unwrap_or_default(),
+            namespace_id: namespaces.id(value("namespace"))?,
+            labels: labels.clone(),
+        })
+    }
 }
 
 /// Streams by pod, shared with readers.
@@ -43,6 +62,11 @@ impl Lookup {
     /// Whether there is any stream of this namespace.
     pub(crate) fn has_namespace(&self, namespace: &str) -> bool {
         self.by_namespace.contains_key(&hash_parts(&[namespace]))
+    }
+
+    fn add(&mut self, id: u32, meta: &StreamMeta) {
+        self.by_pod.entry(hash_parts(&[&meta.namespace, &meta.pod])).or_default().push(id);
+        *self.by_namespace.entry(hash_parts(&[&meta.namespace])).or_default() += 1;
     }
 }
 
@@ -109,17 +133,16 @@ impl Streams {
             return None;
         }
         let key: Arc<[u8]> = Arc::from(key);
-        let labels = Labels::from_canonical(Arc::clone(&key));
-        let value = |name| labels.get(name).unwrap_or_default();
-        let hint = labels.get("level").or_else(|| labels.get("detected_level"));
-        let meta = StreamMeta {
-            namespace: names.get(value("namespace")),
-            pod: names.get(value("pod")),
-            container: names.get(value("container")),
-            level: hint.and_then(Level::named).unwrap_or_default(),
-            namespace_id: namespaces.id(value("namespace"))?,
-        };
+        let meta = StreamMeta::new(&key, names, namespaces)?;
         self.registry.insert(key, meta)
+    }
+
+    /// Takes up streams as they stood.
+    pub(crate) fn resume(&mut self, held: &HeldIds, names: &mut Names, namespaces: &mut Namespaces) {
+        let meta = |key: &Arc<[u8]>| StreamMeta::new(key, names, namespaces);
+        self.registry.resume(held.with(meta), held.len, held.epoch);
+        let mut lookup = self.lookup.write().unwrap_or_else(PoisonError::into_inner);
+        self.registry.catalog.view(held.len).iter().for_each(|(id, meta)| lookup.add(id, meta));
     }
 
     /// Keeps the streams added since the last commit.
@@ -128,10 +151,7 @@ impl Streams {
             return;
         }
         let mut lookup = self.lookup.write().unwrap_or_else(PoisonError::into_inner);
-        self.registry.commit(|id, meta| {
-            lookup.by_pod.entry(hash_parts(&[&meta.namespace, &meta.pod])).or_default().push(id);
-            *lookup.by_namespace.entry(hash_parts(&[&meta.namespace])).or_default() += 1;
-        });
+        self.registry.commit(|id, meta| lookup.add(id, meta));
     }
 
     /// Forgets streams that were not written since sweep `oldest`.

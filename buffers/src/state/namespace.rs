@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::objects::{ConfigMap, Event, Job, Meta, Namespace, Object, Pod, Service, Workload};
 use whyd_signals::{Resource, Team, Timestamp, Verb};
 
@@ -14,7 +15,7 @@ use super::record::{Record, Seen, mark_gone, merge, put};
 const EVENTS_PER_NAMESPACE: usize = 20_000;
 
 /// One observation of an event.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EventSeen {
     /// When it last happened, by the event itself.
     pub at: Timestamp,
@@ -23,7 +24,7 @@ pub struct EventSeen {
 }
 
 /// Everything known of one namespace.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct NamespaceState {
     pub name: String,
@@ -276,6 +277,16 @@ impl NamespaceState {
         let old_events = self.events.iter().take_while(|e| e.at < horizon).count();
         self.drop_events(old_events);
         before - after + old_events
+    }
+
+    /// Holds the newest version of each object once.
+    pub(super) fn share(&mut self) {
+        self.namespace.iter_mut().for_each(Record::share);
+        self.pods.values_mut().for_each(Record::share);
+        self.workloads.values_mut().for_each(|(_, w)| w.share());
+        self.jobs.values_mut().for_each(Record::share);
+        self.config_maps.values_mut().for_each(Record::share);
+        self.services.values_mut().for_each(Record::share);
     }
 
     /// Whether nothing is left that was in it.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::objects::{ConfigMap, Job, Namespace, Node, Pod, Service, Workload};
 use whyd_signals::{Timestamp, Verb};
 
@@ -10,7 +11,7 @@ use whyd_signals::{Timestamp, Verb};
 const VERSIONS: usize = 64;
 
 /// An object with its history.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record<T> {
     /// The newest version known.
     pub object: Arc<T>,
@@ -22,6 +23,17 @@ pub struct Record<T> {
     pub deleted_at: Option<Timestamp>,
     /// Whether it was there when its resource was listed, so that its making was not seen.
     pub listed: bool,
+}
+
+impl<T: PartialEq> Record<T> {
+    /// Holds the newest version once.
+    pub(super) fn share(&mut self) {
+        for (_, version) in &mut self.versions {
+            if *version == self.object {
+                *version = Arc::clone(&self.object);
+            }
+        }
+    }
 }
 
 fn newer(a: &str, b: &str) -> bool {

@@ -76,11 +76,11 @@ fn blocks_are_taken_when_published() {
     t.publish(TINY as u64 + 1);
     let before = t.view();
     assert_eq!(before.iter().map(|v| v.rows as usize).sum::<usize>(), TINY + 1);
-    let (taken, _) = t.take(true);
+    let taken = t.take(true);
     assert_eq!(taken.len(), 1, "the second block holds unpublished rows");
     t.publish(t.next());
-    assert_eq!(t.take(false).0.len(), 1);
-    assert_eq!(t.take(true).0.len(), 1);
+    assert_eq!(t.take(false).len(), 1);
+    assert_eq!(t.take(true).len(), 1);
     assert_eq!((t.rows(), t.bytes()), (0, 0));
     append(&mut t, &[(7, 1, 1)]);
     t.publish(t.next());

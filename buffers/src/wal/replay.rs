@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
-use whyd_signals::Lsn;
+use whyd_signals::{Lsn, Timestamp};
 
 use super::commit::{Log, PROBE, is_full};
 use super::disk::{Directory, Disk, DiskFile};
@@ -21,6 +21,8 @@ pub struct Recovery {
     pub cut_bytes: u64,
     /// Segments that were damaged and set aside; what could be read of them was.
     pub corrupt: u64,
+    /// Places between what was known otherwise and where the log begins: let go for the bytes.
+    pub missing: u64,
 }
 
 /// Makes a file durable as it was found. Where there is no space for that, what was never acknowledged may go yet, as it
@@ -52,24 +54,58 @@ impl Log {
         Ok(Self::new(disk, bounds))
     }
 
+    /// The first place that the log has a segment for.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn begins(&self) -> Result<Option<Lsn>, WalError> {
+        Ok(segment::list(self.disk.as_ref())?.first().map(|(first, _)| *first))
+    }
+
     /// Hands every record back in order, mends what is broken and readies the log to be appended to. Returns how
     /// many records there were; [`Log::recovery`] tells the rest.
     ///
     /// # Errors
     /// What the disk says.
-    pub fn replay(&mut self, mut each: impl FnMut(Record)) -> Result<u64, WalError> {
+    pub fn replay(&mut self, each: impl FnMut(Record)) -> Result<u64, WalError> {
+        self.replay_after(None, each)
+    }
+
+    /// [`Log::replay`] of the records after one, which was received at some time or before; what is older is known
+    /// otherwise, and segments of which all is older are not read.
+    ///
+    /// # Errors
+    /// Those of [`Log::replay`].
+    pub fn replay_after(
+        &mut self,
+        known: Option<(Lsn, Timestamp)>,
+        mut each: impl FnMut(Record),
+    ) -> Result<u64, WalError> {
         let disk = self.disk.as_ref();
         let found = segment::list(disk)?;
+        let after = known.map_or(Lsn(0), |(lsn, _)| lsn);
         let (mut recovery, mut segments, mut last) = (Recovery::default(), VecDeque::new(), Lsn(0));
+        if let Some(((first, _), _)) = found.first().zip(known) {
+            recovery.missing = first.0.saturating_sub(after.next().0);
+        }
         for (i, (first, name)) in found.iter().enumerate() {
             let newest_segment = i + 1 == found.len();
+            if let Some((_, received)) = known
+                && found.get(i + 1).is_some_and(|(next, _)| *next <= after.next())
+            {
+                let bytes = disk.append(name)?.bytes()?;
+                segments.push_back(Segment { name: name.clone(), bytes, newest: received.0 });
+                continue;
+            }
             let bytes = Bytes::from(disk.read(name)?);
             last = last.max(Lsn(first.0.saturating_sub(1)));
-            let (scan, after) = segment::scan(&bytes, last, |record| {
-                recovery.records += 1;
-                each(record);
+            let (scan, end) = segment::scan(&bytes, last, |record| {
+                if record.lsn > after {
+                    recovery.records += 1;
+                    each(record);
+                }
             });
-            last = after;
+            last = end;
             let torn = !scan.damaged && scan.sound < bytes.len();
             let mut length = bytes.len() as u64;
             if scan.damaged || (torn && !newest_segment) {
@@ -97,7 +133,7 @@ impl Log {
         }
         let _ = disk.remove(PROBE);
         disk.sync()?;
-        self.resume(segments, last, recovery);
+        self.resume(segments, last.max(after), recovery);
         Ok(recovery.records)
     }
 }

@@ -86,7 +86,7 @@ impl Writer {
             }
             team.as_ref().map_or(TemplateId(0), |(_, team)| templates.template_of(team, text))
         };
-        published.batches = self.logs.publish(mark.number, nanos(self.limits.window) / 8, template);
+        published.batches = self.logs.publish(mark.number, nanos(self.limits.window) / 8, self.kept, template);
         self.stats.lines += published.batches.iter().map(|b| b.len() as u64).sum::<u64>();
         published
     }
@@ -106,6 +106,7 @@ impl Writer {
         let dropped = self.chunks.drop_before(horizon.0) + self.logs.drop_before(horizon.0);
         if dropped > 0 {
             *self.stats.dropped.entry("window").or_default() += dropped;
+            self.forget_corrections();
             self.changed();
         }
         self.shrink();
@@ -114,7 +115,7 @@ impl Writer {
 
     /// Seals what is published; the block that is being filled only when `open` asks for it.
     pub(super) fn seal_tail(&mut self, open: bool) {
-        let (blocks, received) = self.tail.take(open);
+        let blocks = self.tail.take(open);
         if blocks.is_empty() {
             return;
         }
@@ -122,9 +123,11 @@ impl Writer {
         let registry = &self.series.registry;
         let namespace_of = |id| registry.meta(id).map(|m| m.namespace_id);
         let corrections = Arc::make_mut(&mut self.corrections);
-        for (namespace, chunk) in seal::chunks_of(&blocks, received, namespace_of, corrections) {
-            self.chunks.push(namespace, chunk);
-            self.unmerged.insert(namespace);
+        for alike in blocks.chunk_by(|a, b| self.kept.class(a.generation) == self.kept.class(b.generation)) {
+            for (namespace, chunk) in seal::chunks_of(alike, self.kept, namespace_of, corrections) {
+                self.chunks.push(namespace, chunk);
+                self.unmerged.insert(namespace);
+            }
         }
     }
 
@@ -136,7 +139,7 @@ impl Writer {
             && let Some(namespace) = self.unmerged.first().copied()
         {
             self.changed();
-            let merged = self.chunks.merge(namespace, widest, Arc::make_mut(&mut self.corrections));
+            let merged = self.chunks.merge(namespace, widest, self.kept, Arc::make_mut(&mut self.corrections));
             moved += merged.unwrap_or(0);
             if merged.is_none() {
                 self.unmerged.remove(&namespace);
@@ -170,6 +173,16 @@ impl Writer {
         }
     }
 
+    /// Forgets corrections of what is older than all that is held.
+    fn forget_corrections(&mut self) {
+        let tail = self.tail.view();
+        let oldest = self.chunks.iter().map(|(_, c)| c.min_ts).chain(tail.iter().map(|b| b.min_ts)).min();
+        let gone = |ts: i64| oldest.is_none_or(|oldest| ts < oldest);
+        if self.corrections.keys().any(|(_, ts)| gone(*ts)) {
+            Arc::make_mut(&mut self.corrections).retain(|(_, ts), _| !gone(*ts));
+        }
+    }
+
     /// Forgets series and streams without rows for a window, and objects deleted before it.
     fn sweep(&mut self, now: i64, horizon: Timestamp) {
         let every = (nanos(self.limits.window) / SWEEPS).max(1);
@@ -190,11 +203,6 @@ impl Writer {
         self.series.sweep(oldest(self.series.registry.epoch));
         self.logs.streams.sweep(oldest(self.logs.streams.registry.epoch));
         self.names.sweep();
-        // Whatever they corrected is gone for long.
-        let past = horizon.minus(self.limits.window);
-        if self.corrections.keys().any(|(_, ts)| *ts < past.0) {
-            Arc::make_mut(&mut self.corrections).retain(|(_, ts), _| *ts >= past.0);
-        }
         Arc::make_mut(&mut self.cluster).expire(horizon);
         self.changed();
     }

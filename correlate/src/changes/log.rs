@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_buffers::Scoped;
 use whyd_buffers::state::{Applied, NamespaceState};
 use whyd_signals::objects::Object;
@@ -20,7 +21,7 @@ const BEFORE: Duration = Duration::from_secs(1800);
 const KEPT: usize = 8;
 
 /// The changes of one namespace.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Space {
     in_time: BTreeMap<(Timestamp, String, usize), Change>,
     /// `Kind/name` -> where its changes are.
@@ -73,7 +74,7 @@ fn object_of(change: &Change) -> String {
 }
 
 /// The changes of all namespaces; those of nodes are few and read from the nodes themselves.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct ChangeLog(BTreeMap<String, Space>);
 
 impl ChangeLog {

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 use whyd_signals::objects::Pod;
 use whyd_signals::schema::Restart;
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Counted {
     namespace: String,
     /// The count at first sight, and how many ends were known then.
@@ -30,7 +31,7 @@ pub(super) struct Missing {
 }
 
 /// By pod uid and container.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Counts(BTreeMap<(String, String), Counted>);
 
 impl Counts {

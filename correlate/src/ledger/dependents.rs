@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::entries::Key;
 use crate::complaint::Dependency;
+use serde::{Deserialize, Serialize};
 
 /// The workloads that entries depend on, both ways.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Dependents {
     on: BTreeMap<Dependency, BTreeSet<Key>>,
     of: BTreeMap<Key, Vec<Dependency>>,

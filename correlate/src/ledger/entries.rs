@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::objects::{ContainerStatus, Event, Pod, Terminated, Waiting};
 use whyd_signals::schema::Restart;
 use whyd_signals::{Timestamp, Verb};
@@ -11,7 +12,7 @@ use whyd_signals::{Timestamp, Verb};
 use super::counts::Missing;
 use super::dependents::Dependents;
 use super::queue::Queue;
-use crate::case::Ending;
+use crate::case::{Ending, ToldIn};
 use crate::cause::image_pull::REASONS as UNPULLED;
 use crate::cause::sandbox::{DATA_DIRECTORIES, FAILED};
 use crate::cause::unschedulable::REASONS as UNSCHEDULED;
@@ -59,7 +60,12 @@ pub(super) fn id_of(key: &Key) -> String {
     format!("{}/{}/{}", key.0, key.1, key.2)
 }
 
-#[derive(Debug)]
+/// The key of the instance that a row tells of.
+pub(super) fn key_of(row: &Restart) -> Key {
+    (row.pod_uid.clone().unwrap_or_default(), row.container.clone().unwrap_or_default(), row.container_id.clone())
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) namespace: String,
     pub(super) container: Option<String>,
@@ -100,7 +106,7 @@ impl Entry {
 }
 
 /// All entries.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Entries {
     all: BTreeMap<Key, Entry>,
     /// Those whose verdict may still be revised.
@@ -115,6 +121,13 @@ pub(super) struct Entries {
 impl Entries {
     pub(super) fn get(&self, key: &Key) -> Option<&Entry> {
         self.all.get(key)
+    }
+
+    /// Takes rows from where they are held already.
+    pub(super) fn share_rows(&mut self, known: impl Fn(&Arc<Restart>) -> Option<Arc<Restart>>) {
+        for entry in self.all.values_mut() {
+            entry.row = entry.row.as_ref().map(|row| known(row).unwrap_or_else(|| Arc::clone(row)));
+        }
     }
 
     /// Whether it is the turn of any.
@@ -216,10 +229,10 @@ impl Entries {
     pub(super) fn observe(&mut self, pod: &Pod, verb: Verb, at: Timestamp) {
         for status in pod.statuses() {
             if let Some(t) = &status.state.terminated {
-                self.ended(pod, status, t, "state", status.restart_count, at);
+                self.ended(pod, status, t, ToldIn::State, status.restart_count, at);
             }
             if let Some(t) = &status.last_state.terminated {
-                self.ended(pod, status, t, "lastState", (status.restart_count - 1).max(0), at);
+                self.ended(pod, status, t, ToldIn::LastState, (status.restart_count - 1).max(0), at);
             }
             if let Some(started) = status.state.running.as_ref().and_then(|r| r.started_at) {
                 let key = (pod.metadata.uid.clone(), status.name.clone());
@@ -297,18 +310,14 @@ impl Entries {
                     finished_at: row.finished_at,
                     container_id: row.container_id.clone(),
                 },
-                field: "lastState",
+                field: ToldIn::LastState,
                 restart_count: row.restart_count.unwrap_or(0),
                 then: None,
             },
             (None, Some(_)) => Ending::Unseen { restart_count: row.restart_count.unwrap_or(0), after: row.seen_at },
             (None, None) => Ending::Replaced,
         };
-        let key = (
-            row.pod_uid.clone().unwrap_or_default(),
-            row.container.clone().unwrap_or_default(),
-            row.container_id.clone(),
-        );
+        let key = key_of(row);
         let entry = Entry {
             namespace: row.namespace.clone(),
             container: row.container.clone(),
@@ -329,15 +338,7 @@ impl Entries {
         }
     }
 
-    fn ended(
-        &mut self,
-        pod: &Pod,
-        s: &ContainerStatus,
-        t: &Terminated,
-        field: &'static str,
-        count: i64,
-        at: Timestamp,
-    ) {
+    fn ended(&mut self, pod: &Pod, s: &ContainerStatus, t: &Terminated, field: ToldIn, count: i64, at: Timestamp) {
         let uid = &pod.metadata.uid;
         self.started(pod, &s.name, at);
         let id = if t.container_id.is_empty() {
@@ -346,7 +347,7 @@ impl Entries {
             t.container_id.clone()
         };
         let waits = s.state.waiting.as_ref().filter(|w| w.reason != BACK_OFF && !w.reason.is_empty());
-        let then = waits.filter(|_| field == "lastState").cloned();
+        let then = waits.filter(|_| field == ToldIn::LastState).cloned();
         let ending = Ending::Ended { terminated: t.clone(), field, restart_count: count, then: then.clone() };
         let key = (uid.clone(), s.name.clone(), id);
         let of_pod = (uid.clone(), String::new(), String::new());
@@ -361,8 +362,8 @@ impl Entries {
         let Some(entry) = self.all.get_mut(&key).filter(|_| open) else { return };
         if let Ending::Ended { field: known, restart_count, then: waited, .. } = &mut entry.ending {
             // Seen as the current state it has its own count, whichever came first.
-            if field == "state" {
-                (*known, *restart_count) = ("state", count);
+            if field == ToldIn::State {
+                (*known, *restart_count) = (ToldIn::State, count);
             }
             if waited.is_none() {
                 *waited = then;

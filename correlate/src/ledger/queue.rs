@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 
 use super::entries::Key;
@@ -12,7 +13,7 @@ use super::entries::Key;
 /// From the first look to the second; each pause is twice the one before.
 const FIRST: Duration = Duration::from_millis(250);
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Turn {
     at: Timestamp,
     pause: Duration,
@@ -21,7 +22,7 @@ struct Turn {
 }
 
 /// The open entries, each with its next turn.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Queue {
     turns: BTreeSet<(Timestamp, Key)>,
     open: BTreeMap<Key, Turn>,

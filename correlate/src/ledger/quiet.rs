@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_buffers::Scoped;
 use whyd_buffers::state::{NamespaceState, Record};
 use whyd_signals::objects::Pod;
@@ -20,7 +21,7 @@ use crate::readiness::Unready;
 const AROUND: Duration = Duration::from_secs(120);
 
 /// Children of a container that the OOM killer took.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Killed {
     namespace: String,
     /// The first of them.

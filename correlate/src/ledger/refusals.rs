@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use whyd_buffers::Scoped;
 use whyd_signals::Timestamp;
 use whyd_signals::objects::Event;
@@ -14,7 +15,7 @@ use crate::refused::{self, Told};
 /// What the ids of such rows begin with.
 const PREFIX: &str = "refused/";
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Refusal {
     id: String,
     namespace: String,
@@ -38,7 +39,7 @@ pub(super) struct Judged {
 }
 
 /// By the uid of the controller, the newest time in which it was refused.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Refusals {
     of: BTreeMap<String, Refusal>,
     /// Those that are looked at.
@@ -46,6 +47,13 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
+    /// Takes rows from where they are held already.
+    pub(super) fn share_rows(&mut self, known: impl Fn(&Arc<Restart>) -> Option<Arc<Restart>>) {
+        for refusal in self.of.values_mut() {
+            refusal.row = refusal.row.as_ref().map(|row| known(row).unwrap_or_else(|| Arc::clone(row)));
+        }
+    }
+
     pub(super) fn is_open(&self) -> bool {
         !self.open.is_empty()
     }

@@ -1,11 +1,11 @@
 //! Anomalies found by the detectors.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Team, Timestamp};
 
 /// A value or rate that is unlike its own past.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Anomaly {
     pub ts: Timestamp,

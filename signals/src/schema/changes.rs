@@ -1,11 +1,11 @@
 //! What somebody, or a controller, changed in the cluster.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Team, Timestamp};
 
 /// One change, as the objects' own history tells it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Change {
     pub ts: Timestamp,

@@ -15,7 +15,7 @@ pub enum Severity {
 }
 
 /// Whether it goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum IncidentStatus {
@@ -24,7 +24,7 @@ pub enum IncidentStatus {
 }
 
 /// Trouble with one root and all that it took down.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Incident {
     /// A hash of the cluster and the first instance that it began with; never of a time of arrival.

@@ -1,4 +1,5 @@
-//! Promise 1 with the real process: killed over and over under load on one directory, every acknowledged row comes back.
+//! Promise 1 with the real process: killed over and over on one directory, under load and in the middle of a checkpoint,
+//! every acknowledged row comes back, once.
 //! `WHYD_KILL_SECONDS=3600 cargo test --release --workspace --test it log::kills` goes on for longer.
 //! And promise 5 on a real file system that is full.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -77,6 +78,11 @@ async fn killed_over_and_over_under_load_no_acknowledged_row_is_lost() {
         {
             heard += 1;
             hear(one);
+        }
+        if kills % 2 == 1 {
+            // It stops taking in, and writes a checkpoint: killed then, the senders are in the middle of it as well.
+            daemon.signal("TERM");
+            tokio::time::sleep(Duration::from_millis(random.below(120) as u64)).await;
         }
         // The senders are in the middle of it, wherever that is.
         daemon.kill();

@@ -8,6 +8,7 @@ mod model;
 mod oracle;
 mod power;
 mod random;
+mod shelf;
 mod simulator;
 
 use bytes::Bytes;
@@ -15,6 +16,11 @@ use random::Random;
 use whyd_buffers::Bitmap;
 use whyd_buffers::wal::Record;
 use whyd_signals::{Compression, Envelope, Lsn, Media, Resource, Team, Timestamp, Verb};
+
+/// A body of so many samples of one series, a millisecond apart.
+pub(crate) fn run(series: usize, from_ms: i64, count: i64) -> Bytes {
+    oracle::Message::run(series, from_ms, count).body
+}
 
 /// How many of something: as in the environment, else so many.
 fn cases(variable: &str, otherwise: u64) -> u64 {

@@ -1,12 +1,16 @@
 //! Promises 1 to 4: the daemon's core and its log on the model disk, through crashes at any moment, lost writes, faults,
-//! full disks, jumps of the clock and rows out of order, held against an oracle of all that was acknowledged.
+//! full disks, jumps of the clock and rows out of order, with checkpoints at any time and the log cut back to the last
+//! of them, held against an oracle of all that was acknowledged.
 //! `WHYD_SIM_SEEDS=10000 cargo test --release --workspace --test it log::simulator` runs more of them.
 
 use std::time::Duration;
 
+use whyd::checkpointing;
 use whyd::config::{Config, ConfigFile};
+use whyd::held::Rest;
 use whyd::ingest::Ingest;
 use whyd::wiring;
+use whyd_buffers::checkpoint::{Checkpoints, KeepLimits};
 use whyd_buffers::wal::{Bounds, Log};
 use whyd_collector::inlet::Reply;
 use whyd_signals::{Envelope, Timestamp};
@@ -14,6 +18,7 @@ use whyd_signals::{Envelope, Timestamp};
 use super::model::{Faults, ModelDisk};
 use super::oracle::{Message, Oracle};
 use super::random::Random;
+use super::shelf::Shelf;
 use super::{cases, seeds};
 
 fn config() -> Config {
@@ -48,13 +53,21 @@ struct Seen {
     failed: u64,
     crashes: u64,
     replayed: u64,
+    checkpoints: u64,
+    /// Tries that came to nothing.
+    unwritten: u64,
+    /// Starts from one.
+    taken_up: u64,
+    /// Segments of the log that went because a checkpoint has what they hold.
+    cut_back: u64,
 }
 
 impl Simulation {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let disk = ModelDisk::new(random.next());
-        let bounds = Bounds { segment_bytes: 200 + random.below(4000) as u64, bytes: u64::MAX };
+        let bytes = if random.one_in(2) { 500 + random.below(4000) as u64 } else { u64::MAX };
+        let bounds = Bounds { segment_bytes: 200 + random.below(4000) as u64, bytes };
         let now = Timestamp(1_790_000_000_000_000_000 + random.below(1 << 40) as i64);
         let (config, oracle) = (config(), Oracle::default());
         let (sent, token, life, seen) = (Vec::new(), 0, 0, Seen::default());
@@ -70,16 +83,29 @@ impl Simulation {
         if self.random.one_in(3) { self.disk.killed() } else { self.disk.power_lost() }
     }
 
-    fn start(&mut self) -> Ingest {
+    fn start(&mut self) -> (Ingest, Checkpoints) {
         loop {
             if self.random.one_in(4) {
                 self.disk.die_in(self.random.below(10) as u64);
             }
             let log = Log::on(Box::new(self.disk.clone()), self.bounds).unwrap();
-            match Ingest::open(wiring::core(&self.config), log) {
+            let window = self.config.window;
+            let limits = KeepLimits { window, retention: window, bytes: u64::MAX };
+            let mut checkpoints = Checkpoints::new(Box::new(Shelf(self.disk.clone())), limits);
+            let mut core = wiring::core(&self.config);
+            let found = log.begins().ok().and_then(|from| checkpoints.open("", from, Rest::read).ok()).flatten();
+            let point = found.as_ref().map(|(checkpoint, _)| (checkpoint.point.lsn, checkpoint.point.at));
+            if let Some((checkpoint, rest)) = found {
+                core.take_up(checkpoint, rest);
+            }
+            match Ingest::open_after(point, core, log) {
                 Ok((ingest, _)) => {
-                    self.seen.replayed += self.oracle.check(ingest.core(), &self.why());
-                    return ingest;
+                    let why = self.why();
+                    assert!(self.disk.is_dead() || checkpoints.stats().damaged == 0, "{why}: a synced file is damaged");
+                    assert!(self.disk.is_dead() || ingest.recovery().missing == 0, "{why}: a gap");
+                    self.seen.taken_up += u64::from(point.is_some());
+                    self.seen.replayed += self.oracle.check(ingest.core(), &why);
+                    return (ingest, checkpoints);
                 }
                 Err(e) => assert!(self.disk.is_dead(), "{}: not read back: {e}", self.why()),
             }
@@ -150,8 +176,25 @@ impl Simulation {
         true
     }
 
+    /// A checkpoint; where it is durable the log need not hold what is in it.
+    fn checkpoint(&mut self, ingest: &mut Ingest, checkpoints: &mut Checkpoints) {
+        let Some(held) = ingest.hold() else { return };
+        match checkpointing::write(checkpoints, held, self.now, "") {
+            Ok(generation) => {
+                self.seen.checkpoints += 1;
+                ingest.keep(generation);
+                if self.random.one_in(2) {
+                    let before = ingest.dropped().over;
+                    ingest.trim(Timestamp::MIN);
+                    self.seen.cut_back += ingest.dropped().over - before;
+                }
+            }
+            Err(_) => self.seen.unwritten += 1,
+        }
+    }
+
     fn live(&mut self) {
-        let mut ingest = self.start();
+        let (mut ingest, mut checkpoints) = self.start();
         let random = &mut self.random;
         let write = if random.one_in(5) { 2 + random.below(12) } else { 0 };
         let sync = if random.one_in(4) { 2 + random.below(12) } else { 0 };
@@ -170,8 +213,14 @@ impl Simulation {
             if self.random.one_in(4) {
                 ingest.tick(self.now);
             }
+            if self.random.one_in(5) {
+                self.checkpoint(&mut ingest, &mut checkpoints);
+                if self.disk.is_dead() {
+                    break;
+                }
+            }
             if self.random.one_in(6) {
-                self.disk.leave_space(self.random.below(6000));
+                self.disk.leave_space(self.random.below(20_000));
             }
             if self.random.one_in(4) {
                 self.oracle.check(ingest.core(), &self.why());
@@ -213,9 +262,14 @@ fn nothing_acknowledged_is_lost_or_doubled_whatever_happens() {
         all.failed += seen.failed;
         all.crashes += seen.crashes;
         all.replayed += seen.replayed;
+        all.checkpoints += seen.checkpoints;
+        all.unwritten += seen.unwritten;
+        all.taken_up += seen.taken_up;
+        all.cut_back += seen.cut_back;
     }
     if count >= 300 {
         let rare = [all.acknowledged / 20, all.refused, all.full, all.failed * 4, all.crashes, all.replayed / 20];
-        assert!(rare.iter().all(|n| *n > count / 4), "hardly anything happened: {all:?}");
+        let of_checkpoints = [all.checkpoints, all.unwritten, all.taken_up, all.cut_back * 2];
+        assert!(rare.iter().chain(&of_checkpoints).all(|n| *n > count / 4), "hardly anything happened: {all:?}");
     }
 }
