@@ -10,6 +10,7 @@
 pub mod state;
 pub mod wal;
 
+mod alerts;
 mod bitmap;
 mod budget;
 mod catalog;
@@ -25,6 +26,7 @@ mod scan;
 mod scoped;
 mod seal;
 mod series_index;
+mod shares;
 mod snapshot;
 mod tail;
 mod writer;

@@ -7,17 +7,18 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 
 use whyd_signals::objects::Object;
-use whyd_signals::schema::{Anomaly, Incident, Restart};
+use whyd_signals::schema::{Alert, Anomaly, Incident, Restart};
 use whyd_signals::sink::Refusal;
 use whyd_signals::templates::Templates;
 use whyd_signals::{Resource, Team, Timestamp, Verb};
 
 pub use publish::Published;
 
+use crate::alerts::Alerts;
 use crate::bitmap::Bitmap;
 use crate::budget::{Limits, Stats};
 use crate::logs::LogStore;
-use crate::names::{Names, Namespaces};
+use crate::names::{Around, Names, Namespaces};
 use crate::replicas::{ReplicaRule, Replicas};
 use crate::seal::{Chunks, Corrections};
 use crate::series_index::SeriesIndex;
@@ -60,6 +61,7 @@ struct StagedObject {
     object: Option<Object>,
     uids: Vec<String>,
     received: Timestamp,
+    bytes: usize,
 }
 
 /// The body that is being decoded.
@@ -77,6 +79,9 @@ struct Body {
     bitmap: Bitmap,
     corrections: HashMap<(u32, i64), u64>,
     objects: Vec<StagedObject>,
+    alerts: Vec<Arc<Alert>>,
+    /// Of [`Body::stored`], how many are alerts.
+    new_alerts: u64,
     /// Replay: labels of a new series over the cap, until a row of it shows that it was let in.
     over_cap: Vec<u8>,
 }
@@ -87,6 +92,8 @@ struct Waiting {
     stored: u64,
     corrections: HashMap<(u32, i64), u64>,
     objects: Vec<StagedObject>,
+    alerts: Vec<Arc<Alert>>,
+    received: Timestamp,
 }
 
 /// Owns the buffers. Not shared: one thread holds it, readers hold snapshots.
@@ -101,6 +108,7 @@ pub struct Writer {
     chunks: Chunks,
     corrections: Arc<Corrections>,
     logs: LogStore,
+    alerts: Alerts,
     cluster: Arc<Cluster>,
     restarts: Arc<Vec<Arc<Restart>>>,
     incidents: Arc<Vec<Arc<Incident>>>,
@@ -111,6 +119,8 @@ pub struct Writer {
     published_series: u32,
     published_streams: u32,
     swept: Option<i64>,
+    /// What the cluster holds is over its bound, and nothing of it can go.
+    cluster_full: bool,
     stats: Stats,
     /// The snapshot of what is published, until something changes.
     current: OnceLock<Arc<Snapshot>>,
@@ -130,6 +140,7 @@ impl Writer {
             chunks: Chunks::default(),
             corrections: Arc::default(),
             logs: LogStore::default(),
+            alerts: Alerts::default(),
             cluster: Arc::new(Cluster::new(Arc::new(|_, _| Team::platform()))),
             restarts: Arc::default(),
             incidents: Arc::default(),
@@ -140,6 +151,7 @@ impl Writer {
             published_series: 0,
             published_streams: 0,
             swept: None,
+            cluster_full: false,
             stats: Stats::default(),
             current: OnceLock::new(),
         }
@@ -215,16 +227,26 @@ impl Writer {
         });
     }
 
-    /// Stages one change of the cluster.
+    /// Stages one change of the cluster, which came as so many bytes.
     pub fn stage_object(
         &mut self,
         resource: Resource,
         verb: Verb,
         object: Option<Object>,
         uids: Vec<String>,
-        received: Timestamp,
+        (received, bytes): (Timestamp, usize),
     ) {
-        self.body.objects.push(StagedObject { resource, verb, object, uids, received });
+        self.body.objects.push(StagedObject { resource, verb, object, uids, received, bytes });
+    }
+
+    /// What was refused of the body, where nothing of it is to be kept: then it may be rolled back and need not be in the
+    /// log. Not where replicas are told apart: who was heard of is known from the log alone.
+    pub fn all_refused(&self) -> Option<BTreeMap<Refusal, u64>> {
+        let body = &self.body;
+        let nothing = body.stored == 0 && body.repeated == 0 && body.corrections.is_empty();
+        let empty = body.objects.is_empty() && body.alerts.is_empty();
+        let replicas = [Refusal::Deduplicated, Refusal::ClusterLimit].iter().any(|why| body.refused.contains_key(why));
+        (nothing && empty && !replicas && !body.refused.is_empty()).then(|| body.refused.clone())
     }
 
     /// Ends the body. It is seen once its mark, or a later one, is published.
@@ -249,9 +271,11 @@ impl Writer {
         }
         self.waiting.push_back(Waiting {
             number: self.staged,
-            stored: body.stored - lines,
+            stored: body.stored - lines - body.new_alerts,
             corrections: body.corrections,
             objects: body.objects,
+            alerts: body.alerts,
+            received: Timestamp(body.received),
         });
         let Body { stored, repeated, refused, bitmap, .. } = body;
         Staged { mark, stored, repeated, deduplicated, refused, bitmap }
@@ -270,6 +294,7 @@ impl Writer {
                 stream_lookup: Arc::clone(self.logs.streams.lookup()),
                 batches: Arc::clone(self.logs.batches()),
                 namespaces: Arc::clone(self.namespaces.names()),
+                alerts: Arc::clone(self.alerts.shared()),
                 cluster: Arc::clone(&self.cluster),
                 restarts: Arc::clone(&self.restarts),
                 incidents: Arc::clone(&self.incidents),
@@ -312,11 +337,15 @@ impl Writer {
         stats.streams = self.logs.streams.registry.live();
         stats.bytes = BTreeMap::from([
             ("series", self.series.bytes()),
+            ("names", self.names.bytes()),
             ("tail", self.tail.bytes()),
             ("chunks", self.chunks.bytes()),
             ("streams", self.logs.streams.bytes()),
             ("logs", self.logs.bytes()),
+            ("alerts", self.alerts.bytes()),
+            ("cluster", self.cluster.bytes()),
         ]);
+        stats.alerts = self.alerts.len();
         stats
     }
 }

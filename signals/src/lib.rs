@@ -13,9 +13,11 @@ pub mod schema;
 pub mod sink;
 pub mod templates;
 pub mod time;
+pub mod token;
 
 pub use access::Access;
 pub use ids::{Lsn, SeriesId, StreamId, Team, TemplateId};
 pub use message::{Compression, Envelope, Media, Resource, Source, Verb};
 pub use sample::{Sample, is_stale};
 pub use time::{Clock, Timestamp};
+pub use token::Token;

@@ -18,6 +18,8 @@ pub enum Source {
     Loki = 2,
     /// OTLP, metrics and logs.
     Otlp = 3,
+    /// An Alertmanager's webhook.
+    Alertmanager = 4,
 }
 
 /// The Kubernetes resources that are watched.
@@ -151,6 +153,8 @@ pub enum Media {
     OtlpLogsProto,
     /// The same as JSON.
     OtlpLogsJson,
+    /// An Alertmanager's notification as JSON, version 4 of its webhook.
+    AlertmanagerWebhook,
     /// A Kubernetes object as JSON without its managed fields, or what [`Verb::Listed`] says.
     Kube(Resource, Verb),
 }
@@ -162,6 +166,7 @@ impl Media {
             Self::RemoteWrite1(_) | Self::RemoteWrite2(_) => Source::RemoteWrite,
             Self::LokiProto | Self::LokiJson => Source::Loki,
             Self::OtlpMetricsProto | Self::OtlpMetricsJson | Self::OtlpLogsProto | Self::OtlpLogsJson => Source::Otlp,
+            Self::AlertmanagerWebhook => Source::Alertmanager,
             Self::Kube(..) => Source::Kube,
         }
     }
@@ -178,7 +183,11 @@ impl Media {
                 "application/x-protobuf;proto=io.prometheus.write.v2.Request",
                 (compression == Compression::Zstd).then_some("zstd"),
             ),
-            Self::LokiJson | Self::OtlpMetricsJson | Self::OtlpLogsJson | Self::Kube(..) => ("application/json", None),
+            Self::LokiJson
+            | Self::OtlpMetricsJson
+            | Self::OtlpLogsJson
+            | Self::AlertmanagerWebhook
+            | Self::Kube(..) => ("application/json", None),
         }
     }
 }

@@ -32,6 +32,7 @@ fn media_bytes(media: Media) -> [u8; 3] {
         Media::OtlpMetricsJson => [11, 0, 0],
         Media::OtlpLogsProto => [12, 0, 0],
         Media::OtlpLogsJson => [13, 0, 0],
+        Media::AlertmanagerWebhook => [20, 0, 0],
     }
 }
 
@@ -49,6 +50,7 @@ fn media(bytes: [u8; 3]) -> Option<Media> {
         [11, 0, 0] => Some(Media::OtlpMetricsJson),
         [12, 0, 0] => Some(Media::OtlpLogsProto),
         [13, 0, 0] => Some(Media::OtlpLogsJson),
+        [20, 0, 0] => Some(Media::AlertmanagerWebhook),
         _ => None,
     }
 }

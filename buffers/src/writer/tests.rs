@@ -295,7 +295,13 @@ fn teams_see_their_own_and_a_namespace_takes_its_rows_along() {
         },
     };
     w.begin(at(1), None);
-    w.stage_object(Resource::Namespaces, Verb::Apply, Some(Object::Namespace(Arc::new(namespace))), Vec::new(), at(1));
+    w.stage_object(
+        Resource::Namespaces,
+        Verb::Apply,
+        Some(Object::Namespace(Arc::new(namespace))),
+        Vec::new(),
+        (at(1), 100),
+    );
     let staged = w.stage();
     assert_eq!(w.publish(staged.mark).objects.len(), 1);
     assert_eq!(w.snapshot().scoped(&Access::team("c")).series_named("m").len(), 1);

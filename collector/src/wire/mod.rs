@@ -12,6 +12,7 @@ pub mod protobuf;
 pub mod remote_write1;
 pub mod remote_write2;
 pub mod snappy;
+pub mod webhook;
 pub mod zstd;
 
 #[cfg(test)]

@@ -33,10 +33,11 @@ pub fn decode(
 /// Decodes the inflated message. [`Counts::rows`] are the samples handed over, refused ones included.
 ///
 /// Values keep their bits, the stale marker among them; milliseconds become nanoseconds.
-/// A series without samples is not looked up. What the labels hold is for the sink to judge.
+/// A series without samples is not looked up. What the labels hold is for the sink to judge. A time that cannot be held
+/// is refused by itself.
 ///
 /// # Errors
-/// [`DecodeError::Malformed`] for broken protobuf or a time that does not fit.
+/// [`DecodeError::Malformed`] for broken protobuf.
 pub fn decode_message(message: &[u8], sink: &mut impl SampleSink) -> Result<Counts, DecodeError> {
     let mut counts = Counts::default();
     let mut reader = Reader::new(message);
@@ -95,9 +96,11 @@ pub(super) fn hand_over(
         Ok(id) => {
             while let Some((number, value)) = reader.field()? {
                 if number == SERIES_SAMPLES {
-                    let (ts, value) = sample(value.bytes("samples")?)?;
-                    // a refusal is counted by the sink that makes it
-                    let _ = sink.sample(id, ts, value);
+                    match sample(value.bytes("samples")?)? {
+                        // a refusal is counted by the sink that makes it
+                        (Some(ts), value) => drop(sink.sample(id, ts, value)),
+                        (None, _) => sink.refused(1, Refusal::OutOfRange),
+                    }
                 }
             }
         }
@@ -163,8 +166,9 @@ fn gathered_labels(message: &[u8]) -> Result<Vec<u8>, DecodeError> {
     }
 }
 
+/// Its time, where that can be held, and its value.
 #[inline]
-fn sample(message: &[u8]) -> Result<(Timestamp, f64), DecodeError> {
+fn sample(message: &[u8]) -> Result<(Option<Timestamp>, f64), DecodeError> {
     let (mut value, mut ms) = (0.0, 0);
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.field()? {
@@ -174,9 +178,7 @@ fn sample(message: &[u8]) -> Result<(Timestamp, f64), DecodeError> {
             _ => {}
         }
     }
-    let ts = Timestamp::from_millis(ms)
-        .ok_or_else(|| DecodeError::Malformed(format!("timestamp of {ms} ms is out of range")))?;
-    Ok((ts, value))
+    Ok((Timestamp::from_millis(ms), value))
 }
 
 #[cfg(test)]

@@ -64,8 +64,8 @@ pub fn decode(
 /// Metadata and start times are read for what is broken in them, and not kept. A series without samples is not looked up.
 ///
 /// # Errors
-/// [`DecodeError::Malformed`] for broken protobuf, symbols that do not begin with the empty one, a reference to none, a
-/// label without a value, or a time that does not fit.
+/// [`DecodeError::Malformed`] for broken protobuf, symbols that do not begin with the empty one, a reference to none, or a
+/// label without a value.
 pub fn decode_message(
     message: &[u8],
     scratch: &mut Scratch,
@@ -135,7 +135,7 @@ impl Body<'_> {
             return Ok(());
         }
         let resolved = if self.symbols.are_over(LABELS_OF_ONE, self.refs) {
-            Err(Refusal::InvalidLabels)
+            Err(Refusal::LabelLimit)
         } else {
             let labels = self.rendered.render(self.refs, self.symbols, self.message);
             self.handed += labels.len();

@@ -91,7 +91,7 @@ fn event(namespace: &str, uid: &str, version: u32, count: i64, at: &str, object:
 
 fn objects(w: &mut Writer) {
     w.begin(ms(0), None);
-    let mut put = |resource, verb, object| w.stage_object(resource, verb, Some(object), Vec::new(), ms(1_000));
+    let mut put = |resource, verb, object| w.stage_object(resource, verb, Some(object), Vec::new(), (ms(1_000), 100));
     put(Resource::Pods, Verb::Apply, pod("team-a", "web-1", "p1", 3, Some("web")));
     put(Resource::Pods, Verb::Delete, pod("team-a", "web-2", "p2", 0, None));
     put(Resource::Pods, Verb::Apply, pod("team-b", "db-1", "p3", 0, None));
