@@ -47,19 +47,26 @@ pub fn inlet(config: &Config) -> (Inlet, Receiver<Delivery>) {
 /// What the receivers are given.
 ///
 /// # Errors
-/// That the file of the token of senders cannot be read, or holds none.
+/// Those of [`write_token`].
 pub fn receivers(config: &Config, inlet: Inlet, clock: &Clock) -> Result<Receivers, String> {
     let limits = BodyLimits {
         received: config.body,
         inflated: BodyLimits::default().inflated.min(config.inlet_bytes()),
         otlp: config.otlp_body,
     };
-    let token = config.write_token.as_ref().map(|file| {
-        let wrong = |why: &str| format!("access.writeTokenFile: {}: {why}", file.display());
-        let text = std::fs::read_to_string(file).map_err(|e| wrong(&e.to_string()))?;
-        Token::new(text.trim()).ok_or_else(|| wrong(&format!("the token {}", token::UNFIT)))
-    });
-    Ok(Receivers { inlet, gate: Gate::new(token.transpose()?), limits, clock: Arc::clone(clock) })
+    let token = write_token(config)?;
+    Ok(Receivers { inlet, gate: Gate::new(token), limits, clock: Arc::clone(clock) })
+}
+
+/// The token that senders need, read from its file.
+///
+/// # Errors
+/// That the file cannot be read, or holds none.
+pub fn write_token(config: &Config) -> Result<Option<Token>, String> {
+    let Some(file) = &config.write_token else { return Ok(None) };
+    let wrong = |why: &str| format!("access.writeTokenFile: {}: {why}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|e| wrong(&e.to_string()))?;
+    Token::new(text.trim()).map(Some).ok_or_else(|| wrong(&format!("the token {}", token::UNFIT)))
 }
 
 /// What the Alertmanager API has to know besides the incidents.

@@ -7,6 +7,7 @@ mod chart;
 mod counterfactuals;
 mod daemon;
 mod dependencies;
+mod doors;
 mod evidence;
 mod kube_apiserver;
 mod ledger;

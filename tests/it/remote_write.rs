@@ -1,7 +1,7 @@
 //! Remote write into the daemon: every status and header, both versions into the same series, Debian's own Prometheus as
 //! the sender, and a pair of them that sends everything twice.
 
-mod encode;
+pub(crate) mod encode;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

@@ -183,6 +183,31 @@ async fn lists_filter() {
 }
 
 #[tokio::test]
+async fn alerts_of_others_stand_beside_what_they_fired_for() {
+    let router = routes(Fixture::default());
+    let names = |alerts: &Value| -> Vec<String> {
+        alerts.as_array().into_iter().flatten().map(|a| a["name"].as_str().unwrap().to_owned()).collect()
+    };
+    for (id, expected) in [
+        // The one of the namespace came later than its end; the other pod is no member.
+        ("i-1", &["a Pod web-1", "a Deployment web"][..]),
+        ("i-2", &["a Pod web-1", "a Deployment web", "a Namespace a"]),
+        ("i-spread", &["a Namespace a", "canary Pod web-1"]),
+    ] {
+        let answer = get(&router, &format!("/api/v1/incidents/{id}"), None).await;
+        let mut found = names(&answer.json()["alerts"]);
+        found.sort_by_key(|name| !name.starts_with(|c: char| c == 'a'));
+        assert_eq!(found, expected, "{id}");
+    }
+    let answer = get(&router, "/api/v1/why?pod=web-1&namespace=a", None).await.json();
+    assert_eq!(names(&answer["incidents"][1]["alerts"]), ["a Pod web-1", "a Deployment web"]);
+    let answer = get(&router, "/api/v1/workloads/a/web/timeline", None).await.json();
+    let moments = answer["moments"].as_array().unwrap().iter().filter(|m| m["kind"] == "alert");
+    assert_eq!(names(&moments.cloned().collect()), ["a Pod web-1", "a Deployment web"]);
+    assert!(get(&router, "/api/v1/incidents", None).await.json()["incidents"][0].get("alerts").is_none());
+}
+
+#[tokio::test]
 async fn pages_hold_every_row_once() {
     let router = routes(Fixture::default());
     for (path, key, all) in [("restarts", "restarts", 8), ("incidents", "incidents", 4)] {

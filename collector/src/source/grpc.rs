@@ -46,6 +46,8 @@ const HEADERS: u32 = 16 << 10;
 struct Times {
     /// For the beginning of a connection.
     handshake: Duration,
+    /// Between two pieces of a message.
+    message: Duration,
     /// For one request, from its head to its answer.
     total: Duration,
     /// A connection without a request for so long is asked to close; a sender opens another when it has something to
@@ -57,6 +59,7 @@ struct Times {
 
 const TIMES: Times = Times {
     handshake: Duration::from_secs(10),
+    message: Duration::from_secs(10),
     total: Duration::from_secs(30),
     idle: Duration::from_secs(300),
     drain: Duration::from_secs(25),
@@ -225,7 +228,7 @@ async fn export(receiver: &Receiver, signal: Signal, request: Request<RecvStream
     if let Err(why) = receiver.gate.admit(request.headers()) {
         return Outcome::Refused(Code::Unauthenticated, why.into());
     }
-    let (room, body) = match message::read(request, &receiver.inlet).await {
+    let (room, body) = match message::read(request, &receiver.inlet, receiver.times.message).await {
         Ok(read) => read,
         Err(refused) => return refused,
     };

@@ -6,8 +6,9 @@ use serde_json::json;
 use whyd_buffers::Writer;
 use whyd_signals::objects::Object;
 use whyd_signals::schema::{
-    Anomaly, Change, Evidence, EvidenceSource, Incident, IncidentStatus, Restart, Root, RuledOut, Severity,
+    Alert, Anomaly, Change, Evidence, EvidenceSource, Incident, IncidentStatus, Restart, Root, RuledOut, Severity,
 };
+use whyd_signals::sink::AlertSink;
 use whyd_signals::{Resource, Team, Verb};
 
 use crate::buffers::{ms, write_lines, write_samples, writer};
@@ -17,10 +18,33 @@ const STALE: f64 = f64::from_bits(whyd_signals::sample::STALE_BITS);
 pub(crate) fn filled() -> Writer {
     let mut w = writer();
     objects(&mut w);
+    alerts(&mut w);
     samples(&mut w);
     lines(&mut w);
     rows(&mut w);
     w
+}
+
+fn alerts(w: &mut Writer) {
+    w.begin(ms(0), None);
+    for (team, object, ends_at) in [("a", "web-1", None), ("b", "db-1", Some(ms(50_000)))] {
+        let alert = Alert {
+            fingerprint: format!("f-{team}"),
+            starts_at: ms(20_000),
+            ends_at,
+            name: "KubePodCrashLooping".into(),
+            severity: "warning".into(),
+            namespace: format!("team-{team}"),
+            kind: "Pod",
+            object: object.into(),
+            container: "web".into(),
+            summary: "it crashes".into(),
+            link: String::new(),
+        };
+        w.alert(alert).unwrap();
+    }
+    let staged = w.stage();
+    w.publish(staged.mark);
 }
 
 fn samples(w: &mut Writer) {

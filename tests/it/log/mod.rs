@@ -7,7 +7,7 @@ mod live;
 mod model;
 mod oracle;
 mod power;
-mod random;
+pub(crate) mod random;
 mod simulator;
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use whyd_buffers::wal::Record;
 use whyd_signals::{Compression, Envelope, Lsn, Media, Resource, Team, Timestamp, Verb};
 
 /// How many of something: as in the environment, else so many.
-fn cases(variable: &str, otherwise: u64) -> u64 {
+pub(crate) fn cases(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |n| n.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
 }
 

@@ -2,29 +2,29 @@
 
 /// One series: its labels, its samples by milliseconds, and further fields of the version as they are.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Series {
-    pub(super) labels: Vec<(String, String)>,
-    pub(super) samples: Vec<(i64, f64)>,
-    pub(super) more: Vec<u8>,
+pub(crate) struct Series {
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) samples: Vec<(i64, f64)>,
+    pub(crate) more: Vec<u8>,
 }
 
 impl Series {
-    pub(super) fn new(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> Self {
+    pub(crate) fn new(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> Self {
         let owned = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
         Self { labels: labels.iter().map(owned).collect(), samples: samples.to_vec(), more: Vec::new() }
     }
 
-    pub(super) fn with(mut self, more: &[u8]) -> Self {
+    pub(crate) fn with(mut self, more: &[u8]) -> Self {
         self.more.extend(more);
         self
     }
 }
 
-pub(super) fn snappy(message: &[u8]) -> Vec<u8> {
+pub(crate) fn snappy(message: &[u8]) -> Vec<u8> {
     snap::raw::Encoder::new().compress_vec(message).unwrap()
 }
 
-pub(super) fn number(mut n: u64) -> Vec<u8> {
+pub(crate) fn number(mut n: u64) -> Vec<u8> {
     let mut out = Vec::new();
     while n >= 0x80 {
         out.push((n & 0x7f) as u8 | 0x80);
@@ -35,7 +35,7 @@ pub(super) fn number(mut n: u64) -> Vec<u8> {
 }
 
 /// A field of bytes.
-pub(super) fn field(tag: u64, bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn field(tag: u64, bytes: &[u8]) -> Vec<u8> {
     [number(tag << 3 | 2), number(bytes.len() as u64), bytes.to_vec()].concat()
 }
 
@@ -45,7 +45,7 @@ fn sample((ms, value): (i64, f64)) -> Vec<u8> {
 }
 
 /// `prometheus.WriteRequest`.
-pub(super) fn version1(all: &[Series]) -> Vec<u8> {
+pub(crate) fn version1(all: &[Series]) -> Vec<u8> {
     let one = |s: &Series| {
         let label = |(k, v): &(String, String)| field(1, &[field(1, k.as_bytes()), field(2, v.as_bytes())].concat());
         let labels: Vec<u8> = s.labels.iter().flat_map(label).collect();
@@ -56,7 +56,7 @@ pub(super) fn version1(all: &[Series]) -> Vec<u8> {
 }
 
 /// `io.prometheus.write.v2.Request`.
-pub(super) fn version2(all: &[Series]) -> Vec<u8> {
+pub(crate) fn version2(all: &[Series]) -> Vec<u8> {
     let mut symbols = vec![String::new()];
     let mut series = Vec::new();
     for s in all {

@@ -225,3 +225,17 @@ async fn senders_need_the_token() {
     assert_eq!(fixture.got.lock().unwrap().len(), 1);
     assert_eq!(gate.turned_away()[0].1, 2);
 }
+
+#[tokio::test]
+async fn a_message_that_does_not_go_on_is_given_up() {
+    let times = Times { message: Duration::from_millis(50), ..TIMES };
+    let fixture = fixture_with(Reply::Stored(Written::rows(1)), InletLimits::default(), times).await;
+    let request = Request::builder().method("POST").uri(format!("http://whyd{METRICS}"));
+    let request = request.header("content-type", "application/grpc").body(()).unwrap();
+    let mut client = fixture.client.clone().ready().await.unwrap();
+    let (response, mut stream) = client.send_request(request, false).unwrap();
+    stream.send_data(Bytes::from(frame(0, &[7; 100])).slice(..50), false).unwrap();
+    let answer = response.await.unwrap();
+    assert_eq!(answer.headers()["grpc-status"], "14");
+    assert_eq!(fixture.inlet.counts().bytes, 0);
+}
