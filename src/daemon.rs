@@ -58,7 +58,7 @@ impl Daemon {
         let watches = Watches::new(statuses.clone(), Arc::clone(&clock));
         let (inlet, inbox) = wiring::inlet(config);
         let to = wiring::receivers(config, inlet.clone(), &clock).map_err(|e| anyhow::anyhow!("{e}"))?;
-        let doors = Doors::new(inlet.clone(), to.gate.clone());
+        let doors = Doors::new(inlet.gauge(), to.gate.clone());
         let view = View::new(Shown::of(&core, LogShown::default()));
         let view = view.with_alerts(Arc::clone(&board)).with_watches(watches).with_doors(doors.clone());
         let view = Arc::new(view);

@@ -5,14 +5,14 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use whyd_api::listen::Counts;
 use whyd_api::{Kind, Metric};
-use whyd_collector::Inlet;
+use whyd_collector::inlet::InletGauge;
 use whyd_collector::source::{Gate, grpc};
 
 /// The counts of every door of the daemon.
 #[derive(Debug, Clone)]
 pub struct Doors {
     /// The queue to the core.
-    pub inlet: Inlet,
+    pub inlet: InletGauge,
     /// Before every receiver.
     pub gate: Gate,
     /// The main listener.
@@ -25,7 +25,7 @@ pub struct Doors {
 
 impl Doors {
     /// Those of these receivers, with listeners that have not accepted anything yet.
-    pub fn new(inlet: Inlet, gate: Gate) -> Self {
+    pub fn new(inlet: InletGauge, gate: Gate) -> Self {
         Self { inlet, gate, http: Arc::default(), otlp_http: Arc::default(), otlp_grpc: grpc::Counts::default() }
     }
 

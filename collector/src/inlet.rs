@@ -116,6 +116,28 @@ pub struct Inlet {
     counters: Arc<Counters>,
 }
 
+/// What the inlet shows of itself. Unlike an [`Inlet`] it keeps no queue open.
+#[derive(Debug, Clone)]
+pub struct InletGauge {
+    bytes: Arc<Semaphore>,
+    limit: usize,
+    counters: Arc<Counters>,
+}
+
+impl InletGauge {
+    /// What it did so far.
+    pub fn counts(&self) -> InletCounts {
+        let c = &self.counters;
+        InletCounts {
+            accepted: c.accepted.load(Ordering::Relaxed),
+            full_of_messages: c.full_of_messages.load(Ordering::Relaxed),
+            full_of_bytes: c.full_of_bytes.load(Ordering::Relaxed),
+            bytes: self.limit.saturating_sub(self.bytes.available_permits()) as u64,
+            limit: self.limit as u64,
+        }
+    }
+}
+
 /// One message and the way to answer it.
 #[derive(Debug)]
 pub struct Delivery {
@@ -210,16 +232,14 @@ impl Inlet {
         self.queue.is_closed()
     }
 
+    /// Shows what it does, for as long as anybody looks.
+    pub fn gauge(&self) -> InletGauge {
+        InletGauge { bytes: Arc::clone(&self.bytes), limit: self.limit, counters: Arc::clone(&self.counters) }
+    }
+
     /// What it did so far.
     pub fn counts(&self) -> InletCounts {
-        let c = &self.counters;
-        InletCounts {
-            accepted: c.accepted.load(Ordering::Relaxed),
-            full_of_messages: c.full_of_messages.load(Ordering::Relaxed),
-            full_of_bytes: c.full_of_bytes.load(Ordering::Relaxed),
-            bytes: self.limit.saturating_sub(self.bytes.available_permits()) as u64,
-            limit: self.limit as u64,
-        }
+        self.gauge().counts()
     }
 
     fn permit(&self, held: usize, more: usize) -> Result<OwnedSemaphorePermit, Reply> {

@@ -140,6 +140,7 @@ async fn rows_have_every_key() {
         r#""detail":"events is not synced: what it would hold is unknown, not empty"}]}"#,
     );
     assert_eq!(text, want);
+    let router = routes(Fixture { told: Vec::new(), ..Fixture::default() });
     let text = get(&router, "/api/v1/incidents/i-1", None).await.text;
     let want = concat!(
         r#"{"id":"i-1","team":"a","severity":"critical","status":"resolved","#,

@@ -1,8 +1,11 @@
 //! Promise 9, what `remote_write.rs` has not: a quota, a time that cannot be held, too many labels, a missing token.
 
+use std::net::SocketAddr;
+
 use super::{JSON, PROTO, body, metric, now_ms};
 use crate::daemon::{Process, answer, get_json, request};
 use crate::remote_write::encode::{Series, snappy, version1};
+use crate::until::until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_refusal_has_its_status_its_words_and_its_count() {
@@ -50,8 +53,13 @@ async fn each_refusal_has_its_status_its_words_and_its_count() {
         ("whyd_log_records_total", records + 5.0),
         ("whyd_series", 27.0),
     ] {
-        assert_eq!(metric(daemon.address, series).await, Some(value), "{series}");
+        shows(daemon.address, series, value).await;
     }
+}
+
+/// What was refused is shown by the next tick.
+async fn shows(at: SocketAddr, series: &str, value: f64) {
+    until(&format!("{series} to be {value}"), async || (metric(at, series).await? == value).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@
 
 use super::{Sender, body, metric, now_ms};
 use crate::daemon::Process;
+use crate::until::until;
 
 /// Unique label sets.
 const SERIES: usize = 1_000_000;
@@ -37,9 +38,12 @@ async fn a_million_new_pods_stay_within_the_memory_and_known_series_go_on() {
         }
     }
     assert!(stored > 50 && refused > 50, "{stored} bodies stored, {refused} refused");
-    let held = metric(daemon.address, "whyd_series").await.unwrap();
-    let counted = metric(daemon.address, "whyd_discarded_total{reason=\"series_limit\"}").await.unwrap();
-    assert_eq!(held + counted, (SERIES + 100) as f64, "each is held or counted");
+    let (held, counted) = until("each to be held or counted", async || {
+        let held = metric(daemon.address, "whyd_series").await?;
+        let counted = metric(daemon.address, "whyd_discarded_total{reason=\"series_limit\"}").await?;
+        (held + counted == (SERIES + 100) as f64).then_some((held, counted))
+    })
+    .await;
     let mut bytes = 0.0;
     for owner in ["series", "names", "tail", "chunks", "streams", "logs", "alerts"] {
         bytes += metric(daemon.address, &format!("whyd_buffer_bytes{{owner=\"{owner}\"}}")).await.unwrap();

@@ -30,8 +30,9 @@ async fn a_thousand_slow_sockets_are_closed_and_hold_up_nobody() {
                 "x".repeat(500)
             ),
         };
+        // One after the other: a queue of the kernel that is full loses connections without a word.
+        let mut socket = TcpStream::connect(address).await.unwrap();
         slow.push(tokio::spawn(async move {
-            let mut socket = TcpStream::connect(address).await.unwrap();
             socket.write_all(text.as_bytes()).await.unwrap();
             let begun = Instant::now();
             let mut answer = Vec::new();
