@@ -3,13 +3,14 @@
 //! A vector is closed when the next minute begins. A workload's model is trained anew from time to time on the vectors
 //! of all its pods, so that it outlives each of them; until there are enough, nothing is judged.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use whyd_signals::schema::Anomaly;
 use whyd_signals::{Team, Timestamp};
 
 use crate::detector::onset::Onset;
+use crate::hash::Fixed;
 use crate::pod_vector::{Model, PodVector};
 
 /// The length of a moment.
@@ -94,8 +95,8 @@ struct Past {
 /// All pods that are followed.
 #[derive(Debug, Default)]
 pub struct Pods {
-    pods: BTreeMap<u64, Pod>,
-    pasts: BTreeMap<u64, Past>,
+    pods: HashMap<u64, Pod, Fixed>,
+    pasts: HashMap<u64, Past, Fixed>,
     tidied: Timestamp,
     /// Measures of pods there was no room for.
     pub refused: u64,
@@ -145,7 +146,7 @@ impl Pods {
 }
 
 fn close(
-    pasts: &mut BTreeMap<u64, Past>,
+    pasts: &mut HashMap<u64, Past, Fixed>,
     pod: &mut Pod,
     minute: &Minute,
     of: &Owner<'_>,

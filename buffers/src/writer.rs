@@ -3,7 +3,7 @@
 mod publish;
 mod sinks;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 
 use whyd_signals::objects::Object;
@@ -106,6 +106,8 @@ pub struct Writer {
     replicas: Replicas,
     tail: Tail,
     chunks: Chunks,
+    /// Namespaces with chunks that may be due for merging.
+    unmerged: BTreeSet<u32>,
     corrections: Arc<Corrections>,
     logs: LogStore,
     alerts: Alerts,
@@ -138,6 +140,7 @@ impl Writer {
             series: SeriesIndex::default(),
             replicas: Replicas::default(),
             chunks: Chunks::default(),
+            unmerged: BTreeSet::new(),
             corrections: Arc::default(),
             logs: LogStore::default(),
             alerts: Alerts::default(),

@@ -51,6 +51,9 @@ pub struct NamespaceState {
     /// About how many bytes all of this takes, and its events alone.
     bytes: usize,
     event_bytes: usize,
+    /// Rises whenever an object comes or goes, or the namespace itself changes: as long as it stays, so do names and
+    /// owners.
+    pub membership: u64,
 }
 
 impl NamespaceState {
@@ -75,6 +78,7 @@ impl NamespaceState {
             first_gone: None,
             bytes: 0,
             event_bytes: 0,
+            membership: 0,
         }
     }
 
@@ -146,6 +150,23 @@ impl NamespaceState {
         if seen.verb == Verb::Delete {
             self.gone(seen.received);
         }
+        let before = self.objects();
+        let dropped = self.apply_object(resource, object, seen, team_of);
+        if before != self.objects() || matches!(object, Object::Namespace(_)) {
+            self.membership += 1;
+        }
+        dropped
+    }
+
+    fn objects(&self) -> usize {
+        self.pods.len() + self.workloads.len() + self.jobs.len()
+    }
+
+    fn held(&self) -> usize {
+        self.objects() + self.config_maps.len() + self.services.len()
+    }
+
+    fn apply_object(&mut self, resource: Resource, object: &Object, seen: Seen, team_of: &TeamOf) -> u64 {
         let meta = object.meta();
         let uid = &meta.uid;
         let grown = match object {
@@ -277,6 +298,7 @@ impl NamespaceState {
     }
 
     fn gone(&mut self, at: Timestamp) {
+        self.membership += 1;
         self.first_gone = Some(self.first_gone.map_or(at, |first| first.min(at)));
     }
 
@@ -302,8 +324,8 @@ impl NamespaceState {
             let went = records.values().filter_map(|r| r.deleted_at).min();
             *first = [*first, went].into_iter().flatten().min();
         }
-        let held = |s: &Self| s.pods.len() + s.workloads.len() + s.jobs.len() + s.config_maps.len() + s.services.len();
-        let (before, weight) = (held(self), self.gone_records().map(|(_, weight)| weight).sum::<usize>());
+        let (before, objects) = (self.held(), self.objects());
+        let weight = self.gone_records().map(|(_, weight)| weight).sum::<usize>();
         let mut first = None;
         self.workloads.retain(|_, (_, w)| w.deleted_at.is_none_or(|at| at >= horizon));
         first = self.workloads.values().filter_map(|(_, w)| w.deleted_at).chain(first).min();
@@ -320,7 +342,8 @@ impl NamespaceState {
         self.config_maps_named.retain(|uid| config_maps.contains_key(uid));
         let left = self.gone_records().map(|(_, weight)| weight).sum::<usize>();
         self.bytes = self.bytes.saturating_sub(weight.saturating_sub(left));
-        before - held(self)
+        self.membership += u64::from(self.objects() != objects);
+        before - self.held()
     }
 
     /// Whether nothing is left that was in it.
