@@ -78,6 +78,7 @@ stage render
 mkdir "$work/tokens"
 echo platform-token >"$work/tokens/platform"
 echo shop-token >"$work/tokens/shop"
+echo senders-token >"$work/tokens/senders"
 while read -r name values; do
   render -f "$values" >"$work/$name.yaml"
   config_of "$work/$name.yaml" | sed "s|/run/secrets/whyd/|$work/tokens/|" >"$work/$name-whyd.yaml"
@@ -106,6 +107,7 @@ refused windw --set config.limits.windw=6h
 refused config.limits.memory --set config.limits.memory=2GB
 refused tokens.secret --set tokens.metricsKey=platform
 refused tokens.secret --set 'config.access.tokens[0].tokenFile=/run/secrets/whyd/a' --set serviceMonitor.enabled=false
+refused tokens.secret --set config.access.writeTokenFile=/run/secrets/whyd/a
 refused tokens.metricsKey --set 'config.access.tokens[0].tokenFile=/run/secrets/whyd/a' --set tokens.secret=whyd
 
 stage rules

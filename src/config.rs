@@ -49,7 +49,7 @@ pub struct ConfigFile {
     replicas: ReplicasFile,
     /// How a namespace is mapped to a team.
     teams: TeamsFile,
-    /// Who may read.
+    /// Who may read, and who may write.
     access: AccessFile,
     /// Rules about incidents.
     incidents: IncidentsFile,
@@ -81,9 +81,12 @@ struct LimitsFile {
     history: Option<String>,
     /// How long these are kept on disk as Parquet, for instance `7d`. Default: the window.
     retention: Option<String>,
-    /// Series known at once.
+    /// Series known at once; a new one over it is refused, known ones go on. Default 1000000.
     series: Option<usize>,
-    /// Largest body accepted, for instance `32MiB`. Default `16MiB`, and for OTLP over HTTP `20MiB`.
+    /// Of them, those of one team; what belongs to no team has no such bound. Default: half of `series`.
+    series_per_team: Option<usize>,
+    /// Largest body accepted, for instance `32MiB`; at most a sixteenth of `memory`. Default `16MiB`, and for OTLP over
+    /// HTTP `20MiB`, where that is not over it.
     body: Option<String>,
 }
 
@@ -110,6 +113,9 @@ struct AccessFile {
     anonymous: Option<bool>,
     /// Static bearer tokens.
     tokens: Vec<TokenFile>,
+    /// The file that holds the bearer token that every sender needs: of remote write, Loki pushes, OTLP and the webhook.
+    /// Default: whoever reaches a port may write.
+    write_token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -163,6 +169,14 @@ struct SuppressionFile {
     reason: String,
 }
 
+/// The largest body where nothing is said.
+const BODY: usize = 16 << 20;
+
+/// What bodies may take at once, out of all the memory.
+fn inlet_bytes(memory: usize) -> usize {
+    memory / 16
+}
+
 /// A valid configuration.
 #[derive(Debug, Clone)]
 #[allow(missing_docs)]
@@ -178,6 +192,8 @@ pub struct Config {
     pub history_bytes: u64,
     pub retention: Duration,
     pub series: usize,
+    pub series_per_team: usize,
+    /// The largest body, as received.
     pub body: usize,
     /// Of OTLP over HTTP.
     pub otlp_body: usize,
@@ -190,11 +206,18 @@ pub struct Config {
     pub anonymous: bool,
     /// Token files and the teams each may read; no team: all.
     pub tokens: Vec<(PathBuf, Vec<String>)>,
+    /// The file of the token that senders need, if they need one.
+    pub write_token: Option<PathBuf>,
     pub rules: Rules,
     pub alertmanager: AlertmanagerConfig,
 }
 
 impl Config {
+    /// Bytes of bodies being received, waiting or not yet answered.
+    pub fn inlet_bytes(&self) -> usize {
+        inlet_bytes(self.memory)
+    }
+
     /// The cluster's name where none is said.
     pub fn default_cluster() -> &'static str {
         "cluster"
@@ -241,6 +264,13 @@ impl ConfigFile {
         let mut wrong = Errors::default();
         let l = &self.limits;
         let http = wrong.address("listen.http", self.listen.http.as_deref().unwrap_or("0.0.0.0:8080"));
+        let memory = wrong.bytes("limits.memory", l.memory.as_deref().unwrap_or("2GiB")) as usize;
+        let body = l.body.as_deref().map(|text| wrong.bytes("limits.body", text) as usize);
+        if body.is_some_and(|body| body > inlet_bytes(memory)) {
+            wrong.0.push("limits.body: must be at most a sixteenth of limits.memory; lower it, or raise that".into());
+        }
+        let body_or = |usual: usize| body.unwrap_or(usual.min(inlet_bytes(memory)));
+        let series = l.series.unwrap_or(1_000_000);
         let config = Config {
             cluster: self.cluster.unwrap_or_else(|| Config::default_cluster().into()),
             data_dir: self.data_dir.unwrap_or_else(|| "/var/lib/whyd".into()),
@@ -248,16 +278,17 @@ impl ConfigFile {
             window: wrong.duration("limits.window", l.window.as_deref().unwrap_or("6h")),
             lateness: wrong.duration("limits.lateness", l.lateness.as_deref().unwrap_or("10m")),
             tick: wrong.duration("limits.tick", l.tick.as_deref().unwrap_or("1s")),
-            memory: wrong.bytes("limits.memory", l.memory.as_deref().unwrap_or("2GiB")) as usize,
+            memory,
             log_bytes: wrong.bytes("limits.log", l.log.as_deref().unwrap_or("8GiB")),
             history_bytes: wrong.bytes("limits.history", l.history.as_deref().unwrap_or("2GiB")),
             retention: match &l.retention {
                 Some(text) => wrong.duration("limits.retention", text),
                 None => Errors::default().duration("", l.window.as_deref().unwrap_or("6h")),
             },
-            series: l.series.unwrap_or(1_000_000),
-            body: l.body.as_deref().map_or(16 << 20, |text| wrong.bytes("limits.body", text) as usize),
-            otlp_body: l.body.as_deref().map_or(OTLP_LIMIT, |text| Errors::default().bytes("", text) as usize),
+            series,
+            series_per_team: l.series_per_team.unwrap_or(series.div_ceil(2)),
+            body: body_or(BODY),
+            otlp_body: body_or(OTLP_LIMIT),
             otlp: wrong.otlp(&self.otlp),
             kubernetes: self.kubernetes.enabled.unwrap_or(true),
             kubernetes_url: self.kubernetes.url,
@@ -265,6 +296,7 @@ impl ConfigFile {
             replicas: wrong.replicas(self.replicas),
             team_prefix: self.teams.prefix.unwrap_or_else(|| "team-".into()),
             anonymous: self.access.anonymous.unwrap_or(self.access.tokens.is_empty()),
+            write_token: self.access.write_token_file,
             tokens: self.access.tokens.into_iter().map(|t| (t.token_file, t.teams)).collect(),
             rules: wrong.rules(self.incidents),
             alertmanager: wrong.alertmanager(self.alertmanager),
@@ -280,6 +312,9 @@ impl ConfigFile {
         }
         for pull in config.pulls.iter().filter(|p| p.history.is_some_and(|h| h > config.window)) {
             wrong.0.push(format!("pull: {}: history must not be longer than limits.window", pull.name));
+        }
+        if config.series_per_team == 0 {
+            wrong.0.push("limits.seriesPerTeam: must be at least 1; leave it out for half of limits.series".into());
         }
         if config.memory < 64 << 20 {
             wrong.0.push("limits.memory: must be at least 64MiB".into());
@@ -410,6 +445,20 @@ mod tests {
         for key in ["listen.http", "limits.window", "limits.memory", "limits.log"] {
             assert!(keys.contains(&key), "{key} in {wrong:?}");
         }
+    }
+
+    #[test]
+    fn bodies_and_shares_follow_what_there_is() {
+        let read = |text: &str| ConfigFile::parse(text).unwrap().validate();
+        let usual = read("").unwrap();
+        assert_eq!((usual.body, usual.otlp_body, usual.inlet_bytes()), (16 << 20, 20 << 20, 128 << 20));
+        assert_eq!((usual.series, usual.series_per_team), (1_000_000, 500_000));
+        let small = read("limits: {memory: 64MiB, series: 7}\n").unwrap();
+        assert_eq!((small.body, small.otlp_body, small.series_per_team), (4 << 20, 4 << 20, 4));
+        let wrong = read("limits: {memory: 256MiB, body: 17MiB, seriesPerTeam: 0}\n").unwrap_err();
+        assert!(wrong.iter().any(|w| w.starts_with("limits.body: ")), "{wrong:?}");
+        assert!(wrong.iter().any(|w| w.starts_with("limits.seriesPerTeam: ")), "{wrong:?}");
+        assert_eq!(read("limits: {memory: 256MiB, body: 16MiB}\n").unwrap().body, 16 << 20);
     }
 
     #[test]

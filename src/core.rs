@@ -126,6 +126,8 @@ pub struct Counters {
     pub histograms: u64,
     /// Exemplars accepted and not kept.
     pub exemplars: u64,
+    /// Alerts that an Alertmanager left out of its notifications.
+    pub truncated_alerts: u64,
     /// Bodies that could not be read.
     pub malformed: u64,
     /// When each source last sent something.
@@ -243,6 +245,15 @@ impl Core {
             self.writer.rollback();
             return vec![Effect::Reply { token, reply: Reply::Stored(Written::rows(counts.rows)) }];
         }
+        if asked.is_none()
+            && counts.histograms == 0
+            && counts.exemplars == 0
+            && let Some(refused) = self.writer.all_refused()
+        {
+            // A flood of what is refused shall not push out of the log what is not.
+            self.writer.rollback();
+            return vec![Effect::Reply { token, reply: self.refused(&counts, refused) }];
+        }
         let mut staged = self.writer.stage();
         if counts.invalid_histograms > 0 {
             staged.refused.insert(Refusal::InvalidHistogram, counts.invalid_histograms);
@@ -257,6 +268,23 @@ impl Core {
         let Envelope { media, received, .. } = envelope;
         self.pending.push_back(Pending { lsn, token, mark, reply, media, received, stored, counts, asked });
         vec![Effect::Append(Record { lsn, envelope, refused: staged.bitmap })]
+    }
+
+    /// The answer to a body of which nothing is kept.
+    fn refused(&mut self, counts: &Counts, mut refused: BTreeMap<Refusal, u64>) -> Reply {
+        if counts.invalid_histograms > 0 {
+            refused.insert(Refusal::InvalidHistogram, counts.invalid_histograms);
+        }
+        for (why, n) in &refused {
+            *self.counters.refused.entry(*why).or_default() += n;
+        }
+        self.counters.truncated_alerts += counts.truncated_alerts;
+        if refused.keys().eq([&Refusal::TeamLimit]) {
+            let why = "a team has all the series or streams that it may have, and these are new: limits.seriesPerTeam";
+            return Reply::OverQuota(why.into());
+        }
+        let rejected = counts.rejected.unwrap_or_else(|| refused.values().sum());
+        Reply::Partial { written: Written::default(), refused, rejected }
     }
 
     fn durable(&mut self, lsn: Lsn) -> Vec<Effect> {
@@ -402,6 +430,7 @@ impl Core {
         *self.counters.rows.entry(source).or_default() += rows;
         self.counters.histograms += counts.histograms;
         self.counters.exemplars += counts.exemplars;
+        self.counters.truncated_alerts += counts.truncated_alerts;
         let last = self.counters.last_seen.entry(source).or_default();
         *last = (*last).max(received);
     }
@@ -414,7 +443,7 @@ fn is_lack(media: Media) -> bool {
 }
 
 /// The sources in metrics and answers.
-pub(crate) const SOURCES: [&str; 4] = ["metrics", "logs", "events", "kube"];
+pub(crate) const SOURCES: [&str; 5] = ["metrics", "logs", "events", "kube", "alerts"];
 
 /// The name of a source in metrics and answers, one of [`SOURCES`].
 pub fn source_name(media: Media) -> &'static str {
@@ -422,6 +451,7 @@ pub fn source_name(media: Media) -> &'static str {
         Media::RemoteWrite1(_) | Media::RemoteWrite2(_) | Media::OtlpMetricsProto | Media::OtlpMetricsJson => METRICS,
         Media::Pulled(what) if !what.is_logs() => METRICS,
         Media::LokiProto | Media::LokiJson | Media::OtlpLogsProto | Media::OtlpLogsJson | Media::Pulled(_) => "logs",
+        Media::AlertmanagerWebhook => "alerts",
         Media::Kube(whyd_signals::Resource::Events, _) => "events",
         Media::Kube(..) => "kube",
     }

@@ -8,12 +8,13 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use whyd_api::Deadlines;
 use whyd_api::alertmanager::{Board, Peer, read};
+use whyd_api::listen::Counts;
 use whyd_buffers::checkpoint::{Checkpoints, KeepLimits};
 use whyd_buffers::wal::{Bounds, Log};
-use whyd_collector::inlet::{InletLimits, inlet};
 use whyd_collector::source::grpc;
-use whyd_collector::source::http::{self, BodyLimits};
+use whyd_collector::source::http;
 use whyd_collector::source::kube::{self, ApiServer, Statuses};
 use whyd_collector::source::pull::PullStatuses;
 use whyd_collector::{Clock, Inlet};
@@ -21,6 +22,7 @@ use whyd_signals::Resource;
 
 use crate::alerting::{Alerting, HttpTransport};
 use crate::config::{Config, Port};
+use crate::doors::Doors;
 use crate::live::{Kept, Live, Times};
 use crate::log_health::LogShown;
 use crate::objects::Objects;
@@ -59,38 +61,41 @@ impl Daemon {
         let board = Arc::new(Board::new(peers));
         let statuses = Statuses::default();
         let watches = Watches::new(statuses.clone(), Arc::clone(&clock));
+        let (inlet, inbox) = wiring::inlet(config);
+        let to = wiring::receivers(config, inlet.clone(), &clock).map_err(|e| anyhow::anyhow!("{e}"))?;
+        let doors = Doors::new(inlet.gauge(), to.gate.clone());
         let pulled = PullStatuses::default();
         let view = View::new(Shown::of(&core, LogShown::default()))
             .with_alerts(Arc::clone(&board))
+            .with_doors(doors.clone())
             .with_watches(watches)
             .with_pulls(PullHealth::new(pulled.clone(), Arc::clone(&clock)));
         let view = Arc::new(view);
-        let (inlet, inbox) = inlet(InletLimits::default());
         let (close, closing) = watch::channel(false);
+        let deadlines = |counts: &Arc<Counts>| Deadlines { counts: Arc::clone(counts), ..Deadlines::default() };
 
         let mut tasks = JoinSet::new();
-        let limits = BodyLimits { received: config.body, otlp: config.otlp_body, ..BodyLimits::default() };
         let otlp_http = listen("otlp.http", config.otlp.http, asked).await?;
         let otlp_grpc = listen("otlp.grpc", config.otlp.grpc, asked).await?;
-        let receivers = http::router(inlet.clone(), limits, Arc::clone(&clock));
+        let receivers = http::router(to.clone());
         let api_state = whyd_api::Api::new(Arc::clone(&view) as _, door, Arc::clone(&clock));
         let alerts_read = read::router(api_state.clone(), wiring::alerts_read(config, &clock));
         let router = whyd_api::router(api_state, receivers.merge(alerts_read));
         let mut until = closing.clone();
-        tasks.spawn(whyd_api::serve(listener, router, whyd_api::Deadlines::default(), async move {
+        tasks.spawn(whyd_api::serve(listener, router, deadlines(&doors.http), async move {
             let _ = until.wait_for(|closed| *closed).await;
         }));
 
         let mut until = closing.clone();
         if let Some(listener) = otlp_http {
-            let router = http::otlp_router(inlet.clone(), limits, Arc::clone(&clock));
+            let router = http::otlp_router(to.clone());
             let mut until = closing.clone();
-            tasks.spawn(whyd_api::serve(listener, router, whyd_api::Deadlines::default(), async move {
+            tasks.spawn(whyd_api::serve(listener, router, deadlines(&doors.otlp_http), async move {
                 let _ = until.wait_for(|closed| *closed).await;
             }));
         }
         if let Some(listener) = otlp_grpc {
-            tasks.spawn(grpc::serve(listener, inlet.clone(), Arc::clone(&clock), async move {
+            tasks.spawn(grpc::serve(listener, to.clone(), doors.otlp_grpc.clone(), async move {
                 let _ = until.wait_for(|closed| *closed).await;
             }));
         }

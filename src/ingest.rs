@@ -25,6 +25,8 @@ pub struct Ingest {
     health: LogHealth,
     batch: Vec<Record>,
     bytes: usize,
+    /// Whether anything was answered at once: it is counted, and readers have not seen that yet.
+    unshown: bool,
 }
 
 /// What came of a tick.
@@ -61,7 +63,7 @@ impl Ingest {
         }
         tracing::info!(records = recovery.records, "log read back");
         core.resume(log.next_lsn());
-        Ok((Self { core, log, health: LogHealth::default(), batch: Vec::new(), bytes: 0 }, settled))
+        Ok((Self { core, log, health: LogHealth::default(), batch: Vec::new(), bytes: 0, unshown: false }, settled))
     }
 
     /// Takes a message into the batch. One that is not to be written is answered at once.
@@ -72,7 +74,10 @@ impl Ingest {
         for effect in self.core.step(at, Message::Input { token, envelope }) {
             match effect {
                 Effect::Append(record) => self.batch.push(record),
-                Effect::Reply { reply, .. } => answer = Some(reply),
+                Effect::Reply { reply, .. } => {
+                    self.unshown = true;
+                    answer = Some(reply);
+                }
                 Effect::Changed | Effect::Settled(_) => {}
             }
         }
@@ -105,7 +110,8 @@ impl Ingest {
 
     /// Time went on. To be called between batches.
     pub fn tick(&mut self, at: Timestamp) -> Ticked {
-        let mut ticked = Ticked { changed: self.health.probe(&self.log), ..Ticked::default() };
+        let unshown = std::mem::take(&mut self.unshown);
+        let mut ticked = Ticked { changed: self.health.probe(&self.log) || unshown, ..Ticked::default() };
         for effect in self.core.step(at, Message::Tick) {
             match effect {
                 Effect::Settled(rows) => ticked.settled.extend(rows),

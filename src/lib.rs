@@ -12,6 +12,7 @@ mod client;
 pub mod config;
 pub mod core;
 pub mod daemon;
+pub mod doors;
 pub mod evaluation;
 mod feed;
 pub mod fixture_api;

@@ -42,6 +42,7 @@ pub fn verdicts(
         for incident in incidents.iter().filter(|i| concerns(i, row)) {
             told.insert(&incident.id);
             page.field("incident", &standing(incident, Some(row)));
+            alerts(&mut page, incident);
         }
         closing(&mut page, row);
     }
@@ -67,6 +68,7 @@ pub fn why(answer: &Why, style: Style) -> String {
         verdict(&mut page, row, &[row], drawn.as_ref());
         for incident in &answer.incidents {
             page.field("incident", &standing(incident, Some(row)));
+            alerts(&mut page, incident);
         }
         closing(&mut page, row);
         if !earlier.is_empty() {
@@ -226,6 +228,19 @@ fn alone(page: &mut Page, incident: &Incident) {
     }
     if !incident.members.is_empty() {
         page.field("affects", &incident.members.join(", "));
+    }
+    alerts(page, incident);
+}
+
+/// What others raised about it, a line each.
+fn alerts(page: &mut Page, incident: &Incident) {
+    for alert in &incident.alerts {
+        let severity = if alert.severity.is_empty() { String::new() } else { format!(" ({})", alert.severity) };
+        let about = if alert.object.is_empty() { String::new() } else { format!(" for {}", alert.object) };
+        let until = alert.until.map_or(String::new(), |at| format!(", until {}", day_and_clock(at)));
+        let summary = if alert.summary.is_empty() { String::new() } else { format!(": {}", alert.summary) };
+        let fired = day_and_clock(alert.at);
+        page.field("alert", &format!("{}{severity} fired {fired}{about}{until}{summary}", alert.name));
     }
 }
 

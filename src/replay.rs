@@ -42,7 +42,7 @@ pub fn run(mut core: Core, messages: Vec<Envelope>, lateness: Duration) -> Outco
                     let counts: Vec<String> = refused.iter().map(|(why, n)| format!("{n} {}", why.as_str())).collect();
                     problems.push(format!("message {n} ({media:?}): refused {}", counts.join(", ")));
                 }
-                Reply::Invalid(why) | Reply::TooLarge(why) | Reply::Overloaded(why) => {
+                Reply::Invalid(why) | Reply::TooLarge(why) | Reply::Overloaded(why) | Reply::OverQuota(why) => {
                     problems.push(format!("message {n} ({media:?}): {why}"));
                 }
             }

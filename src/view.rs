@@ -1,19 +1,22 @@
 //! What the API reads: the newest snapshot and how complete it is.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use whyd_api::alertmanager::{Active, Board};
 use whyd_api::dto::{self, MemorySample, MemoryUse};
-use whyd_api::{Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, Visit, Wanted};
+use whyd_api::{Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Visit, Wanted};
 use whyd_buffers::{Scoped, SeriesMeta, Snapshot, Stats};
 use whyd_correlate::changes;
-use whyd_signals::schema::{Anomaly, Change, Incident, Restart};
+use whyd_correlate::redact::redact;
+use whyd_signals::schema::{Alert, Anomaly, Change, Incident, Restart};
 use whyd_signals::{Access, Ranges, Resource, Sample, SeriesId, Timestamp};
 
 use crate::checkpointing::CheckpointsShown;
 use crate::core::{Core, Counters};
+use crate::doors::Doors;
 use crate::log_health::LogShown;
 use crate::pull_health::PullHealth;
 use crate::pulls::Pulls;
@@ -67,6 +70,7 @@ pub struct View {
     alerts: Arc<Board>,
     watches: Option<Watches>,
     pulled: Option<PullHealth>,
+    doors: Option<Doors>,
 }
 
 impl View {
@@ -78,6 +82,7 @@ impl View {
             alerts: Arc::default(),
             watches: None,
             pulled: None,
+            doors: None,
         }
     }
 
@@ -85,6 +90,12 @@ impl View {
     #[must_use]
     pub fn with_alerts(self, alerts: Arc<Board>) -> Self {
         Self { alerts, ..self }
+    }
+
+    /// The same view with what these doors count.
+    #[must_use]
+    pub fn with_doors(self, doors: Doors) -> Self {
+        Self { doors: Some(doors), ..self }
     }
 
     /// The same view with how these watches fare.
@@ -163,6 +174,20 @@ impl Reader for View {
         found.extend(scoped.cluster().nodes().flat_map(changes::of_node));
         found.sort();
         found
+    }
+
+    fn told(&self, access: &Access, of: &TellsOf<'_>) -> Vec<Told> {
+        let scoped = self.scoped(access);
+        let is_asked_for = |alert: &Alert| {
+            let of_node = alert.kind == "Node" && of.node == Some(alert.object.as_str());
+            of_node || of.namespaces.contains(&alert.namespace)
+        };
+        let told = |alert: &Arc<Alert>| Told {
+            team: scoped.team_of(&alert.namespace),
+            workload: workload_of(&scoped, alert),
+            alert: without_secrets(alert),
+        };
+        scoped.each_alert().filter(|alert| is_asked_for(alert)).map(told).collect()
     }
 
     fn memory(&self, access: &Access, row: &Restart) -> Option<MemoryUse> {
@@ -258,6 +283,12 @@ impl Reader for View {
                     .map(|(kind, n)| (vec![("kind", kind.to_owned())], n as f64))
                     .to_vec(),
             ),
+            metric(
+                "whyd_alerts_truncated_total",
+                "alerts that an Alertmanager left out of its notifications",
+                Kind::Counter,
+                one(c.truncated_alerts as f64),
+            ),
             metric("whyd_malformed_total", "bodies that could not be read", Kind::Counter, one(c.malformed as f64)),
             metric("whyd_source_newest_seconds", "when each source last sent something", Kind::Gauge, seen),
             metric(
@@ -283,10 +314,32 @@ impl Reader for View {
         metrics.extend(shown.log.metrics());
         metrics.extend(shown.checkpoints.metrics());
         metrics.extend(buffer_metrics(&shown.stats));
+        metrics.extend(self.doors.iter().flat_map(Doors::metrics));
         metrics.extend(self.alerts.metrics());
         metrics.extend(self.watches.iter().flat_map(Watches::metrics));
         metrics.extend(self.pulled.iter().flat_map(PullHealth::metrics));
         metrics
+    }
+}
+
+/// The workload that an alert is about: it may name that, or one of its pods.
+fn workload_of(scoped: &Scoped, alert: &Alert) -> String {
+    match alert.kind.as_ref() {
+        "" | "Namespace" | "Node" => String::new(),
+        "Pod" => {
+            let space = scoped.cluster().namespace(&alert.namespace);
+            let pod = space.and_then(|space| Some((space, space.pod_named(&alert.object)?)));
+            pod.map_or_else(String::new, |(space, pod)| space.workload_of(&pod.object))
+        }
+        kind => format!("{kind}/{}", alert.object),
+    }
+}
+
+/// A rule may quote the lines that it counts.
+fn without_secrets(alert: &Arc<Alert>) -> Arc<Alert> {
+    match redact(&alert.summary) {
+        Cow::Borrowed(_) => Arc::clone(alert),
+        Cow::Owned(summary) => Arc::new(Alert { summary, ..Alert::clone(alert) }),
     }
 }
 
@@ -368,6 +421,7 @@ fn buffer_metrics(stats: &Stats) -> Vec<Metric> {
         ),
         metric("whyd_series", "series known", Kind::Gauge, one(stats.series as f64)),
         metric("whyd_streams", "log streams known", Kind::Gauge, one(stats.streams as f64)),
+        metric("whyd_alerts_received", "alerts of others known", Kind::Gauge, one(stats.alerts as f64)),
         metric("whyd_buffer_bytes", "bytes held, by owner", Kind::Gauge, bytes),
         metric("whyd_dropped_total", "rows dropped after they were stored, by reason", Kind::Counter, dropped),
     ]

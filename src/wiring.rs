@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use whyd_anomaly::templates::Miner;
+use tokio::sync::mpsc::Receiver;
+use whyd_anomaly::templates::{self, Miner};
 use whyd_anomaly::{Config as DetectorConfig, Detectors};
 use whyd_api::alertmanager::read;
 use whyd_api::{Anonymous, Door, Grant};
 use whyd_buffers::{Limits, Writer};
-use whyd_collector::Clock;
 use whyd_collector::identity::TeamRule;
+use whyd_collector::inlet::{self, Delivery, InletLimits};
+use whyd_collector::source::Gate;
+use whyd_collector::source::http::{BodyLimits, Receivers};
+use whyd_collector::{Clock, Inlet};
 use whyd_correlate::rules;
-use whyd_signals::{Access, Team};
+use whyd_signals::{Access, Team, Token, token};
 
 use crate::config::{Config, PullConfig};
 use crate::core::{Core, CoreConfig};
@@ -22,10 +26,12 @@ pub fn core(config: &Config) -> Core {
         window: config.window,
         lateness: config.lateness,
         series: config.series,
+        series_of_team: config.series_per_team,
         ..Limits::default()
     };
+    let templates = templates::Limits { bytes: config.memory / 32, ..templates::Limits::default() };
     let rule = TeamRule { prefix: config.team_prefix.clone() };
-    let writer = Writer::new(limits, Box::new(Miner::default()))
+    let writer = Writer::new(limits, Box::new(Miner::new(templates)))
         .with_replicas(config.replicas.clone())
         .with_teams(Arc::new(move |n, l| rule.team_of(n, l)));
     let detectors = Detectors::new(DetectorConfig { bytes: config.memory / 16, ..DetectorConfig::default() });
@@ -44,6 +50,36 @@ pub fn made_by(config: &Config) -> String {
     let Config { cluster, lateness, rules, replicas, team_prefix, .. } = config;
     let version = env!("CARGO_PKG_VERSION");
     format!("{version} {:?}", (cluster, lateness, rules, replicas, team_prefix))
+}
+
+/// Where bodies go to the core: a queue, and the core's end of it.
+pub fn inlet(config: &Config) -> (Inlet, Receiver<Delivery>) {
+    inlet::inlet(InletLimits { bytes: config.inlet_bytes(), ..InletLimits::default() })
+}
+
+/// What the receivers are given.
+///
+/// # Errors
+/// Those of [`write_token`].
+pub fn receivers(config: &Config, inlet: Inlet, clock: &Clock) -> Result<Receivers, String> {
+    let limits = BodyLimits {
+        received: config.body,
+        inflated: BodyLimits::default().inflated.min(config.inlet_bytes()),
+        otlp: config.otlp_body,
+    };
+    let token = write_token(config)?;
+    Ok(Receivers { inlet, gate: Gate::new(token), limits, clock: Arc::clone(clock) })
+}
+
+/// The token that senders need, read from its file.
+///
+/// # Errors
+/// That the file cannot be read, or holds none.
+pub fn write_token(config: &Config) -> Result<Option<Token>, String> {
+    let Some(file) = &config.write_token else { return Ok(None) };
+    let wrong = |why: &str| format!("access.writeTokenFile: {}: {why}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|e| wrong(&e.to_string()))?;
+    Token::new(text.trim()).map(Some).ok_or_else(|| wrong(&format!("the token {}", token::UNFIT)))
 }
 
 /// What the Alertmanager API has to know besides the incidents.

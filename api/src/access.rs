@@ -5,7 +5,7 @@ use std::fmt;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use whyd_signals::Access;
+use whyd_signals::{Access, Token, token};
 
 use crate::problem::{ErrorKind, Failure};
 use crate::routes::Api;
@@ -23,14 +23,14 @@ pub enum Anonymous {
 /// A bearer token and what it opens.
 #[derive(Clone)]
 pub struct Grant {
-    token: String,
+    text: String,
     access: Access,
 }
 
 impl Grant {
     /// `token` opens `access`.
     pub fn new(token: impl Into<String>, access: Access) -> Self {
-        Self { token: token.into(), access }
+        Self { text: token.into(), access }
     }
 }
 
@@ -44,7 +44,7 @@ impl fmt::Debug for Grant {
 #[derive(Debug, Clone, Default)]
 pub struct Door {
     anonymous: Anonymous,
-    grants: Vec<Grant>,
+    grants: Vec<(Token, Access)>,
 }
 
 impl Door {
@@ -55,14 +55,15 @@ impl Door {
     pub fn new(anonymous: Anonymous, grants: Vec<Grant>) -> Result<Self, Vec<String>> {
         let mut errors = Vec::new();
         for (i, grant) in grants.iter().enumerate() {
-            if grant.token.is_empty() || !grant.token.bytes().all(|b| b.is_ascii_graphic()) {
-                errors.push(format!("token {i} must be printable ASCII without spaces, and not empty"));
+            if Token::new(&grant.text).is_none() {
+                errors.push(format!("token {i} {}", token::UNFIT));
             }
-            if let Some(first) = grants[..i].iter().position(|other| other.token == grant.token) {
+            if let Some(first) = grants[..i].iter().position(|other| other.text == grant.text) {
                 errors.push(format!("token {i} is the same as token {first}"));
             }
         }
-        if errors.is_empty() { Ok(Self { anonymous, grants }) } else { Err(errors) }
+        let known = grants.into_iter().filter_map(|grant| Some((Token::new(&grant.text)?, grant.access)));
+        if errors.is_empty() { Ok(Self { anonymous, grants: known.collect() }) } else { Err(errors) }
     }
 
     /// What a request with these headers may see.
@@ -78,17 +79,14 @@ impl Door {
                 Anonymous::None => Err(refused("the request carries no bearer token")),
             };
         };
-        let bearer =
-            credential.as_bytes().split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
-        let Some((_, token)) = bearer.filter(|_| sent.next().is_none()) else {
+        let Some(given) = token::bearer(credential.as_bytes()).filter(|_| sent.next().is_none()) else {
             return Err(refused("the request must carry exactly one credential, a bearer token"));
         };
-        let token = token.trim_ascii();
         // Every grant is compared: the time says neither which one matched nor how far.
         let mut access = None;
-        for grant in &self.grants {
-            if same(grant.token.as_bytes(), token) {
-                access = Some(&grant.access);
+        for (token, opens) in &self.grants {
+            if token.is(given) {
+                access = Some(opens);
             }
         }
         access.cloned().ok_or_else(|| refused("the bearer token is not known"))
@@ -97,16 +95,6 @@ impl Door {
 
 fn refused(detail: &str) -> Failure {
     Failure::new(ErrorKind::Unauthorized, detail)
-}
-
-/// Equality in a time that depends on the length of `given` alone.
-fn same(known: &[u8], given: &[u8]) -> bool {
-    let mut difference = u8::from(known.len() != given.len());
-    for (i, byte) in given.iter().enumerate() {
-        let other = known.get(i % known.len().max(1)).copied().unwrap_or_default();
-        difference |= std::hint::black_box(byte ^ other);
-    }
-    std::hint::black_box(difference) == 0
 }
 
 /// What the caller may see. A route that reads anything takes this, and so cannot be reached around the door.

@@ -300,6 +300,10 @@ pub struct Incident {
     #[schema(required)]
     pub suppressed_by: Option<String>,
     pub summary: String,
+    /// Alerts that others raised about its members, its root or their namespaces, and that fired shortly before it or
+    /// while it was open: the newest, oldest first. Only where one incident, or one pod, is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<Alert>,
 }
 
 impl From<&schema::Incident> for Incident {
@@ -318,6 +322,7 @@ impl From<&schema::Incident> for Incident {
             follows: i.follows.clone(),
             suppressed_by: i.suppressed_by.clone(),
             summary: i.summary.clone(),
+            alerts: Vec::new(),
         }
     }
 }
@@ -350,6 +355,47 @@ pub struct IncidentChange {
     pub id: String,
     /// What is different, for people.
     pub what: String,
+}
+
+/// An alert that others raised and an Alertmanager told, while it fired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Alert {
+    /// Since when it fires, or fired.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// When it was over; null while it fires, as far as whyd was told.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    pub until: Option<Timestamp>,
+    /// Its `alertname`.
+    pub name: String,
+    /// As its rule has it, or empty.
+    pub severity: String,
+    /// The namespace of what it is about, or empty.
+    pub namespace: String,
+    /// `Kind/name` of what its labels name, or empty.
+    pub object: String,
+    /// The container that it names, or empty.
+    pub container: String,
+    /// Its summary.
+    pub summary: String,
+    /// Where its rule is evaluated, or empty.
+    pub link: String,
+}
+
+impl From<&schema::Alert> for Alert {
+    fn from(a: &schema::Alert) -> Self {
+        Self {
+            at: a.starts_at,
+            until: a.ends_at,
+            name: a.name.clone(),
+            severity: a.severity.clone(),
+            namespace: a.namespace.clone(),
+            object: if a.kind.is_empty() { String::new() } else { format!("{}/{}", a.kind, a.object) },
+            container: a.container.clone(),
+            summary: a.summary.clone(),
+            link: a.link.clone(),
+        }
+    }
 }
 
 /// One entry of a workload's timeline.
@@ -389,6 +435,8 @@ pub enum Moment {
         score: f64,
         text: String,
     },
+    /// An alert that others raised.
+    Alert(Alert),
     /// An incident began.
     Opened {
         #[schema(value_type = String, format = DateTime)]
@@ -414,6 +462,7 @@ impl Moment {
             | Self::Anomaly { at, .. }
             | Self::Opened { at, .. }
             | Self::Resolved { at, .. } => *at,
+            Self::Alert(alert) => alert.at,
         }
     }
 }

@@ -17,6 +17,8 @@ mod shown_by;
 
 pub use access::{Anonymous, Door, Grant};
 pub use listen::{Deadlines, serve};
-pub use reader::{Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, Trouble, Visit, Wanted};
+pub use reader::{
+    Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Trouble, Visit, Wanted,
+};
 pub use routes::openapi::document;
 pub use routes::{Api, router};

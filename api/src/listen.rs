@@ -73,7 +73,7 @@ pub struct Counts {
     pub accepted: AtomicU64,
     /// Connections over the bound.
     pub refused: AtomicU64,
-    /// Connections that missed a deadline.
+    /// Connections that missed a deadline: their request's, or the one for reading the answer.
     pub late: AtomicU64,
     /// Connections that ended in an error of their own: cut off, or not HTTP.
     pub broken: AtomicU64,
@@ -192,6 +192,7 @@ async fn answer(
         Err(_) if watch.finished() => Failure::new(ErrorKind::Overloaded, "no answer within the deadline"),
         _ => Failure::new(ErrorKind::RequestTimeout, "the body did not arrive within the deadline"),
     };
+    deadlines.counts.late.fetch_add(1, Relaxed);
     let mut response = failure.response(instance(&uri));
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     Ok(response)

@@ -1,9 +1,10 @@
 //! What the routes read from. The root crate implements it over scoped snapshots.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(crate) use whyd_signals::SeriesId;
-use whyd_signals::schema::{Anomaly, Change, Incident, Restart};
+use whyd_signals::schema::{Alert, Anomaly, Change, Incident, Restart};
 use whyd_signals::{Access, Sample as MetricSample, Team, Timestamp};
 
 use crate::alertmanager::Active;
@@ -21,6 +22,10 @@ pub trait Reader: Send + Sync + 'static {
     fn anomalies(&self, access: &Access) -> Vec<Arc<Anomaly>>;
     /// The changes of a namespace and of the nodes, in order of time.
     fn changes(&self, access: &Access, namespace: &str) -> Vec<Change>;
+    /// The alerts that others raised about what is in one of these namespaces or about these nodes, in any order.
+    fn told(&self, _access: &Access, _of: &TellsOf<'_>) -> Vec<Told> {
+        Vec::new()
+    }
     /// The memory of the container of a row that met its limit, over its instances; `None` for other rows.
     fn memory(&self, access: &Access, row: &Restart) -> Option<MemoryUse>;
     /// The pods that are known, restarted or not; asked only when there is no verdict to give.
@@ -37,6 +42,26 @@ pub trait Reader: Send + Sync + 'static {
     fn status(&self) -> Status;
     /// The daemon's own counters, each name once. Shown to [`Access::All`] only, as they count across teams.
     fn metrics(&self) -> Vec<Metric>;
+}
+
+/// What alerts are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct TellsOf<'a> {
+    /// Names of namespaces.
+    pub namespaces: &'a BTreeSet<String>,
+    /// The name of a node.
+    pub node: Option<&'a str>,
+}
+
+/// An alert that others raised, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The alert.
+    pub alert: Arc<Alert>,
+    /// The team of its namespace.
+    pub team: Team,
+    /// `Kind/name` of the workload that it is about; empty where it is about none that is known.
+    pub workload: String,
 }
 
 /// All metric series that one caller may see, at one instant: it does not change while a query is answered.

@@ -3,13 +3,14 @@
 //! A reader gives only rows of the caller's teams. Such a row can still name a root or members in another team's
 //! namespace; here those names are left out, and with them every sentence that holds them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use whyd_signals::schema::{Anomaly, Change, EvidenceSource, Incident, Restart, Root};
 use whyd_signals::{Access, Team};
 
 use crate::dto;
-use crate::reader::{PodName, Reader};
+use crate::reader::{PodName, Reader, TellsOf, Told};
 
 /// The reader through the eyes of one caller.
 pub(crate) struct Scope<'a> {
@@ -45,6 +46,13 @@ impl<'a> Scope<'a> {
         let mut rows = self.reader.changes(self.access, namespace);
         rows.retain(|c| c.kind == "Node" || c.namespace == namespace && self.access.allows(&c.team));
         rows
+    }
+
+    /// The alerts that others raised, of these namespaces and of this node.
+    pub(crate) fn told(&self, namespaces: &BTreeSet<String>, node: Option<&str>) -> Vec<Told> {
+        let mut told = self.reader.told(self.access, &TellsOf { namespaces, node });
+        told.retain(|t| self.access.allows(&t.team));
+        told
     }
 
     pub(crate) fn pods(&self) -> Vec<PodName> {

@@ -16,8 +16,16 @@ pub struct Limits {
     pub lateness: Duration,
     /// How many series there may be; a new one beyond is refused, known ones go on.
     pub series: usize,
+    /// How many of them one team may have; the platform's own have no such cap.
+    pub series_of_team: usize,
     /// How many log streams there may be.
     pub streams: usize,
+    /// How many of them one team may have.
+    pub streams_of_team: usize,
+    /// How many labels one series or stream may have.
+    pub labels: usize,
+    /// How many bytes they may have together.
+    pub label_bytes: usize,
 }
 
 impl Default for Limits {
@@ -27,7 +35,11 @@ impl Default for Limits {
             window: Duration::from_secs(6 * 3600),
             lateness: Duration::from_secs(600),
             series: 1_000_000,
+            series_of_team: 500_000,
             streams: 100_000,
+            streams_of_team: 50_000,
+            labels: 128,
+            label_bytes: 16 << 10,
         }
     }
 }
@@ -41,6 +53,31 @@ impl Limits {
     /// What the tables of series may take before new series are refused.
     pub(crate) fn index_bytes(&self) -> usize {
         self.bytes / 4 * 3
+    }
+
+    /// What the cluster's objects may take.
+    pub(crate) fn cluster_bytes(&self) -> usize {
+        self.bytes / 4
+    }
+
+    /// What alerts of others may take.
+    pub(crate) fn alert_bytes(&self) -> usize {
+        self.bytes / 32
+    }
+
+    /// These without any bound on what is new, for a row that was let in once.
+    pub(crate) fn lifted(&self) -> Self {
+        let most = usize::MAX;
+        Self {
+            bytes: most,
+            series: most,
+            series_of_team: most,
+            streams: most,
+            streams_of_team: most,
+            labels: most,
+            label_bytes: most,
+            ..*self
+        }
     }
 
     /// What the table of streams may take before new streams are refused.
@@ -72,11 +109,14 @@ pub struct Stats {
     pub series: usize,
     /// Log streams known now.
     pub streams: usize,
-    /// Bytes by owner: `series`, `tail`, `chunks`, `streams`, `logs`.
+    /// Alerts of others that are known now.
+    pub alerts: usize,
+    /// Bytes by owner: `series`, `names`, `tail`, `chunks`, `streams`, `logs`, `alerts`, `cluster`.
     pub bytes: BTreeMap<&'static str, usize>,
     /// Rows refused, by reason.
     pub refused: BTreeMap<Refusal, u64>,
-    /// Rows dropped after they were stored: `window` (too old by now) and `bytes` (no room).
+    /// Rows dropped after they were stored: `window` (too old by now), `bytes` (no room), `alerts` and
+    /// `cluster` (objects and events; no room for those).
     pub dropped: BTreeMap<&'static str, u64>,
 }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use whyd_signals::sink::Refusal;
 
+use crate::budget::Limits;
+
 /// The label that holds the metric's name.
 pub(crate) const NAME: &str = "__name__";
 
@@ -179,9 +181,16 @@ pub(crate) fn take_out<'a>(raw: &'a [u8], keep: &str, drop: &str, out: &mut Vec<
 /// Sorts the labels of a metric series into `out`; an empty value is no label.
 ///
 /// # Errors
-/// [`Refusal::InvalidLabels`] when the bytes are no labels, a name is empty or twice there, or none is `__name__`.
-pub(crate) fn canonicalise(raw: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// [`Refusal::InvalidLabels`] when the bytes are no labels, a name is empty or twice there, or none is `__name__`;
+/// [`Refusal::LabelLimit`] when there are more than these limits allow, of which nothing is kept meanwhile.
+pub(crate) fn canonicalise(raw: &[u8], limits: &Limits, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    if raw.len() > limits.label_bytes {
+        return Err(Refusal::LabelLimit);
+    }
     let mut pairs = Fields(raw).collect::<Result<Vec<_>, _>>()?;
+    if pairs.len() > limits.labels {
+        return Err(Refusal::LabelLimit);
+    }
     pairs.sort_unstable();
     let repeated = pairs.windows(2).any(|w| w[0].0 == w[1].0);
     if repeated || pairs.iter().any(|(n, _)| n.is_empty()) || !pairs.iter().any(|(n, v)| *n == NAME && !v.is_empty()) {
@@ -208,7 +217,7 @@ pub(crate) mod tests {
 
     fn check(pairs: &[(&str, &str)], expected: Result<&str, Refusal>) {
         let mut out = Vec::new();
-        let got = canonicalise(&raw(pairs), &mut out);
+        let got = canonicalise(&raw(pairs), &Limits::default(), &mut out);
         let got = got.map(|()| Labels::from_canonical(out.as_slice().into()).to_json());
         assert_eq!(got.as_deref().map_err(|e| *e), expected, "{pairs:?}");
     }
@@ -230,17 +239,30 @@ pub(crate) mod tests {
     fn long_values_have_long_lengths() {
         let long = "x".repeat(70_000);
         let mut out = Vec::new();
-        canonicalise(&raw(&[("__name__", "up"), ("a", &long)]), &mut out).unwrap();
+        let labels = raw(&[("__name__", "up"), ("a", &long)]);
+        assert_eq!(canonicalise(&labels, &Limits::default(), &mut out), Err(Refusal::LabelLimit));
+        canonicalise(&labels, &Limits::default().lifted(), &mut out).unwrap();
         assert_eq!(Labels::from_canonical(out.as_slice().into()).get("a"), Some(long.as_str()));
+    }
+
+    #[test]
+    fn the_number_of_labels_is_bounded() {
+        let names: Vec<String> = (0..200).map(|n| format!("l{n}")).collect();
+        let mut out = Vec::new();
+        for (extra, expected) in [(127, Ok(())), (128, Err(Refusal::LabelLimit))] {
+            let mut pairs = vec![("__name__", "up")];
+            pairs.extend(names[..extra].iter().map(|name| (name.as_str(), "x")));
+            assert_eq!(canonicalise(&raw(&pairs), &Limits::default(), &mut out), expected, "{extra}");
+        }
     }
 
     proptest! {
         #[test]
         fn any_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut out = Vec::new();
-            if canonicalise(&bytes, &mut out).is_ok() {
+            if canonicalise(&bytes, &Limits::default(), &mut out).is_ok() {
                 let once = out.clone();
-                canonicalise(&once, &mut out).unwrap();
+                canonicalise(&once, &Limits::default(), &mut out).unwrap();
                 prop_assert_eq!(once, out);
             }
         }

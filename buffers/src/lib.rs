@@ -11,6 +11,7 @@ pub mod checkpoint;
 pub mod state;
 pub mod wal;
 
+mod alerts;
 mod bitmap;
 mod budget;
 mod catalog;
@@ -27,6 +28,7 @@ mod scan;
 mod scoped;
 mod seal;
 mod series_index;
+mod shares;
 mod snapshot;
 mod tail;
 mod writer;

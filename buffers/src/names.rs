@@ -3,29 +3,48 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use whyd_signals::Team;
+
+use crate::budget::Limits;
 use crate::hash::FixedState;
+use crate::state::Cluster;
 
 /// How many namespaces are told apart; a series or stream of one more is refused as over the limit.
 const NAMESPACES: usize = 65_536;
 
 /// Holds each distinct string once: pod, container and metric names repeat a thousandfold.
 #[derive(Default)]
-pub(crate) struct Names(HashSet<Arc<str>, FixedState>);
+pub(crate) struct Names {
+    all: HashSet<Arc<str>, FixedState>,
+    bytes: usize,
+}
+
+/// What a string takes: itself, its counts, its place in the table.
+fn weight(name: &str) -> usize {
+    name.len() + 16 + 24
+}
 
 impl Names {
     /// The shared copy of this text.
     pub(crate) fn get(&mut self, text: &str) -> Arc<str> {
-        if let Some(name) = self.0.get(text) {
+        if let Some(name) = self.all.get(text) {
             return Arc::clone(name);
         }
         let name: Arc<str> = Arc::from(text);
-        self.0.insert(Arc::clone(&name));
+        self.bytes += weight(text);
+        self.all.insert(Arc::clone(&name));
         name
     }
 
     /// Forgets what nobody else holds.
     pub(crate) fn sweep(&mut self) {
-        self.0.retain(|name| Arc::strong_count(name) > 1);
+        self.all.retain(|name| Arc::strong_count(name) > 1);
+        self.bytes = self.all.iter().map(|name| weight(name)).sum();
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 
@@ -53,8 +72,28 @@ impl Namespaces {
         Some(id)
     }
 
+    /// The number of this namespace where it has one.
+    pub(crate) fn known(&self, name: &str) -> Option<u32> {
+        self.ids.get(name).copied()
+    }
+
     /// All names, by number.
     pub(crate) fn names(&self) -> &Arc<Vec<Arc<str>>> {
         &self.names
+    }
+}
+
+/// What a new series or stream is held against, and where its strings are kept.
+pub(crate) struct Around<'a> {
+    pub(crate) limits: &'a Limits,
+    pub(crate) names: &'a mut Names,
+    pub(crate) namespaces: &'a mut Namespaces,
+    pub(crate) cluster: &'a Cluster,
+}
+
+impl Around<'_> {
+    /// The team of a namespace; what has none is the platform's.
+    pub(crate) fn team_of(&self, namespace: &str) -> Team {
+        if namespace.is_empty() { Team::platform() } else { self.cluster.team_of(namespace) }
     }
 }

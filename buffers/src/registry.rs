@@ -199,9 +199,9 @@ impl<M> Registry<M> {
         !self.fresh.is_empty()
     }
 
-    /// Takes back what was added since the last commit; those ids are given again.
-    pub(crate) fn rollback(&mut self) {
-        self.fresh.clear();
+    /// Takes back what was added since the last commit, and tells of each; those ids are given again.
+    pub(crate) fn rollback(&mut self, mut each: impl FnMut(&M)) {
+        self.fresh.drain(..).for_each(|meta| each(&meta));
         for id in self.catalog.len()..self.len {
             self.forget(id);
         }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError};
 
-use whyd_signals::schema::{Anomaly, Incident, Restart};
+use whyd_signals::schema::{Alert, Anomaly, Incident, Restart};
 use whyd_signals::{Access, Range, Sample, SeriesId, StreamId, Team, Timestamp};
 
 use crate::encoding::Pair;
@@ -53,7 +53,7 @@ impl Scoped {
     }
 
     /// The team of a namespace; rows without a namespace are the platform's.
-    pub(crate) fn team_of(&self, namespace: &str) -> Team {
+    pub fn team_of(&self, namespace: &str) -> Team {
         if namespace.is_empty() { Team::platform() } else { self.view.team_of(namespace) }
     }
 
@@ -311,6 +311,11 @@ impl Scoped {
     /// The incidents, one after the other.
     pub fn each_incident(&self) -> impl Iterator<Item = &Arc<Incident>> {
         self.snapshot.incidents.iter().filter(|i| self.access.allows(&i.team))
+    }
+
+    /// The alerts that others raised, whoever owns the namespace now; one without is the platform's.
+    pub fn each_alert(&self) -> impl Iterator<Item = &Arc<Alert>> {
+        self.snapshot.alerts.values().map(|held| &held.alert).filter(|alert| self.sees_named(&alert.namespace))
     }
 
     /// What the detectors found.

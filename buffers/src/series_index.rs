@@ -9,12 +9,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use whyd_signals::SeriesId;
 use whyd_signals::sink::Refusal;
 
-use crate::budget::Limits;
 use crate::hash::{FixedState, HashedState, hash_parts};
 use crate::labels::{self, Labels};
-use crate::names::{Names, Namespaces};
+use crate::names::{Around, Names, Namespaces};
 use crate::registry::{HeldIds, NONE, Registry, Slot};
 use crate::replicas::Replicas;
+use crate::shares::Shares;
 
 /// What a series is about. The strings are shared with other series.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +166,7 @@ impl Lookup {
 #[derive(Default)]
 pub(crate) struct SeriesIndex {
     pub(crate) registry: Registry<SeriesMeta>,
+    pub(crate) shares: Shares,
     lookup: Arc<RwLock<Lookup>>,
     previous: u32,
     scratch: Vec<u8>,
@@ -190,15 +191,13 @@ impl SeriesIndex {
     /// The id of the series with these labels.
     ///
     /// # Errors
-    /// [`Refusal::InvalidLabels`]; [`Refusal::SeriesLimit`] when it is new and there is no room; those of
-    /// [`Replicas::judge`].
+    /// [`Refusal::InvalidLabels`] and [`Refusal::LabelLimit`]; [`Refusal::SeriesLimit`] and [`Refusal::TeamLimit`] when it
+    /// is new and there is no room; those of [`Replicas::judge`].
     pub(crate) fn resolve(
         &mut self,
         raw: &[u8],
-        limits: &Limits,
         replicas: &mut Replicas,
-        names: &mut Names,
-        namespaces: &mut Namespaces,
+        around: &mut Around<'_>,
     ) -> Result<SeriesId, Refusal> {
         let guess = self.registry.slot(self.previous).map_or(NONE, |s| s.next);
         if self.registry.is(guess, raw) {
@@ -214,8 +213,8 @@ impl SeriesIndex {
                 let id = match judged {
                     Err(why) => Err(why),
                     Ok(true) if self.registry.is(guess, &stripped) => Ok(guess),
-                    Ok(true) => self.resolve_unguessed(&stripped, limits, names, namespaces),
-                    Ok(false) => self.resolve_unseen(raw, limits, names, namespaces),
+                    Ok(true) => self.resolve_unguessed(&stripped, around),
+                    Ok(false) => self.resolve_unseen(raw, around),
                 };
                 self.stripped = stripped;
                 id?
@@ -228,45 +227,48 @@ impl SeriesIndex {
         Ok(SeriesId(id))
     }
 
-    fn resolve_unguessed(
-        &mut self,
-        raw: &[u8],
-        limits: &Limits,
-        names: &mut Names,
-        namespaces: &mut Namespaces,
-    ) -> Result<u32, Refusal> {
+    fn resolve_unguessed(&mut self, raw: &[u8], around: &mut Around<'_>) -> Result<u32, Refusal> {
         match self.registry.find(raw) {
             Some(id) => Ok(id),
-            None => self.resolve_unseen(raw, limits, names, namespaces),
+            None => self.resolve_unseen(raw, around),
         }
     }
 
     /// These bytes are not the canonical form of a known series: another spelling of one, or a new one.
-    fn resolve_unseen(
-        &mut self,
-        raw: &[u8],
-        limits: &Limits,
-        names: &mut Names,
-        namespaces: &mut Namespaces,
-    ) -> Result<u32, Refusal> {
+    fn resolve_unseen(&mut self, raw: &[u8], around: &mut Around<'_>) -> Result<u32, Refusal> {
         let mut canonical = std::mem::take(&mut self.scratch);
-        let found = labels::canonicalise(raw, &mut canonical).map(|()| self.registry.find(&canonical));
+        let found = labels::canonicalise(raw, around.limits, &mut canonical).map(|()| self.registry.find(&canonical));
         let id = match found {
             Err(why) => Err(why),
             Ok(Some(id)) => Ok(id),
-            Ok(None) => self.add(&canonical, limits, names, namespaces).ok_or(Refusal::SeriesLimit),
+            Ok(None) => self.add(&canonical, around),
         };
         self.scratch = canonical;
         id
     }
 
-    fn add(&mut self, key: &[u8], limits: &Limits, names: &mut Names, namespaces: &mut Namespaces) -> Option<u32> {
-        if self.registry.live() >= limits.series || self.bytes() >= limits.index_bytes() {
-            return None;
+    fn add(&mut self, key: &[u8], around: &mut Around<'_>) -> Result<u32, Refusal> {
+        let limits = around.limits;
+        let bytes = self.bytes() + around.names.bytes();
+        if self.registry.live() >= limits.series || bytes >= limits.index_bytes() {
+            return Err(Refusal::SeriesLimit);
         }
         let key: Arc<[u8]> = Arc::from(key);
-        let meta = SeriesMeta::new(&key, names, namespaces)?;
-        self.registry.insert(key, meta)
+        let team = around.team_of(Labels::from_canonical(Arc::clone(&key)).get("namespace").unwrap_or_default());
+        if !self.shares.has_room(&team, limits.series_of_team) {
+            return Err(Refusal::TeamLimit);
+        }
+        let meta = SeriesMeta::new(&key, around.names, around.namespaces).ok_or(Refusal::SeriesLimit)?;
+        let namespace_id = meta.namespace_id;
+        let id = self.registry.insert(key, meta).ok_or(Refusal::SeriesLimit)?;
+        self.shares.add(namespace_id, &team);
+        Ok(id)
+    }
+
+    /// Counts what each team has of the series that were taken up.
+    pub(crate) fn share(&mut self, team_of: impl Fn(&str) -> Team) {
+        let all = self.registry.catalog.view(self.registry.catalog.len());
+        all.iter().for_each(|(_, meta)| self.shares.add(meta.namespace_id, &team_of(&meta.namespace)));
     }
 
     /// Takes up series as they stood.
@@ -299,12 +301,16 @@ impl SeriesIndex {
 
     /// Takes back the series added since the last commit.
     pub(crate) fn rollback(&mut self) {
-        self.registry.rollback();
+        let shares = &mut self.shares;
+        self.registry.rollback(|meta| shares.remove(meta.namespace_id));
     }
 
     /// Forgets series that were not written since sweep `oldest`.
     pub(crate) fn sweep(&mut self, oldest: u32) {
         let gone = self.registry.sweep(oldest);
+        for (_, meta) in &gone {
+            self.shares.remove(meta.namespace_id);
+        }
         if !gone.is_empty() {
             self.lookup.write().unwrap_or_else(PoisonError::into_inner).remove(&gone);
         }

@@ -1,10 +1,12 @@
 //! What was published at one instant. It never changes, and nothing in it can be read but through a [`Scoped`].
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
-use whyd_signals::Access;
 use whyd_signals::schema::{Anomaly, Incident, Restart};
+use whyd_signals::{Access, Timestamp};
 
+use crate::alerts::Held;
 use crate::catalog::CatalogView;
 use crate::lacking::Lacking;
 use crate::logs::{self, Batch, StreamMeta};
@@ -27,6 +29,7 @@ pub struct Snapshot {
     pub(crate) batches: Arc<Vec<Arc<Batch>>>,
     /// Namespaces by number.
     pub(crate) namespaces: Arc<Vec<Arc<str>>>,
+    pub(crate) alerts: Arc<BTreeMap<(String, Timestamp), Held>>,
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) restarts: Arc<Vec<Arc<Restart>>>,
     pub(crate) incidents: Arc<Vec<Arc<Incident>>>,

@@ -49,6 +49,8 @@ pub struct Cluster {
     team_of: TeamOf,
     /// Events dropped over the bound, and deleted objects past the window.
     pub dropped: u64,
+    /// About how many bytes all of it takes.
+    bytes: usize,
 }
 
 /// The rule is no state: whoever takes a cluster up again has it.
@@ -72,6 +74,7 @@ impl Cluster {
             synced: BTreeSet::new(),
             team_of,
             dropped: 0,
+            bytes: 0,
         }
     }
 
@@ -97,29 +100,60 @@ impl Cluster {
         self.synced.contains(&resource)
     }
 
-    /// Applies one message; `received` is when it came. `uids` is what [`Verb::Listed`] found.
+    /// Applies one message of `bytes`; `received` is when it came. `uids` is what [`Verb::Listed`] found.
     pub fn apply(
         &mut self,
         resource: Resource,
         verb: Verb,
         object: Option<&Object>,
         uids: &[String],
-        received: Timestamp,
+        (received, bytes): (Timestamp, usize),
     ) {
+        let seen = Seen { verb, received, listed: !self.synced(resource), bytes };
         match (verb, object) {
             (Verb::Listed, _) => self.listed(resource, uids, received),
             (_, Some(Object::Node(node))) => {
-                let seen = Seen { verb, received, listed: !self.synced(resource) };
                 Arc::make_mut(&mut self.nodes_named).insert(&node.metadata.name, &node.metadata.uid);
-                put(Arc::make_mut(&mut self.nodes), &node.metadata.uid, node, seen);
+                let grown = put(Arc::make_mut(&mut self.nodes), &node.metadata.uid, node, seen);
+                self.bytes = self.bytes.saturating_add_signed(grown);
             }
-            (_, Some(object)) => self.apply_namespaced(resource, verb, object, received),
+            (_, Some(object)) => self.apply_namespaced(resource, object, seen),
             (_, None) => {}
         }
     }
 
-    fn apply_namespaced(&mut self, resource: Resource, verb: Verb, object: &Object, received: Timestamp) {
-        let seen = Seen { verb, received, listed: !self.synced(resource) };
+    /// Whether this object is known, gone or not.
+    pub(crate) fn knows(&self, object: &Object) -> bool {
+        let meta = object.meta();
+        match object {
+            Object::Node(_) => self.nodes.contains_key(&meta.uid),
+            Object::Namespace(_) => self.namespaces.get(&meta.name).is_some_and(|s| s.knows(&meta.uid)),
+            _ => self.namespaces.get(&meta.namespace).is_some_and(|s| s.knows(&meta.uid)),
+        }
+    }
+
+    /// About how many bytes all of it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Lets go of the oldest events and of what went first, of whichever namespace has most of these, until no more than
+    /// `to` bytes are held or nothing is left but what is there now. Gives how many that were.
+    pub(crate) fn shed(&mut self, to: usize) -> u64 {
+        let mut dropped = 0;
+        while self.bytes > to {
+            let largest = self.namespaces.values_mut().map(|s| (s.spent(), s)).max_by_key(|(spent, _)| *spent);
+            let Some((1.., space)) = largest else { break };
+            let space = Arc::make_mut(space);
+            let before = space.bytes();
+            dropped += space.shed() as u64;
+            self.bytes = self.bytes.saturating_sub(before - space.bytes());
+        }
+        self.dropped += dropped;
+        dropped
+    }
+
+    fn apply_namespaced(&mut self, resource: Resource, object: &Object, seen: Seen) {
         let name = match object {
             Object::Namespace(n) => n.metadata.name.clone(),
             // Events about nodes are stored in `default`.
@@ -130,7 +164,10 @@ impl Cluster {
             .namespaces
             .entry(name.clone())
             .or_insert_with(|| Arc::new(NamespaceState::new(&name, team_of(&name, &BTreeMap::new()))));
-        self.dropped += Arc::make_mut(space).apply(resource, object, seen, &team_of);
+        let before = space.bytes();
+        let space = Arc::make_mut(space);
+        self.dropped += space.apply(resource, object, seen, &team_of);
+        self.bytes = (self.bytes + space.bytes()).saturating_sub(before);
     }
 
     /// Marks as deleted what a fresh list no longer holds.
@@ -167,6 +204,8 @@ impl Cluster {
             Arc::make_mut(&mut self.nodes_named).retain(|uid| nodes.contains_key(uid));
         }
         self.dropped += dropped as u64;
+        let of_nodes: usize = self.nodes.values().map(Record::weight).sum();
+        self.bytes = self.namespaces.values().map(|s| s.bytes()).sum::<usize>() + of_nodes;
     }
 
     /// The cluster as this caller may see it.

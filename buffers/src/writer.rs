@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 
 use whyd_signals::objects::Object;
-use whyd_signals::schema::{Anomaly, Incident, Restart};
+use whyd_signals::schema::{Alert, Anomaly, Incident, Restart};
 use whyd_signals::sink::Refusal;
 use whyd_signals::templates::Templates;
 use whyd_signals::{Resource, Team, Timestamp, Verb};
@@ -17,11 +17,12 @@ pub use held::Cut;
 pub(crate) use held::{Held, HeldRows};
 pub use publish::Published;
 
+use crate::alerts::Alerts;
 use crate::bitmap::Bitmap;
 use crate::budget::{Limits, Stats};
 use crate::lacking::Lacking;
 use crate::logs::LogStore;
-use crate::names::{Names, Namespaces};
+use crate::names::{Around, Names, Namespaces};
 use crate::replicas::{ReplicaRule, Replicas};
 use crate::seal::{Chunks, Corrections, Durable};
 use crate::series_index::SeriesIndex;
@@ -64,6 +65,7 @@ struct StagedObject {
     object: Option<Object>,
     uids: Vec<String>,
     received: Timestamp,
+    bytes: usize,
 }
 
 /// How old the rows of a body may be.
@@ -93,6 +95,9 @@ struct Body {
     bitmap: Bitmap,
     corrections: HashMap<(u32, i64), u64>,
     objects: Vec<StagedObject>,
+    alerts: Vec<Arc<Alert>>,
+    /// Of [`Body::stored`], how many are alerts.
+    new_alerts: u64,
     /// Replay: labels of a new series over the cap, until a row of it shows that it was let in.
     over_cap: Vec<u8>,
 }
@@ -103,6 +108,8 @@ struct Waiting {
     stored: u64,
     corrections: HashMap<(u32, i64), u64>,
     objects: Vec<StagedObject>,
+    alerts: Vec<Arc<Alert>>,
+    received: Timestamp,
 }
 
 /// Owns the buffers. Not shared: one thread holds it, readers hold snapshots.
@@ -119,6 +126,7 @@ pub struct Writer {
     unmerged: BTreeSet<u32>,
     corrections: Arc<Corrections>,
     logs: LogStore,
+    alerts: Alerts,
     cluster: Arc<Cluster>,
     restarts: Arc<Vec<Arc<Restart>>>,
     incidents: Arc<Vec<Arc<Incident>>>,
@@ -133,6 +141,8 @@ pub struct Writer {
     /// Of what comes next.
     generation: u32,
     kept: Durable,
+    /// What the cluster holds is over its bound, and nothing of it can go.
+    cluster_full: bool,
     stats: Stats,
     /// The snapshot of what is published, until something changes.
     current: OnceLock<Arc<Snapshot>>,
@@ -155,6 +165,7 @@ impl Writer {
             unmerged: BTreeSet::new(),
             corrections: Arc::default(),
             logs,
+            alerts: Alerts::default(),
             cluster: Arc::new(Cluster::new(Arc::new(|_, _| Team::platform()))),
             restarts: Arc::default(),
             incidents: Arc::default(),
@@ -168,6 +179,7 @@ impl Writer {
             swept: None,
             generation: 1,
             kept: Durable::default(),
+            cluster_full: false,
             stats: Stats::default(),
             current: OnceLock::new(),
         }
@@ -255,16 +267,26 @@ impl Writer {
         });
     }
 
-    /// Stages one change of the cluster.
+    /// Stages one change of the cluster, which came as so many bytes.
     pub fn stage_object(
         &mut self,
         resource: Resource,
         verb: Verb,
         object: Option<Object>,
         uids: Vec<String>,
-        received: Timestamp,
+        (received, bytes): (Timestamp, usize),
     ) {
-        self.body.objects.push(StagedObject { resource, verb, object, uids, received });
+        self.body.objects.push(StagedObject { resource, verb, object, uids, received, bytes });
+    }
+
+    /// What was refused of the body, where nothing of it is to be kept: then it may be rolled back and need not be in the
+    /// log. Not where replicas are told apart: who was heard of is known from the log alone.
+    pub fn all_refused(&self) -> Option<BTreeMap<Refusal, u64>> {
+        let body = &self.body;
+        let nothing = body.stored == 0 && body.repeated == 0 && body.corrections.is_empty();
+        let empty = body.objects.is_empty() && body.alerts.is_empty();
+        let replicas = [Refusal::Deduplicated, Refusal::ClusterLimit].iter().any(|why| body.refused.contains_key(why));
+        (nothing && empty && !replicas && !body.refused.is_empty()).then(|| body.refused.clone())
     }
 
     /// Ends the body. It is seen once its mark, or a later one, is published.
@@ -289,9 +311,11 @@ impl Writer {
         }
         self.waiting.push_back(Waiting {
             number: self.staged,
-            stored: body.stored - lines,
+            stored: body.stored - lines - body.new_alerts,
             corrections: body.corrections,
             objects: body.objects,
+            alerts: body.alerts,
+            received: Timestamp(body.received),
         });
         let Body { stored, repeated, refused, bitmap, .. } = body;
         Staged { mark, stored, repeated, deduplicated, refused, bitmap }
@@ -310,6 +334,7 @@ impl Writer {
                 stream_lookup: Arc::clone(self.logs.streams.lookup()),
                 batches: Arc::clone(self.logs.batches()),
                 namespaces: Arc::clone(self.namespaces.names()),
+                alerts: Arc::clone(self.alerts.shared()),
                 cluster: Arc::clone(&self.cluster),
                 restarts: Arc::clone(&self.restarts),
                 incidents: Arc::clone(&self.incidents),
@@ -359,11 +384,15 @@ impl Writer {
         stats.streams = self.logs.streams.registry.live();
         stats.bytes = BTreeMap::from([
             ("series", self.series.bytes()),
+            ("names", self.names.bytes()),
             ("tail", self.tail.bytes()),
             ("chunks", self.chunks.bytes()),
             ("streams", self.logs.streams.bytes()),
             ("logs", self.logs.bytes()),
+            ("alerts", self.alerts.bytes()),
+            ("cluster", self.cluster.bytes()),
         ]);
+        stats.alerts = self.alerts.len();
         stats
     }
 }

@@ -11,6 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use whyd_signals::Envelope;
 use whyd_signals::sink::Refusal;
 
+use crate::source::TurnedAway;
+
 /// How much of a message the sender is told to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Written {
@@ -51,6 +53,21 @@ pub enum Reply {
     TooLarge(String),
     /// Not now; nothing of it was kept, and it may be sent again.
     Overloaded(String),
+    /// Nothing of it was kept: all of it was over the quota of a team.
+    OverQuota(String),
+}
+
+impl Reply {
+    /// Why it was turned away as a whole; `None` where any of it may have been kept.
+    pub(crate) fn turned_away(&self) -> Option<TurnedAway> {
+        match self {
+            Self::Stored(_) | Self::Partial { .. } => None,
+            Self::Invalid(_) => Some(TurnedAway::Malformed),
+            Self::TooLarge(_) => Some(TurnedAway::TooLarge),
+            Self::Overloaded(_) => Some(TurnedAway::Overloaded),
+            Self::OverQuota(_) => Some(TurnedAway::TeamQuota),
+        }
+    }
 }
 
 /// The bounds of the queue.
@@ -79,6 +96,8 @@ pub struct InletCounts {
     pub full_of_bytes: u64,
     /// Bytes held now.
     pub bytes: u64,
+    /// Bytes that may be held.
+    pub limit: u64,
 }
 
 #[derive(Debug, Default)]
@@ -95,6 +114,28 @@ pub struct Inlet {
     bytes: Arc<Semaphore>,
     limit: usize,
     counters: Arc<Counters>,
+}
+
+/// What the inlet shows of itself. Unlike an [`Inlet`] it keeps no queue open.
+#[derive(Debug, Clone)]
+pub struct InletGauge {
+    bytes: Arc<Semaphore>,
+    limit: usize,
+    counters: Arc<Counters>,
+}
+
+impl InletGauge {
+    /// What it did so far.
+    pub fn counts(&self) -> InletCounts {
+        let c = &self.counters;
+        InletCounts {
+            accepted: c.accepted.load(Ordering::Relaxed),
+            full_of_messages: c.full_of_messages.load(Ordering::Relaxed),
+            full_of_bytes: c.full_of_bytes.load(Ordering::Relaxed),
+            bytes: self.limit.saturating_sub(self.bytes.available_permits()) as u64,
+            limit: self.limit as u64,
+        }
+    }
 }
 
 /// One message and the way to answer it.
@@ -191,15 +232,14 @@ impl Inlet {
         self.queue.is_closed()
     }
 
+    /// Shows what it does, for as long as anybody looks.
+    pub fn gauge(&self) -> InletGauge {
+        InletGauge { bytes: Arc::clone(&self.bytes), limit: self.limit, counters: Arc::clone(&self.counters) }
+    }
+
     /// What it did so far.
     pub fn counts(&self) -> InletCounts {
-        let c = &self.counters;
-        InletCounts {
-            accepted: c.accepted.load(Ordering::Relaxed),
-            full_of_messages: c.full_of_messages.load(Ordering::Relaxed),
-            full_of_bytes: c.full_of_bytes.load(Ordering::Relaxed),
-            bytes: self.limit.saturating_sub(self.bytes.available_permits()) as u64,
-        }
+        self.gauge().counts()
     }
 
     fn permit(&self, held: usize, more: usize) -> Result<OwnedSemaphorePermit, Reply> {

@@ -2,6 +2,7 @@
 //!
 //! Samples and log lines leave the buffers chunk by chunk; the other tables are small and made when scanned.
 
+mod alerts_rows;
 mod changes_rows;
 mod range;
 mod rows;
@@ -38,6 +39,7 @@ pub fn tables(scoped: &Scoped, changes: Vec<Change>) -> Tables {
         Source::Restarts,
         Source::Anomalies,
         Source::Incidents,
+        Source::Alerts,
     ];
     sources.into_iter().fold(Tables::new(), |tables, source| {
         tables.with(source.name(), Arc::new(SnapshotTable { scoped: scoped.clone(), source }))
@@ -60,6 +62,7 @@ enum Source {
     Restarts,
     Anomalies,
     Incidents,
+    Alerts,
 }
 
 impl Source {
@@ -74,6 +77,7 @@ impl Source {
             Self::Restarts => "restarts",
             Self::Anomalies => "anomalies",
             Self::Incidents => "incidents",
+            Self::Alerts => "alerts",
         }
     }
 
@@ -88,6 +92,7 @@ impl Source {
             Self::Restarts => schemas::restarts(),
             Self::Anomalies => schemas::anomalies(),
             Self::Incidents => schemas::incidents(),
+            Self::Alerts => schemas::alerts(),
         }
     }
 
@@ -119,6 +124,7 @@ impl Source {
             Self::Restarts => rows::restarts(&scoped.restarts()),
             Self::Anomalies => rows::anomalies(&scoped.anomalies()),
             Self::Incidents => rows::incidents(&scoped.incidents()),
+            Self::Alerts => alerts_rows::batch(scoped),
         };
         Box::new(std::iter::once(made))
     }

@@ -14,6 +14,7 @@ pub mod schema;
 pub mod sink;
 pub mod templates;
 pub mod time;
+pub mod token;
 
 pub use access::Access;
 pub use ids::{Lsn, SeriesId, StreamId, Team, TemplateId};
@@ -21,3 +22,4 @@ pub use message::{Compression, Envelope, Media, Pulled, Resource, Source, Verb};
 pub use ranges::{Range, Ranges};
 pub use sample::{Sample, is_stale};
 pub use time::{Clock, Timestamp};
+pub use token::Token;

@@ -20,6 +20,8 @@ pub enum Source {
     Otlp = 3,
     /// Asked for by us, of a Prometheus or a Loki.
     Pull = 4,
+    /// An Alertmanager's webhook.
+    Alertmanager = 5,
 }
 
 /// The Kubernetes resources that are watched.
@@ -187,6 +189,8 @@ pub enum Media {
     OtlpLogsProto,
     /// The same as JSON.
     OtlpLogsJson,
+    /// An Alertmanager's notification as JSON, version 4 of its webhook.
+    AlertmanagerWebhook,
     /// A Kubernetes object as JSON without its managed fields, or what [`Verb::Listed`] says.
     Kube(Resource, Verb),
     /// An answer to a question of ours.
@@ -200,6 +204,7 @@ impl Media {
             Self::RemoteWrite1(_) | Self::RemoteWrite2(_) => Source::RemoteWrite,
             Self::LokiProto | Self::LokiJson => Source::Loki,
             Self::OtlpMetricsProto | Self::OtlpMetricsJson | Self::OtlpLogsProto | Self::OtlpLogsJson => Source::Otlp,
+            Self::AlertmanagerWebhook => Source::Alertmanager,
             Self::Kube(..) => Source::Kube,
             Self::Pulled(_) => Source::Pull,
         }
@@ -217,7 +222,11 @@ impl Media {
                 "application/x-protobuf;proto=io.prometheus.write.v2.Request",
                 (compression == Compression::Zstd).then_some("zstd"),
             ),
-            Self::LokiJson | Self::OtlpMetricsJson | Self::OtlpLogsJson | Self::Kube(..) => ("application/json", None),
+            Self::LokiJson
+            | Self::OtlpMetricsJson
+            | Self::OtlpLogsJson
+            | Self::AlertmanagerWebhook
+            | Self::Kube(..) => ("application/json", None),
             Self::Pulled(_) => ("application/octet-stream", None),
         }
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
+use crate::schema::Alert;
 use crate::{SeriesId, StreamId, Timestamp};
 
 /// A body that cannot be read, or holds something out of range. Nothing of it was kept.
@@ -32,7 +33,7 @@ pub enum Refusal {
     TooOld,
     /// Same series and time, another value.
     Duplicate,
-    /// Labels without a name, not sorted, or repeated.
+    /// Labels without a name, or repeated.
     InvalidLabels,
     /// The cap on series is reached and this one is new.
     SeriesLimit,
@@ -44,7 +45,7 @@ pub enum Refusal {
     NotCumulative,
     /// A histogram of OTLP with exponential buckets.
     ExponentialHistogram,
-    /// A point or record of OTLP without a time, or a point without a value.
+    /// A point or record of OTLP without a time, a point without a value, an alert without a start or fingerprint.
     Incomplete,
     /// Of a replica that is not the elected one of its cluster. To the sender it is written: its twin wrote it.
     Deduplicated,
@@ -52,6 +53,16 @@ pub enum Refusal {
     ClusterLimit,
     /// A native histogram whose buckets contradict themselves. No row: the log's bitmap knows nothing of it.
     InvalidHistogram,
+    /// More labels, or more bytes of them, than one series or stream may have.
+    LabelLimit,
+    /// The cap on what one team may have is reached and this series or stream is new.
+    TeamLimit,
+    /// A time that cannot be held in nanoseconds.
+    OutOfRange,
+    /// An alert that carries our own marker: it tells us what we told.
+    OwnAlert,
+    /// More alerts in one notification than are taken.
+    AlertLimit,
 }
 
 impl Refusal {
@@ -70,6 +81,11 @@ impl Refusal {
             Self::Deduplicated => "deduplicated",
             Self::ClusterLimit => "cluster_limit",
             Self::InvalidHistogram => "invalid_histogram",
+            Self::LabelLimit => "label_limit",
+            Self::TeamLimit => "team_limit",
+            Self::OutOfRange => "out_of_range",
+            Self::OwnAlert => "own_alert",
+            Self::AlertLimit => "alert_limit",
         }
     }
 }
@@ -85,6 +101,8 @@ pub struct Counts {
     pub exemplars: u64,
     /// Native histograms whose buckets contradict themselves.
     pub invalid_histograms: u64,
+    /// Alerts that the sender left out of its notification.
+    pub truncated_alerts: u64,
     /// Of what a sender counts by, how many had a row refused; `None` where it counts rows. A histogram of OTLP is one
     /// point and many samples.
     pub rejected: Option<u64>,
@@ -101,8 +119,8 @@ pub trait SampleSink {
     /// The id of the series with these labels.
     ///
     /// # Errors
-    /// [`Refusal::InvalidLabels`], [`Refusal::SeriesLimit`], [`Refusal::Deduplicated`] or [`Refusal::ClusterLimit`]; the
-    /// caller counts its samples as refused.
+    /// [`Refusal::InvalidLabels`], [`Refusal::LabelLimit`], [`Refusal::SeriesLimit`], [`Refusal::TeamLimit`],
+    /// [`Refusal::Deduplicated`] or [`Refusal::ClusterLimit`]; the caller counts its samples as refused.
     fn series(&mut self, labels: RawLabels<'_>) -> Result<SeriesId, Refusal>;
     /// The series that came next the last time, if `fields` begin with its labels, and how many bytes those take. More
     /// labels may follow, and then it is another series: it is taken by [`SampleSink::take_successor`].
@@ -116,7 +134,7 @@ pub trait SampleSink {
     /// # Errors
     /// [`Refusal::TooOld`], [`Refusal::TooNew`] or [`Refusal::Duplicate`]: the sample is not kept.
     fn sample(&mut self, series: SeriesId, ts: Timestamp, value: f64) -> Result<(), Refusal>;
-    /// `samples` samples of a series that [`SampleSink::series`] refused.
+    /// `samples` samples of a series that [`SampleSink::series`] refused, or that no sample can be made of.
     fn refused(&mut self, samples: u64, why: Refusal);
 }
 
@@ -128,7 +146,7 @@ pub trait LogSink {
     /// The id of the stream with these labels and this structured metadata (`pod` is often only there).
     ///
     /// # Errors
-    /// [`Refusal::StreamLimit`] or [`Refusal::InvalidLabels`].
+    /// [`Refusal::StreamLimit`], [`Refusal::TeamLimit`], [`Refusal::InvalidLabels`] or [`Refusal::LabelLimit`].
     fn stream(&mut self, labels: &[Pair<'_>], metadata: &[Pair<'_>]) -> Result<StreamId, Refusal>;
     /// One line of it.
     ///
@@ -137,4 +155,15 @@ pub trait LogSink {
     fn line(&mut self, stream: StreamId, ts: Timestamp, line: &str) -> Result<(), Refusal>;
     /// `lines` lines of a stream that [`LogSink::stream`] refused.
     fn refused(&mut self, lines: u64, why: Refusal);
+}
+
+/// Takes alerts.
+pub trait AlertSink {
+    /// One alert, as of this notification.
+    ///
+    /// # Errors
+    /// [`Refusal::AlertLimit`]: it is not kept.
+    fn alert(&mut self, alert: Alert) -> Result<(), Refusal>;
+    /// `alerts` alerts that are not to be kept.
+    fn refused(&mut self, alerts: u64, why: Refusal);
 }

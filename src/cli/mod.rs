@@ -238,9 +238,13 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn check_config(file: &Path) -> anyhow::Result<ExitCode> {
-    let checked = ConfigFile::read(file).and_then(ConfigFile::validate);
-    match checked.and_then(|config| wiring::door(&config)) {
-        Ok(_) => print(&format!("{}: ok", file.display())),
+    let checked = ConfigFile::read(file).and_then(ConfigFile::validate).and_then(|config| {
+        let readers = wiring::door(&config).err().unwrap_or_default();
+        let wrong: Vec<String> = readers.into_iter().chain(wiring::write_token(&config).err()).collect();
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    });
+    match checked {
+        Ok(()) => print(&format!("{}: ok", file.display())),
         Err(errors) => {
             let mut err = std::io::stderr().lock();
             for e in errors {

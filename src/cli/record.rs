@@ -8,8 +8,8 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
-use whyd_collector::inlet::{InletLimits, Reply, Written, inlet};
-use whyd_collector::source::http::{self, BodyLimits};
+use whyd_collector::inlet::{Reply, Written};
+use whyd_collector::source::http;
 use whyd_collector::source::kube::{self, Statuses};
 use whyd_signals::Resource;
 use whyd_signals::sink::DecodeError;
@@ -18,6 +18,7 @@ use super::run::{api_server, wall_clock};
 use super::{RecordArgs, configured, print};
 use crate::config::duration;
 use crate::recording::Recording;
+use crate::wiring;
 
 /// Between two words about how far it is.
 const TELL: Duration = Duration::from_secs(10);
@@ -36,7 +37,7 @@ pub(super) fn record(args: &RecordArgs) -> anyhow::Result<ExitCode> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut term = signal(SignalKind::terminate())?;
         let mut recording = Recording::begin(&args.out, &config.cluster, args.redact, clock())?;
-        let (inlet, mut inbox) = inlet(InletLimits::default());
+        let (inlet, mut inbox) = wiring::inlet(&config);
         if let Some(server) = api_server(&config) {
             let client =
                 kube::client(&server).await.context("no Kubernetes API; set kubernetes.url or a kubeconfig")?;
@@ -47,8 +48,8 @@ pub(super) fn record(args: &RecordArgs) -> anyhow::Result<ExitCode> {
         }
         if let Some(address) = args.listen {
             let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-            let limits = BodyLimits { received: config.body, otlp: config.otlp_body, ..BodyLimits::default() };
-            let receivers = http::router(inlet.clone(), limits, clock.clone());
+            let receivers = wiring::receivers(&config, inlet.clone(), &clock).map_err(|e| anyhow::anyhow!("{e}"))?;
+            let receivers = http::router(receivers);
             say(&format!("metrics and logs go to http://{}", listener.local_addr()?))?;
             tokio::spawn(whyd_api::serve(listener, receivers, whyd_api::Deadlines::default(), std::future::pending()));
         }

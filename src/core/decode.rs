@@ -50,10 +50,11 @@ impl Core {
             Media::OtlpMetricsJson => wire::otlp::decode_metrics_json(body, &mut self.writer),
             Media::OtlpLogsProto => wire::otlp::decode_logs_proto(body, &mut self.writer),
             Media::OtlpLogsJson => wire::otlp::decode_logs_json(body, &mut self.writer),
+            Media::AlertmanagerWebhook => wire::webhook::decode(body, &mut self.writer),
             Media::Kube(resource, verb) => {
                 let object = wire::kube::decode(resource, verb, body)?;
                 let uids = if verb == Verb::Listed { wire::kube::listed_uids(body)? } else { Vec::new() };
-                self.writer.stage_object(resource, verb, object, uids, envelope.received);
+                self.writer.stage_object(resource, verb, object, uids, (envelope.received, body.len()));
                 Ok(Counts { rows: 1, ..Counts::default() })
             }
             // Told apart before: it begins with what was asked.

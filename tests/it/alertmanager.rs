@@ -1,6 +1,7 @@
 //! Incidents at Debian's own Alertmanager and Prometheus: told, kept alive, told once over a kill, and ended.
 
 mod servers;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -45,11 +46,15 @@ impl Lab {
 
     /// A daemon over this cluster that sends to these peers every four seconds: an alert then outlives sixteen without it.
     fn daemon(&self, peers: &[SocketAddr]) -> Process {
+        self.daemon_with(peers, "")
+    }
+
+    fn daemon_with(&self, peers: &[SocketAddr], more: &str) -> Process {
         let urls: Vec<String> = peers.iter().map(|peer| format!("\"http://{peer}\"")).collect();
         let config = format!(
             "cluster: lab\nlimits: {{tick: 100ms}}\nincidents: {{quiet: 5s, suppressions: [{{name: known, cause: abort, \
             until: \"2099-01-01T00:00:00Z\", reason: LAB-1}}]}}\nalertmanager: {{urls: [{}], interval: 4s, \
-            externalUrl: \"https://whyd.example\"}}\n",
+            externalUrl: \"https://whyd.example\"}}\n{more}",
             urls.join(", ")
         );
         Process::start_with(self.dir.path(), Some(self.api), &config)

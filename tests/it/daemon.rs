@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -15,12 +17,16 @@ use whyd::capture::Capture;
 use whyd::fixture_api::FixtureApi;
 use whyd_signals::{Envelope, Media, Source, Timestamp};
 
+use crate::until::until;
+
 /// A daemon process; killed when it is dropped.
 pub(crate) struct Process {
     child: Child,
     pub(crate) address: SocketAddr,
     /// The listeners beside it, by their key in the configuration.
     pub(crate) others: BTreeMap<String, SocketAddr>,
+    /// Lines in which it said that it panicked.
+    panics: Arc<AtomicUsize>,
 }
 
 impl Process {
@@ -76,8 +82,31 @@ impl Process {
             told.push(line);
         };
         // What it says later is read to its end, else it would stop at a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address, others }
+        let panics = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&panics);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                seen.fetch_add(usize::from(line.contains("panicked")), Ordering::Relaxed);
+            }
+        });
+        Self { child, address, others, panics }
+    }
+
+    /// How often it said so far that it panicked.
+    pub(crate) fn panics(&self) -> usize {
+        self.panics.load(Ordering::Relaxed)
+    }
+
+    /// Its resident memory in bytes, now.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
+    /// Waits until it ends by itself; its exit code.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        until("the daemon to end", async || self.child.try_wait().unwrap()).await.code()
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -8,6 +8,7 @@ mod checkpoints;
 mod counterfactuals;
 mod daemon;
 mod dependencies;
+mod doors;
 mod evidence;
 mod kube_apiserver;
 mod ledger;

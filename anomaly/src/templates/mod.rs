@@ -22,11 +22,13 @@ pub struct Limits {
     pub team_bytes: usize,
     /// Teams with a table of their own; the templates of more teams are counted as refused.
     pub teams: usize,
+    /// Bytes of all teams together.
+    pub bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { team_bytes: 2 << 20, teams: 256 }
+        Self { team_bytes: 2 << 20, teams: 256, bytes: 64 << 20 }
     }
 }
 
@@ -41,6 +43,7 @@ struct Table {
 pub struct Miner {
     limits: Limits,
     teams: BTreeMap<Team, Table>,
+    bytes: usize,
     scratch: String,
     refused: u64,
 }
@@ -48,7 +51,7 @@ pub struct Miner {
 impl Miner {
     /// An empty one.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, teams: BTreeMap::new(), scratch: String::new(), refused: 0 }
+        Self { limits, teams: BTreeMap::new(), bytes: 0, scratch: String::new(), refused: 0 }
     }
 
     /// Lines whose template had no room for its text.
@@ -83,10 +86,11 @@ impl Templates for Miner {
         };
         if !table.texts.contains_key(&id) {
             let bytes = self.scratch.len() + ENTRY_BYTES;
-            if table.bytes + bytes > self.limits.team_bytes {
+            if table.bytes + bytes > self.limits.team_bytes || self.bytes + bytes > self.limits.bytes {
                 self.refused += 1;
             } else {
                 table.bytes += bytes;
+                self.bytes += bytes;
                 table.texts.insert(id, self.scratch.as_str().into());
             }
         }
@@ -133,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_templates_is_bounded_and_counted() {
-        let mut miner = Miner::new(Limits { team_bytes: 1000, teams: 1 });
+        let mut miner = Miner::new(Limits { team_bytes: 1000, teams: 1, ..Limits::default() });
         let (one, two) = (Team::new("a"), Team::new("b"));
         let known = miner.template_of(&one, "known");
         for i in 0..1000u32 {
@@ -145,5 +149,9 @@ mod tests {
         let refused = miner.refused();
         miner.template_of(&two, "no room for a team");
         assert_eq!(miner.refused(), refused + 1);
+        let mut miner = Miner::new(Limits { bytes: 100, ..Limits::default() });
+        miner.template_of(&one, "there is room for one");
+        miner.template_of(&two, "and for no other");
+        assert_eq!((miner.size().0, miner.refused()), (1, 1));
     }
 }

@@ -89,6 +89,7 @@ async fn a_body_that_stalls_is_answered_408() {
     );
     let whole = "POST /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 3\r\n\r\nabc";
     assert!(exchange(server.at, whole).await.ends_with("abc"));
+    assert_eq!(server.counts.late.load(Relaxed), 1);
 }
 
 #[tokio::test]

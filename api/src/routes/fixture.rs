@@ -10,14 +10,15 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use whyd_signals::schema::{
-    Anomaly, Change, Evidence, EvidenceSource, Incident, IncidentStatus, Restart, Root, RuledOut, Severity,
+    Alert, Anomaly, Change, Evidence, EvidenceSource, Incident, IncidentStatus, Restart, Root, RuledOut, Severity,
 };
 use whyd_signals::{Access, Sample, SeriesId, Team, Timestamp};
 
 use crate::alertmanager::{Active, Identity};
 use crate::dto::MemoryUse;
 use crate::{
-    Anonymous, Api, Door, Grant, Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, Visit, Wanted, router,
+    Anonymous, Api, Door, Grant, Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Visit,
+    Wanted, router,
 };
 
 /// In every name and text of the other team.
@@ -36,6 +37,8 @@ pub(crate) struct Fixture {
     pub(crate) samples: Arc<Vec<Sent>>,
     /// All whoever asks, as the samples are.
     pub(crate) anomalies: Vec<Arc<Anomaly>>,
+    /// Likewise.
+    pub(crate) told: Vec<Told>,
 }
 
 /// A series: its labels, and samples by the second after [`at`]`(0)`.
@@ -94,6 +97,9 @@ impl Reader for Fixture {
         };
         let all = [change("a", "web"), change(CANARY, CANARY)];
         all.into_iter().filter(|c| c.namespace == namespace && access.allows(&c.team)).collect()
+    }
+    fn told(&self, _: &Access, _: &TellsOf<'_>) -> Vec<Told> {
+        self.told.clone()
     }
     fn memory(&self, _: &Access, _: &Restart) -> Option<MemoryUse> {
         None
@@ -261,6 +267,13 @@ impl Default for Fixture {
                 anomaly("a", "web-1", 25, 3.0),
                 anomaly(CANARY, "canary-1", 10, 9.0),
             ],
+            told: vec![
+                told("a", "Pod", "web-1", 5, None),
+                told("a", "Deployment", "web", 14, Some(15)),
+                told("a", "Pod", "calm-1", 11, None),
+                told("a", "Namespace", "a", 900, None),
+                told(CANARY, "Pod", "web-1", 11, None),
+            ],
         }
     }
 }
@@ -278,6 +291,29 @@ fn anomaly(namespace: &str, pod: &str, second: i64, score: f64) -> Arc<Anomaly> 
         expected: 1e9,
         text: "twice what is usual".into(),
     })
+}
+
+/// An alert of others about an object, named after it.
+fn told(namespace: &str, kind: &'static str, object: &str, second: i64, ends: Option<i64>) -> Told {
+    let alert = Alert {
+        fingerprint: format!("{namespace}/{object}"),
+        starts_at: at(second),
+        ends_at: ends.map(at),
+        name: format!("{namespace} {kind} {object}"),
+        severity: "warning".into(),
+        namespace: namespace.into(),
+        kind,
+        object: object.into(),
+        container: String::new(),
+        summary: "it is odd".into(),
+        link: String::new(),
+    };
+    let workload = match object {
+        "web-1" | "web" => "Deployment/web",
+        "calm-1" => "Deployment/calm",
+        _ => "",
+    };
+    Told { alert: Arc::new(alert), team: team_of(namespace), workload: workload.into() }
 }
 
 /// The routes over `fixture`: without a token as an admin, with token `a` as that team.

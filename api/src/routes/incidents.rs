@@ -92,10 +92,15 @@ pub(super) async fn incident(
     let Path(id) = id.map_err(|rejection| Failure::new(ErrorKind::InvalidQuery, rejection.body_text()))?;
     let scope = Scope::new(&*api.reader, &access);
     if let Some(row) = scope.incidents(|i| i.id == id).first() {
-        return Ok(Json(scope.incident(row)));
+        return Ok(Json(with_alerts(&scope, row)));
     }
     let kind = if api.reader.status().replayed { ErrorKind::NotFound } else { ErrorKind::Replaying };
     Err(Failure::new(kind, format!("no incident {id:?} is known in what you may see")))
+}
+
+/// The incident as the caller may read it, with the alerts around it.
+pub(super) fn with_alerts(scope: &Scope<'_>, row: &Incident) -> dto::Incident {
+    dto::Incident { alerts: super::alerts::around(scope, row), ..scope.incident(row) }
 }
 
 /// The order of incidents, newest first.

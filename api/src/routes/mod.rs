@@ -1,5 +1,6 @@
 //! The routes, one file each.
 
+mod alerts;
 mod health;
 mod incidents;
 mod metrics;

@@ -140,6 +140,7 @@ async fn rows_have_every_key() {
         r#""detail":"events is not synced: what it would hold is unknown, not empty"}]}"#,
     );
     assert_eq!(text, want);
+    let router = routes(Fixture { told: Vec::new(), ..Fixture::default() });
     let text = get(&router, "/api/v1/incidents/i-1", None).await.text;
     let want = concat!(
         r#"{"id":"i-1","team":"a","severity":"critical","status":"resolved","#,
@@ -180,6 +181,31 @@ async fn lists_filter() {
         let list: Incidents = serde_json::from_str(&answer.text).unwrap();
         assert_eq!(list.incidents.iter().map(|i| i.id.as_str()).collect::<Vec<_>>(), ids, "{query}");
     }
+}
+
+#[tokio::test]
+async fn alerts_of_others_stand_beside_what_they_fired_for() {
+    let router = routes(Fixture::default());
+    let names = |alerts: &Value| -> Vec<String> {
+        alerts.as_array().into_iter().flatten().map(|a| a["name"].as_str().unwrap().to_owned()).collect()
+    };
+    for (id, expected) in [
+        // The one of the namespace came later than its end; the other pod is no member.
+        ("i-1", &["a Pod web-1", "a Deployment web"][..]),
+        ("i-2", &["a Pod web-1", "a Deployment web", "a Namespace a"]),
+        ("i-spread", &["a Namespace a", "canary Pod web-1"]),
+    ] {
+        let answer = get(&router, &format!("/api/v1/incidents/{id}"), None).await;
+        let mut found = names(&answer.json()["alerts"]);
+        found.sort_by_key(|name| !name.starts_with(|c: char| c == 'a'));
+        assert_eq!(found, expected, "{id}");
+    }
+    let answer = get(&router, "/api/v1/why?pod=web-1&namespace=a", None).await.json();
+    assert_eq!(names(&answer["incidents"][1]["alerts"]), ["a Pod web-1", "a Deployment web"]);
+    let answer = get(&router, "/api/v1/workloads/a/web/timeline", None).await.json();
+    let moments = answer["moments"].as_array().unwrap().iter().filter(|m| m["kind"] == "alert");
+    assert_eq!(names(&moments.cloned().collect()), ["a Pod web-1", "a Deployment web"]);
+    assert!(get(&router, "/api/v1/incidents", None).await.json()["incidents"][0].get("alerts").is_none());
 }
 
 #[tokio::test]

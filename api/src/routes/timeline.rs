@@ -27,7 +27,7 @@ pub(super) struct TimelineQuery {
     since: Option<String>,
 }
 
-/// Restarts, replacements, changes, anomalies and incidents of a workload in one order, whatever pods it had.
+/// Restarts, replacements, changes, anomalies, alerts of others and incidents of a workload in one order, whatever pods it had.
 #[utoipa::path(get, path = "/api/v1/workloads/{namespace}/{name}/timeline", tag = "api",
     params(("namespace" = String, Path, description = "its namespace"),
         ("name" = String, Path, description = "the workload's name, without its kind"), TimelineQuery), responses(
@@ -94,6 +94,12 @@ pub(super) async fn timeline(
                 score: a.score,
                 text: a.text.clone(),
             });
+        }
+    }
+    for told in scope.told(&BTreeSet::from([namespace.clone()]), None) {
+        let of_pod = told.alert.kind == "Pod" && known_pods.contains(told.alert.object.as_str());
+        if told.alert.namespace == namespace && (of_pod || same_workload(&told.workload, &name)) {
+            moments.push(Moment::Alert(told.alert.as_ref().into()));
         }
     }
     let own = |member: &String| {

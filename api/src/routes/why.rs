@@ -21,6 +21,8 @@ use crate::problem::{ErrorKind, Failure, ProblemDetails};
 use crate::reader::{PodName, Status};
 use crate::scope::Scope;
 
+/// How many incidents are shown with the alerts around them, the newest.
+const DETAILED: usize = 5;
 /// How many names an error suggests.
 const NEARBY: usize = 5;
 
@@ -171,7 +173,8 @@ fn incidents_with(scope: &Scope<'_>, members: &HashSet<String>, from: Timestamp,
     let then = |i: &Incident| i.resolved_at.is_none_or(|at| at >= from && i.opened_at <= to);
     let mut incidents = scope.incidents(|i| then(i) && i.members.iter().any(|m| members.contains(m)));
     incidents.sort_by(|a, b| super::incidents::place(a).cmp(&super::incidents::place(b)));
-    incidents.iter().map(|i| scope.incident(i)).collect()
+    let detailed = incidents.iter().take(DETAILED).map(|i| super::incidents::with_alerts(scope, i));
+    detailed.chain(incidents.iter().skip(DETAILED).map(|i| scope.incident(i))).collect()
 }
 
 /// No verdict: what is known instead.

@@ -188,7 +188,7 @@ impl LogStore {
     /// Forgets the push that is being decoded.
     pub(crate) fn rollback(&mut self) {
         self.staging = Staging::default();
-        self.streams.registry.rollback();
+        self.streams.rollback();
     }
 
     /// Forgets what waits to be published. A stream's newest time stays as it is: it only decides how much a later

@@ -7,11 +7,11 @@ use whyd_signals::StreamId;
 use whyd_signals::sink::{Pair, Refusal};
 
 use super::Level;
-use crate::budget::Limits;
 use crate::hash::{HashedState, hash_parts};
 use crate::labels::{self, Labels};
-use crate::names::{Names, Namespaces};
+use crate::names::{Around, Names, Namespaces};
 use crate::registry::{HeldIds, Registry};
+use crate::shares::Shares;
 
 /// The structured metadata that tells streams apart. Other keys (a trace id) differ from line to line.
 const IDENTITY: [&str; 6] = ["namespace", "pod", "container", "stream", "level", "detected_level"];
@@ -74,6 +74,7 @@ impl Lookup {
 #[derive(Default)]
 pub(crate) struct Streams {
     pub(crate) registry: Registry<StreamMeta>,
+    pub(crate) shares: Shares,
     lookup: Arc<RwLock<Lookup>>,
     scratch: Vec<u8>,
 }
@@ -86,15 +87,13 @@ impl Streams {
     /// The id of the stream with these labels and this metadata. A label wins over metadata of the same name.
     ///
     /// # Errors
-    /// [`Refusal::InvalidLabels`] when a name is empty or twice there; [`Refusal::StreamLimit`] when it is new and
-    /// there is no room.
+    /// [`Refusal::InvalidLabels`] when a name is empty or twice there; [`Refusal::LabelLimit`]; [`Refusal::StreamLimit`]
+    /// and [`Refusal::TeamLimit`] when it is new and there is no room.
     pub(crate) fn resolve(
         &mut self,
         stream_labels: &[Pair<'_>],
         metadata: &[Pair<'_>],
-        limits: &Limits,
-        names: &mut Names,
-        namespaces: &mut Namespaces,
+        around: &mut Around<'_>,
     ) -> Result<StreamId, Refusal> {
         let mut pairs: Vec<(&str, &str)> = stream_labels.iter().map(borrowed).collect();
         for (name, value) in metadata.iter().map(borrowed) {
@@ -102,6 +101,7 @@ impl Streams {
                 pairs.push((name, value));
             }
         }
+        let many = pairs.len() > around.limits.labels;
         pairs.sort_unstable();
         if pairs.iter().any(|(n, _)| n.is_empty()) || pairs.windows(2).any(|w| w[0].0 == w[1].0) {
             return Err(Refusal::InvalidLabels);
@@ -110,11 +110,12 @@ impl Streams {
         key.clear();
         labels::encode(pairs.into_iter().filter(|(_, v)| !v.is_empty()), &mut key);
         let id = match self.registry.find(&key) {
-            Some(id) => Some(id),
-            None => self.add(&key, limits, names, namespaces),
+            Some(id) => Ok(id),
+            None if many || key.len() > around.limits.label_bytes => Err(Refusal::LabelLimit),
+            None => self.add(&key, around),
         };
         self.scratch = key;
-        id.map(StreamId).ok_or(Refusal::StreamLimit)
+        id.map(StreamId)
     }
 
     /// The canonical labels of the stream that was resolved last, whether there was room for it or not.
@@ -122,19 +123,38 @@ impl Streams {
         &self.scratch
     }
 
-    /// The stream with these canonical labels, which is made whatever the limits are.
-    pub(crate) fn let_in(&mut self, key: &[u8], names: &mut Names, namespaces: &mut Namespaces) -> Option<u32> {
-        let limits = Limits { streams: usize::MAX, bytes: usize::MAX, ..Limits::default() };
-        self.registry.find(key).or_else(|| self.add(key, &limits, names, namespaces))
+    /// The stream with these canonical labels; of `around` the limits are to be lifted ones.
+    pub(crate) fn let_in(&mut self, key: &[u8], around: &mut Around<'_>) -> Option<u32> {
+        self.registry.find(key).or_else(|| self.add(key, around).ok())
     }
 
-    fn add(&mut self, key: &[u8], limits: &Limits, names: &mut Names, namespaces: &mut Namespaces) -> Option<u32> {
+    fn add(&mut self, key: &[u8], around: &mut Around<'_>) -> Result<u32, Refusal> {
+        let limits = around.limits;
         if self.registry.live() >= limits.streams || self.bytes() >= limits.stream_bytes() {
-            return None;
+            return Err(Refusal::StreamLimit);
         }
         let key: Arc<[u8]> = Arc::from(key);
-        let meta = StreamMeta::new(&key, names, namespaces)?;
-        self.registry.insert(key, meta)
+        let team = around.team_of(Labels::from_canonical(Arc::clone(&key)).get("namespace").unwrap_or_default());
+        if !self.shares.has_room(&team, limits.streams_of_team) {
+            return Err(Refusal::TeamLimit);
+        }
+        let meta = StreamMeta::new(&key, around.names, around.namespaces).ok_or(Refusal::StreamLimit)?;
+        let namespace_id = meta.namespace_id;
+        let id = self.registry.insert(key, meta).ok_or(Refusal::StreamLimit)?;
+        self.shares.add(namespace_id, &team);
+        Ok(id)
+    }
+
+    /// Counts what each team has of the streams that were taken up.
+    pub(crate) fn share(&mut self, team_of: impl Fn(&str) -> Team) {
+        let all = self.registry.catalog.view(self.registry.catalog.len());
+        all.iter().for_each(|(_, meta)| self.shares.add(meta.namespace_id, &team_of(&meta.namespace)));
+    }
+
+    /// Takes back the streams added since the last commit.
+    pub(crate) fn rollback(&mut self) {
+        let shares = &mut self.shares;
+        self.registry.rollback(|meta| shares.remove(meta.namespace_id));
     }
 
     /// Takes up streams as they stood.
@@ -159,6 +179,9 @@ impl Streams {
         let gone = self.registry.sweep(oldest);
         if gone.is_empty() {
             return;
+        }
+        for (_, meta) in &gone {
+            self.shares.remove(meta.namespace_id);
         }
         let mut lookup = self.lookup.write().unwrap_or_else(PoisonError::into_inner);
         for (id, meta) in &gone {

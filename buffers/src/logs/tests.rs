@@ -1,9 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use std::borrow::Cow;
 
+use whyd_signals::Team;
+
 use super::*;
 use crate::budget::Limits;
-use crate::names::{Names, Namespaces};
+use crate::names::{Around, Names, Namespaces};
+use crate::state::Cluster;
 
 const WIDE: i64 = i64::MAX;
 
@@ -12,6 +15,7 @@ struct Fixture {
     limits: Limits,
     names: Names,
     namespaces: Namespaces,
+    cluster: Cluster,
     staged: u64,
 }
 
@@ -19,7 +23,8 @@ impl Fixture {
     fn new() -> Self {
         let limits = Limits { streams: 3, ..Limits::default() };
         let (names, namespaces) = (Names::default(), Namespaces::default());
-        Self { store: LogStore::default(), limits, names, namespaces, staged: 0 }
+        let cluster = Cluster::new(Arc::new(|name, _| Team::new(name)));
+        Self { store: LogStore::default(), limits, names, namespaces, cluster, staged: 0 }
     }
 
     fn stream(&mut self, labels: &[(&str, &str)], metadata: &[(&str, &str)]) -> Result<u32, Refusal> {
@@ -27,8 +32,9 @@ impl Fixture {
             p.iter().map(|(n, v)| (Cow::Owned((*n).to_owned()), Cow::Owned((*v).to_owned()))).collect()
         };
         let (labels, metadata) = (owned(labels), owned(metadata));
-        let id = self.store.streams.resolve(&labels, &metadata, &self.limits, &mut self.names, &mut self.namespaces);
-        id.map(|id| id.0)
+        let Self { limits, names, namespaces, cluster, .. } = self;
+        let around = &mut Around { limits, names, namespaces, cluster };
+        self.store.streams.resolve(&labels, &metadata, around).map(|id| id.0)
     }
 
     /// Pushes lines received at 1000 with a lateness of 100; returns how many were new.

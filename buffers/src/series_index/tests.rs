@@ -1,25 +1,38 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use whyd_signals::Team;
+
 use super::*;
+use crate::budget::Limits;
 use crate::labels::tests::raw;
+use crate::names::{Names, Namespaces};
+use crate::state::Cluster;
 
 struct Fixture {
     index: SeriesIndex,
     limits: Limits,
     names: Names,
     namespaces: Namespaces,
+    cluster: Cluster,
 }
 
 impl Fixture {
     fn new() -> Self {
-        let limits = Limits { series: 4, ..Limits::default() };
-        Self { index: SeriesIndex::default(), limits, names: Names::default(), namespaces: Namespaces::default() }
+        Self::with(Limits { series: 4, ..Limits::default() })
+    }
+
+    /// Namespaces before the first dash belong to the team of that name.
+    fn with(limits: Limits) -> Self {
+        let team_of = |name: &str, _: &_| Team::new(name.split('-').next().unwrap_or_default());
+        let cluster = Cluster::new(Arc::new(team_of));
+        let (names, namespaces) = (Names::default(), Namespaces::default());
+        Self { index: SeriesIndex::default(), limits, names, namespaces, cluster }
     }
 
     fn resolve(&mut self, labels: &[(&str, &str)]) -> Result<u32, Refusal> {
         let raw = raw(labels);
-        self.index
-            .resolve(&raw, &self.limits, &mut Replicas::default(), &mut self.names, &mut self.namespaces)
-            .map(|id| id.0)
+        let Self { index, limits, names, namespaces, cluster } = self;
+        let around = &mut Around { limits, names, namespaces, cluster };
+        index.resolve(&raw, &mut Replicas::default(), around).map(|id| id.0)
     }
 }
 
@@ -95,4 +108,39 @@ fn what_is_not_written_is_forgotten_and_its_place_given_to_another() {
     assert_eq!(f.index.lookup().read().unwrap().named("up"), [2]);
     assert_eq!(f.resolve(&labels("up", "c")), Ok(2));
     assert_eq!(f.resolve(&labels("up", "a")), Ok(4));
+}
+
+#[test]
+fn a_team_has_its_share_and_others_go_on() {
+    let mut f = Fixture::with(Limits { series: 10, series_of_team: 3, ..Limits::default() });
+    let of = |namespace: &'static str, pod: &'static str| [("__name__", "up"), ("namespace", namespace), ("pod", pod)];
+    for (namespace, pod) in [("a-1", "x"), ("a-2", "x"), ("a-1", "y")] {
+        f.resolve(&of(namespace, pod)).unwrap();
+    }
+    assert_eq!(f.resolve(&of("a-2", "z")), Err(Refusal::TeamLimit));
+    assert_eq!(f.resolve(&of("a-3", "z")), Err(Refusal::TeamLimit), "a namespace that is new");
+    assert_eq!(f.namespaces.known("a-3"), None, "what is refused leaves no name behind");
+    assert_eq!(f.resolve(&of("a-1", "y")), Ok(2), "known ones go on");
+    assert_eq!(f.resolve(&of("b-1", "x")), Ok(3));
+    // What is taken back is free again.
+    f.index.rollback();
+    for pod in ["x", "y", "z"] {
+        f.resolve(&of("a-1", pod)).unwrap();
+    }
+    assert_eq!(f.resolve(&of("a-1", "zz")), Err(Refusal::TeamLimit));
+    // The platform's own have no share, only the whole.
+    for (n, pod) in ["a", "b", "c", "d", "e", "f", "g"].into_iter().enumerate() {
+        assert_eq!(f.resolve(&[("__name__", "node"), ("pod", pod)]), Ok(3 + n as u32));
+    }
+    assert_eq!(f.resolve(&[("__name__", "node"), ("pod", "h")]), Err(Refusal::SeriesLimit));
+}
+
+#[test]
+fn a_share_is_free_again_once_its_series_are_forgotten() {
+    let mut f = Fixture::with(Limits { series_of_team: 1, ..Limits::default() });
+    f.resolve(&labels("up", "a")).unwrap();
+    f.index.commit();
+    assert_eq!(f.resolve(&labels("up", "b")), Err(Refusal::TeamLimit));
+    f.index.sweep(1);
+    assert_eq!(f.resolve(&labels("up", "b")), Ok(1));
 }

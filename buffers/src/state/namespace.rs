@@ -9,7 +9,7 @@ use whyd_signals::{Resource, Team, Timestamp, Verb};
 
 use super::TeamOf;
 use super::index::Index;
-use super::record::{Record, Seen, mark_gone, merge, put};
+use super::record::{Grown, Record, Seen, event_weight, mark_gone, merge, put};
 
 /// How many events a namespace keeps; the oldest go first and are counted.
 const EVENTS_PER_NAMESPACE: usize = 20_000;
@@ -21,6 +21,7 @@ pub struct EventSeen {
     pub at: Timestamp,
     /// The event as of this observation.
     pub event: Arc<Event>,
+    bytes: usize,
 }
 
 /// Everything known of one namespace.
@@ -48,6 +49,9 @@ pub struct NamespaceState {
     events_of: BTreeMap<String, Vec<usize>>,
     /// When the first of what is gone and still remembered went.
     first_gone: Option<Timestamp>,
+    /// About how many bytes all of this takes, and its events alone.
+    bytes: usize,
+    event_bytes: usize,
     /// Rises whenever an object comes or goes, or the namespace itself changes: as long as it stays, so do names and
     /// owners.
     pub membership: u64,
@@ -73,6 +77,8 @@ impl NamespaceState {
             events_seen: BTreeSet::new(),
             events_of: BTreeMap::new(),
             first_gone: None,
+            bytes: 0,
+            event_bytes: 0,
             membership: 0,
         }
     }
@@ -157,50 +163,104 @@ impl NamespaceState {
         self.pods.len() + self.workloads.len() + self.jobs.len()
     }
 
+    fn held(&self) -> usize {
+        self.objects() + self.config_maps.len() + self.services.len()
+    }
+
     fn apply_object(&mut self, resource: Resource, object: &Object, seen: Seen, team_of: &TeamOf) -> u64 {
         let meta = object.meta();
         let uid = &meta.uid;
-        match object {
+        let grown = match object {
             Object::Namespace(o) => self.apply_namespace(o, seen, team_of),
             Object::Deployment(o) | Object::ReplicaSet(o) | Object::StatefulSet(o) | Object::DaemonSet(o) => {
                 self.workloads_named.insert(&meta.name, uid);
                 insert_owned(&mut self.workloads_of, meta);
                 let mut slot = self.workloads.remove(uid).map(|(_, r)| r);
-                merge(&mut slot, o, seen);
+                let grown = merge(&mut slot, o, seen);
                 if let Some(record) = slot {
                     self.workloads.insert(uid.clone(), (resource, record));
                 }
+                grown
             }
             Object::Job(o) => put(&mut self.jobs, uid, o, seen),
             Object::ConfigMap(o) => {
                 self.config_maps_named.insert(&meta.name, uid);
-                put(&mut self.config_maps, uid, o, seen);
+                put(&mut self.config_maps, uid, o, seen)
             }
             Object::Service(o) => put(&mut self.services, uid, o, seen),
             Object::Pod(o) => {
                 self.pods_named.insert(&meta.name, uid);
                 insert_owned(&mut self.pods_of, meta);
-                put(&mut self.pods, uid, o, seen);
+                put(&mut self.pods, uid, o, seen)
             }
             // An event's deletion is its expiry, not news.
-            Object::Event(o) if seen.verb == Verb::Apply => return self.keep_event(o),
-            Object::Event(_) | Object::Node(_) => {}
-        }
+            Object::Event(o) if seen.verb == Verb::Apply => return self.keep_event(o, seen.bytes),
+            Object::Event(_) | Object::Node(_) => 0,
+        };
+        self.bytes = self.bytes.saturating_add_signed(grown);
         0
     }
 
-    fn apply_namespace(&mut self, object: &Arc<Namespace>, seen: Seen, team_of: &TeamOf) {
+    fn apply_namespace(&mut self, object: &Arc<Namespace>, seen: Seen, team_of: &TeamOf) -> Grown {
         let meta = &object.metadata;
         let known = self.namespace.as_ref().map(|n| &n.object.metadata);
         if let Some(known) = known.filter(|known| known.uid != meta.uid) {
             // Another namespace of this name: the older one's end says nothing of it.
             if seen.verb == Verb::Delete || known.creation_timestamp > meta.creation_timestamp {
-                return;
+                return 0;
             }
             self.namespace = None;
         }
         self.team = team_of(&meta.name, &meta.labels);
-        merge(&mut self.namespace, object, seen);
+        merge(&mut self.namespace, object, seen)
+    }
+
+    /// Whether an object of this uid is known, gone or not.
+    pub(super) fn knows(&self, uid: &str) -> bool {
+        self.pods.contains_key(uid)
+            || self.workloads.contains_key(uid)
+            || self.jobs.contains_key(uid)
+            || self.config_maps.contains_key(uid)
+            || self.services.contains_key(uid)
+            || self.namespace.as_ref().is_some_and(|n| n.object.metadata.uid == uid)
+    }
+
+    /// About how many bytes all of it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Of these, what events and objects that are gone take.
+    pub(super) fn spent(&self) -> usize {
+        self.event_bytes + self.gone_records().map(|(_, weight)| weight).sum::<usize>()
+    }
+
+    /// When each object that is gone went, and what it takes.
+    fn gone_records(&self) -> impl Iterator<Item = (Timestamp, usize)> + use<'_> {
+        fn of<T>(r: &Record<T>) -> Option<(Timestamp, usize)> {
+            r.deleted_at.map(|at| (at, r.weight()))
+        }
+        let pods = self.pods.values().filter_map(of);
+        let workloads = self.workloads.values().filter_map(|(_, w)| of(w));
+        let jobs = self.jobs.values().filter_map(of);
+        let others = self.config_maps.values().filter_map(of).chain(self.services.values().filter_map(of));
+        // Nothing is looked at where nothing is gone.
+        let any = self.first_gone.is_some();
+        pods.chain(workloads).chain(jobs).chain(others).filter(move |_| any)
+    }
+
+    /// Lets go of the oldest tenth of events, or of what is gone, whichever takes more; gives how many that were.
+    pub(super) fn shed(&mut self) -> usize {
+        let mut gone: Vec<Timestamp> = self.gone_records().map(|(at, _)| at).collect();
+        let gone_bytes = self.spent() - self.event_bytes;
+        if gone_bytes > self.event_bytes {
+            gone.sort_unstable();
+            let until = gone.get(gone.len() / 10).copied().unwrap_or_default();
+            return self.forget(Timestamp(until.0.saturating_add(1)));
+        }
+        let events = self.events.len().div_ceil(10);
+        self.drop_events(events);
+        events
     }
 
     /// Whether a fresh list of this resource lacks something that is here.
@@ -252,12 +312,21 @@ impl NamespaceState {
 
     /// Forgets what was deleted, and events that happened, before `horizon`; gives how much that was.
     pub(super) fn expire(&mut self, horizon: Timestamp) -> usize {
+        let forgotten = self.forget(horizon);
+        let old_events = self.events.iter().take_while(|e| e.at < horizon).count();
+        self.drop_events(old_events);
+        forgotten + old_events
+    }
+
+    /// Forgets what was deleted before `horizon`; gives how much that was.
+    fn forget(&mut self, horizon: Timestamp) -> usize {
         fn keep<T>(records: &mut BTreeMap<String, Record<T>>, horizon: Timestamp, first: &mut Option<Timestamp>) {
             records.retain(|_, r| r.deleted_at.is_none_or(|at| at >= horizon));
             let went = records.values().filter_map(|r| r.deleted_at).min();
             *first = [*first, went].into_iter().flatten().min();
         }
-        let before = self.objects();
+        let (before, objects) = (self.held(), self.objects());
+        let weight = self.gone_records().map(|(_, weight)| weight).sum::<usize>();
         let mut first = None;
         self.workloads.retain(|_, (_, w)| w.deleted_at.is_none_or(|at| at >= horizon));
         first = self.workloads.values().filter_map(|(_, w)| w.deleted_at).chain(first).min();
@@ -272,11 +341,10 @@ impl NamespaceState {
         self.workloads_named.retain(|uid| workloads.contains_key(uid));
         self.workloads_of.retain(|uid| workloads.contains_key(uid));
         self.config_maps_named.retain(|uid| config_maps.contains_key(uid));
-        let after = self.objects();
-        self.membership += u64::from(after != before);
-        let old_events = self.events.iter().take_while(|e| e.at < horizon).count();
-        self.drop_events(old_events);
-        before - after + old_events
+        let left = self.gone_records().map(|(_, weight)| weight).sum::<usize>();
+        self.bytes = self.bytes.saturating_sub(weight.saturating_sub(left));
+        self.membership += u64::from(self.objects() != objects);
+        before - self.held()
     }
 
     /// Holds the newest version of each object once.
@@ -294,13 +362,15 @@ impl NamespaceState {
         self.pods.is_empty() && self.workloads.is_empty() && self.jobs.is_empty() && self.events.is_empty()
     }
 
-    fn keep_event(&mut self, event: &Arc<Event>) -> u64 {
+    fn keep_event(&mut self, event: &Arc<Event>, bytes: usize) -> u64 {
         let key = (event.metadata.uid.clone(), event.metadata.resource_version.clone());
         if !self.events_seen.insert(key) {
             return 0;
         }
         self.events_of.entry(event.involved_object.uid.clone()).or_default().push(self.events.len());
-        self.events.push(EventSeen { at: event.at(), event: Arc::clone(event) });
+        self.events.push(EventSeen { at: event.at(), event: Arc::clone(event), bytes });
+        self.event_bytes += event_weight(bytes);
+        self.bytes += event_weight(bytes);
         if self.events.len() <= EVENTS_PER_NAMESPACE {
             return 0;
         }
@@ -313,7 +383,9 @@ impl NamespaceState {
         if first == 0 {
             return;
         }
-        self.events.drain(..first);
+        let bytes: usize = self.events.drain(..first).map(|e| event_weight(e.bytes)).sum();
+        self.event_bytes -= bytes;
+        self.bytes = self.bytes.saturating_sub(bytes);
         self.events_seen = self
             .events
             .iter()

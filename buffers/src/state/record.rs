@@ -23,6 +23,23 @@ pub struct Record<T> {
     pub deleted_at: Option<Timestamp>,
     /// Whether it was there when its resource was listed, so that its making was not seen.
     pub listed: bool,
+    /// Bytes of the newest version as it came.
+    bytes: usize,
+}
+
+/// So many times its text an object takes, about: its strings, their places, what it is found by.
+const HELD: usize = 2;
+
+impl<T> Record<T> {
+    /// About how many bytes it takes with its history.
+    pub(super) fn weight(&self) -> usize {
+        HELD * self.bytes * self.versions.len().max(1)
+    }
+}
+
+/// About how many bytes an event takes that came as so many.
+pub(super) fn event_weight(bytes: usize) -> usize {
+    HELD * bytes
 }
 
 impl<T: PartialEq> Record<T> {
@@ -101,28 +118,42 @@ pub(super) struct Seen {
     pub(super) received: Timestamp,
     /// Whether it belongs to the first list of its resource.
     pub(super) listed: bool,
+    /// Bytes of its text.
+    pub(super) bytes: usize,
 }
 
-pub(super) fn put<T: Versioned>(map: &mut BTreeMap<String, Record<T>>, uid: &str, object: &Arc<T>, seen: Seen) {
+/// By how much more bytes are held.
+pub(super) type Grown = isize;
+
+pub(super) fn put<T: Versioned>(
+    map: &mut BTreeMap<String, Record<T>>,
+    uid: &str,
+    object: &Arc<T>,
+    seen: Seen,
+) -> Grown {
     let mut slot = map.remove(uid);
-    merge(&mut slot, object, seen);
+    let grown = merge(&mut slot, object, seen);
     if let Some(record) = slot {
         map.insert(uid.to_owned(), record);
     }
+    grown
 }
 
 /// Folds one version in. Messages may come late, out of order or twice: the newest resource version wins.
-pub(super) fn merge<T: Versioned>(slot: &mut Option<Record<T>>, object: &Arc<T>, seen: Seen) {
-    let Seen { verb, received, listed } = seen;
+pub(super) fn merge<T: Versioned>(slot: &mut Option<Record<T>>, object: &Arc<T>, seen: Seen) -> Grown {
+    let Seen { verb, received, listed, bytes } = seen;
+    let before = slot.as_ref().map_or(0, Record::weight);
     let record = slot.get_or_insert_with(|| Record {
         object: Arc::clone(object),
         first_seen: received,
         versions: Vec::new(),
         deleted_at: None,
         listed,
+        bytes,
     });
     if newer(object.resource_version(), record.object.resource_version()) {
         record.object = Arc::clone(object);
+        record.bytes = bytes;
     }
     let version = object.version();
     if record.versions.iter().all(|(_, v)| v.version() != version) {
@@ -136,6 +167,7 @@ pub(super) fn merge<T: Versioned>(slot: &mut Option<Record<T>>, object: &Arc<T>,
     if verb == Verb::Delete && record.deleted_at.is_none() {
         record.deleted_at = Some(received);
     }
+    record.weight().cast_signed() - before.cast_signed()
 }
 
 pub(super) fn mark_gone<'a, T: Versioned + HasUid + 'a>(

@@ -33,6 +33,7 @@ fn media_bytes(media: Media) -> [u8; 3] {
         Media::OtlpLogsProto => [12, 0, 0],
         Media::OtlpLogsJson => [13, 0, 0],
         Media::Pulled(what) => [20, what as u8, 0],
+        Media::AlertmanagerWebhook => [21, 0, 0],
     }
 }
 
@@ -51,6 +52,7 @@ fn media(bytes: [u8; 3]) -> Option<Media> {
         [12, 0, 0] => Some(Media::OtlpLogsProto),
         [13, 0, 0] => Some(Media::OtlpLogsJson),
         [20, n, 0] => Pulled::ALL.into_iter().find(|p| *p as u8 == n).map(Media::Pulled),
+        [21, 0, 0] => Some(Media::AlertmanagerWebhook),
         _ => None,
     }
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use whyd_signals::Team;
 
 use super::Writer;
+use crate::alerts;
 use crate::chunk::Chunk;
 use crate::logs::Batch;
 use crate::registry::{HeldIds, Place};
@@ -49,6 +51,7 @@ pub(crate) struct Held {
     streams: HeldIds,
     corrections: Vec<((u32, i64), u64)>,
     cluster: Cluster,
+    alerts: Vec<alerts::Held>,
     small: Small,
 }
 
@@ -69,6 +72,7 @@ impl Cut {
             streams: HeldIds::new(&self.streams, streams, small.streams_given, small.streams_epoch),
             corrections: snapshot.corrections.iter().map(|(key, bits)| (*key, *bits)).collect(),
             cluster: Cluster::clone(&snapshot.cluster),
+            alerts: snapshot.alerts.values().cloned().collect(),
             small: small.clone(),
         }
     }
@@ -144,7 +148,7 @@ impl Writer {
 
     /// Takes up what was held. To be called before anything is written.
     pub(crate) fn resume(&mut self, held: Held, rows: HeldRows) {
-        let Held { namespaces, series, streams, corrections, cluster, small } = held;
+        let Held { namespaces, series, streams, corrections, cluster, alerts, small } = held;
         for name in &namespaces {
             let _ = self.namespaces.id(name);
         }
@@ -152,6 +156,11 @@ impl Writer {
         self.logs.streams.resume(&streams, &mut self.names, &mut self.namespaces);
         self.corrections = Arc::new(corrections.into_iter().collect());
         Arc::make_mut(&mut self.cluster).resume(cluster);
+        let cluster = &self.cluster;
+        let team_of = |name: &str| if name.is_empty() { Team::platform() } else { cluster.team_of(name) };
+        self.series.share(team_of);
+        self.logs.streams.share(team_of);
+        self.alerts.resume(alerts, self.limits.alert_bytes());
         self.replicas.resume(small.elected);
         self.swept = small.swept;
         (self.stats.samples, self.stats.lines) = (small.samples, small.lines);

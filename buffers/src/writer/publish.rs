@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use whyd_signals::{Sample, SeriesId, Team, TemplateId, Timestamp};
+use whyd_signals::objects::Object;
+use whyd_signals::{Sample, SeriesId, Team, TemplateId, Timestamp, Verb};
 
-use super::{Mark, Writer};
+use super::{Mark, StagedObject, Writer};
 use crate::logs::{Batch, LineRef};
 use crate::seal;
 use crate::state::Applied;
@@ -70,9 +71,20 @@ impl Writer {
             if !waiting.corrections.is_empty() {
                 Arc::make_mut(&mut self.corrections).extend(waiting.corrections);
             }
+            for alert in waiting.alerts {
+                let dropped = self.alerts.put(alert, waiting.received, self.limits.alert_bytes());
+                *self.stats.dropped.entry("alerts").or_default() += dropped;
+            }
             for o in waiting.objects {
+                if !self.has_room_for(&o) {
+                    *self.stats.dropped.entry("cluster").or_default() += 1;
+                    continue;
+                }
                 let cluster = Arc::make_mut(&mut self.cluster);
-                cluster.apply(o.resource, o.verb, o.object.as_ref(), &o.uids, o.received);
+                cluster.apply(o.resource, o.verb, o.object.as_ref(), &o.uids, (o.received, o.bytes));
+                if let Some(Object::Namespace(namespace)) = &o.object {
+                    self.reassign(&namespace.metadata.name);
+                }
                 let (resource, verb, received, object) = (o.resource, o.verb, o.received, o.object);
                 published.objects.push(Applied { resource, verb, received, object });
             }
@@ -91,6 +103,35 @@ impl Writer {
         published
     }
 
+    /// Makes room in the cluster's share by letting go of what is over. An object that is new and has none all the same is
+    /// not taken: what is known goes on, and what went from it is news.
+    fn has_room_for(&mut self, o: &StagedObject) -> bool {
+        let most = self.limits.cluster_bytes();
+        if self.cluster.bytes() <= most {
+            self.cluster_full = false;
+            return true;
+        }
+        if !self.cluster_full {
+            let dropped = Arc::make_mut(&mut self.cluster).shed(most / 16 * 15);
+            *self.stats.dropped.entry("cluster").or_default() += dropped;
+            self.cluster_full = self.cluster.bytes() > most;
+        }
+        if !self.cluster_full {
+            return true;
+        }
+        // Something that can go will be there after this.
+        self.cluster_full = o.verb == Verb::Apply;
+        o.verb != Verb::Apply || o.object.as_ref().is_some_and(|object| self.cluster.knows(object))
+    }
+
+    /// A namespace may be another team's now, and its series and streams with it.
+    fn reassign(&mut self, namespace: &str) {
+        let Some(id) = self.namespaces.known(namespace) else { return };
+        let team = self.cluster.team_of(namespace);
+        self.series.shares.belongs(id, &team);
+        self.logs.streams.shares.belongs(id, &team);
+    }
+
     /// Moves old rows of the tail into chunks, merges some, drops what was received before the window or is over the bytes, and
     /// forgets series and objects that are gone. To be called now and then; what is not due costs nothing.
     pub fn seal(&mut self, now: Timestamp) {
@@ -103,7 +144,8 @@ impl Writer {
         }
         self.merge();
         let horizon = now.minus(self.limits.window);
-        let dropped = self.chunks.drop_before(horizon.0) + self.logs.drop_before(horizon.0);
+        let dropped =
+            self.chunks.drop_before(horizon.0) + self.logs.drop_before(horizon.0) + self.alerts.drop_before(horizon);
         if dropped > 0 {
             *self.stats.dropped.entry("window").or_default() += dropped;
             self.forget_corrections();
@@ -149,7 +191,7 @@ impl Writer {
 
     /// Drops the oldest of whatever is larger, samples or lines, until all fits.
     pub(super) fn shrink(&mut self) {
-        let fixed = self.series.bytes() + self.logs.streams.bytes();
+        let fixed = self.series.bytes() + self.names.bytes() + self.logs.streams.bytes() + self.alerts.bytes();
         let (mut metrics, mut logs) = (self.tail.bytes() + self.chunks.bytes(), self.logs.bytes());
         let mut dropped = 0;
         while fixed + metrics + logs > self.limits.bytes {

@@ -1,24 +1,29 @@
 //! The writer as what decoders write into: judging each row.
 
-use whyd_signals::sink::{LogSink, Pair, RawLabels, Refusal, SampleSink};
+use std::sync::Arc;
+
+use whyd_signals::schema::Alert;
+use whyd_signals::sink::{AlertSink, LogSink, Pair, RawLabels, Refusal, SampleSink};
 use whyd_signals::{SeriesId, StreamId, Timestamp};
 
-use super::{CORRECTIONS, Reach, Writer};
+use super::{Around, CORRECTIONS, Reach, Writer};
+use crate::alerts;
 use crate::logs::{Bounds, Kept};
 use crate::registry::NONE;
 use crate::tail::Room;
 
-/// Stands for a series over a cap, or of a replica that is not the elected one, while a record is replayed: its rows say
-/// whether it was let in. So does this number for a stream over the cap.
+/// Stands for a series over a limit, or of a replica that is not the elected one, while a record is replayed: its rows say
+/// whether it was let in. So does this number for a stream.
 const OVER_CAP: SeriesId = SeriesId(NONE);
 /// Given for a row that was refused when it was first judged; why is not in the log.
 const REFUSED_BEFORE: Refusal = Refusal::TooOld;
 
 impl SampleSink for Writer {
     fn series(&mut self, labels: RawLabels<'_>) -> Result<SeriesId, Refusal> {
-        let (replicas, names) = (&mut self.replicas, &mut self.names);
-        let found = self.series.resolve(labels.0, &self.limits, replicas, names, &mut self.namespaces);
-        let judged = matches!(found, Err(Refusal::SeriesLimit | Refusal::Deduplicated | Refusal::ClusterLimit));
+        let Self { limits, names, namespaces, cluster, .. } = self;
+        let around = &mut Around { limits, names, namespaces, cluster };
+        let found = self.series.resolve(labels.0, &mut self.replicas, around);
+        let judged = matches!(found, Err(why) if why != Refusal::InvalidLabels);
         if judged && self.body.obey.is_some() {
             self.body.over_cap.clear();
             self.body.over_cap.extend_from_slice(labels.0);
@@ -138,12 +143,12 @@ impl Writer {
     /// Replay: a row of this series was kept, so it was within the cap then, and of the elected replica.
     fn let_in(&mut self) -> Result<SeriesId, Refusal> {
         let labels = std::mem::take(&mut self.body.over_cap);
-        let limits = crate::budget::Limits { series: usize::MAX, bytes: usize::MAX, ..self.limits.clone() };
+        let limits = &self.limits.lifted();
         let mut stripped = Vec::new();
         let of_replica = self.replicas.was_elected(&labels, &mut stripped);
         let known = if of_replica { &stripped } else { &labels };
-        let (replicas, names) = (&mut self.replicas, &mut self.names);
-        let found = self.series.resolve(known, &limits, replicas, names, &mut self.namespaces);
+        let Self { names, namespaces, cluster, .. } = self;
+        let found = self.series.resolve(known, &mut self.replicas, &mut Around { limits, names, namespaces, cluster });
         self.body.over_cap = labels;
         found
     }
@@ -163,8 +168,11 @@ impl Writer {
 
 impl LogSink for Writer {
     fn stream(&mut self, labels: &[Pair<'_>], metadata: &[Pair<'_>]) -> Result<StreamId, Refusal> {
-        let found = self.logs.streams.resolve(labels, metadata, &self.limits, &mut self.names, &mut self.namespaces);
-        if found == Err(Refusal::StreamLimit) && self.body.obey.is_some() {
+        let Self { limits, names, namespaces, cluster, .. } = self;
+        let around = &mut Around { limits, names, namespaces, cluster };
+        let found = self.logs.streams.resolve(labels, metadata, around);
+        let judged = matches!(found, Err(why) if why != Refusal::InvalidLabels);
+        if judged && self.body.obey.is_some() {
             self.body.over_cap.clear();
             self.body.over_cap.extend_from_slice(self.logs.streams.last_key());
             return Ok(StreamId(NONE));
@@ -183,8 +191,10 @@ impl LogSink for Writer {
         }
         let mut stream = stream;
         if stream == StreamId(NONE) {
-            let (streams, key) = (&mut self.logs.streams, &self.body.over_cap);
-            let let_in = streams.let_in(key, &mut self.names, &mut self.namespaces);
+            let limits = &self.limits.lifted();
+            let Self { names, namespaces, cluster, .. } = self;
+            let around = &mut Around { limits, names, namespaces, cluster };
+            let let_in = self.logs.streams.let_in(&self.body.over_cap, around);
             stream = StreamId(let_in.ok_or(Refusal::StreamLimit)?);
         }
         let (oldest, lateness) = self.oldest();
@@ -204,5 +214,32 @@ impl LogSink for Writer {
 
     fn refused(&mut self, lines: u64, why: Refusal) {
         self.refuse_rows(lines, why);
+    }
+}
+
+impl AlertSink for Writer {
+    fn alert(&mut self, alert: Alert) -> Result<(), Refusal> {
+        let row = self.body.row;
+        self.body.row += 1;
+        if let Some(obey) = &self.body.obey {
+            if obey.get(row) {
+                self.body.bitmap.set(row);
+                return Err(REFUSED_BEFORE);
+            }
+        } else if self.body.alerts.len() >= alerts::IN_BODY {
+            return self.refuse(row, Refusal::AlertLimit);
+        }
+        if self.alerts.has(&alert) {
+            self.body.repeated += 1;
+        } else {
+            self.body.stored += 1;
+            self.body.new_alerts += 1;
+        }
+        self.body.alerts.push(Arc::new(alert));
+        Ok(())
+    }
+
+    fn refused(&mut self, alerts: u64, why: Refusal) {
+        self.refuse_rows(alerts, why);
     }
 }

@@ -2,7 +2,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use whyd_signals::sink::{LogSink, RawLabels, SampleSink};
+use whyd_signals::objects::{Event, Meta, ObjectRef, Pod};
+use whyd_signals::sink::{AlertSink, LogSink, RawLabels, SampleSink};
 use whyd_signals::{Access, Sample, SeriesId, TemplateId};
 
 use super::*;
@@ -295,7 +296,13 @@ fn teams_see_their_own_and_a_namespace_takes_its_rows_along() {
         },
     };
     w.begin(at(1), None);
-    w.stage_object(Resource::Namespaces, Verb::Apply, Some(Object::Namespace(Arc::new(namespace))), Vec::new(), at(1));
+    w.stage_object(
+        Resource::Namespaces,
+        Verb::Apply,
+        Some(Object::Namespace(Arc::new(namespace))),
+        Vec::new(),
+        (at(1), 100),
+    );
     let staged = w.stage();
     assert_eq!(w.publish(staged.mark).objects.len(), 1);
     assert_eq!(w.snapshot().scoped(&Access::team("c")).series_named("m").len(), 1);
@@ -511,4 +518,177 @@ fn what_was_asked_for_is_taken_within_the_window_whatever_is_there_already() {
     asked(&mut narrow, Some(&staged.bitmap));
     assert_eq!(values(&all(&narrow), "p"), [(-3000, 1.0), (-2000, 2.0), (0, 9.0)]);
     assert_eq!(lines(&narrow), ["a", "c", "b"]);
+}
+
+fn alert(namespace: &str, fingerprint: &str, ends_at: Option<i64>) -> Alert {
+    Alert {
+        fingerprint: fingerprint.into(),
+        starts_at: at(0),
+        ends_at: ends_at.map(at),
+        name: "A".into(),
+        severity: String::new(),
+        namespace: namespace.into(),
+        kind: "Pod".into(),
+        object: "p".into(),
+        container: String::new(),
+        summary: String::new(),
+        link: String::new(),
+    }
+}
+
+#[test]
+fn alerts_are_staged_published_and_seen_by_their_team() {
+    let mut w = writer(Limits::default());
+    w.begin(at(0), None);
+    for (namespace, fingerprint) in [("team-a", "1"), ("team-b", "2"), ("", "3")] {
+        w.alert(alert(namespace, fingerprint, None)).unwrap();
+    }
+    AlertSink::refused(&mut w, 1, Refusal::OwnAlert);
+    let staged = w.stage();
+    assert_eq!((staged.stored, staged.refused[&Refusal::OwnAlert], staged.bitmap.count()), (3, 1, 1));
+    assert_eq!(all(&w).each_alert().count(), 0, "not before it is published");
+    w.publish(staged.mark);
+    assert_eq!(w.stats().samples, 0, "alerts are no samples");
+    let seen = |w: &Writer, access: &Access| -> Vec<String> {
+        w.snapshot().scoped(access).each_alert().map(|a| a.fingerprint.clone()).collect()
+    };
+    assert_eq!(seen(&w, &Access::All), ["1", "2", "3"]);
+    assert_eq!(seen(&w, &Access::team("a")), ["1"]);
+    assert_eq!(seen(&w, &Access::team(Team::PLATFORM)), ["3"]);
+
+    // Told again it is there; its end is news; what is taken back leaves no trace.
+    w.begin(at(1), None);
+    w.alert(alert("team-a", "1", None)).unwrap();
+    w.alert(alert("team-b", "2", Some(1))).unwrap();
+    let again = w.stage();
+    assert_eq!((again.stored, again.repeated), (1, 1));
+    w.publish(again.mark);
+    w.begin(at(2), None);
+    w.alert(alert("team-a", "4", None)).unwrap();
+    w.rollback();
+    let ended: Vec<Option<Timestamp>> = all(&w).each_alert().map(|a| a.ends_at).collect();
+    assert_eq!(ended, [None, Some(at(1)), None]);
+    // The window is counted from when it was last told.
+    w.seal(at(6 * 3600 + 1));
+    assert_eq!(seen(&w, &Access::All), ["1", "2"]);
+}
+
+#[test]
+fn nothing_to_keep_is_told_apart_from_something() {
+    let mut w = writer(Limits { series: 1, ..Limits::default() });
+    write(&mut w, 0, &[("p", 0, 1.0)]);
+    let mut judged = |rows: &[Row<'_>]| {
+        w.begin(at(0), None);
+        for (pod, ts, value) in rows {
+            match w.series(RawLabels(&labels("m", "team-a", pod))) {
+                Ok(id) => drop(w.sample(id, at(*ts), *value)),
+                Err(why) => SampleSink::refused(&mut w, 1, why),
+            }
+        }
+        let refused = w.all_refused();
+        w.rollback();
+        refused.map(|refused| refused.into_keys().collect::<Vec<_>>())
+    };
+    assert_eq!(judged(&[]), None);
+    assert_eq!(judged(&[("q", 0, 1.0)]), Some(vec![Refusal::SeriesLimit]));
+    assert_eq!(judged(&[("q", 0, 1.0), ("p", 9000, 1.0)]), Some(vec![Refusal::SeriesLimit, Refusal::TooNew]));
+    assert_eq!(judged(&[("q", 0, 1.0), ("p", 1, 1.0)]), None, "one is new");
+    assert_eq!(judged(&[("q", 0, 1.0), ("p", 0, 1.0)]), None, "one was there");
+    assert_eq!(judged(&[("p", 0, 0.5)]), Some(vec![Refusal::Duplicate]), "a smaller value for the same time");
+    assert_eq!(judged(&[("p", 0, 1.5)]), None, "a larger one is kept");
+}
+
+#[test]
+fn a_namespace_that_changes_its_team_takes_its_share_along() {
+    let mut w = writer(Limits { series_of_team: 1, ..Limits::default() });
+    write(&mut w, 0, &[("p", 0, 1.0)]);
+    assert_eq!(write(&mut w, 0, &[("q", 0, 1.0)]).refused[&Refusal::TeamLimit], 1);
+    let metadata = Meta {
+        name: "team-a".into(),
+        uid: "u".into(),
+        labels: BTreeMap::from([("team".into(), "c".into())]),
+        ..Meta::default()
+    };
+    let namespace = Object::Namespace(Arc::new(whyd_signals::objects::Namespace { metadata }));
+    w.begin(at(1), None);
+    w.stage_object(Resource::Namespaces, Verb::Apply, Some(namespace), Vec::new(), (at(1), 100));
+    let staged = w.stage();
+    w.publish(staged.mark);
+    assert_eq!(write(&mut w, 1, &[("q", 1, 1.0)]).refused[&Refusal::TeamLimit], 1, "it is all of the share of c");
+    w.begin(at(1), None);
+    w.series(RawLabels(&labels("m", "team-a-2", "p"))).expect("of another team");
+}
+
+/// Publishes an object that came as so many bytes.
+fn object(w: &mut Writer, verb: Verb, object: Object, bytes: usize) -> usize {
+    let resource = match &object {
+        Object::Pod(_) => Resource::Pods,
+        _ => Resource::Events,
+    };
+    w.begin(at(0), None);
+    w.stage_object(resource, verb, Some(object), Vec::new(), (at(0), bytes));
+    let staged = w.stage();
+    w.publish(staged.mark).objects.len()
+}
+
+fn pod(namespace: &str, n: usize) -> Object {
+    let (name, uid) = (format!("p{n}"), format!("u-{namespace}-{n}"));
+    let metadata = Meta { name, uid, namespace: namespace.into(), resource_version: "1".into(), ..Meta::default() };
+    Object::Pod(Arc::new(Pod { metadata, ..Pod::default() }))
+}
+
+fn event(namespace: &str, n: usize) -> Object {
+    let uid = format!("e{n}");
+    let metadata = Meta { uid, namespace: namespace.into(), resource_version: n.to_string(), ..Meta::default() };
+    let involved_object = ObjectRef { namespace: namespace.into(), ..ObjectRef::default() };
+    Object::Event(Arc::new(Event { metadata, involved_object, ..Event::default() }))
+}
+
+#[test]
+fn the_cluster_stays_within_its_bytes() {
+    let limits = Limits { bytes: 4 << 20, ..Limits::default() };
+    let most = limits.cluster_bytes();
+    let mut w = writer(limits);
+    let bytes = |w: &Writer| w.stats().bytes["cluster"];
+    for n in 0..10 {
+        object(&mut w, Verb::Apply, pod("team-a", n), 1_000);
+    }
+    // Events of one namespace push out their own, the oldest first.
+    object(&mut w, Verb::Apply, event("team-a", 0), 1_000);
+    for n in 1..5_000 {
+        object(&mut w, Verb::Apply, event("team-loud", n), 1_000);
+        assert!(bytes(&w) <= most + 2_000, "{} of {most}", bytes(&w));
+    }
+    let events = |w: &Writer, namespace: &str| {
+        let scoped = all(w);
+        let space = scoped.cluster().namespace(namespace).unwrap();
+        (space.events.len(), space.events.last().map(|e| e.event.metadata.uid.clone()))
+    };
+    assert_eq!(events(&w, "team-a").0, 1);
+    assert_eq!(events(&w, "team-loud").1, Some("e4999".into()));
+    let dropped = w.stats().dropped["cluster"];
+    assert!(dropped > 1_000, "{dropped}");
+    // So do pods that come and go.
+    for n in 0..5_000 {
+        object(&mut w, Verb::Apply, pod("team-churn", n), 1_000);
+        object(&mut w, Verb::Delete, pod("team-churn", n), 1_000);
+        assert!(bytes(&w) <= most + 4_000, "{} of {most}", bytes(&w));
+    }
+    assert_eq!(all(&w).cluster().namespace("team-a").unwrap().pods.len(), 10, "what is there stays");
+
+    // What is there now goes for nobody: new objects are not taken, and known ones are followed.
+    let mut taken = 0;
+    for n in 0..5_000 {
+        taken += object(&mut w, Verb::Apply, pod("team-large", n), 1_000);
+        assert!(bytes(&w) <= most + 4_000, "{} of {most}", bytes(&w));
+    }
+    assert!((100..1_000).contains(&taken), "{taken}");
+    assert_eq!(all(&w).cluster().namespace("team-large").unwrap().pods.len(), taken);
+    assert_eq!(object(&mut w, Verb::Apply, pod("team-a", 0), 1_000), 1);
+    assert_eq!(object(&mut w, Verb::Apply, pod("team-b", 0), 1_000), 0);
+    // Once something has gone there is room again.
+    for n in 0..200 {
+        object(&mut w, Verb::Delete, pod("team-large", n), 1_000);
+    }
+    assert_eq!(object(&mut w, Verb::Apply, pod("team-b", 0), 1_000), 1);
 }

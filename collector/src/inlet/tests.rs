@@ -23,7 +23,10 @@ async fn answers_reach_the_sender_and_free_the_bytes() {
         delivery.responder.reply(Reply::Stored(Written::rows(3)));
     });
     assert_eq!(reply, Reply::Stored(Written::rows(3)));
-    assert_eq!(inlet.counts(), InletCounts { accepted: 1, full_of_messages: 0, full_of_bytes: 1, bytes: 0 });
+    assert_eq!(
+        inlet.counts(),
+        InletCounts { accepted: 1, full_of_messages: 0, full_of_bytes: 1, bytes: 0, limit: 100 }
+    );
 }
 
 #[tokio::test]

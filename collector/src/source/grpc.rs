@@ -1,13 +1,14 @@
 //! OTLP over gRPC: `MetricsService/Export` and `LogsService/Export`, one message each, on a port of their own.
 //!
 //! Written over h2 itself: of gRPC there is no more than a length before a message and a status behind it
-//! (docs/adr/0005).
+//! (docs/adr/0007).
 
 mod message;
 mod respond;
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::http::{Method, Request, header};
@@ -22,6 +23,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use whyd_signals::Envelope;
 
+use super::gate::Gate;
+use super::http::Receivers;
 use super::otlp::{self, Outcome};
 use crate::wire::otlp::{Code, Encoding, Signal};
 use crate::{Clock, Inlet};
@@ -43,6 +46,8 @@ const HEADERS: u32 = 16 << 10;
 struct Times {
     /// For the beginning of a connection.
     handshake: Duration,
+    /// Between two pieces of a message.
+    message: Duration,
     /// For one request, from its head to its answer.
     total: Duration,
     /// A connection without a request for so long is asked to close; a sender opens another when it has something to
@@ -54,22 +59,48 @@ struct Times {
 
 const TIMES: Times = Times {
     handshake: Duration::from_secs(10),
+    message: Duration::from_secs(10),
     total: Duration::from_secs(30),
     idle: Duration::from_secs(300),
     drain: Duration::from_secs(25),
 };
 
+/// What happened to connections, for the metrics. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct Counts(Arc<Counters>);
+
+#[derive(Debug, Default)]
+struct Counters {
+    accepted: AtomicU64,
+    refused: AtomicU64,
+    late: AtomicU64,
+    broken: AtomicU64,
+}
+
+impl Counts {
+    /// Connections by what became of them: `accepted`, `refused` over the bound, `late` for a deadline, `broken` by an
+    /// error of their own.
+    pub fn by_outcome(&self) -> [(&'static str, u64); 4] {
+        let c = &self.0;
+        [("accepted", &c.accepted), ("refused", &c.refused), ("late", &c.late), ("broken", &c.broken)]
+            .map(|(outcome, n)| (outcome, n.load(Relaxed)))
+    }
+}
+
 /// What every request is given.
 #[derive(Clone)]
 struct Receiver {
     inlet: Inlet,
+    gate: Gate,
     clock: Clock,
     times: Times,
+    counts: Counts,
 }
 
 /// Serves until `shutdown` is ready, then lets what is in flight finish within 25 seconds.
-pub async fn serve(listener: TcpListener, inlet: Inlet, clock: Clock, shutdown: impl Future<Output = ()>) {
-    let receiver = Receiver { inlet, clock, times: TIMES };
+pub async fn serve(listener: TcpListener, to: Receivers, counts: Counts, shutdown: impl Future<Output = ()>) {
+    let Receivers { inlet, gate, clock, .. } = to;
+    let receiver = Receiver { inlet, gate, clock, times: TIMES, counts };
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let (close, closing) = watch::channel(false);
     let mut open = JoinSet::new();
@@ -93,7 +124,11 @@ pub async fn serve(listener: TcpListener, inlet: Inlet, clock: Clock, shutdown: 
                 }
             }
         };
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+            receiver.counts.0.refused.fetch_add(1, Relaxed);
+            continue;
+        };
+        receiver.counts.0.accepted.fetch_add(1, Relaxed);
         let _ = socket.set_nodelay(true);
         let (receiver, closing) = (receiver.clone(), closing.clone());
         open.spawn(async move {
@@ -112,11 +147,19 @@ async fn connection(
     receiver: Receiver,
     mut closing: watch::Receiver<bool>,
 ) {
-    let times = receiver.times;
+    let (times, counts) = (receiver.times, &receiver.counts.0);
     let mut builder = h2::server::Builder::new();
     builder.max_concurrent_streams(STREAMS).max_header_list_size(HEADERS);
-    let Ok(Ok(mut connection)) = timeout(times.handshake, builder.handshake::<_, bytes::Bytes>(socket)).await else {
-        return;
+    let mut connection = match timeout(times.handshake, builder.handshake::<_, bytes::Bytes>(socket)).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(_)) => {
+            counts.broken.fetch_add(1, Relaxed);
+            return;
+        }
+        Err(_) => {
+            counts.late.fetch_add(1, Relaxed);
+            return;
+        }
     };
     let mut answers = FuturesUnordered::new();
     let mut asked = false;
@@ -126,7 +169,11 @@ async fn connection(
         tokio::select! {
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => answers.push(one(&receiver, request, respond)),
-                Some(Err(_)) | None => return,
+                Some(Err(_)) => {
+                    counts.broken.fetch_add(1, Relaxed);
+                    return;
+                }
+                None => return,
             },
             Some(()) = answers.next() => {}
             // a sender that went away drops its end, which counts as closing too
@@ -136,6 +183,7 @@ async fn connection(
             }
             () = quiet => {
                 if asked {
+                    counts.late.fetch_add(u64::from(!answers.is_empty()), Relaxed);
                     return;
                 }
                 if answers.is_empty() {
@@ -164,14 +212,23 @@ async fn one(receiver: &Receiver, request: Request<RecvStream>, mut respond: Sen
         }
     };
     let outcome = timeout(receiver.times.total, export(receiver, signal, request)).await;
-    match outcome.unwrap_or_else(|_| Outcome::Refused(Code::Unavailable, "the request took too long".into())) {
+    let outcome = outcome.unwrap_or_else(|_| Outcome::Refused(Code::Unavailable, "the request took too long".into()));
+    if let Some(why) = outcome.turned_away() {
+        receiver.gate.note(why);
+    }
+    match outcome {
         Outcome::Accepted(partial) => respond::accepted(&mut respond, signal, partial.as_ref()),
         Outcome::Refused(code, why) => respond::refused(&mut respond, code, &why),
+        // Without word of when to send it again: then a sender does not.
+        Outcome::OverQuota(why) => respond::refused(&mut respond, Code::ResourceExhausted, &why),
     }
 }
 
 async fn export(receiver: &Receiver, signal: Signal, request: Request<RecvStream>) -> Outcome {
-    let (room, body) = match message::read(request, &receiver.inlet).await {
+    if let Err(why) = receiver.gate.admit(request.headers()) {
+        return Outcome::Refused(Code::Unauthenticated, why.into());
+    }
+    let (room, body) = match message::read(request, &receiver.inlet, receiver.times.message).await {
         Ok(read) => read,
         Err(refused) => return refused,
     };

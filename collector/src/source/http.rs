@@ -1,22 +1,25 @@
-//! The receivers: Prometheus remote write, Loki push and OTLP, with the status codes their senders act on.
+//! The receivers: Prometheus remote write, Loki push, OTLP and the webhook of an Alertmanager, with the status codes their
+//! senders act on.
 //!
 //! What a body is, is decided here from its headers; nothing is decoded but gzip. Answers are one line of text.
 
 mod body;
 mod media;
 mod otlp;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::Router;
 use axum::extract::{RawQuery, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use whyd_signals::sink::Refusal;
 use whyd_signals::{Compression, Envelope, Media, Source};
 
+use super::gate::{Gate, TurnedAway};
 use crate::wire::inflate;
 use crate::{Clock, Inlet, Reply, Written};
 
@@ -40,36 +43,44 @@ impl Default for BodyLimits {
 /// The largest body of OTLP that a receiver takes by its own specification.
 pub const OTLP_LIMIT: usize = 20 << 20;
 
+/// What every route is given.
 #[derive(Clone)]
-struct Receiver {
-    inlet: Inlet,
-    limits: BodyLimits,
-    clock: Clock,
+pub struct Receivers {
+    /// Where bodies go.
+    pub inlet: Inlet,
+    /// Who may send them.
+    pub gate: Gate,
+    /// How large they may be.
+    pub limits: BodyLimits,
+    /// When they came.
+    pub clock: Clock,
 }
 
-/// The receivers' routes: `POST /api/v1/write`, `POST /loki/api/v1/push`, `POST /otlp/v1/metrics`, `POST /otlp/v1/logs`
-/// and `GET /ready`.
+/// The receivers' routes: `POST /api/v1/write`, `POST /loki/api/v1/push`, `POST /otlp/v1/metrics`, `POST /otlp/v1/logs`,
+/// `POST /api/v1/alerts/webhook` and `GET /ready`.
 ///
 /// But for OTLP, 204 stored; 202 of a replica whose twin's samples are stored; 400 unreadable, or partly refused (the good
-/// rows are stored); 413 too large; 415 not a known media
-/// type; 503 with `Retry-After` when nothing was stored and the sender should try again.
-pub fn router(inlet: Inlet, limits: BodyLimits, clock: Clock) -> Router {
+/// rows are stored); 401 without the token of senders; 413 too large; 415 not a known media type; 429 with `Retry-After`
+/// when all of it was over a team's quota; 503 with `Retry-After` when nothing was stored and the sender should try again.
+pub fn router(receivers: Receivers) -> Router {
     Router::new()
         .route("/api/v1/write", post(write).get(handshake))
         .route("/loki/api/v1/push", post(push))
+        .route("/api/v1/alerts/webhook", post(webhook::alerts))
         .route("/ready", get(ready))
         .merge(otlp::routes("/otlp"))
-        .with_state(Receiver { inlet, limits, clock })
+        .with_state(receivers)
 }
 
 /// The routes of a port for OTLP alone: `POST /v1/metrics` and `POST /v1/logs`.
-pub fn otlp_router(inlet: Inlet, limits: BodyLimits, clock: Clock) -> Router {
-    otlp::routes("").with_state(Receiver { inlet, limits, clock })
+pub fn otlp_router(receivers: Receivers) -> Router {
+    otlp::routes("").with_state(receivers)
 }
 
 /// An answer before the core is asked.
 #[derive(Debug)]
 enum Refused {
+    Unauthorized(&'static str),
     UnsupportedMedia(String),
     /// The sender went away or broke the protocol below the body.
     Unreadable(String),
@@ -78,7 +89,10 @@ enum Refused {
 
 /// Older agents of VictoriaMetrics ask for their own version of remote write, 1.0 in zstd, before they use it; newer ones
 /// just try. Nothing else is to be got here.
-async fn handshake(RawQuery(query): RawQuery) -> Response {
+async fn handshake(State(receivers): State<Receivers>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    if let Err(why) = receivers.admit(&headers) {
+        return answer(Err(why), "samples");
+    }
     if asks_for_version(query.as_deref()) { (StatusCode::OK, "1").into_response() } else { only_post() }
 }
 
@@ -92,14 +106,12 @@ fn only_post() -> Response {
     response
 }
 
-async fn write(State(receiver): State<Receiver>, RawQuery(query): RawQuery, request: Request) -> Response {
+async fn write(State(receivers): State<Receivers>, RawQuery(query): RawQuery, request: Request) -> Response {
     if asks_for_version(query.as_deref()) {
-        return (StatusCode::OK, "1").into_response();
+        return handshake(State(receivers), RawQuery(query), request.into_parts().0.headers).await;
     }
-    let outcome = match media::of_write(request.headers()) {
-        Ok(media) => receiver.receive(request, media, false).await,
-        Err(reason) => Err(Refused::UnsupportedMedia(reason)),
-    };
+    let media = media::of_write(request.headers()).map(|media| (media, false));
+    let outcome = receivers.take(request, media).await;
     let written = match &outcome {
         Ok(Reply::Stored(written) | Reply::Partial { written, .. }) => *written,
         _ => Written::default(),
@@ -116,22 +128,45 @@ async fn write(State(receiver): State<Receiver>, RawQuery(query): RawQuery, requ
     response
 }
 
-async fn push(State(receiver): State<Receiver>, request: Request) -> Response {
-    let outcome = match media::of_push(request.headers()) {
-        Ok((media, gzip)) => receiver.receive(request, media, gzip).await,
-        Err(reason) => Err(Refused::UnsupportedMedia(reason)),
-    };
-    answer(outcome, "lines")
+async fn push(State(receivers): State<Receivers>, request: Request) -> Response {
+    let media = media::of_push(request.headers());
+    answer(receivers.take(request, media).await, "lines")
 }
 
-async fn ready(State(receiver): State<Receiver>) -> Response {
-    if receiver.inlet.is_closed() {
+async fn ready(State(receivers): State<Receivers>) -> Response {
+    if receivers.inlet.is_closed() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
     (StatusCode::OK, "ready\n").into_response()
 }
 
-impl Receiver {
+impl Receivers {
+    fn admit(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        self.gate.admit(headers).map_err(|why| {
+            self.gate.note(TurnedAway::Unauthorized);
+            Refused::Unauthorized(why)
+        })
+    }
+
+    /// Takes a body of this media, gunzipped first where that is said too; counts it where it is turned away.
+    async fn take(&self, request: Request, media: Result<(Media, bool), String>) -> Result<Reply, Refused> {
+        self.admit(request.headers())?;
+        let outcome = match media {
+            Ok((media, gzip)) => self.receive(request, media, gzip).await,
+            Err(reason) => Err(Refused::UnsupportedMedia(reason)),
+        };
+        let turned_away = match &outcome {
+            Ok(reply) | Err(Refused::Reply(reply)) => reply.turned_away(),
+            Err(Refused::Unauthorized(_)) => Some(TurnedAway::Unauthorized),
+            Err(Refused::UnsupportedMedia(_)) => Some(TurnedAway::UnsupportedMedia),
+            Err(Refused::Unreadable(_)) => Some(TurnedAway::CutOff),
+        };
+        if let Some(why) = turned_away {
+            self.gate.note(why);
+        }
+        outcome
+    }
+
     async fn receive(&self, request: Request, media: Media, gzip: bool) -> Result<Reply, Refused> {
         let (received, inflated) = match media.source() {
             Source::Otlp => (self.limits.otlp, self.limits.otlp),
@@ -160,6 +195,7 @@ fn answer(outcome: Result<Reply, Refused>, rows: &str) -> Response {
         Ok(reply) | Err(Refused::Reply(reply)) => reply,
         Err(Refused::UnsupportedMedia(reason)) => return line(StatusCode::UNSUPPORTED_MEDIA_TYPE, &reason),
         Err(Refused::Unreadable(reason)) => return line(StatusCode::BAD_REQUEST, &reason),
+        Err(Refused::Unauthorized(reason)) => return challenge(line(StatusCode::UNAUTHORIZED, reason)),
     };
     match reply {
         Reply::Stored(Written { deduplicated: 1.., .. }) => StatusCode::ACCEPTED.into_response(),
@@ -170,12 +206,25 @@ fn answer(outcome: Result<Reply, Refused>, rows: &str) -> Response {
         }
         Reply::Invalid(reason) => line(StatusCode::BAD_REQUEST, &reason),
         Reply::TooLarge(reason) => line(StatusCode::PAYLOAD_TOO_LARGE, &reason),
-        Reply::Overloaded(reason) => {
-            let mut response = line(StatusCode::SERVICE_UNAVAILABLE, &reason);
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            response
-        }
+        Reply::Overloaded(reason) => later(line(StatusCode::SERVICE_UNAVAILABLE, &reason), SOON),
+        Reply::OverQuota(reason) => later(line(StatusCode::TOO_MANY_REQUESTS, &reason), LATER),
     }
+}
+
+/// Seconds after which what we had no room for may be sent again.
+const SOON: HeaderValue = HeaderValue::from_static("1");
+/// And what a team's quota had none for: that is given back when series are forgotten.
+const LATER: HeaderValue = HeaderValue::from_static("60");
+
+fn later(mut response: Response, after: HeaderValue) -> Response {
+    response.headers_mut().insert(header::RETRY_AFTER, after);
+    response
+}
+
+fn challenge(mut response: Response) -> Response {
+    let bearer = HeaderValue::from_static("Bearer realm=\"whyd\"");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+    response
 }
 
 fn reasons(refused: &BTreeMap<Refusal, u64>) -> String {

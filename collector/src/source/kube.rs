@@ -216,7 +216,7 @@ impl Door {
                     return Ok(false);
                 }
                 Reply::Overloaded(_) if self.inlet.is_closed() => return Err(Closed),
-                Reply::Overloaded(_) => tokio::time::sleep(OVERLOADED_PAUSE).await,
+                Reply::Overloaded(_) | Reply::OverQuota(_) => tokio::time::sleep(OVERLOADED_PAUSE).await,
             }
         }
     }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use whyd_signals::Media;
 use whyd_signals::sink::Refusal;
 
+use super::TurnedAway;
 use crate::Reply;
 use crate::wire::otlp::{Code, Encoding, Signal};
 
@@ -26,6 +27,23 @@ pub(super) enum Outcome {
     Accepted(Option<(u64, String)>),
     /// None of it is.
     Refused(Code, String),
+    /// None of it is: all was over a team's quota.
+    OverQuota(String),
+}
+
+impl Outcome {
+    /// Why it was turned away as a whole; `None` where any of it may have been kept.
+    pub(super) fn turned_away(&self) -> Option<TurnedAway> {
+        match self {
+            Self::Accepted(_) => None,
+            Self::OverQuota(_) => Some(TurnedAway::TeamQuota),
+            Self::Refused(Code::InvalidArgument, _) => Some(TurnedAway::Malformed),
+            Self::Refused(Code::ResourceExhausted, _) => Some(TurnedAway::TooLarge),
+            Self::Refused(Code::Unimplemented, _) => Some(TurnedAway::UnsupportedMedia),
+            Self::Refused(Code::Unavailable, _) => Some(TurnedAway::Overloaded),
+            Self::Refused(Code::Unauthenticated, _) => Some(TurnedAway::Unauthorized),
+        }
+    }
 }
 
 impl From<Reply> for Outcome {
@@ -36,6 +54,7 @@ impl From<Reply> for Outcome {
             Reply::Invalid(why) => Self::Refused(Code::InvalidArgument, why),
             Reply::TooLarge(why) => Self::Refused(Code::ResourceExhausted, why),
             Reply::Overloaded(why) => Self::Refused(Code::Unavailable, why),
+            Reply::OverQuota(why) => Self::OverQuota(why),
         }
     }
 }

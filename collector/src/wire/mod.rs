@@ -16,6 +16,7 @@ pub mod remote_read;
 pub mod remote_write1;
 pub mod remote_write2;
 pub mod snappy;
+pub mod webhook;
 mod write;
 pub mod xor;
 pub mod zstd;

@@ -16,7 +16,7 @@ const EXPONENTIAL: std::ops::RangeInclusive<i64> = -9..=52;
 /// Counts a histogram by whether it is sound.
 ///
 /// # Errors
-/// [`DecodeError::Malformed`] for broken protobuf or a time that does not fit.
+/// [`DecodeError::Malformed`] for broken protobuf.
 pub(super) fn count(message: &[u8], counts: &mut Counts) -> Result<(), DecodeError> {
     if Histogram::read(message)?.is_sound() {
         counts.histograms += 1;
@@ -57,6 +57,8 @@ struct Histogram {
     bounds: u64,
     last_bound: f64,
     unordered: bool,
+    /// Its time cannot be held.
+    timeless: bool,
 }
 
 impl Histogram {
@@ -77,11 +79,7 @@ impl Histogram {
                 11 => h.positive.span(value.bytes("positive_spans")?)?,
                 12 => h.positive.deltas(value)?,
                 13 => h.positive.counts(value)?,
-                15 => {
-                    let ms = value.int("timestamp")?;
-                    Timestamp::from_millis(ms)
-                        .ok_or_else(|| DecodeError::Malformed(format!("timestamp of {ms} ms is out of range")))?;
-                }
+                15 => h.timeless |= Timestamp::from_millis(value.int("timestamp")?).is_none(),
                 16 => doubles(value, |bound| {
                     h.unordered |= h.bounds > 0 && bound <= h.last_bound || !bound.is_finite();
                     (h.bounds, h.last_bound) = (h.bounds + 1, bound);
@@ -102,7 +100,7 @@ impl Histogram {
             EXPONENTIAL.contains(&self.schema) && self.bounds == 0
         };
         let buckets = [&self.negative, &self.positive].into_iter().all(Buckets::agree);
-        schema && buckets && self.counts_agree()
+        schema && buckets && !self.timeless && self.counts_agree()
     }
 
     fn counts_agree(&self) -> bool {

@@ -37,10 +37,11 @@ pub fn decode(
 /// Decodes the inflated message. [`Counts::rows`] are the samples handed over, refused ones included.
 ///
 /// Values keep their bits, the stale marker among them; milliseconds become nanoseconds.
-/// A series without samples is not looked up. What the labels hold is for the sink to judge.
+/// A series without samples is not looked up. What the labels hold is for the sink to judge. A time that cannot be held
+/// is refused by itself.
 ///
 /// # Errors
-/// [`DecodeError::Malformed`] for broken protobuf or a time that does not fit.
+/// [`DecodeError::Malformed`] for broken protobuf.
 pub fn decode_message(message: &[u8], sink: &mut impl SampleSink) -> Result<Counts, DecodeError> {
     let mut counts = Counts::default();
     let mut reader = Reader::new(message);
@@ -68,8 +69,8 @@ fn time_series(message: &[u8], sink: &mut impl SampleSink, counts: &mut Counts) 
     // Nearly always: the labels are those that were expected, and one sample follows.
     if let Some((id, labels)) = sink.successor(message)
         && let Some((ms, value)) = message.get(labels..).and_then(only_sample)
+        && let Some(ts) = Timestamp::from_millis(ms)
     {
-        let ts = time(ms)?;
         sink.take_successor(id);
         counts.rows += 1;
         // a refusal is counted by the sink that makes it
@@ -137,9 +138,7 @@ pub(super) fn hand_over(
         Ok(id) => {
             while let Some((number, value)) = reader.field()? {
                 if number == SERIES_SAMPLES {
-                    let (ts, value) = sample(value.bytes("samples")?)?;
-                    // a refusal is counted by the sink that makes it
-                    let _ = sink.sample(id, ts, value);
+                    one(id, sample(value.bytes("samples")?)?, sink);
                 }
             }
         }
@@ -153,6 +152,15 @@ pub(super) fn hand_over(
         }
     }
     Ok(())
+}
+
+/// One sample; a refusal is counted by the sink that makes it.
+#[inline]
+pub(super) fn one(id: SeriesId, (ts, value): (Option<Timestamp>, f64), sink: &mut impl SampleSink) {
+    match ts {
+        Some(ts) => drop(sink.sample(id, ts, value)),
+        None => sink.refused(1, Refusal::OutOfRange),
+    }
 }
 
 fn layout(message: &[u8], counts: &mut Counts) -> Result<Layout, DecodeError> {
@@ -205,11 +213,11 @@ pub(super) fn gathered_labels(message: &[u8]) -> Result<Vec<u8>, DecodeError> {
     }
 }
 
-/// A sample of either version.
+/// A sample of either version: its time, where that can be held, and its value.
 #[inline]
-pub(super) fn sample(message: &[u8]) -> Result<(Timestamp, f64), DecodeError> {
+pub(super) fn sample(message: &[u8]) -> Result<(Option<Timestamp>, f64), DecodeError> {
     if let Some((ms, value)) = usual_sample(message) {
-        return Ok((time(ms)?, value));
+        return Ok((Timestamp::from_millis(ms), value));
     }
     let (mut value, mut ms) = (0.0, 0);
     let mut reader = Reader::new(message);
@@ -220,11 +228,7 @@ pub(super) fn sample(message: &[u8]) -> Result<(Timestamp, f64), DecodeError> {
             _ => {}
         }
     }
-    Ok((time(ms)?, value))
-}
-
-fn time(ms: i64) -> Result<Timestamp, DecodeError> {
-    Timestamp::from_millis(ms).ok_or_else(|| DecodeError::Malformed(format!("timestamp of {ms} ms is out of range")))
+    Ok((Timestamp::from_millis(ms), value))
 }
 
 #[cfg(test)]

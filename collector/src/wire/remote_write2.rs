@@ -15,7 +15,7 @@ use self::symbols::Symbols;
 use super::inflate::{self, Inflater};
 use super::native_histogram;
 use super::protobuf::{Reader, Value};
-use super::remote_write1::{hand_over, is_written, sample};
+use super::remote_write1::{hand_over, is_written, one, sample};
 
 const REQUEST_SYMBOLS: u32 = 4;
 const REQUEST_TIMESERIES: u32 = 5;
@@ -64,8 +64,8 @@ pub fn decode(
 /// Metadata and start times are read for what is broken in them, and not kept. A series without samples is not looked up.
 ///
 /// # Errors
-/// [`DecodeError::Malformed`] for broken protobuf, symbols that do not begin with the empty one, a reference to none, a
-/// label without a value, or a time that does not fit.
+/// [`DecodeError::Malformed`] for broken protobuf, symbols that do not begin with the empty one, a reference to none, or a
+/// label without a value.
 pub fn decode_message(
     message: &[u8],
     scratch: &mut Scratch,
@@ -137,7 +137,7 @@ impl Body<'_> {
             return Ok(());
         }
         let resolved = if self.symbols.are_over(LABELS_OF_ONE, self.refs) {
-            Err(Refusal::InvalidLabels)
+            Err(Refusal::LabelLimit)
         } else {
             let labels = self.rendered.render(self.refs, self.symbols, self.message);
             self.handed += labels.len();
@@ -153,9 +153,7 @@ impl Body<'_> {
         if samples == 1
             && let Ok(id) = resolved
         {
-            let (ts, value) = sample(first)?;
-            // a refusal is counted by the sink that makes it
-            let _ = sink.sample(id, ts, value);
+            one(id, sample(first)?, sink);
             return Ok(());
         }
         hand_over(message.get(samples_start..).unwrap_or_default(), samples, resolved, sink)

@@ -6,8 +6,9 @@ use serde_json::json;
 use whyd_buffers::Writer;
 use whyd_signals::objects::Object;
 use whyd_signals::schema::{
-    Anomaly, Change, Evidence, EvidenceSource, Incident, IncidentStatus, Restart, Root, RuledOut, Severity,
+    Alert, Anomaly, Change, Evidence, EvidenceSource, Incident, IncidentStatus, Restart, Root, RuledOut, Severity,
 };
+use whyd_signals::sink::AlertSink;
 use whyd_signals::{Resource, Team, Verb};
 
 use crate::buffers::{ms, write_lines, write_samples, writer};
@@ -17,10 +18,33 @@ const STALE: f64 = f64::from_bits(whyd_signals::sample::STALE_BITS);
 pub(crate) fn filled() -> Writer {
     let mut w = writer();
     objects(&mut w);
+    alerts(&mut w);
     samples(&mut w);
     lines(&mut w);
     rows(&mut w);
     w
+}
+
+fn alerts(w: &mut Writer) {
+    w.begin(ms(0), None);
+    for (team, object, ends_at) in [("a", "web-1", None), ("b", "db-1", Some(ms(50_000)))] {
+        let alert = Alert {
+            fingerprint: format!("f-{team}"),
+            starts_at: ms(20_000),
+            ends_at,
+            name: "KubePodCrashLooping".into(),
+            severity: "warning".into(),
+            namespace: format!("team-{team}"),
+            kind: "Pod",
+            object: object.into(),
+            container: "web".into(),
+            summary: "it crashes".into(),
+            link: String::new(),
+        };
+        w.alert(alert).unwrap();
+    }
+    let staged = w.stage();
+    w.publish(staged.mark);
 }
 
 fn samples(w: &mut Writer) {
@@ -91,7 +115,7 @@ fn event(namespace: &str, uid: &str, version: u32, count: i64, at: &str, object:
 
 fn objects(w: &mut Writer) {
     w.begin(ms(0), None);
-    let mut put = |resource, verb, object| w.stage_object(resource, verb, Some(object), Vec::new(), ms(1_000));
+    let mut put = |resource, verb, object| w.stage_object(resource, verb, Some(object), Vec::new(), (ms(1_000), 100));
     put(Resource::Pods, Verb::Apply, pod("team-a", "web-1", "p1", 3, Some("web")));
     put(Resource::Pods, Verb::Delete, pod("team-a", "web-2", "p2", 0, None));
     put(Resource::Pods, Verb::Apply, pod("team-b", "db-1", "p3", 0, None));

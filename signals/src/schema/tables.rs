@@ -118,3 +118,13 @@ pub fn incidents() -> SchemaRef {
     fields.extend(["cause", "root_kind", "root_namespace", "root_name", "members", "summary"].map(utf8));
     schema(fields)
 }
+
+/// `alerts(starts_at, ends_at, team, namespace, kind, name, container, alertname, severity, summary, fingerprint)`:
+/// what an Alertmanager told of an object; `ends_at` is NULL while it fires.
+pub fn alerts() -> SchemaRef {
+    let mut fields = vec![ts("starts_at"), ts("ends_at")];
+    let texts =
+        ["team", "namespace", "kind", "name", "container", "alertname", "severity", "summary", "fingerprint"].map(utf8);
+    fields.extend(texts);
+    schema(fields)
+}

@@ -21,11 +21,15 @@ pub(super) struct Alertmanager {
 
 impl Alertmanager {
     pub(super) fn start(hook: SocketAddr) -> Self {
+        Self::notifying(&format!("url: \"http://{hook}/\""))
+    }
+
+    /// One whose `webhook_config` says this.
+    pub(super) fn notifying(hook: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = format!(
             "route: {{receiver: hook, group_by: [incident_id], group_wait: 100ms, group_interval: 1s, \
-            repeat_interval: 24h}}\nreceivers: [{{name: hook, webhook_configs: [{{url: \"http://{hook}/\", \
-            send_resolved: true}}]}}]\n"
+            repeat_interval: 24h}}\nreceivers: [{{name: hook, webhook_configs: [{{{hook}, send_resolved: true}}]}}]\n"
         );
         let file = written(dir.path(), "alertmanager.yml", &config);
         let args = [

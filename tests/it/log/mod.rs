@@ -7,7 +7,7 @@ mod live;
 mod model;
 mod oracle;
 mod power;
-mod random;
+pub(crate) mod random;
 mod shelf;
 mod simulator;
 
@@ -23,7 +23,7 @@ pub(crate) fn run(series: usize, from_ms: i64, count: i64) -> Bytes {
 }
 
 /// How many of something: as in the environment, else so many.
-fn cases(variable: &str, otherwise: u64) -> u64 {
+pub(crate) fn cases(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |n| n.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
 }
 

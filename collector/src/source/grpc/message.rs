@@ -1,9 +1,12 @@
 //! Reading the one message of a request under its limits. Every byte is accounted for at the inlet from the moment it
 //! is here.
 
+use std::time::Duration;
+
 use axum::http::Request;
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
+use tokio::time::timeout;
 use whyd_signals::sink::DecodeError;
 
 use super::LIMIT;
@@ -23,8 +26,13 @@ fn too_large(bytes: usize) -> Outcome {
     Outcome::Refused(Code::ResourceExhausted, format!("message of {bytes} bytes is over the limit of {LIMIT}"))
 }
 
-/// Reads the whole message. A length over the limit is refused before anything is kept.
-pub(super) async fn read(request: Request<RecvStream>, inlet: &Inlet) -> Result<(Room, Bytes), Outcome> {
+/// Reads the whole message, of which each piece has to come within `idle`. A length over the limit is refused before
+/// anything is kept.
+pub(super) async fn read(
+    request: Request<RecvStream>,
+    inlet: &Inlet,
+    idle: Duration,
+) -> Result<(Room, Bytes), Outcome> {
     let encoding = match request.headers().get("grpc-encoding").map(|v| v.as_bytes()) {
         None | Some(b"identity") => None,
         Some(b"gzip") => Some(()),
@@ -40,7 +48,8 @@ pub(super) async fn read(request: Request<RecvStream>, inlet: &Inlet) -> Result<
     let mut room = inlet.room(0).map_err(Outcome::from)?;
     let mut whole = BytesMut::new();
     let mut expected = None;
-    while let Some(piece) = body.data().await {
+    let stalled = |_| Outcome::Refused(Code::Unavailable, "the message did not go on in time".into());
+    while let Some(piece) = timeout(idle, body.data()).await.map_err(stalled)? {
         let piece = piece.map_err(|e| invalid(format!("message ends early: {e}")))?;
         let _ = body.flow_control().release_capacity(piece.len());
         room.grow(piece.len()).map_err(Outcome::from)?;

@@ -28,6 +28,10 @@ async fn fixture(reply: Reply, bounds: InletLimits) -> Fixture {
 }
 
 async fn fixture_with(reply: Reply, bounds: InletLimits, times: Times) -> Fixture {
+    fixture_behind(Gate::default(), reply, bounds, times).await
+}
+
+async fn fixture_behind(gate: Gate, reply: Reply, bounds: InletLimits, times: Times) -> Fixture {
     let (inlet, mut queue) = inlet(bounds);
     let got = Arc::new(Mutex::new(Vec::new()));
     let keep = got.clone();
@@ -39,7 +43,8 @@ async fn fixture_with(reply: Reply, bounds: InletLimits, times: Times) -> Fixtur
     });
     let (near, far) = tokio::io::duplex(64 << 10);
     let (close, closing) = watch::channel(false);
-    let receiver = Receiver { inlet: inlet.clone(), clock: Arc::new(|| NOW), times };
+    let counts = Counts::default();
+    let receiver = Receiver { inlet: inlet.clone(), gate, clock: Arc::new(|| NOW), times, counts };
     let served = tokio::spawn(connection(far, receiver, closing));
     let (client, connection) = h2::client::handshake(near).await.unwrap();
     tokio::spawn(connection);
@@ -151,6 +156,8 @@ async fn every_reply_has_its_status() {
         (Reply::Invalid("100 % \u{e9}\n".into()), 3, "100 %25 %C3%A9%0A"),
         (Reply::TooLarge("too large".into()), 8, "too large"),
         (Reply::Overloaded("log is full".into()), 14, "log is full"),
+        // Without a time to send it again it is not sent again.
+        (Reply::OverQuota("team a has its share".into()), 8, "team a has its share"),
     ] {
         let fixture = fixture(reply, InletLimits::default()).await;
         let answer = call(&fixture, LOGS, &[], frame(0, b"abc")).await;
@@ -200,5 +207,35 @@ async fn a_connection_that_says_nothing_is_closed() {
     let (inlet, _queue) = inlet(InletLimits::default());
     let (_near, far) = tokio::io::duplex(1024);
     let (_close, closing) = watch::channel(false);
-    connection(far, Receiver { inlet, clock: Arc::new(|| NOW), times }, closing).await;
+    let counts = Counts::default();
+    let receiver = Receiver { inlet, gate: Gate::default(), clock: Arc::new(|| NOW), times, counts: counts.clone() };
+    connection(far, receiver, closing).await;
+    assert_eq!(counts.by_outcome()[2], ("late", 1));
+}
+
+#[tokio::test]
+async fn senders_need_the_token() {
+    let gate = Gate::new(whyd_signals::Token::new("s3cret"));
+    let fixture = fixture_behind(gate.clone(), Reply::Stored(Written::rows(1)), InletLimits::default(), TIMES).await;
+    for (credential, status) in [(None, 16), (Some("Bearer wrong"), 16), (Some("Bearer s3cret"), 0)] {
+        let headers: Vec<_> = credential.map(|c| ("authorization", c)).into_iter().collect();
+        let answer = call(&fixture, METRICS, &headers, frame(0, b"abc")).await;
+        assert_eq!((answer.http, answer.status), (200, status), "{credential:?}: {}", answer.message);
+    }
+    assert_eq!(fixture.got.lock().unwrap().len(), 1);
+    assert_eq!(gate.turned_away()[0].1, 2);
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_go_on_is_given_up() {
+    let times = Times { message: Duration::from_millis(50), ..TIMES };
+    let fixture = fixture_with(Reply::Stored(Written::rows(1)), InletLimits::default(), times).await;
+    let request = Request::builder().method("POST").uri(format!("http://whyd{METRICS}"));
+    let request = request.header("content-type", "application/grpc").body(()).unwrap();
+    let mut client = fixture.client.clone().ready().await.unwrap();
+    let (response, mut stream) = client.send_request(request, false).unwrap();
+    stream.send_data(Bytes::from(frame(0, &[7; 100])).slice(..50), false).unwrap();
+    let answer = response.await.unwrap();
+    assert_eq!(answer.headers()["grpc-status"], "14");
+    assert_eq!(fixture.inlet.counts().bytes, 0);
 }

@@ -69,6 +69,19 @@ pub(super) fn of_otlp(headers: &HeaderMap) -> Result<(Encoding, bool), (Encoding
     }
 }
 
+/// The notification of an Alertmanager.
+pub(super) fn of_webhook(headers: &HeaderMap) -> Result<(), String> {
+    let content_type = text(headers, &header::CONTENT_TYPE)?;
+    match content_type.split(';').next().unwrap_or_default().trim() {
+        "application/json" => {}
+        other => return Err(format!("expected content type application/json, got {other:?}")),
+    }
+    match text(headers, &header::CONTENT_ENCODING)?.as_str() {
+        "" | "identity" => Ok(()),
+        other => Err(format!("expected no content encoding, got {other:?}")),
+    }
+}
+
 fn snappy_encoding(headers: &HeaderMap) -> Result<(), String> {
     match text(headers, &header::CONTENT_ENCODING)?.as_str() {
         "" | "snappy" => Ok(()),

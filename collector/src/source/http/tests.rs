@@ -23,10 +23,15 @@ const NOW: Timestamp = Timestamp(42);
 struct Fixture {
     router: Router,
     inlet: Inlet,
+    gate: Gate,
     got: Arc<Mutex<Vec<Envelope>>>,
 }
 
 fn fixture(reply: Reply, limits: BodyLimits, bounds: InletLimits) -> Fixture {
+    fixture_behind(Gate::default(), reply, limits, bounds)
+}
+
+fn fixture_behind(gate: Gate, reply: Reply, limits: BodyLimits, bounds: InletLimits) -> Fixture {
     let (inlet, mut queue): (Inlet, mpsc::Receiver<Delivery>) = inlet(bounds);
     let got = Arc::new(Mutex::new(Vec::new()));
     let keep = got.clone();
@@ -36,11 +41,25 @@ fn fixture(reply: Reply, limits: BodyLimits, bounds: InletLimits) -> Fixture {
             delivery.responder.reply(reply.clone());
         }
     });
-    Fixture { router: router(inlet.clone(), limits, Arc::new(|| NOW)), inlet, got }
+    let receivers = Receivers { inlet: inlet.clone(), gate: gate.clone(), limits, clock: Arc::new(|| NOW) };
+    Fixture { router: router(receivers), inlet, gate, got }
+}
+
+fn receivers(inlet: Inlet) -> Receivers {
+    Receivers { inlet, gate: Gate::default(), limits: BodyLimits::default(), clock: Arc::new(|| NOW) }
 }
 
 fn stored(rows: u64) -> Fixture {
     fixture(Reply::Stored(Written::rows(rows)), BodyLimits::default(), InletLimits::default())
+}
+
+/// When a sender may try again that was answered with this.
+fn retry_after(status: u16) -> Option<&'static str> {
+    match status {
+        503 => Some("1"),
+        429 => Some("60"),
+        _ => None,
+    }
 }
 
 struct Answer {
@@ -52,6 +71,7 @@ struct Answer {
     written: String,
     retry_after: Option<String>,
     content_type: Option<String>,
+    challenge: Option<String>,
 }
 
 async fn call(fixture: &Fixture, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
@@ -65,10 +85,11 @@ async fn call(fixture: &Fixture, path: &str, headers: &[(&str, &str)], body: imp
         .map(|kind| header(&format!("x-prometheus-remote-write-{kind}-written")).unwrap_or("-".into()))
         .join(" ");
     let (retry_after, content_type) = (header("retry-after"), header("content-type"));
+    let challenge = header("www-authenticate");
     let status = response.status().as_u16();
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
     let text = String::from_utf8_lossy(&body).into_owned();
-    Answer { status, bytes: body, text, written, retry_after, content_type }
+    Answer { status, bytes: body, text, written, retry_after, content_type, challenge }
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -189,15 +210,16 @@ async fn every_reply_has_its_status() {
         (Reply::Invalid("labels:\nbad".into()), 400, "0 0 0", "labels: bad\n"),
         (Reply::TooLarge("too large".into()), 413, "0 0 0", "too large\n"),
         (Reply::Overloaded("log is full".into()), 503, "0 0 0", "log is full\n"),
+        (Reply::OverQuota("team a has its share".into()), 429, "0 0 0", "team a has its share\n"),
     ] {
         let fixture = fixture(reply, BodyLimits::default(), InletLimits::default());
         let answer = call(&fixture, WRITE, &[], body()).await;
         assert_eq!((answer.status, answer.written.as_str(), answer.text.as_str()), (status, written, text));
-        assert_eq!(answer.retry_after.as_deref(), (status == 503).then_some("1"));
+        assert_eq!(answer.retry_after.as_deref(), retry_after(status));
         let answer = call(&fixture, PUSH, &[("content-type", "application/json")], "{}").await;
         assert_eq!((answer.status, answer.written.as_str()), (status, "- - -"));
         assert_eq!(answer.text, text.replace("samples", "lines"));
-        assert_eq!(answer.retry_after.as_deref(), (status == 503).then_some("1"));
+        assert_eq!(answer.retry_after.as_deref(), retry_after(status));
         assert_eq!(fixture.inlet.counts().bytes, 0);
     }
 }
@@ -307,7 +329,64 @@ async fn ready_until_the_core_is_gone_and_other_methods_are_refused() {
     assert_eq!(get(fixture.router.clone(), "/ready").await, 200);
     assert_eq!(get(fixture.router.clone(), WRITE).await, 405);
     let (inlet, queue) = inlet(InletLimits::default());
-    let router = router(inlet, BodyLimits::default(), Arc::new(|| NOW));
+    let router = router(receivers(inlet));
     drop(queue);
     assert_eq!(get(router, "/ready").await, 503);
+}
+
+const WEBHOOK: &str = "/api/v1/alerts/webhook";
+
+#[tokio::test]
+async fn every_receiver_needs_the_token_before_it_looks_at_the_body() {
+    let gate = Gate::new(whyd_signals::Token::new("s3cret"));
+    let reply = Reply::Stored(Written::rows(1));
+    let fixture = fixture_behind(gate, reply, BodyLimits::default(), InletLimits::default());
+    let json = ("content-type", "application/json");
+    let vm = "/api/v1/write?get_vm_proto_version=1";
+    let paths = [WRITE, PUSH, WEBHOOK, vm, "/otlp/v1/metrics", "/otlp/v1/logs"];
+    for path in paths {
+        for credential in [None, Some("Bearer wrong"), Some("Basic s3cret")] {
+            let headers: Vec<_> = credential.map(|c| ("authorization", c)).into_iter().chain([json]).collect();
+            let endless = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+            let answer = call(&fixture, path, &headers, endless).await;
+            assert_eq!(answer.status, 401, "{path} {credential:?}: {}", answer.text);
+            assert_eq!(answer.challenge.as_deref(), Some("Bearer realm=\"whyd\""), "{path}");
+            assert!(!answer.text.contains("s3cret") && answer.text.contains("token"), "{path}: {}", answer.text);
+        }
+    }
+    assert_eq!(fixture.gate.turned_away()[0], (TurnedAway::Unauthorized, 3 * paths.len() as u64));
+    for path in [PUSH, WEBHOOK, "/otlp/v1/logs"] {
+        let answer = call(&fixture, path, &[json, ("authorization", "Bearer s3cret")], "{}").await;
+        assert!((200..300).contains(&answer.status), "{path}: {} {}", answer.status, answer.text);
+    }
+    assert_eq!(fixture.got.lock().unwrap().len(), 3);
+    let request = Request::builder().uri("/ready").body(Body::empty()).unwrap();
+    assert_eq!(fixture.router.clone().oneshot(request).await.unwrap().status(), 200, "it tells nothing");
+}
+
+#[tokio::test]
+async fn a_notification_is_taken_and_what_is_dropped_of_it_is_no_failure() {
+    let json = ("content-type", "application/json");
+    let own: BTreeMap<Refusal, u64> = [(Refusal::OwnAlert, 2)].into();
+    for (reply, status, text) in [
+        (Reply::Stored(Written::rows(2)), 200, "2 alerts stored\n"),
+        (
+            Reply::Partial { written: Written::rows(1), refused: own, rejected: 2 },
+            200,
+            "1 alerts stored, refused: own_alert 2\n",
+        ),
+        (Reply::Invalid("no version".into()), 400, "no version\n"),
+        (Reply::Overloaded("log is full".into()), 503, "log is full\n"),
+    ] {
+        let fixture = fixture(reply, BodyLimits::default(), InletLimits::default());
+        let answer = call(&fixture, WEBHOOK, &[json], "{}").await;
+        assert_eq!((answer.status, answer.text.as_str()), (status, text));
+        assert_eq!(answer.retry_after.as_deref(), retry_after(status));
+        assert_eq!(fixture.got.lock().unwrap()[0].media, Media::AlertmanagerWebhook);
+    }
+    for headers in [&[][..], &[("content-type", "text/plain")], &[json, ("content-encoding", "gzip")]] {
+        let fixture = stored(1);
+        assert_eq!(call(&fixture, WEBHOOK, headers, "{}").await.status, 415, "{headers:?}");
+        assert_eq!(fixture.gate.turned_away()[1], (TurnedAway::UnsupportedMedia, 1));
+    }
 }

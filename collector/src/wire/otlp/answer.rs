@@ -42,6 +42,8 @@ pub enum Code {
     Unimplemented = 12,
     /// It may be sent again.
     Unavailable = 14,
+    /// Without the token that senders need.
+    Unauthenticated = 16,
 }
 
 /// The answer to a body that was read: empty when all of it was taken, else how much was not and why.

@@ -113,7 +113,7 @@ fn what_is_not_kept_is_counted() {
         .series(&up, &[bytes(3, int(1, 5))])
         .message();
     let (counts, sink) = read(&message);
-    let expected = Counts { rows: 1, histograms: 2, exemplars: 2, invalid_histograms: 1, rejected: None };
+    let expected = Counts { rows: 1, histograms: 2, exemplars: 2, invalid_histograms: 1, ..Counts::default() };
     assert_eq!((counts.unwrap(), sink.rows.len()), (expected, 1));
 }
 
@@ -135,7 +135,6 @@ fn a_fault_is_named() {
     let w = Write2::new;
     let refs = |all: &[u64]| bytes(1, all.iter().flat_map(|n| varint(*n)).collect::<Vec<u8>>());
     let series = |fields: &[Vec<u8>]| w().raw_series(fields).message();
-    let far = i64::MAX / 1_000_000 + 1;
     let padded =
         [bytes(4, ""), vec![4 << 3 | 2, 0x82, 0x00, b'u', b'p'], bytes(5, [refs(&[0, 0]), sample(1.0, 1)].concat())]
             .concat();
@@ -151,7 +150,6 @@ fn a_fault_is_named() {
         (series(&[bytes(1, [0x80])]), "ends within"),
         (series(&[double(1, 0.0)]), "labels_refs"),
         (series(&[refs(&[0, 0]), int(2, 1)]), "samples"),
-        (series(&[refs(&[0, 0]), sample(1.0, far)]), "out of range"),
         (series(&[int(3, 1)]), "histograms"),
         (series(&[int(4, 1)]), "exemplars"),
         (series(&[int(5, 1)]), "metadata"),

@@ -47,11 +47,12 @@ async fn every_reply_has_its_status_and_message() {
         (Reply::Invalid("no such field".into()), 400, 3),
         (Reply::TooLarge("too large".into()), 413, 8),
         (Reply::Overloaded("log is full".into()), 503, 14),
+        (Reply::OverQuota("team a has its share".into()), 429, 8),
     ] {
         let fixture = fixture(reply.clone(), BodyLimits::default(), InletLimits::default());
         for (path, count) in [(METRICS, "rejectedDataPoints"), (LOGS, "rejectedLogRecords")] {
             let answer = call(&fixture, path, &[JSON], "{}").await;
-            assert_eq!((answer.status, answer.retry_after.as_deref()), (status, (status == 503).then_some("1")));
+            assert_eq!((answer.status, answer.retry_after.as_deref()), (status, retry_after(status)));
             let text: serde_json::Value = serde_json::from_str(&answer.text).unwrap();
             match &reply {
                 Reply::Stored(_) => assert_eq!(text, serde_json::json!({})),
@@ -61,7 +62,7 @@ async fn every_reply_has_its_status_and_message() {
                     let expected = "refused: too_old 9, not_cumulative 2 (delta temporality is not kept: ";
                     assert!(message.starts_with(expected), "{message}");
                 }
-                Reply::Invalid(why) | Reply::TooLarge(why) | Reply::Overloaded(why) => {
+                Reply::Invalid(why) | Reply::TooLarge(why) | Reply::Overloaded(why) | Reply::OverQuota(why) => {
                     assert_eq!((&text["code"], &text["message"]), (&code.into(), &why.as_str().into()));
                 }
             }
@@ -119,7 +120,7 @@ async fn a_port_of_its_own_has_the_protocols_own_paths_and_no_others() {
             delivery.responder.reply(Reply::Stored(Written::rows(1)));
         }
     });
-    let router = otlp_router(inlet, BodyLimits::default(), Arc::new(|| NOW));
+    let router = otlp_router(receivers(inlet));
     for (method, path, expected) in [
         ("POST", "/v1/metrics", 200),
         ("POST", "/v1/logs", 200),
