@@ -1,15 +1,17 @@
 //! Shows what was published to the detectors and says which namespaces have something new.
 
+mod streams;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use streams::Streams;
 use watched::{Facts, Series};
 use whyd_anomaly::pods::{Measure, Owner, Pods};
 use whyd_anomaly::{Detectors, LineKey, SeriesKey};
-use whyd_buffers::{Level, LogLine, Published, Scoped, SeriesMeta};
+use whyd_buffers::{Level, Published, Scoped, SeriesMeta};
 use whyd_signals::schema::Anomaly;
 use whyd_signals::{Sample, SeriesId, Timestamp};
 
@@ -23,6 +25,7 @@ const CPU_SECONDS: &str = "container_cpu_usage_seconds_total";
 #[derive(Default)]
 pub(crate) struct Feed {
     series: Series,
+    streams: Streams,
     pods: Pods,
     anomalies: Kept,
     killed: Vec<Killed>,
@@ -135,6 +138,7 @@ impl Feed {
         touched
     }
 
+    /// Stream by stream: what is asked of the cluster and of the detectors' tables is asked once for all its lines.
     fn follow_lines(
         &mut self,
         published: &Published,
@@ -142,35 +146,26 @@ impl Feed {
         detectors: &mut Detectors,
         touched: &mut BTreeSet<String>,
     ) {
-        let mut known: BTreeMap<(Arc<str>, Arc<str>, Arc<str>), Facts> = BTreeMap::new();
-        for line in published.lines() {
-            let Some(line) = scoped.own(line) else { continue };
-            if !touched.contains(line.namespace.as_ref()) {
-                touched.insert(line.namespace.to_string());
+        for lines in published.lines() {
+            let Some(meta) = scoped.stream(lines.id) else { continue };
+            let Some((newest, _)) = lines.iter().last() else { continue };
+            if !touched.contains(meta.namespace.as_ref()) {
+                touched.insert(meta.namespace.to_string());
             }
-            let stream = (Arc::clone(&line.namespace), Arc::clone(&line.pod), Arc::clone(&line.container));
-            let facts =
-                known.entry(stream).or_insert_with(|| Facts::of(scoped, &line.namespace, &line.pod, &line.container));
-            self.follow_line(&line, facts, detectors);
+            let Some(facts) = self.streams.facts(lines.id, newest, scoped) else { continue };
+            let key = LineKey {
+                group: facts.workload_key,
+                team: &facts.team,
+                namespace: &meta.namespace,
+                pod: &meta.pod,
+                container: &meta.container,
+            };
+            let owner = owner(facts, &meta.namespace, &meta.pod, &meta.container);
+            let told = lines.iter().map(|(ts, level)| (ts, matches!(level, Level::Error | Level::Fatal)));
+            detectors.observe_lines(&key, told.clone(), |found| self.anomalies.push(found));
+            self.pods.observe_lines(&owner, told, |found| self.anomalies.push(found));
         }
-    }
-
-    fn follow_line(&mut self, line: &LogLine, facts: &Facts, detectors: &mut Detectors) {
-        let is_error = matches!(line.level, Level::Error | Level::Fatal);
-        let key = LineKey {
-            group: facts.workload_key,
-            team: &facts.team,
-            namespace: &line.namespace,
-            pod: &line.pod,
-            container: &line.container,
-        };
-        if let Some(found) = detectors.observe_line(&key, line.ts, is_error) {
-            self.anomalies.push(found);
-        }
-        let owner = owner(facts, &line.namespace, &line.pod, &line.container);
-        if let Some(found) = self.pods.observe(&owner, line.ts, Measure::Line { is_error }) {
-            self.anomalies.push(found);
-        }
+        self.streams.sweep(scoped);
     }
 
     /// The kills that were seen since the last call.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use whyd_anomaly::templates::Miner;
+use whyd_anomaly::templates::{self, Miner};
 use whyd_anomaly::{Config as DetectorConfig, Detectors};
 use whyd_api::alertmanager::read;
 use whyd_api::{Anonymous, Door, Grant};
@@ -25,7 +25,8 @@ pub fn core(config: &Config) -> Core {
         ..Limits::default()
     };
     let rule = TeamRule { prefix: config.team_prefix.clone() };
-    let writer = Writer::new(limits, Box::new(Miner::default()))
+    let miner = Miner::new(templates::Limits { bytes: config.memory / 32, ..templates::Limits::default() });
+    let writer = Writer::new(limits, Box::new(miner))
         .with_replicas(config.replicas.clone())
         .with_teams(Arc::new(move |n, l| rule.team_of(n, l)));
     let detectors = Detectors::new(DetectorConfig { bytes: config.memory / 16, ..DetectorConfig::default() });

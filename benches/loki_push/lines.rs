@@ -92,19 +92,35 @@ pub(crate) fn line(style: Style, ts: i64, r: &mut Random, out: &mut String) {
     let (h, m, s) = (second / 3600 % 24, second / 60 % 60, second % 60);
     let _ = match style {
         Style::Logfmt => {
-            write!(out, "ts=2026-11-28T{h:02}:{m:02}:{s:02}.{micro:06}Z level={level} caller=server.go:{} msg=\"{message}\"", r.below(900))
+            write!(
+                out,
+                "ts=2026-11-28T{h:02}:{m:02}:{s:02}.{micro:06}Z level={level} caller=server.go:{} msg=\"{message}\"",
+                r.below(900)
+            )
         }
         Style::Json => {
-            write!(out, "{{\"level\":\"{level}\",\"ts\":{second}.{micro:06},\"logger\":\"controller\",\"msg\":\"{message}\"")
+            write!(
+                out,
+                "{{\"level\":\"{level}\",\"ts\":{second}.{micro:06},\"logger\":\"controller\",\"msg\":\"{message}\""
+            )
         }
         Style::Klog => {
             let letter = level.as_bytes()[0].to_ascii_uppercase() as char;
             let letter = if letter == 'D' { 'I' } else { letter };
-            write!(out, "{letter}1128 {h:02}:{m:02}:{s:02}.{micro:06}       1 reconciler.go:{}] \"{message}\"", r.below(900))
+            write!(
+                out,
+                "{letter}1128 {h:02}:{m:02}:{s:02}.{micro:06}       1 reconciler.go:{}] \"{message}\"",
+                r.below(900)
+            )
         }
         Style::Java => {
             let (level, class) = (level.to_uppercase(), r.of(&CLASSES));
-            write!(out, "2026-11-28 {h:02}:{m:02}:{s:02},{:03} {level:5} [pool-2-thread-{}] {class} - {message}", micro / 1000, r.below(16))
+            write!(
+                out,
+                "2026-11-28 {h:02}:{m:02}:{s:02},{:03} {level:5} [pool-2-thread-{}] {class} - {message}",
+                micro / 1000,
+                r.below(16)
+            )
         }
         Style::Access => {
             let (a, b, path) = (r.below(256), r.below(256), r.of(&PATHS));
@@ -113,7 +129,8 @@ pub(crate) fn line(style: Style, ts: i64, r: &mut Random, out: &mut String) {
                 out,
                 "10.0.{a}.{b} - - [28/Nov/2026:{h:02}:{m:02}:{s:02} +0000] \"GET {path}/{n} HTTP/1.1\" {status} {bytes} \"-\" \
                  \"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0\" {}.{:03}",
-                r.below(3), r.below(1000)
+                r.below(3),
+                r.below(1000)
             )
         }
         Style::Plain => write!(out, "[{level}] {h:02}:{m:02}:{s:02} worker {} of queue mail: {message}", r.below(32)),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use whyd_signals::sink::Refusal;
+use whyd_signals::templates::TemplateStats;
 
 /// The bounds of the buffers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +75,8 @@ pub struct Stats {
     pub streams: usize,
     /// Bytes by owner: `series`, `tail`, `chunks`, `streams`, `logs`.
     pub bytes: BTreeMap<&'static str, usize>,
+    /// What the trees of templates hold.
+    pub templates: TemplateStats,
     /// Rows refused, by reason.
     pub refused: BTreeMap<Refusal, u64>,
     /// Rows dropped after they were stored: `window` (too old by now) and `bytes` (no room).

@@ -4,6 +4,7 @@ use std::sync::{Arc, RwLock};
 
 use whyd_signals::Access;
 use whyd_signals::schema::{Anomaly, Incident, Restart};
+use whyd_signals::templates::Resolver;
 
 use crate::catalog::CatalogView;
 use crate::logs::{self, Batch, StreamMeta};
@@ -24,6 +25,8 @@ pub struct Snapshot {
     pub(crate) streams: CatalogView<StreamMeta>,
     pub(crate) stream_lookup: Arc<RwLock<logs::Lookup>>,
     pub(crate) batches: Arc<Vec<Arc<Batch>>>,
+    /// What the ids of templates stand for by now.
+    pub(crate) templates: Arc<dyn Resolver>,
     /// Namespaces by number.
     pub(crate) namespaces: Arc<Vec<Arc<str>>>,
     pub(crate) cluster: Arc<Cluster>,

@@ -12,7 +12,7 @@ use whyd_signals::sink::Refusal;
 use whyd_signals::templates::Templates;
 use whyd_signals::{Resource, Team, Timestamp, Verb};
 
-pub use publish::Published;
+pub use publish::{Published, StreamLines};
 
 use crate::bitmap::Bitmap;
 use crate::budget::{Limits, Stats};
@@ -268,6 +268,7 @@ impl Writer {
                 corrections: Arc::clone(&self.corrections),
                 streams: self.logs.streams.registry.catalog.view(self.published_streams),
                 stream_lookup: Arc::clone(self.logs.streams.lookup()),
+                templates: self.templates.resolver(),
                 batches: Arc::clone(self.logs.batches()),
                 namespaces: Arc::clone(self.namespaces.names()),
                 cluster: Arc::clone(&self.cluster),
@@ -317,6 +318,7 @@ impl Writer {
             ("streams", self.logs.streams.bytes()),
             ("logs", self.logs.bytes()),
         ]);
+        stats.templates = self.templates.stats();
         stats
     }
 }

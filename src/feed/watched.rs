@@ -11,7 +11,7 @@ use whyd_signals::{SeriesId, Team, Timestamp};
 use super::WORKING_SET;
 
 /// What the cluster says of a series is looked up again after so long: labels, limits and owners come late and change.
-const FACTS_AGE: Duration = Duration::from_secs(60);
+pub(super) const FACTS_AGE: Duration = Duration::from_secs(60);
 /// Metrics that verdicts ask for and no detector watches.
 const ASKED: [&str; 2] = [OOM_EVENTS, "prober_probe_total"];
 /// Series a page.

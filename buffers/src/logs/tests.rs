@@ -39,7 +39,7 @@ impl Fixture {
         }
         self.staged += 1;
         let stored = self.store.stage(self.staged, 1000);
-        self.store.publish(self.staged, WIDE, |_, text| TemplateId(text.len() as u64));
+        self.store.publish(self.staged, WIDE, |_, _, text| TemplateId(text.len() as u64));
         stored
     }
 
