@@ -1,5 +1,6 @@
 //! A snapshot as one caller may see it: the kernels `asof` and `slice`, look-ups, log lines and whyd's own rows.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError};
 
@@ -273,6 +274,14 @@ impl Scoped {
     pub fn template(&self, namespace: &str, id: TemplateId) -> Option<Template> {
         let team = self.team_of(namespace);
         self.access.allows(&team).then(|| self.snapshot.templates.resolve(&team, id))?
+    }
+
+    /// The log templates of all teams that may be seen, team by team.
+    pub fn templates(&self) -> Vec<(Team, Template)> {
+        let named = self.snapshot.namespaces.iter().map(|name| self.team_of(name));
+        let teams: BTreeSet<Team> = named.chain([Team::platform()]).filter(|t| self.access.allows(t)).collect();
+        let all = |team: Team| self.snapshot.templates.all(&team).into_iter().map(move |t| (team.clone(), t));
+        teams.into_iter().flat_map(all).collect()
     }
 
     /// An owned line of what [`Scoped::visit_last_lines`] shows; `None` when its stream is another team's or gone.

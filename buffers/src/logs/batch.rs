@@ -197,9 +197,9 @@ pub(crate) struct Filling {
 }
 
 impl Filling {
-    /// As large as the one before, since pushes of one sender are alike.
+    /// As large as the one before and a little more, since pushes are alike.
     pub(crate) fn like(last: (usize, usize)) -> Self {
-        let (lines, text) = last;
+        let (lines, text) = (last.0 + last.0 / 8, last.1 + last.1 / 8);
         let batch = Batch {
             text: String::with_capacity(text),
             ends: Vec::with_capacity(lines),

@@ -45,8 +45,8 @@ impl Resolver for Lengths {
         Some(Template { id, text: format!("{} bytes", id.0).into() })
     }
 
-    fn all(&self, _: &Team) -> Vec<Template> {
-        Vec::new()
+    fn all(&self, team: &Team) -> Vec<Template> {
+        vec![Template { id: TemplateId(team.as_str().len() as u64), text: format!("<*> of {team}").into() }]
     }
 }
 
