@@ -45,6 +45,8 @@ fn stored(rows: u64) -> Fixture {
 
 struct Answer {
     status: u16,
+    bytes: Bytes,
+    /// The same, of what is text.
     text: String,
     /// The three written headers, `-` for one that is absent.
     written: String,
@@ -65,7 +67,8 @@ async fn call(fixture: &Fixture, path: &str, headers: &[(&str, &str)], body: imp
     let (retry_after, content_type) = (header("retry-after"), header("content-type"));
     let status = response.status().as_u16();
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
-    Answer { status, text: String::from_utf8(body.to_vec()).unwrap(), written, retry_after, content_type }
+    let text = String::from_utf8_lossy(&body).into_owned();
+    Answer { status, bytes: body, text, written, retry_after, content_type }
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -132,7 +135,6 @@ async fn version_and_compression_are_told_apart() {
         ("application/x-protobuf", "zstd", &zstd, Ok(Media::RemoteWrite1(Compression::Zstd))),
         ("application/x-protobuf", "ZSTD", &zstd, Ok(Media::RemoteWrite1(Compression::Zstd))),
         ("application/x-protobuf", "zstd", &snappy, Err(400)),
-        ("application/x-protobuf", "snappy", &zstd, Err(400)),
         (V2, "zstd", &vec![], Err(400)),
     ] {
         let fixture = stored(1);

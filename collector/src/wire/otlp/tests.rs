@@ -351,11 +351,13 @@ fn faults_are_named_in_one_line() {
         (int(3, 1), "time_unix_nano"),
         (bytes(7, [0x0a, 9]), "ends within"),
     ] {
-        let body = bytes(1, bytes(2, bytes(2, bytes(5, bytes(1, attribute)))));
-        let error = metrics(|sink| decode_metrics_proto(&body, sink)).0.unwrap_err();
+        let gauge = [bytes(1, "a"), bytes(5, bytes(1, attribute))].concat();
+        let body = bytes(1, bytes(2, bytes(2, gauge)));
+        let error = metrics(|sink| decode_metrics_proto(&body, sink)).0.expect_err(expected);
         assert!(error.contains(expected), "{error}");
     }
-    let odd = bytes(1, bytes(2, bytes(2, bytes(9, [int(2, 2), bytes(1, bytes(6, [0; 9]))].concat()))));
+    let histogram = [int(2, 2), bytes(1, bytes(6, [0; 9]))].concat();
+    let odd = bytes(1, bytes(2, bytes(2, [bytes(1, "a"), bytes(9, histogram)].concat())));
     assert!(metrics(|sink| decode_metrics_proto(&odd, sink)).0.unwrap_err().contains("within a number"));
 }
 

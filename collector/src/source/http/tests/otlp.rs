@@ -68,11 +68,11 @@ async fn every_reply_has_its_status_and_message() {
             let answer = call(&fixture, path, &[PROTO], "").await;
             assert_eq!((answer.status, answer.written.as_str()), (status, "- - -"));
             let start: &[u8] = match (status, code) {
-                (200, _) if answer.text.is_empty() => b"",
+                (200, _) if answer.bytes.is_empty() => b"",
                 (200, _) => b"\n",
                 (_, code) => &[8, code],
             };
-            assert!(answer.text.as_bytes().starts_with(start), "{:?}", answer.text);
+            assert!(answer.bytes.starts_with(start), "{:?}", answer.text);
         }
         assert_eq!(fixture.inlet.counts().bytes, 0);
     }
