@@ -1,5 +1,6 @@
 //! Shows what was published to the detectors and says which namespaces have something new.
 
+mod streams;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use streams::Streams;
 use watched::{Facts, Series};
 use whyd_anomaly::pods::{Measure, Owner, Pods};
 use whyd_anomaly::{Detectors, LineKey, SeriesKey};
-use whyd_buffers::{Level, LogLine, Published, Scoped, SeriesMeta};
+use whyd_buffers::{Level, Published, Scoped, SeriesMeta};
 use whyd_signals::schema::Anomaly;
 use whyd_signals::{Sample, SeriesId, Timestamp};
 
@@ -21,9 +23,13 @@ const WORKING_SET: &str = "container_memory_working_set_bytes";
 const CPU_SECONDS: &str = "container_cpu_usage_seconds_total";
 
 /// What is remembered between batches.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Feed {
+    /// Asked again after a start.
+    #[serde(skip)]
     series: Series,
+    #[serde(skip)]
+    streams: Streams,
     pods: Pods,
     anomalies: Kept,
     killed: Vec<Killed>,
@@ -81,6 +87,14 @@ impl Kept {
 }
 
 impl Feed {
+    /// A copy of all but what can be asked again.
+    pub(crate) fn held(&self) -> Self {
+        let Self { pods, anomalies, killed, told_kills, .. } = self;
+        let (pods, anomalies, killed, told_kills) =
+            (pods.clone(), anomalies.clone(), killed.clone(), told_kills.clone());
+        Self { pods, anomalies, killed, told_kills, ..Self::default() }
+    }
+
     /// Feeds one published batch; gives the namespaces with new samples or lines.
     pub(crate) fn follow(
         &mut self,
@@ -141,6 +155,7 @@ impl Feed {
         touched
     }
 
+    /// Stream by stream: what is asked of the cluster and of the detectors' tables is asked once for all its lines.
     fn follow_lines(
         &mut self,
         published: &Published,
@@ -148,35 +163,26 @@ impl Feed {
         detectors: &mut Detectors,
         touched: &mut BTreeSet<String>,
     ) {
-        let mut known: BTreeMap<(Arc<str>, Arc<str>, Arc<str>), Facts> = BTreeMap::new();
-        for line in published.lines() {
-            let Some(line) = scoped.own(line) else { continue };
-            if !touched.contains(line.namespace.as_ref()) {
-                touched.insert(line.namespace.to_string());
+        for lines in published.lines() {
+            let Some(meta) = scoped.stream(lines.id) else { continue };
+            let Some((newest, _)) = lines.iter().last() else { continue };
+            if !touched.contains(meta.namespace.as_ref()) {
+                touched.insert(meta.namespace.to_string());
             }
-            let stream = (Arc::clone(&line.namespace), Arc::clone(&line.pod), Arc::clone(&line.container));
-            let facts =
-                known.entry(stream).or_insert_with(|| Facts::of(scoped, &line.namespace, &line.pod, &line.container));
-            self.follow_line(&line, facts, detectors);
+            let Some(facts) = self.streams.facts(lines.id, newest, scoped) else { continue };
+            let key = LineKey {
+                group: facts.workload_key,
+                team: &facts.team,
+                namespace: &meta.namespace,
+                pod: &meta.pod,
+                container: &meta.container,
+            };
+            let owner = owner(facts, &meta.namespace, &meta.pod, &meta.container);
+            let told = lines.iter().map(|(ts, level)| (ts, matches!(level, Level::Error | Level::Fatal)));
+            detectors.observe_lines(&key, told.clone(), |found| self.anomalies.push(found));
+            self.pods.observe_lines(&owner, told, |found| self.anomalies.push(found));
         }
-    }
-
-    fn follow_line(&mut self, line: &LogLine, facts: &Facts, detectors: &mut Detectors) {
-        let is_error = matches!(line.level, Level::Error | Level::Fatal);
-        let key = LineKey {
-            group: facts.workload_key,
-            team: &facts.team,
-            namespace: &line.namespace,
-            pod: &line.pod,
-            container: &line.container,
-        };
-        if let Some(found) = detectors.observe_line(&key, line.ts, is_error) {
-            self.anomalies.push(found);
-        }
-        let owner = owner(facts, &line.namespace, &line.pod, &line.container);
-        if let Some(found) = self.pods.observe(&owner, line.ts, Measure::Line { is_error }) {
-            self.anomalies.push(found);
-        }
+        self.streams.sweep(scoped);
     }
 
     /// The kills that were seen since the last call.

@@ -63,7 +63,7 @@ impl Core {
             return None;
         }
         let last_seen = self.counters.last_seen.iter().map(|(source, at)| ((*source).to_owned(), *at)).collect();
-        let (ledger, learnt, feed) = (self.ledger.clone(), self.detectors.learnt(), self.feed.clone());
+        let (ledger, learnt, feed) = (self.ledger.clone(), self.detectors.learnt(), self.feed.held());
         let pulls = Pulls::clone(&self.counters.pulls);
         let rest = Rest { ledger, learnt, feed, last_seen, pulls };
         Some(Held { lsn: Lsn(self.next.0.saturating_sub(1)), cut: self.writer.cut()?, rest })

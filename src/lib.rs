@@ -29,6 +29,7 @@ pub mod recording;
 pub mod render;
 pub mod replay;
 pub mod report;
+pub mod template_quality;
 pub mod view;
 pub mod watches;
 pub mod wiring;

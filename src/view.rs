@@ -422,6 +422,31 @@ fn buffer_metrics(stats: &Stats) -> Vec<Metric> {
         metric("whyd_series", "series known", Kind::Gauge, one(stats.series as f64)),
         metric("whyd_streams", "log streams known", Kind::Gauge, one(stats.streams as f64)),
         metric("whyd_alerts_received", "alerts of others known", Kind::Gauge, one(stats.alerts as f64)),
+        metric(
+            "whyd_template_trees",
+            "teams with a tree of log templates",
+            Kind::Gauge,
+            one(stats.templates.trees as f64),
+        ),
+        metric("whyd_template_shapes", "shapes of log lines known", Kind::Gauge, one(stats.templates.shapes as f64)),
+        metric(
+            "whyd_template_bytes",
+            "bytes of all trees of log templates",
+            Kind::Gauge,
+            one(stats.templates.bytes as f64),
+        ),
+        metric(
+            "whyd_template_forgotten_total",
+            "shapes of log lines forgotten to make room, not having come again",
+            Kind::Counter,
+            one(stats.templates.forgotten as f64),
+        ),
+        metric(
+            "whyd_template_refused_total",
+            "log lines of new shapes there was no room for",
+            Kind::Counter,
+            one(stats.templates.refused as f64),
+        ),
         metric("whyd_buffer_bytes", "bytes held, by owner", Kind::Gauge, bytes),
         metric("whyd_dropped_total", "rows dropped after they were stored, by reason", Kind::Counter, dropped),
     ]

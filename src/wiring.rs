@@ -29,9 +29,9 @@ pub fn core(config: &Config) -> Core {
         series_of_team: config.series_per_team,
         ..Limits::default()
     };
-    let templates = templates::Limits { bytes: config.memory / 32, ..templates::Limits::default() };
     let rule = TeamRule { prefix: config.team_prefix.clone() };
-    let writer = Writer::new(limits, Box::new(Miner::new(templates)))
+    let miner = Miner::new(templates::Limits { bytes: config.memory / 32, ..templates::Limits::default() });
+    let writer = Writer::new(limits, Box::new(miner))
         .with_replicas(config.replicas.clone())
         .with_teams(Arc::new(move |n, l| rule.team_of(n, l)));
     let detectors = Detectors::new(DetectorConfig { bytes: config.memory / 16, ..DetectorConfig::default() });

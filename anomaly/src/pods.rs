@@ -4,6 +4,7 @@
 //! of all its pods, so that it outlives each of them; until there are enough, nothing is judged.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,11 +48,6 @@ pub enum Measure {
     MemoryFraction(f64),
     /// The counter of CPU seconds.
     CpuSeconds(f64),
-    /// A log line, and whether it tells of an error.
-    Line {
-        /// By its level.
-        is_error: bool,
-    },
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -107,19 +103,11 @@ pub struct Pods {
 impl Pods {
     /// Takes one measure; tells when the minute before it was unlike the workload's past.
     pub fn observe(&mut self, of: &Owner<'_>, ts: Timestamp, measure: Measure) -> Option<Anomaly> {
-        if !self.pods.contains_key(&of.pod_key) {
-            if self.pods.len() >= PODS {
-                self.refused += 1;
-                return None;
-            }
-            self.pods.insert(of.pod_key, Pod { minute: Minute::new(ts), onset: Onset::default() });
-        }
-        let pod = self.pods.get_mut(&of.pod_key)?;
-        let mut told = None;
-        if ts >= pod.minute.began.plus(MINUTE) {
-            let closed = std::mem::replace(&mut pod.minute, Minute::new(ts));
-            told = close(&mut self.pasts, pod, &closed, of, ts);
-        }
+        let Some(pod) = pod(&mut self.pods, of, ts) else {
+            self.refused += 1;
+            return None;
+        };
+        let told = pod.turn(&mut self.pasts, of, ts);
         let minute = &mut pod.minute;
         match measure {
             Measure::MemoryFraction(share) => minute.memory = share,
@@ -127,12 +115,28 @@ impl Pods {
                 Some([_, last]) => *last = (ts, total),
                 none => *none = Some([(ts, total); 2]),
             },
-            Measure::Line { is_error } => {
-                minute.lines = minute.lines.saturating_add(1);
-                minute.errors = minute.errors.saturating_add(u32::from(is_error));
-            }
         }
         told
+    }
+
+    /// Takes log lines, each with when it was written and whether it tells of an error; tells of the minutes before them
+    /// that were unlike the workload's past.
+    pub fn observe_lines(
+        &mut self,
+        of: &Owner<'_>,
+        lines: impl Iterator<Item = (Timestamp, bool)> + Clone,
+        mut told: impl FnMut(Anomaly),
+    ) {
+        let Some((first, _)) = lines.clone().next() else { return };
+        let Some(pod) = pod(&mut self.pods, of, first) else {
+            self.refused += lines.count() as u64;
+            return;
+        };
+        for (ts, is_error) in lines {
+            pod.turn(&mut self.pasts, of, ts).into_iter().for_each(&mut told);
+            pod.minute.lines = pod.minute.lines.saturating_add(1);
+            pod.minute.errors = pod.minute.errors.saturating_add(u32::from(is_error));
+        }
     }
 
     /// Forgets what was not heard of for long.
@@ -144,6 +148,27 @@ impl Pods {
         let horizon = now.minus(IDLE);
         self.pods.retain(|_, p| p.minute.began >= horizon);
         self.pasts.retain(|_, p| p.last >= horizon);
+    }
+}
+
+/// The state of this pod, made where there is room.
+fn pod<'p>(pods: &'p mut BTreeMap<u64, Pod>, of: &Owner<'_>, ts: Timestamp) -> Option<&'p mut Pod> {
+    let full = pods.len() >= PODS;
+    match pods.entry(of.pod_key) {
+        Entry::Occupied(entry) => Some(entry.into_mut()),
+        Entry::Vacant(_) if full => None,
+        Entry::Vacant(entry) => Some(entry.insert(Pod { minute: Minute::new(ts), onset: Onset::default() })),
+    }
+}
+
+impl Pod {
+    /// Begins the next minute where it is time, and judges the one before.
+    fn turn(&mut self, pasts: &mut BTreeMap<u64, Arc<Past>>, of: &Owner<'_>, ts: Timestamp) -> Option<Anomaly> {
+        if ts < self.minute.began.plus(MINUTE) {
+            return None;
+        }
+        let closed = std::mem::replace(&mut self.minute, Minute::new(ts));
+        close(pasts, self, &closed, of, ts)
     }
 }
 
@@ -206,12 +231,12 @@ mod tests {
             let mut measures = vec![(0, Measure::MemoryFraction(memory)), (1, Measure::CpuSeconds(cpu))];
             cpu += cores * 50.0;
             measures.push((51, Measure::CpuSeconds(cpu)));
-            measures.extend((0..lines).map(|i| (52, Measure::Line { is_error: i < errors })));
             for (second, measure) in measures {
                 if pods.observe(&of, at(second), measure).is_some() {
                     found.push(n - 1);
                 }
             }
+            pods.observe_lines(&of, (0..lines).map(|i| (at(52), i < errors)), |_| found.push(n - 1));
         }
         found
     }

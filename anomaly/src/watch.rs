@@ -193,27 +193,40 @@ impl Detectors {
         })
     }
 
-    /// Takes a line as it was published; the burst that it opens.
-    pub fn observe_line(&mut self, key: &LineKey<'_>, ts: Timestamp, is_error: bool) -> Option<Anomaly> {
-        let rate = self.learnt.streams.entry(key.group, ts, LogRate::default)?;
-        let burst = rate.observe(ts, is_error, self.config.learning)?;
-        self.learnt.anomalies += 1;
-        let metric = match burst.what {
-            What::Lines => "log_lines",
-            What::Errors => "log_errors",
+    /// Takes lines of one stream as they were published, each with when it was written and whether it tells of an error;
+    /// tells of the bursts that they open.
+    pub fn observe_lines(
+        &mut self,
+        key: &LineKey<'_>,
+        lines: impl Iterator<Item = (Timestamp, bool)> + Clone,
+        mut told: impl FnMut(Anomaly),
+    ) {
+        let Some(newest) = lines.clone().map(|(ts, _)| ts).max() else { return };
+        let Some(rate) = self.learnt.streams.entry(key.group, newest, LogRate::default) else {
+            // The first is counted where it was refused.
+            self.learnt.streams.refused += lines.count().saturating_sub(1) as u64;
+            return;
         };
-        Some(Anomaly {
-            ts,
-            team: key.team.clone(),
-            namespace: key.namespace.to_owned(),
-            pod: key.pod.to_owned(),
-            container: key.container.to_owned(),
-            metric: metric.to_owned(),
-            score: burst.score,
-            value: burst.per_minute,
-            expected: burst.expected,
-            text: wording::burst(&burst),
-        })
+        for (ts, is_error) in lines {
+            let Some(burst) = rate.observe(ts, is_error, self.config.learning) else { continue };
+            self.learnt.anomalies += 1;
+            let metric = match burst.what {
+                What::Lines => "log_lines",
+                What::Errors => "log_errors",
+            };
+            told(Anomaly {
+                ts,
+                team: key.team.clone(),
+                namespace: key.namespace.to_owned(),
+                pod: key.pod.to_owned(),
+                container: key.container.to_owned(),
+                metric: metric.to_owned(),
+                score: burst.score,
+                value: burst.per_minute,
+                expected: burst.expected,
+                text: wording::burst(&burst),
+            });
+        }
     }
 
     /// Drops idle state, a part of it each time.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use whyd_signals::sink::Refusal;
+use whyd_signals::templates::TemplateStats;
 
 /// The bounds of the buffers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +114,8 @@ pub struct Stats {
     pub alerts: usize,
     /// Bytes by owner: `series`, `names`, `tail`, `chunks`, `streams`, `logs`, `alerts`, `cluster`.
     pub bytes: BTreeMap<&'static str, usize>,
+    /// What the trees of templates hold.
+    pub templates: TemplateStats,
     /// Rows refused, by reason.
     pub refused: BTreeMap<Refusal, u64>,
     /// Rows dropped after they were stored: `window` (too old by now), `bytes` (no room), `alerts` and

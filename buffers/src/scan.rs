@@ -8,7 +8,7 @@ use arrow::array::{
 };
 use arrow::datatypes::SchemaRef;
 use whyd_signals::schema::tables;
-use whyd_signals::{SeriesId, Timestamp};
+use whyd_signals::{SeriesId, TemplateId, Timestamp};
 
 use crate::encoding::Pair;
 use crate::logs::Level;
@@ -141,6 +141,7 @@ impl Scoped {
         let scoped = self.clone();
         some.into_iter().filter_map(move |b| {
             let (mut ts, mut templates) = (Vec::new(), Vec::new());
+            let mut resolved: BTreeMap<(u32, TemplateId), TemplateId> = BTreeMap::new();
             let mut columns: [StringBuilder; 6] = std::array::from_fn(|_| StringBuilder::new());
             for stream in b.streams() {
                 let Some(meta) = scoped.snapshot.streams.get(stream).filter(|m| scoped.sees(m.namespace_id)) else {
@@ -149,7 +150,10 @@ impl Scoped {
                 let team = scoped.team_of(&meta.namespace);
                 for line in b.between(stream, from, to) {
                     ts.push(line.ts);
-                    templates.push(line.template.0);
+                    let template = resolved.entry((meta.namespace_id, line.template)).or_insert_with(|| {
+                        scoped.snapshot.templates.resolve(&team, line.template).map_or(line.template, |t| t.id)
+                    });
+                    templates.push(template.0);
                     let level = (line.level != Level::Unknown).then(|| line.level.as_str());
                     let place = [Some(team.as_str()), text(&meta.namespace), text(&meta.pod), text(&meta.container)];
                     for (column, value) in columns.iter_mut().zip(place.into_iter().chain([level, Some(line.text)])) {

@@ -1,13 +1,15 @@
 //! A snapshot as one caller may see it: the kernels `asof` and `slice`, look-ups, log lines and whyd's own rows.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use whyd_signals::schema::{Alert, Anomaly, Incident, Restart};
-use whyd_signals::{Access, Range, Sample, SeriesId, StreamId, Team, Timestamp};
+use whyd_signals::templates::Template;
+use whyd_signals::{Access, Range, Sample, SeriesId, StreamId, Team, TemplateId, Timestamp};
 
 use crate::encoding::Pair;
-use crate::logs::{Line, LineRef, LogLine};
+use crate::logs::{Line, LineRef, LogLine, StreamMeta};
 use crate::series_index::SeriesMeta;
 use crate::snapshot::Snapshot;
 use crate::state::ClusterView;
@@ -277,11 +279,29 @@ impl Scoped {
             .collect()
     }
 
-    /// An owned line of what [`Scoped::visit_last_lines`] shows or [`crate::Published::lines`] tells; `None` when its stream is another
-    /// team's or gone.
+    /// What a stream is about; `None` when there is none of this id or it is another team's.
+    pub fn stream(&self, id: StreamId) -> Option<&StreamMeta> {
+        self.snapshot.streams.get(id.0).map(AsRef::as_ref).filter(|m| self.sees(m.namespace_id))
+    }
+
+    /// The template that lines of this namespace with this id belong to by now; `None` where another team's, or where
+    /// there was no room for its text.
+    pub fn template(&self, namespace: &str, id: TemplateId) -> Option<Template> {
+        let team = self.team_of(namespace);
+        self.access.allows(&team).then(|| self.snapshot.templates.resolve(&team, id))?
+    }
+
+    /// The log templates of all teams that may be seen, team by team.
+    pub fn templates(&self) -> Vec<(Team, Template)> {
+        let named = self.snapshot.namespaces.iter().map(|name| self.team_of(name));
+        let teams: BTreeSet<Team> = named.chain([Team::platform()]).filter(|t| self.access.allows(t)).collect();
+        let all = |team: Team| self.snapshot.templates.all(&team).into_iter().map(move |t| (team.clone(), t));
+        teams.into_iter().flat_map(all).collect()
+    }
+
+    /// An owned line of what [`Scoped::visit_last_lines`] shows; `None` when its stream is another team's or gone.
     pub fn own(&self, line: LineRef<'_>) -> Option<LogLine> {
-        let StreamId(stream) = line.stream;
-        let meta = self.snapshot.streams.get(stream).filter(|m| self.sees(m.namespace_id))?;
+        let meta = self.stream(line.stream)?;
         Some(LogLine {
             ts: line.ts,
             line: line.line.to_owned(),

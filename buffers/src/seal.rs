@@ -305,7 +305,10 @@ mod tests {
         }
         assert_eq!(chunks.merge(1, 100, Durable(3), &mut corrections), Some(MERGE as u64));
         assert_eq!((chunks.of(1).len(), chunks.of(1)[0].generation), (1, 3), "all are in durable checkpoints");
-        assert_eq!(rows(&chunks.of(1)[0]), (0..8).map(|n| (1, n * 10, [7, 0, 0, 8].get(n as usize).copied().unwrap_or(0))).collect::<Vec<_>>());
+        assert_eq!(
+            rows(&chunks.of(1)[0]),
+            (0..8).map(|n| (1, n * 10, [7, 0, 0, 8].get(n as usize).copied().unwrap_or(0))).collect::<Vec<_>>()
+        );
         assert_eq!(corrections.len(), 2, "the checkpoints have the values as they were");
     }
 

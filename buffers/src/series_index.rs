@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use whyd_signals::SeriesId;
 use whyd_signals::sink::Refusal;
+use whyd_signals::{SeriesId, Team};
 
 use crate::hash::{FixedState, HashedState, hash_parts};
 use crate::labels::{self, Labels};

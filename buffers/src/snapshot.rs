@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
 use whyd_signals::schema::{Anomaly, Incident, Restart};
+use whyd_signals::templates::Resolver;
 use whyd_signals::{Access, Timestamp};
 
 use crate::alerts::Held;
@@ -27,6 +28,8 @@ pub struct Snapshot {
     pub(crate) streams: CatalogView<StreamMeta>,
     pub(crate) stream_lookup: Arc<RwLock<logs::Lookup>>,
     pub(crate) batches: Arc<Vec<Arc<Batch>>>,
+    /// What the ids of templates stand for by now.
+    pub(crate) templates: Arc<dyn Resolver>,
     /// Namespaces by number.
     pub(crate) namespaces: Arc<Vec<Arc<str>>>,
     pub(crate) alerts: Arc<BTreeMap<(String, Timestamp), Held>>,

@@ -15,7 +15,7 @@ use whyd_signals::{Resource, Team, Timestamp, Verb};
 
 pub use held::Cut;
 pub(crate) use held::{Held, HeldRows};
-pub use publish::Published;
+pub use publish::{Published, StreamLines};
 
 use crate::alerts::Alerts;
 use crate::bitmap::Bitmap;
@@ -332,6 +332,7 @@ impl Writer {
                 corrections: Arc::clone(&self.corrections),
                 streams: self.logs.streams.registry.catalog.view(self.published_streams),
                 stream_lookup: Arc::clone(self.logs.streams.lookup()),
+                templates: self.templates.resolver(),
                 batches: Arc::clone(self.logs.batches()),
                 namespaces: Arc::clone(self.namespaces.names()),
                 alerts: Arc::clone(self.alerts.shared()),
@@ -393,6 +394,7 @@ impl Writer {
             ("cluster", self.cluster.bytes()),
         ]);
         stats.alerts = self.alerts.len();
+        stats.templates = self.templates.stats();
         stats
     }
 }

@@ -429,16 +429,19 @@ impl Case<'_> {
     fn novel(&self) -> Option<&LogLine> {
         let container = self.container?;
         let until = self.finished().minus(BEFORE_END);
-        let mut known: BTreeSet<TemplateId> = BTreeSet::new();
+        let mut heard: BTreeSet<TemplateId> = BTreeSet::new();
         let mut lines = 0_usize;
         let of = (self.space.name.as_str(), self.pod_name(), container);
         self.scoped.visit_last_lines(of, until.minus(USUAL), until, HEARD, |l| {
             lines += 1;
-            known.insert(l.template_id);
+            heard.insert(l.template_id);
         });
+        // What ids stand for: two lines that differ in a name are of one kind.
+        let kind = |id: TemplateId| self.scoped.template(&self.space.name, id).map_or(id, |t| t.id);
+        let known: BTreeSet<TemplateId> = heard.into_iter().map(kind).collect();
         let last = self.lines().iter().filter(|l| l.ts > until && crate::last_words::weight(&l.line) > 0);
         // Of one that has hardly said anything everything is new.
-        last.filter(|_| lines >= TALKED).find(|l| !known.contains(&l.template_id))
+        last.filter(|_| lines >= TALKED).find(|l| !known.contains(&kind(l.template_id)))
     }
 
     /// The anomalies of this metric while the instance lived, in words.

@@ -141,6 +141,12 @@ pub trait SampleSink {
 /// A label or metadata pair, borrowed from the body where it needs no unescaping.
 pub type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
+/// Whether structured metadata of this name is part of what a stream is. Other names (a trace id) differ from line to
+/// line and tell nothing of where it comes from.
+pub fn tells_streams_apart(name: &str) -> bool {
+    matches!(name, "namespace" | "pod" | "container" | "stream" | "level" | "detected_level")
+}
+
 /// Takes log lines. Nothing is visible to readers until the caller commits.
 pub trait LogSink {
     /// The id of the stream with these labels and this structured metadata (`pod` is often only there).

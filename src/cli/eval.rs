@@ -7,9 +7,25 @@ use anyhow::Context;
 
 use super::{EvalArgs, EvalOf, configured, print};
 use crate::evaluation::{self, Evaluation};
+use crate::template_quality;
 
 pub(super) fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
-    let EvalOf::Why = args.of;
+    match args.of {
+        EvalOf::Why => why(args),
+        EvalOf::Templates => templates(args),
+    }
+}
+
+fn templates(args: &EvalArgs) -> anyhow::Result<ExitCode> {
+    let mined = template_quality::mined(&args.dir, &configured(args.config.as_ref())?)?;
+    if let Some(out) = &args.out {
+        std::fs::write(out, template_quality::csv(&mined)).with_context(|| format!("{}", out.display()))?;
+    }
+    let rows = template_quality::quality(&mined);
+    print(&if args.json { serde_json::to_string_pretty(&rows)? } else { template_quality::text(&rows) })
+}
+
+fn why(args: &EvalArgs) -> anyhow::Result<ExitCode> {
     let config = configured(args.config.as_ref())?;
     let captures = evaluation::captures(&args.dir)?;
     let mut findings = Vec::new();

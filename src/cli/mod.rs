@@ -56,7 +56,7 @@ enum Command {
     Why(WhyArgs),
     /// Record a live cluster into a capture, which replay reads
     Record(RecordArgs),
-    /// How often it is right, on captures whose truth is known
+    /// How often it is right, on data whose truth is known
     Eval(EvalArgs),
     /// Check a configuration file and report every error at once
     CheckConfig {
@@ -143,12 +143,13 @@ struct EvalArgs {
     /// What is evaluated
     #[arg(value_enum)]
     of: EvalOf,
-    /// A folder of captures, each with truth.json or expected.json
+    /// why: a folder of captures, each with truth.json or expected.json; templates: a folder of <system>.content.txt with
+    /// <system>.truth.csv
     dir: PathBuf,
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Write the JSON to this file, too
+    /// Write to this file, too: of why the JSON, of templates system,line_id,template_id,template for each line
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Configuration file, YAML
@@ -160,6 +161,8 @@ struct EvalArgs {
 enum EvalOf {
     /// Causes of restarts: precision and recall, confusion, calibration
     Why,
+    /// Templates of log lines: GA, FGA, PA and FTA by system
+    Templates,
 }
 
 #[derive(Debug, Args)]

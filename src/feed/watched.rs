@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use whyd_anomaly::{Detectors, Kind, hash64};
 use whyd_buffers::{Scoped, SeriesMeta};
 use whyd_correlate::cause::oom_child::OOM_EVENTS;
@@ -14,7 +13,7 @@ use super::WORKING_SET;
 
 /// What the cluster says of a series is looked up again after so long if something came or went in its namespace since:
 /// labels, limits and owners come late and change.
-const FACTS_AGE: Duration = Duration::from_secs(60);
+pub(super) const FACTS_AGE: Duration = Duration::from_secs(60);
 /// And after so long in any case: a pod's limits may change in place.
 const FACTS_LIFE: Duration = Duration::from_secs(600);
 /// Metrics that verdicts ask for and no detector watches.
@@ -25,7 +24,6 @@ const PAGE: usize = 1024;
 const SWEPT: usize = 4;
 
 /// A watched series with all that a detector asks.
-#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Watched {
     pub(super) meta: Arc<SeriesMeta>,
     /// How a detector reads it; `None`: it is no detector's, but a verdict may ask for it.
@@ -56,7 +54,7 @@ impl Watched {
 }
 
 /// Whose a series or a stream is, by the cluster's own objects.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone)]
 pub(super) struct Facts {
     pub(super) team: Team,
     pub(super) pod_key: u64,
@@ -77,7 +75,6 @@ impl Facts {
     }
 }
 
-#[derive(Clone, Serialize, Deserialize)]
 enum Slot {
     Unasked,
     Unwatched,
@@ -85,7 +82,7 @@ enum Slot {
 }
 
 /// By series id, in pages: ids are never given twice, and a page goes when none of its series is left.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Default)]
 pub(super) struct Series {
     pages: Vec<Option<Box<[Slot]>>>,
     sweeping: usize,

@@ -79,8 +79,10 @@ impl Count {
 
     fn add(&mut self, ts: Timestamp, slot: i64, what: What) -> Option<Burst> {
         let at = slot.rem_euclid(SLOTS as i64) as usize;
-        self.slots[at] = self.slots[at].saturating_add(1);
-        self.sum = self.slots.iter().fold(0, |sum: u32, n| sum.saturating_add(*n));
+        // One that is full counts no further, so that the sum stays the sum.
+        let one = u32::from(self.sum < u32::MAX);
+        self.slots[at] += one;
+        self.sum += one;
         let (median, threshold) = self.usual?;
         let sum = f64::from(self.sum);
         if sum <= threshold {

@@ -1,67 +1,95 @@
-//! Templates of log lines, one table a team.
+//! Templates of log lines, mined while they come in, one tree a team.
 //!
-//! The id of a line's template is a hash of its skeleton alone, so it does not depend on what came before, on other
-//! teams or on a restart. What is kept per team is only the text of each id, for people to read.
+//! A line's id is a hash of its skeleton ([`line`]): it depends on nothing but the line. Which skeletons are of one kind
+//! ([`tree`]) depends on the set of those seen, not on their order, and is asked when ids are read, so no stored id
+//! ever changes.
 
+mod header;
+mod json;
+mod line;
 mod mask;
+mod trace;
+mod tree;
+mod words;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use whyd_signals::templates::Templates;
+use whyd_signals::templates::{Resolver, Template, TemplateStats, Templates, TreeId};
 use whyd_signals::{Team, TemplateId};
 
-use crate::hash::{Fixed, hash64};
+use crate::hash::hash64;
+use tree::{Shapes, Tree};
 
-/// What a table entry takes beside its text.
-const ENTRY_BYTES: usize = 48;
+/// Trees are given as much room as if there were so many, also when there are fewer.
+const FEW_TREES: usize = 16;
+/// The tree of teams there is no room for.
+const NO_TREE: TreeId = TreeId(u32::MAX);
 
 /// Bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of templates of one team; over it a new template gets its id but its text is not kept, and it is counted.
-    pub team_bytes: usize,
-    /// Teams with a table of their own; the templates of more teams are counted as refused.
-    pub teams: usize,
-    /// Bytes of all teams together.
+    /// Bytes of all trees. Each may take an equal part; over it what has not come again for long is forgotten, then new
+    /// shapes get their id but are not kept, and both are counted. No team's lines touch another's part.
     pub bytes: usize,
+    /// Teams with a tree of their own; lines of more get their id alone.
+    pub trees: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { team_bytes: 2 << 20, teams: 256, bytes: 64 << 20 }
+        Self { bytes: 64 << 20, trees: 256 }
     }
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    texts: HashMap<u64, Box<str>, Fixed>,
-    bytes: usize,
 }
 
 /// The miner of all teams.
 #[derive(Debug)]
 pub struct Miner {
     limits: Limits,
-    teams: BTreeMap<Team, Table>,
-    bytes: usize,
-    scratch: String,
+    numbers: BTreeMap<Team, TreeId>,
+    trees: Vec<(Tree, Arc<RwLock<Shapes>>)>,
+    shown: Arc<Shown>,
+    skeleton: Vec<u8>,
+    forgotten: u64,
     refused: u64,
 }
+
+/// What readers hold: locked where a new shape comes, never for a line of a known one.
+#[derive(Debug, Default)]
+struct Shown(RwLock<BTreeMap<Team, Arc<RwLock<Shapes>>>>);
 
 impl Miner {
     /// An empty one.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, teams: BTreeMap::new(), bytes: 0, scratch: String::new(), refused: 0 }
+        Self {
+            limits,
+            numbers: BTreeMap::new(),
+            trees: Vec::new(),
+            shown: Arc::default(),
+            skeleton: Vec::new(),
+            forgotten: 0,
+            refused: 0,
+        }
     }
 
-    /// Lines whose template had no room for its text.
-    pub fn refused(&self) -> u64 {
-        self.refused
-    }
-
-    /// Templates and bytes of all teams.
-    pub fn size(&self) -> (usize, usize) {
-        self.teams.values().fold((0, 0), |(n, bytes), table| (n + table.texts.len(), bytes + table.bytes))
+    /// Takes in the shape that `skeleton` holds.
+    fn learn(&mut self, tree: TreeId) {
+        let limit = self.limits.bytes / self.trees.len().max(FEW_TREES);
+        let Some((tree, shapes)) = self.trees.get_mut(tree.0 as usize) else {
+            self.refused += 1;
+            return;
+        };
+        let mut shapes = shapes.write().unwrap_or_else(PoisonError::into_inner);
+        if tree.bytes() > limit {
+            match tree.forget(limit, &mut shapes) {
+                Some(forgotten) => self.forgotten += forgotten as u64,
+                None => {
+                    self.refused += 1;
+                    return;
+                }
+            }
+        }
+        tree.add(&self.skeleton, &mut shapes);
     }
 }
 
@@ -72,86 +100,72 @@ impl Default for Miner {
 }
 
 impl Templates for Miner {
-    fn template_of(&mut self, team: &Team, line: &str) -> TemplateId {
-        mask::skeleton(line, &mut self.scratch);
-        let id = hash64(self.scratch.as_bytes());
-        let full = self.teams.len() >= self.limits.teams;
-        let table = match self.teams.get_mut(team) {
-            Some(table) => table,
-            None if full => {
-                self.refused += 1;
-                return TemplateId(id);
-            }
-            None => self.teams.entry(team.clone()).or_default(),
-        };
-        if !table.texts.contains_key(&id) {
-            let bytes = self.scratch.len() + ENTRY_BYTES;
-            if table.bytes + bytes > self.limits.team_bytes || self.bytes + bytes > self.limits.bytes {
-                self.refused += 1;
-            } else {
-                table.bytes += bytes;
-                self.bytes += bytes;
-                table.texts.insert(id, self.scratch.as_str().into());
-            }
+    fn tree(&mut self, team: &Team) -> TreeId {
+        if let Some(tree) = self.numbers.get(team) {
+            return *tree;
+        }
+        if self.trees.len() >= self.limits.trees {
+            return NO_TREE;
+        }
+        let tree = TreeId(self.trees.len() as u32);
+        let shapes: Arc<RwLock<Shapes>> = Arc::default();
+        self.trees.push((Tree::default(), Arc::clone(&shapes)));
+        self.numbers.insert(team.clone(), tree);
+        self.shown.0.write().unwrap_or_else(PoisonError::into_inner).insert(team.clone(), shapes);
+        tree
+    }
+
+    fn template_of(&mut self, tree: TreeId, line: &str) -> TemplateId {
+        line::skeleton(line, &mut self.skeleton);
+        let id = hash64(&self.skeleton);
+        let known = self.trees.get_mut(tree.0 as usize).is_some_and(|(tree, _)| tree.is_known(id));
+        if !known {
+            self.learn(tree);
         }
         TemplateId(id)
     }
 
-    fn text(&self, team: &Team, id: TemplateId) -> Option<&str> {
-        self.teams.get(team)?.texts.get(&id.0).map(AsRef::as_ref)
+    fn resolver(&self) -> Arc<dyn Resolver> {
+        Arc::clone(&self.shown) as Arc<dyn Resolver>
+    }
+
+    fn stats(&self) -> TemplateStats {
+        TemplateStats {
+            trees: self.trees.len(),
+            shapes: self.trees.iter().map(|(tree, _)| tree.len()).sum(),
+            bytes: self.trees.iter().map(|(tree, _)| tree.bytes()).sum(),
+            forgotten: self.forgotten,
+            refused: self.refused,
+        }
+    }
+}
+
+impl Shown {
+    fn shapes(&self, team: &Team) -> Option<Arc<RwLock<Shapes>>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(team).map(Arc::clone)
+    }
+}
+
+impl Resolver for Shown {
+    fn resolve(&self, team: &Team, id: TemplateId) -> Option<Template> {
+        let shapes = self.shapes(team)?;
+        let shapes = shapes.read().unwrap_or_else(PoisonError::into_inner);
+        let (id, text) = tree::resolve(&shapes, id.0)?;
+        Some(Template { id: TemplateId(id), text: Arc::clone(text) })
+    }
+
+    fn all(&self, team: &Team) -> Vec<Template> {
+        let Some(shapes) = self.shapes(team) else { return Vec::new() };
+        let shapes = shapes.read().unwrap_or_else(PoisonError::into_inner);
+        let own = |(id, stands): (&u64, &tree::Stands)| match stands {
+            tree::Stands::Own(text) => Some(Template { id: TemplateId(*id), text: Arc::clone(text) }),
+            tree::Stands::For(_) => None,
+        };
+        let mut all: Vec<Template> = shapes.iter().filter_map(own).collect();
+        all.sort_unstable_by_key(|t| t.id);
+        all
     }
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::*;
-
-    const LINES: &[&str] = &[
-        "connection to 10.0.0.1:5432 refused",
-        "user 12 logged in",
-        "connection to 10.0.0.2:5432 refused",
-        "cache miss for key a9f3bc21",
-        "user 13 logged in",
-    ];
-
-    #[test]
-    fn ids_do_not_depend_on_order() {
-        let team = Team::new("a");
-        let (mut forth, mut back) = (Miner::default(), Miner::default());
-        let ids: Vec<_> = LINES.iter().map(|line| forth.template_of(&team, line)).collect();
-        let mut reversed: Vec<_> = LINES.iter().rev().map(|line| back.template_of(&team, line)).collect();
-        reversed.reverse();
-        assert_eq!(ids, reversed);
-        assert_eq!((ids[0] == ids[2], ids[1] == ids[4], ids[0] == ids[1]), (true, true, false));
-        assert_eq!(forth.text(&team, ids[0]), Some("connection to <*>:<*> refused"));
-        assert_eq!(forth.size().0, 3);
-    }
-
-    #[test]
-    fn a_team_sees_its_own_words_only() {
-        let mut miner = Miner::default();
-        let id = miner.template_of(&Team::new("a"), "the plan is red");
-        assert_eq!(miner.text(&Team::new("b"), id), None);
-    }
-
-    #[test]
-    fn a_flood_of_templates_is_bounded_and_counted() {
-        let mut miner = Miner::new(Limits { team_bytes: 1000, teams: 1, ..Limits::default() });
-        let (one, two) = (Team::new("a"), Team::new("b"));
-        let known = miner.template_of(&one, "known");
-        for i in 0..1000u32 {
-            let word: String = (0..8).map(|bit| if i >> bit & 1 == 1 { 'x' } else { 'y' }).collect();
-            miner.template_of(&one, &word);
-        }
-        assert!(miner.size().1 <= 1000 && miner.refused() > 900, "{:?}", miner.size());
-        assert_eq!(miner.template_of(&one, "known"), known);
-        let refused = miner.refused();
-        miner.template_of(&two, "no room for a team");
-        assert_eq!(miner.refused(), refused + 1);
-        let mut miner = Miner::new(Limits { bytes: 100, ..Limits::default() });
-        miner.template_of(&one, "there is room for one");
-        miner.template_of(&two, "and for no other");
-        assert_eq!((miner.size().0, miner.refused()), (1, 1));
-    }
-}
+mod tests;

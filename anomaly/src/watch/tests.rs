@@ -195,10 +195,11 @@ fn what_is_not_watched_gives_nothing_and_bounds_hold() {
         }
     }
     let line = |group| LineKey { group, team: &team, namespace: "a", pod: "p", container: "c" };
-    detectors.observe_line(&line(1), Timestamp(1), false);
-    detectors.observe_line(&line(2), Timestamp(1), false);
+    let three = [(Timestamp(1), false); 3].into_iter();
+    detectors.observe_lines(&line(1), three.clone(), |_| ());
+    detectors.observe_lines(&line(2), three, |_| ());
     let stats = detectors.stats();
-    assert_eq!((stats.series, stats.streams, stats.refused_samples, stats.refused_lines), (2, 1, 1000, 1));
+    assert_eq!((stats.series, stats.streams, stats.refused_samples, stats.refused_lines), (2, 1, 1000, 3));
     detectors.tick(Timestamp(100_000 * 1_000_000_000));
     assert_eq!((detectors.stats().series, detectors.stats().evicted), (0, 3));
 }
@@ -212,7 +213,8 @@ fn an_error_burst_is_told_once() {
     for s in 0..3700i64 {
         let errors = if s >= 3600 { 5 } else { 0 };
         for i in 0..3 + errors {
-            found.extend(detectors.observe_line(&key, Timestamp(s * 1_000_000_000 + i), i < errors));
+            let one = std::iter::once((Timestamp(s * 1_000_000_000 + i), i < errors));
+            detectors.observe_lines(&key, one, |anomaly| found.push(anomaly));
         }
     }
     let told: Vec<_> = found.iter().map(|a| (a.metric.as_str(), a.text.as_str())).collect();

@@ -143,5 +143,5 @@ fn laid_out(gathered: &[RecordBatch], received: (i64, i64)) -> Result<Arc<Batch>
             });
         }
     }
-    Ok(Arc::new(Batch::new(lines, received, TIER)))
+    Ok(Arc::new(Batch::of_lines(lines, received, TIER)))
 }

@@ -1,4 +1,7 @@
-//! Lines of some pushes, stream by stream in time order, immutable: one buffer of text and columns of the rest.
+//! Lines of some pushes, immutable: one buffer of text and columns of the rest.
+//!
+//! The lines of a stream lie together, in the order of time; the streams lie in any order, so that a push of well-kept
+//! streams is a batch as it came, and batches are merged by copying runs of columns.
 
 use whyd_signals::TemplateId;
 
@@ -16,18 +19,41 @@ pub(crate) struct Line<'a> {
     pub(crate) text: &'a str,
 }
 
-/// A batch. Columns are in the order of (stream, time, arrival).
+/// The rows of one stream.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    stream: u32,
+    first: u32,
+    end: u32,
+}
+
+impl Run {
+    fn rows(self) -> std::ops::Range<usize> {
+        self.first as usize..self.end as usize
+    }
+}
+
+/// The lines of one stream without their text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tally<'a> {
+    pub(crate) stream: u32,
+    pub(crate) ts: &'a [i64],
+    pub(crate) levels: &'a [Level],
+}
+
+/// A batch.
 #[derive(Default)]
 pub(crate) struct Batch {
     text: String,
     /// End of each line in `text`.
     ends: Vec<u32>,
     ts: Vec<i64>,
+    /// Relative to the first.
     arrival: Vec<u32>,
     levels: Vec<Level>,
-    pub(crate) templates: Vec<TemplateId>,
-    /// Each stream and its first row.
-    streams: Vec<(u32, u32)>,
+    templates: Vec<TemplateId>,
+    /// In the order of streams.
+    runs: Vec<Run>,
     first_arrival: u64,
     pub(crate) min_ts: i64,
     pub(crate) max_ts: i64,
@@ -39,30 +65,18 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Lays lines out; they come in any order.
-    pub(crate) fn new(mut lines: Vec<Line<'_>>, received: (i64, i64), tier: u8) -> Self {
+    /// Lines that were laid out before and are read back, in any order.
+    pub(crate) fn of_lines(mut lines: Vec<Line<'_>>, received: (i64, i64), tier: u8) -> Self {
         lines.sort_unstable_by_key(|l| (l.stream, l.ts, l.arrival));
+        let mut filling = Filling::like((lines.len(), lines.iter().map(|l| l.text.len()).sum()));
+        for line in &lines {
+            filling.push(line.stream, line.ts, line.level, line.text);
+        }
         let first_arrival = lines.iter().map(|l| l.arrival).min().unwrap_or(0);
-        let bounds = lines.iter().fold((i64::MAX, i64::MIN), |(a, b), l| (a.min(l.ts), b.max(l.ts)));
-        let mut batch = Self { first_arrival, min_ts: bounds.0, max_ts: bounds.1, received, tier, ..Self::default() };
-        batch.text.reserve_exact(lines.iter().map(|l| l.text.len()).sum());
-        for column in [&mut batch.ends, &mut batch.arrival] {
-            column.reserve_exact(lines.len());
-        }
-        batch.ts.reserve_exact(lines.len());
-        batch.levels.reserve_exact(lines.len());
-        batch.templates.reserve_exact(lines.len());
-        for line in lines {
-            if batch.streams.last().is_none_or(|(stream, _)| *stream != line.stream) {
-                batch.streams.push((line.stream, batch.ts.len() as u32));
-            }
-            batch.text.push_str(line.text);
-            batch.ends.push(batch.text.len() as u32);
-            batch.ts.push(line.ts);
-            batch.arrival.push((line.arrival - first_arrival) as u32);
-            batch.levels.push(line.level);
-            batch.templates.push(line.template);
-        }
+        let mut batch = filling.finish(first_arrival, received);
+        batch.arrival = lines.iter().map(|l| (l.arrival - first_arrival) as u32).collect();
+        batch.templates = lines.iter().map(|l| l.template).collect();
+        batch.tier = tier;
         batch
     }
 
@@ -73,46 +87,228 @@ impl Batch {
 
     /// The streams in it.
     pub(crate) fn streams(&self) -> impl Iterator<Item = u32> {
-        self.streams.iter().map(|(stream, _)| *stream)
+        self.runs.iter().map(|run| run.stream)
+    }
+
+    /// Stream by stream, when its lines were written and how bad they are.
+    pub(crate) fn tallies(&self) -> impl Iterator<Item = Tally<'_>> {
+        self.runs.iter().map(|run| Tally {
+            stream: run.stream,
+            ts: self.ts.get(run.rows()).unwrap_or_default(),
+            levels: self.levels.get(run.rows()).unwrap_or_default(),
+        })
+    }
+
+    fn start(&self, row: usize) -> usize {
+        row.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| *end as usize)
     }
 
     fn row(&self, stream: u32, i: usize) -> Option<Line<'_>> {
-        let start = i.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| *end as usize);
         Some(Line {
             stream,
             ts: *self.ts.get(i)?,
             arrival: self.first_arrival + u64::from(*self.arrival.get(i)?),
             level: *self.levels.get(i)?,
-            template: *self.templates.get(i)?,
-            text: self.text.get(start..*self.ends.get(i)? as usize)?,
+            template: self.templates.get(i).copied().unwrap_or_default(),
+            text: self.text.get(self.start(i)..*self.ends.get(i)? as usize)?,
         })
     }
 
     /// Lines of one stream from `from` to `to`, both included, in order of time.
     pub(crate) fn between(&self, stream: u32, from: i64, to: i64) -> impl DoubleEndedIterator<Item = Line<'_>> {
-        let rows = match self.streams.binary_search_by_key(&stream, |(s, _)| *s) {
-            Ok(at) => self.rows_of(at),
-            Err(_) => 0..0,
-        };
+        let found = self.runs.binary_search_by_key(&stream, |run| run.stream).ok().and_then(|at| self.runs.get(at));
+        let rows = found.map_or(0..0, |run| run.rows());
         let times = self.ts.get(rows.clone()).unwrap_or_default();
         let first = rows.start + times.partition_point(|ts| *ts < from);
         let end = rows.start + times.partition_point(|ts| *ts <= to);
         (first..end).filter_map(move |i| self.row(stream, i))
     }
 
-    fn rows_of(&self, at: usize) -> std::ops::Range<usize> {
-        let start = self.streams.get(at).map_or(0, |(_, row)| *row as usize);
-        start..self.streams.get(at + 1).map_or(self.len(), |(_, row)| *row as usize)
+    /// Gives each line its template, asked by stream and text, stream by stream.
+    pub(crate) fn set_templates(&mut self, mut template: impl FnMut(u32, &str) -> TemplateId) {
+        let mut templates = vec![TemplateId::default(); self.len()];
+        for run in &self.runs {
+            let mut start = self.start(run.first as usize);
+            for i in run.rows() {
+                let (Some(end), Some(place)) = (self.ends.get(i), templates.get_mut(i)) else { continue };
+                let text = self.text.get(start..*end as usize).unwrap_or_default();
+                *place = template(run.stream, text);
+                start = *end as usize;
+            }
+        }
+        self.templates = templates;
     }
 
-    /// All lines, stream by stream.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = Line<'_>> {
-        let streams = self.streams.iter().enumerate();
-        streams.flat_map(|(at, (stream, _))| self.rows_of(at).filter_map(|i| self.row(*stream, i)))
+    /// One batch of several, which come in the order of arrival.
+    pub(crate) fn merge(some: &[&Self], received: (i64, i64), tier: u8) -> Self {
+        let rows = some.iter().map(|b| b.len()).sum();
+        let mut merged = Self {
+            text: String::with_capacity(some.iter().map(|b| b.text.len()).sum()),
+            ends: Vec::with_capacity(rows),
+            ts: Vec::with_capacity(rows),
+            arrival: Vec::with_capacity(rows),
+            levels: Vec::with_capacity(rows),
+            templates: Vec::with_capacity(rows),
+            first_arrival: some.iter().map(|b| b.first_arrival).min().unwrap_or(0),
+            min_ts: some.iter().map(|b| b.min_ts).min().unwrap_or(i64::MAX),
+            max_ts: some.iter().map(|b| b.max_ts).max().unwrap_or(i64::MIN),
+            received,
+            tier,
+            ..Self::default()
+        };
+        let mut all: Vec<(Run, usize)> =
+            some.iter().enumerate().flat_map(|(n, b)| b.runs.iter().map(move |run| (*run, n))).collect();
+        all.sort_unstable_by_key(|(run, n)| (run.stream, *n));
+        for of_stream in all.chunk_by(|a, b| a.0.stream == b.0.stream) {
+            let first = merged.ts.len();
+            let parts = || of_stream.iter().filter_map(|(run, n)| some.get(*n).map(|b| (*b, *run)));
+            let edges =
+                |(b, run): (&Self, Run)| Some((*b.ts.get(run.rows())?.first()?, *b.ts.get(run.rows())?.last()?));
+            let edges: Vec<(i64, i64)> = parts().filter_map(edges).collect();
+            if edges.is_sorted_by(|a, b| a.1 <= b.0) {
+                parts().for_each(|(b, run)| merged.append(b, run));
+            } else {
+                let mut rows: Vec<(&Self, usize)> =
+                    parts().flat_map(|(b, run)| run.rows().map(move |i| (b, i))).collect();
+                rows.sort_by_key(|(b, i)| b.ts.get(*i));
+                rows.into_iter()
+                    .for_each(|(b, i)| merged.append(b, Run { stream: 0, first: i as u32, end: i as u32 + 1 }));
+            }
+            let stream = of_stream.first().map_or(0, |(run, _)| run.stream);
+            merged.runs.push(Run { stream, first: first as u32, end: merged.ts.len() as u32 });
+        }
+        merged
+    }
+
+    /// Copies consecutive rows of another batch to the end.
+    fn append(&mut self, from: &Self, run: Run) {
+        let rows = run.rows();
+        let (Some(ends), Some(ts), Some(arrival)) =
+            (from.ends.get(rows.clone()), from.ts.get(rows.clone()), from.arrival.get(rows.clone()))
+        else {
+            return;
+        };
+        let (start, end) = (from.start(rows.start), ends.last().map_or(0, |end| *end as usize));
+        let moved = self.text.len();
+        self.text.push_str(from.text.get(start..end).unwrap_or_default());
+        self.ends.extend(ends.iter().map(|end| (*end as usize - start + moved) as u32));
+        self.ts.extend_from_slice(ts);
+        let later = from.first_arrival - self.first_arrival;
+        self.arrival.extend(arrival.iter().map(|n| (u64::from(*n) + later) as u32));
+        self.levels.extend_from_slice(from.levels.get(rows.clone()).unwrap_or_default());
+        self.templates.extend_from_slice(from.templates.get(rows).unwrap_or_default());
     }
 
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.text.len() + self.len() * (4 + 8 + 4 + 1 + 8) + self.streams.len() * 8
+        size_of::<Self>() + self.text.len() + self.len() * (4 + 8 + 4 + 1 + 8) + self.runs.len() * size_of::<Run>()
+    }
+}
+
+/// A batch in the making: lines as they come.
+#[derive(Default)]
+pub(crate) struct Filling {
+    batch: Batch,
+    /// Whether the lines of some stream do not lie together or not in order of time.
+    disordered: bool,
+}
+
+impl Filling {
+    /// As large as the one before and a little more, since pushes are alike.
+    pub(crate) fn like(last: (usize, usize)) -> Self {
+        let (lines, text) = (last.0 + last.0 / 8, last.1 + last.1 / 8);
+        let batch = Batch {
+            text: String::with_capacity(text),
+            ends: Vec::with_capacity(lines),
+            ts: Vec::with_capacity(lines),
+            levels: Vec::with_capacity(lines),
+            min_ts: i64::MAX,
+            max_ts: i64::MIN,
+            ..Batch::default()
+        };
+        Self { batch, disordered: false }
+    }
+
+    /// Whether there is no line.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batch.ts.is_empty()
+    }
+
+    /// How many lines and bytes of text there are.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.batch.len(), self.batch.text.len())
+    }
+
+    /// Adds one line.
+    pub(crate) fn push(&mut self, stream: u32, ts: i64, level: Level, text: &str) {
+        let batch = &mut self.batch;
+        let row = batch.ts.len() as u32;
+        match batch.runs.last_mut() {
+            Some(run) if run.stream == stream => {
+                self.disordered |= batch.ts.last().is_some_and(|last| *last > ts);
+                run.end = row + 1;
+            }
+            _ => batch.runs.push(Run { stream, first: row, end: row + 1 }),
+        }
+        batch.text.push_str(text);
+        batch.ends.push(batch.text.len() as u32);
+        batch.ts.push(ts);
+        batch.levels.push(level);
+        batch.min_ts = batch.min_ts.min(ts);
+        batch.max_ts = batch.max_ts.max(ts);
+    }
+
+    /// When the newest line of each stream was written; a stream may come more than once.
+    pub(crate) fn newest(&self) -> impl Iterator<Item = (u32, i64)> {
+        self.batch.tallies().filter_map(|t| Some((t.stream, *t.ts.iter().max()?)))
+    }
+
+    /// The batch, whose lines arrived from `first_arrival` on.
+    pub(crate) fn finish(self, first_arrival: u64, received: (i64, i64)) -> Batch {
+        let Self { mut batch, mut disordered } = self;
+        batch.arrival = (0..batch.ts.len() as u32).collect();
+        batch.first_arrival = first_arrival;
+        batch.received = received;
+        batch.runs.sort_unstable_by_key(|run| (run.stream, run.first));
+        disordered |= batch.runs.windows(2).any(|pair| pair[0].stream == pair[1].stream);
+        if disordered { in_order(&batch) } else { batch.fitted() }
+    }
+}
+
+/// The rows of a batch whose runs are repeated or not in order of time, laid out anew.
+fn in_order(batch: &Batch) -> Batch {
+    let mut rows: Vec<(u32, i64, usize)> =
+        batch.runs.iter().flat_map(|run| run.rows().filter_map(|i| Some((run.stream, *batch.ts.get(i)?, i)))).collect();
+    rows.sort_unstable();
+    let mut ordered = Batch {
+        text: String::with_capacity(batch.text.len()),
+        first_arrival: batch.first_arrival,
+        min_ts: batch.min_ts,
+        max_ts: batch.max_ts,
+        received: batch.received,
+        tier: batch.tier,
+        ..Batch::default()
+    };
+    for (stream, _, i) in rows {
+        let row = ordered.ts.len() as u32;
+        match ordered.runs.last_mut() {
+            Some(run) if run.stream == stream => run.end = row + 1,
+            _ => ordered.runs.push(Run { stream, first: row, end: row + 1 }),
+        }
+        ordered.append(batch, Run { stream, first: i as u32, end: i as u32 + 1 });
+    }
+    ordered.fitted()
+}
+
+impl Batch {
+    /// Without the room that was kept for more, where that is much.
+    fn fitted(mut self) -> Self {
+        if self.text.capacity() > self.text.len() / 4 * 5 + 1024 {
+            self.text.shrink_to_fit();
+            self.ends.shrink_to_fit();
+            self.ts.shrink_to_fit();
+            self.levels.shrink_to_fit();
+        }
+        self
     }
 }

@@ -10,15 +10,19 @@ use std::sync::Arc;
 use whyd_signals::sink::Refusal;
 use whyd_signals::{StreamId, TemplateId, Timestamp};
 
+use batch::Filling;
 pub(crate) use batch::{Batch, Line};
 pub use level::Level;
-pub(crate) use streams::{Lookup, StreamMeta, Streams};
+pub use streams::StreamMeta;
+pub(crate) use streams::{Lookup, Streams};
 
 use crate::hash::{HashedState, hash};
 use crate::seal::Durable;
 
 /// How many batches of one tier are merged into one of the next.
 const MERGE: usize = 8;
+/// Repeated lines of one push whose room is kept for the next.
+const KEPT_ROOM: usize = 1 << 16;
 /// Bytes above which a batch is not merged further.
 const LARGE: usize = 8 << 20;
 
@@ -62,21 +66,23 @@ impl<'a> From<Line<'a>> for LineRef<'a> {
     }
 }
 
-struct StagedLine {
-    stream: u32,
-    ts: i64,
-    end: usize,
-    level: Level,
-}
-
 /// The lines of the push that is being decoded.
 #[derive(Default)]
 struct Staging {
-    text: String,
-    lines: Vec<StagedLine>,
-    /// How often each line came in this push, stored or not.
+    filling: Filling,
+    /// What is asked for each line of the stream that came last.
+    current: Option<Current>,
+    /// How often each line that may have come before came in this push, stored or not.
     seen: HashMap<u64, u32, HashedState>,
     key: Vec<u8>,
+}
+
+#[derive(Clone, Copy)]
+struct Current {
+    stream: u32,
+    /// The newest line that earlier pushes brought.
+    last: i64,
+    hint: Level,
 }
 
 /// What became of a line.
@@ -94,6 +100,8 @@ pub(crate) struct LogStore {
     /// Staged and not yet published, each with the number of its staging.
     pending: VecDeque<(u64, Batch)>,
     staging: Staging,
+    /// Lines and bytes of the last push.
+    last_push: (usize, usize),
     arrivals: u64,
     lines: u64,
     bytes: usize,
@@ -122,35 +130,46 @@ impl LogStore {
         if ts > bounds.newest && !bounds.obey {
             return Err(Refusal::TooNew);
         }
-        let Some(slot) = self.streams.registry.slot(stream) else { return Err(Refusal::InvalidLabels) };
-        let last = slot.last;
+        let current = self.current(stream).ok_or(Refusal::InvalidLabels)?;
+        // What is newer than all of its stream came never before.
+        if ts <= current.last && self.is_repeated(stream, ts, text) {
+            return Ok(Kept::Repeated);
+        }
+        if !bounds.obey && ts < bounds.oldest && ts < current.last.saturating_sub(bounds.lateness) {
+            return Err(Refusal::TooOld);
+        }
+        let level = match Level::of(text) {
+            Level::Unknown => current.hint,
+            level => level,
+        };
+        if self.staging.filling.is_empty() {
+            self.staging.filling = Filling::like(self.last_push);
+        }
+        self.staging.filling.push(stream, ts, level, text);
+        Ok(Kept::New)
+    }
+
+    fn current(&mut self, stream: u32) -> Option<Current> {
+        if let Some(current) = self.staging.current.filter(|c| c.stream == stream) {
+            return Some(current);
+        }
+        let last = self.streams.registry.slot(stream)?.last;
+        let hint = self.streams.registry.meta(stream).map_or(Level::Unknown, |m| m.level);
+        self.staging.current = Some(Current { stream, last, hint });
+        self.staging.current
+    }
+
+    /// Whether this line, of a time that earlier pushes reached, is one that they brought; counts it.
+    fn is_repeated(&mut self, stream: u32, ts: i64, text: &str) -> bool {
+        let stored = self.count(stream, ts, text);
         let staging = &mut self.staging;
         staging.key.clear();
         staging.key.extend_from_slice(&stream.to_le_bytes());
         staging.key.extend_from_slice(&ts.to_le_bytes());
         staging.key.extend_from_slice(text.as_bytes());
-        let key = hash(&staging.key);
-        if ts <= last {
-            let stored = self.count(stream, ts, text);
-            let before = self.staging.seen.get(&key).copied().unwrap_or(0);
-            if before < stored {
-                self.staging.seen.insert(key, before + 1);
-                return Ok(Kept::Repeated);
-            }
-            if !bounds.obey && ts < bounds.oldest && ts < last.saturating_sub(bounds.lateness) {
-                return Err(Refusal::TooOld);
-            }
-        }
-        let hint = self.streams.registry.meta(stream).map_or(Level::Unknown, |m| m.level);
-        let staging = &mut self.staging;
-        *staging.seen.entry(key).or_default() += 1;
-        staging.text.push_str(text);
-        let level = match Level::of(text) {
-            Level::Unknown => hint,
-            level => level,
-        };
-        staging.lines.push(StagedLine { stream, ts, end: staging.text.len(), level });
-        Ok(Kept::New)
+        let before = staging.seen.entry(hash(&staging.key)).or_default();
+        *before = before.saturating_add(1);
+        *before <= stored
     }
 
     /// How many such lines earlier pushes brought.
@@ -164,31 +183,39 @@ impl LogStore {
     /// Ends the push: what was staged waits to be published under this number. Returns how many lines.
     pub(crate) fn stage(&mut self, number: u64, received: i64) -> u64 {
         self.streams.commit();
-        let staged = std::mem::take(&mut self.staging);
-        if staged.lines.is_empty() {
+        let filled = std::mem::take(&mut self.staging.filling);
+        let (lines, _) = filled.size();
+        if lines == 0 {
+            self.forget_staging();
             return 0;
         }
-        let (mut lines, mut start) = (Vec::with_capacity(staged.lines.len()), 0);
-        for l in &staged.lines {
-            let text = staged.text.get(start..l.end).unwrap_or_default();
-            start = l.end;
-            let arrival = self.arrivals;
-            self.arrivals += 1;
-            lines.push(Line { stream: l.stream, ts: l.ts, arrival, level: l.level, template: TemplateId(0), text });
-            let epoch = self.streams.registry.epoch;
-            if let Some(slot) = self.streams.registry.slot_mut(l.stream) {
-                slot.last = slot.last.max(l.ts);
+        self.last_push = filled.size();
+        let epoch = self.streams.registry.epoch;
+        for (stream, newest) in filled.newest() {
+            if let Some(slot) = self.streams.registry.slot_mut(stream) {
+                slot.last = slot.last.max(newest);
                 slot.epoch = epoch;
             }
         }
-        self.pending.push_back((number, Batch::new(lines, (received, received), 0)));
-        staged.lines.len() as u64
+        self.pending.push_back((number, filled.finish(self.arrivals, (received, received))));
+        self.arrivals += lines as u64;
+        self.forget_staging();
+        lines as u64
     }
 
     /// Forgets the push that is being decoded.
     pub(crate) fn rollback(&mut self) {
-        self.staging = Staging::default();
+        self.forget_staging();
         self.streams.rollback();
+    }
+
+    fn forget_staging(&mut self) {
+        self.staging.filling = Filling::default();
+        self.staging.current = None;
+        if self.staging.seen.capacity() > KEPT_ROOM {
+            self.staging.seen = HashMap::default();
+        }
+        self.staging.seen.clear();
     }
 
     /// Forgets what waits to be published. A stream's newest time stays as it is: it only decides how much a later
@@ -198,22 +225,26 @@ impl LogStore {
         self.pending.clear();
     }
 
-    /// Publishes what was staged up to this number; `template` gives each line its template. `widest` is the longest
-    /// span of receive times that a batch may have.
+    /// Publishes what was staged up to this number; `template` gives each line its template, asked stream by stream.
+    /// `widest` is the longest span of receive times that a batch may have.
     pub(crate) fn publish(
         &mut self,
         upto: u64,
         widest: i64,
         kept: Durable,
-        mut template: impl FnMut(&StreamMeta, &str) -> TemplateId,
+        mut template: impl FnMut(&StreamMeta, u32, &str) -> TemplateId,
     ) -> Vec<Arc<Batch>> {
         let mut fresh = Vec::new();
         while self.pending.front().is_some_and(|(number, _)| *number <= upto) {
             let Some((_, mut batch)) = self.pending.pop_front() else { break };
             let registry = &self.streams.registry;
-            let of = |l: Line<'_>| registry.meta(l.stream).map_or(TemplateId(0), |meta| template(meta, l.text));
-            let templates: Vec<TemplateId> = batch.lines().map(of).collect();
-            batch.templates = templates;
+            let mut of: Option<(u32, &Arc<StreamMeta>)> = None;
+            batch.set_templates(|stream, text| {
+                if of.is_none_or(|(s, _)| s != stream) {
+                    of = registry.meta(stream).map(|meta| (stream, meta));
+                }
+                of.map_or(TemplateId::default(), |(_, meta)| template(meta, stream, text))
+            });
             batch.generation = self.generation;
             self.lines += batch.len() as u64;
             self.bytes += batch.bytes();
@@ -237,7 +268,8 @@ impl LogStore {
             if !alike || before > LARGE || span.1.saturating_sub(span.0) > widest {
                 return;
             }
-            let mut merged = Batch::new(some.iter().flat_map(|b| b.lines()).collect(), span, tier + 1);
+            let some: Vec<&Batch> = some.iter().map(AsRef::as_ref).collect();
+            let mut merged = Batch::merge(&some, span, tier + 1);
             merged.generation = generation;
             self.bytes = self.bytes - before + merged.bytes();
             batches.truncate(from);

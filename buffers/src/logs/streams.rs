@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use whyd_signals::StreamId;
-use whyd_signals::sink::{Pair, Refusal};
+use whyd_signals::sink::{Pair, Refusal, tells_streams_apart};
+use whyd_signals::{StreamId, Team};
 
 use super::Level;
 use crate::hash::{HashedState, hash_parts};
@@ -13,15 +13,15 @@ use crate::names::{Around, Names, Namespaces};
 use crate::registry::{HeldIds, Registry};
 use crate::shares::Shares;
 
-/// The structured metadata that tells streams apart. Other keys (a trace id) differ from line to line.
-const IDENTITY: [&str; 6] = ["namespace", "pod", "container", "stream", "level", "detected_level"];
-
 /// What a stream is about.
 #[derive(Debug)]
-pub(crate) struct StreamMeta {
-    pub(crate) namespace: Arc<str>,
-    pub(crate) pod: Arc<str>,
-    pub(crate) container: Arc<str>,
+pub struct StreamMeta {
+    /// The namespace, or empty.
+    pub namespace: Arc<str>,
+    /// The pod, or empty.
+    pub pod: Arc<str>,
+    /// The container, or empty.
+    pub container: Arc<str>,
     /// What the shipper found, where a line does not say.
     pub(crate) level: Level,
     pub(crate) namespace_id: u32,
@@ -97,7 +97,7 @@ impl Streams {
     ) -> Result<StreamId, Refusal> {
         let mut pairs: Vec<(&str, &str)> = stream_labels.iter().map(borrowed).collect();
         for (name, value) in metadata.iter().map(borrowed) {
-            if IDENTITY.contains(&name) && !pairs.iter().any(|(n, _)| *n == name) {
+            if tells_streams_apart(name) && !pairs.iter().any(|(n, _)| *n == name) {
                 pairs.push((name, value));
             }
         }

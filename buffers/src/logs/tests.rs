@@ -45,7 +45,7 @@ impl Fixture {
         }
         self.staged += 1;
         let stored = self.store.stage(self.staged, 1000);
-        self.store.publish(self.staged, WIDE, Durable::default(), |_, text| TemplateId(text.len() as u64));
+        self.store.publish(self.staged, WIDE, Durable::default(), |_, _, text| TemplateId(text.len() as u64));
         stored
     }
 
@@ -127,4 +127,56 @@ fn small_batches_are_merged_and_keep_their_order() {
     assert!(all.iter().all(|l| l.level == Level::Error && l.template == TemplateId(13)));
     assert_eq!(f.store.drop_before(1001), 200);
     assert_eq!((f.store.lines(), f.store.bytes()), (0, 0));
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(64))]
+
+    /// However lines come, they lie stream by stream in the order of time, ties in the order of arrival, over any merges.
+    #[test]
+    fn batches_hold_what_was_pushed(
+        pushes in proptest::collection::vec(
+            proptest::collection::vec((0usize..3, 900i64..1100, 0u8..4), 0..12), 1..40)
+    ) {
+        let mut f = Fixture::new();
+        let names = ["1", "2", "3"];
+        let streams: Vec<u32> = names.iter().map(|n| f.stream(&[("a", n)], &[]).unwrap()).collect();
+        let mut model: Vec<Vec<(i64, usize, String)>> = vec![Vec::new(); 3];
+        let mut arrived = 0;
+        for push in &pushes {
+            let mut lines = Vec::new();
+            let mut now: Vec<(usize, i64, String)> = Vec::new();
+            for (stream, ts, n) in push {
+                let text = format!("é {n}{}", "x".repeat(usize::from(*n)));
+                lines.push((streams[*stream], *ts, text.clone()));
+                now.push((*stream, *ts, text));
+            }
+            let before = model.clone();
+            for (n, (stream, ts, text)) in now.iter().enumerate() {
+                // The n-th of equal lines of a push is the n-th of those that were there.
+                let nth = now[..n].iter().filter(|l| l == &&now[n]).count();
+                let stored = before[*stream].iter().filter(|(t, _, s)| t == ts && s == text).count();
+                if nth >= stored {
+                    model[*stream].push((*ts, arrived, text.clone()));
+                    arrived += 1;
+                }
+            }
+            let lines: Vec<(u32, i64, &str)> = lines.iter().map(|(s, ts, text)| (*s, *ts, text.as_str())).collect();
+            f.push(&lines);
+        }
+        for (stream, mut expected) in streams.into_iter().zip(model) {
+            expected.sort();
+            let batches = f.store.batches();
+            let mut found: Vec<_> = batches.iter().flat_map(|b| b.between(stream, i64::MIN, i64::MAX)).collect();
+            for of_batch in batches.iter().map(|b| b.between(stream, i64::MIN, i64::MAX).collect::<Vec<_>>()) {
+                proptest::prop_assert!(of_batch.is_sorted_by_key(|l| (l.ts, l.arrival)));
+            }
+            found.sort_by_key(|l| (l.ts, l.arrival));
+            proptest::prop_assert!(found.iter().all(|l| l.template == TemplateId(l.text.len() as u64)));
+            let found: Vec<_> = found.iter().map(|l| (l.ts, l.arrival as usize, l.text.to_owned())).collect();
+            proptest::prop_assert_eq!(found, expected);
+        }
+        let bytes: usize = f.store.batches().iter().map(|b| b.bytes()).sum();
+        proptest::prop_assert_eq!(f.store.bytes(), bytes);
+    }
 }

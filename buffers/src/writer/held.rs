@@ -168,8 +168,27 @@ impl Writer {
             self.chunks.push(namespace, chunk);
         }
         self.logs.resume(rows.batches, small.arrivals);
+        self.learn_templates();
         (self.published_series, self.published_streams) = (series.len, streams.len);
         self.shrink();
         self.changed();
+    }
+
+    /// Shows the lines that are held to the templates: their ids are those that they have, and get their text again.
+    fn learn_templates(&mut self) {
+        let (cluster, templates) = (&self.cluster, &mut self.templates);
+        let mut trees = BTreeMap::new();
+        for batch in self.logs.batches().iter() {
+            for stream in batch.streams() {
+                let Some(meta) = self.logs.streams.registry.meta(stream) else { continue };
+                let tree = *trees.entry(meta.namespace_id).or_insert_with(|| {
+                    let space = &meta.namespace;
+                    templates.tree(&if space.is_empty() { Team::platform() } else { cluster.team_of(space) })
+                });
+                for line in batch.between(stream, i64::MIN, i64::MAX) {
+                    templates.template_of(tree, line.text);
+                }
+            }
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! Publishing, sealing and dropping.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use whyd_signals::objects::Object;
-use whyd_signals::{Sample, SeriesId, Team, TemplateId, Timestamp, Verb};
+use whyd_signals::templates::TreeId;
+use whyd_signals::{Sample, SeriesId, StreamId, Team, TemplateId, Timestamp, Verb};
 
 use super::{Mark, StagedObject, Writer};
-use crate::logs::{Batch, LineRef};
+use crate::logs::{Batch, Level, StreamMeta};
 use crate::seal;
 use crate::state::Applied;
 use crate::tail::Block;
@@ -40,14 +42,40 @@ impl Published {
             .map(|(series, ts, bits)| (SeriesId(series), Sample { ts: Timestamp(ts), value: f64::from_bits(bits) }))
     }
 
-    /// New log lines, push by push, stream by stream. [`crate::Scoped::own`] tells whose they are.
-    pub fn lines(&self) -> impl Iterator<Item = LineRef<'_>> {
-        self.batches.iter().flat_map(|b| b.lines()).map(LineRef::from)
+    /// New log lines without their text, push by push, stream by stream, the lines of a stream in order of time.
+    /// [`crate::Scoped::stream`] tells whose they are.
+    pub fn lines(&self) -> impl Iterator<Item = StreamLines<'_>> {
+        self.batches.iter().flat_map(|b| b.tallies()).map(|t| StreamLines {
+            id: StreamId(t.stream),
+            ts: t.ts,
+            levels: t.levels,
+        })
     }
 
     /// Whether nothing is new.
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty() && self.rows.is_empty() && self.batches.is_empty()
+    }
+}
+
+/// New lines of one stream.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamLines<'a> {
+    /// The stream.
+    pub id: StreamId,
+    ts: &'a [i64],
+    levels: &'a [Level],
+}
+
+impl StreamLines<'_> {
+    /// How many there are; never none.
+    pub fn len(&self) -> usize {
+        self.ts.len()
+    }
+
+    /// When each line was written, and how bad it says it is.
+    pub fn iter(&self) -> impl Iterator<Item = (Timestamp, Level)> + Clone {
+        self.ts.iter().zip(self.levels).map(|(ts, level)| (Timestamp(*ts), *level))
     }
 }
 
@@ -90,13 +118,19 @@ impl Writer {
             }
         }
         let (cluster, templates) = (&self.cluster, &mut self.templates);
-        let mut team: Option<(u32, Team)> = None;
-        let template = |meta: &crate::logs::StreamMeta, text: &str| -> TemplateId {
-            if team.as_ref().is_none_or(|(id, _)| *id != meta.namespace_id) {
-                let of = if meta.namespace.is_empty() { Team::platform() } else { cluster.team_of(&meta.namespace) };
-                team = Some((meta.namespace_id, of));
-            }
-            team.as_ref().map_or(TemplateId(0), |(_, team)| templates.template_of(team, text))
+        // A tree for each namespace, asked for once, and the one of the stream at hand.
+        let mut trees: BTreeMap<u32, TreeId> = BTreeMap::new();
+        let mut of: Option<(u32, TreeId)> = None;
+        let template = |meta: &StreamMeta, stream: u32, text: &str| -> TemplateId {
+            let tree = match of {
+                Some((known, tree)) if known == stream => tree,
+                _ => *trees.entry(meta.namespace_id).or_insert_with(|| {
+                    let space = &meta.namespace;
+                    templates.tree(&if space.is_empty() { Team::platform() } else { cluster.team_of(space) })
+                }),
+            };
+            of = Some((stream, tree));
+            templates.template_of(tree, text)
         };
         published.batches = self.logs.publish(mark.number, nanos(self.limits.window) / 8, self.kept, template);
         self.stats.lines += published.batches.iter().map(|b| b.len() as u64).sum::<u64>();

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, StringArray, TimestampNanosecondArray,
+    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, StringArray, TimestampNanosecondArray, UInt64Array,
 };
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use serde::Serialize;
 use whyd_buffers::Scoped;
 use whyd_buffers::state::{EventSeen, NamespaceState, Record};
-use whyd_signals::Timestamp;
 use whyd_signals::objects::Pod;
 use whyd_signals::schema::{Anomaly, Incident, IncidentStatus, Restart, Root, Severity, tables};
+use whyd_signals::templates::Template;
+use whyd_signals::{Team, Timestamp};
 
 type Made = Result<RecordBatch, ArrowError>;
 
@@ -128,6 +129,15 @@ pub(super) fn restarts(all: &[Arc<Restart>]) -> Made {
         json(all, |r| &r.missing),
     ];
     RecordBatch::try_new(tables::restarts(), columns)
+}
+
+pub(super) fn log_templates(all: &[(Team, Template)]) -> Made {
+    let columns = vec![
+        texts(all, |(team, _)| Some(team.as_str())),
+        Arc::new(UInt64Array::from_iter_values(all.iter().map(|(_, t)| t.id.0))) as ArrayRef,
+        texts(all, |(_, t)| Some(&t.text)),
+    ];
+    RecordBatch::try_new(tables::log_templates(), columns)
 }
 
 pub(super) fn anomalies(all: &[Arc<Anomaly>]) -> Made {

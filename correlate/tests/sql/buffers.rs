@@ -6,7 +6,7 @@ use std::sync::Arc;
 use whyd_buffers::state::TeamOf;
 use whyd_buffers::{Limits, Scoped, Staged, Writer};
 use whyd_signals::sink::{LogSink, RawLabels, Refusal, SampleSink};
-use whyd_signals::templates::Templates;
+use whyd_signals::templates::{Resolver, Template, TemplateStats, Templates, TreeId};
 use whyd_signals::{Access, SeriesId, Team, TemplateId, Timestamp};
 
 /// When the tests begin.
@@ -21,12 +21,32 @@ pub(crate) fn ms(ms: i64) -> Timestamp {
 struct Lengths;
 
 impl Templates for Lengths {
-    fn template_of(&mut self, _: &Team, line: &str) -> TemplateId {
+    fn tree(&mut self, _: &Team) -> TreeId {
+        TreeId(0)
+    }
+
+    fn template_of(&mut self, _: TreeId, line: &str) -> TemplateId {
         TemplateId(line.len() as u64)
     }
 
-    fn text(&self, _: &Team, _: TemplateId) -> Option<&str> {
-        None
+    fn resolver(&self) -> Arc<dyn Resolver> {
+        Arc::new(Self)
+    }
+
+    fn stats(&self) -> TemplateStats {
+        TemplateStats::default()
+    }
+}
+
+/// Lines of ten lengths are of one kind.
+impl Resolver for Lengths {
+    fn resolve(&self, _: &Team, id: TemplateId) -> Option<Template> {
+        let id = TemplateId(id.0 / 10 * 10);
+        Some(Template { id, text: format!("{} bytes", id.0).into() })
+    }
+
+    fn all(&self, team: &Team) -> Vec<Template> {
+        vec![Template { id: TemplateId(team.as_str().len() as u64), text: format!("<*> of {team}").into() }]
     }
 }
 

@@ -52,6 +52,11 @@ pub fn logs() -> SchemaRef {
     ])
 }
 
+/// `log_templates(team, template_id, template)`: what the `template_id` of `logs` stands for, variables as `<*>`.
+pub fn log_templates() -> SchemaRef {
+    schema(vec![utf8("team"), Field::new("template_id", DataType::UInt64, false), utf8("template")])
+}
+
 /// `events(ts, uid, type, reason, message, kind, namespace, name, object_uid, count, team)`.
 pub fn events() -> SchemaRef {
     schema(vec![

@@ -2,8 +2,8 @@
 //! `{"data":{"resultType":"streams","result":[...]}}` of the same streams, where the third of an entry is
 //! `{"structuredMetadata":{"pod":"web-1"},"parsed":{}}` since it was asked for by `categorize-labels`.
 //!
-//! Strings borrow from the body where they hold no escape. The values of a stream are read after its labels,
-//! whichever of the two fields comes first.
+//! Strings borrow from the body where they hold no escape, and lines with one share a buffer. The values of a stream
+//! are read after its labels, whichever of the two fields comes first.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 use whyd_signals::Timestamp;
-use whyd_signals::sink::{Counts, DecodeError, LogSink, Pair};
+use whyd_signals::sink::{Counts, DecodeError, LogSink, Pair, tells_streams_apart};
 
 use super::{Resolved, sort};
 
@@ -130,24 +130,78 @@ impl<'de, S: LogSink> Visitor<'de> for Streams<'_, S> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let mut index = 0;
-        while let Some(stream) = seq.next_element::<Stream<'de>>()? {
-            let mut labels = stream.stream.0;
-            sort(&mut labels);
-            let entries = Entries { sink: self.sink, lines: self.lines, labels: &labels, layout: self.layout };
-            let mut json = serde_json::Deserializer::from_str(stream.values.get());
-            entries.deserialize(&mut json).map_err(|e| A::Error::custom(format!("streams[{index}].values: {e}")))?;
+        while seq
+            .next_element_seed(Stream { sink: self.sink, lines: self.lines, layout: self.layout, index })?
+            .is_some()
+        {
             index += 1;
         }
         Ok(())
     }
 }
 
-#[derive(Deserialize)]
-struct Stream<'a> {
-    #[serde(borrow)]
-    stream: Pairs<'a>,
-    #[serde(borrow)]
-    values: &'a RawValue,
+/// One stream with its lines.
+struct Stream<'s, S> {
+    sink: &'s mut S,
+    lines: &'s mut u64,
+    layout: Layout,
+    index: usize,
+}
+
+impl<'de, S: LogSink> DeserializeSeed<'de> for Stream<'_, S> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<(), D::Error> {
+        d.deserialize_map(self)
+    }
+}
+
+impl<'de, S: LogSink> Visitor<'de> for Stream<'_, S> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with the fields `stream` and `values`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { sink, lines, layout, index } = self;
+        let (mut labels, mut seen) = (None, false);
+        // Values that stand before the labels are passed over, and read once the labels are known.
+        let mut early: Option<&'de RawValue> = None;
+        while let Some(key) = map.next_key::<Text<'de>>()? {
+            match (&*key.0, &labels) {
+                ("stream", None) => {
+                    let mut pairs = map.next_value::<Pairs<'de>>()?.0;
+                    sort(&mut pairs);
+                    labels = Some(pairs);
+                }
+                ("stream", Some(_)) => return Err(A::Error::duplicate_field("stream")),
+                ("values", _) if seen => return Err(A::Error::duplicate_field("values")),
+                ("values", Some(labels)) => {
+                    seen = true;
+                    map.next_value_seed(Entries { sink, lines, labels, layout }).map_err(|e| of_stream(index, &e))?;
+                }
+                ("values", None) => {
+                    seen = true;
+                    early = Some(map.next_value()?);
+                }
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        let labels = labels.ok_or_else(|| A::Error::missing_field("stream"))?;
+        if !seen {
+            return Err(A::Error::missing_field("values"));
+        }
+        if let Some(values) = early {
+            let mut json = serde_json::Deserializer::from_str(values.get());
+            let entries = Entries { sink, lines, labels: &labels, layout };
+            entries.deserialize(&mut json).map_err(|e| of_stream(index, &e))?;
+        }
+        Ok(())
+    }
+}
+
+fn of_stream<E: de::Error>(index: usize, e: &impl fmt::Display) -> E {
+    E::custom(format!("streams[{index}].values: {e}"))
 }
 
 /// The lines of one stream.
@@ -173,77 +227,157 @@ impl<'de, S: LogSink> Visitor<'de> for Entries<'_, '_, S> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let mut last: Option<(Vec<Pair<'de>>, Resolved)> = None;
-        while let Some(Entry { ts, line, metadata }) = seq.next_element_seed(self.layout)? {
-            let resolved = match &last {
-                Some((before, resolved)) if *before == metadata => *resolved,
+        let (mut metadata, mut before, mut unescaped) = (Vec::new(), Vec::new(), String::new());
+        let mut last: Option<Resolved> = None;
+        loop {
+            metadata.clear();
+            let entry = Entry { layout: self.layout, metadata: &mut metadata, unescaped: &mut unescaped };
+            let Some((ts, line)) = seq.next_element_seed(entry)? else { return Ok(()) };
+            sort(&mut metadata);
+            let resolved = match last {
+                Some(resolved) if before == metadata => resolved,
                 _ => {
                     let resolved = self.sink.stream(self.labels, &metadata);
-                    last = Some((metadata, resolved));
-                    resolved
+                    std::mem::swap(&mut before, &mut metadata);
+                    *last.insert(resolved)
                 }
             };
             *self.lines += 1;
             match resolved {
                 // a refusal is counted by the sink that makes it
-                Ok(id) => drop(self.sink.line(id, ts, &line)),
+                Ok(id) => drop(self.sink.line(id, ts, line.unwrap_or(&unescaped))),
                 Err(why) => self.sink.refused(1, why),
+            }
+        }
+    }
+}
+
+/// `["<ns>", "line"]` or `["<ns>", "line", {metadata}]`. Gives the time and the line, `None` where it is in `unescaped`;
+/// of the metadata what tells streams apart goes into `metadata`.
+struct Entry<'e, 'a> {
+    layout: Layout,
+    metadata: &'e mut Vec<Pair<'a>>,
+    unescaped: &'e mut String,
+}
+
+impl<'de: 'a, 'a> DeserializeSeed<'de> for Entry<'_, 'a> {
+    type Value = (Timestamp, Option<&'a str>);
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
+        d.deserialize_seq(self)
+    }
+}
+
+impl<'de: 'a, 'a> Visitor<'de> for Entry<'_, 'a> {
+    type Value = (Timestamp, Option<&'a str>);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an entry of timestamp, line and optional metadata")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let ts: Text<'de> = seq.next_element()?.ok_or_else(|| A::Error::custom("entry without a timestamp"))?;
+        let ns = ts.0.parse().map_err(|_| {
+            A::Error::custom(format!("timestamp {:?} is not a number of nanoseconds in range", ts.brief()))
+        })?;
+        let line = seq
+            .next_element_seed(Unescaped(self.unescaped))?
+            .ok_or_else(|| A::Error::custom("entry without a line"))?;
+        let third = match self.layout {
+            Layout::Push => seq.next_element_seed(Metadata(self.metadata))?,
+            Layout::Query => seq.next_element_seed(Categories(self.metadata))?,
+        };
+        if third.is_some() && seq.next_element::<IgnoredAny>()?.is_some() {
+            return Err(A::Error::custom("entry with more than timestamp, line and metadata"));
+        }
+        Ok((Timestamp(ns), line))
+    }
+}
+
+/// A string as it lies in the body, or, where it holds an escape, in this buffer.
+struct Unescaped<'e>(&'e mut String);
+
+impl<'de> DeserializeSeed<'de> for Unescaped<'_> {
+    type Value = Option<&'de str>;
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
+        d.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unescaped<'_> {
+    type Value = Option<&'de str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, s: &'de str) -> Result<Self::Value, E> {
+        Ok(Some(s))
+    }
+
+    fn visit_str<E: de::Error>(self, s: &str) -> Result<Self::Value, E> {
+        self.0.clear();
+        self.0.push_str(s);
+        Ok(None)
+    }
+}
+
+/// The third of an entry that a query answers: of it the structured metadata.
+struct Categories<'e, 'a>(&'e mut Vec<Pair<'a>>);
+
+impl<'de: 'a, 'a> DeserializeSeed<'de> for Categories<'_, 'a> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<(), D::Error> {
+        d.deserialize_map(self)
+    }
+}
+
+impl<'de: 'a, 'a> Visitor<'de> for Categories<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of categories of labels")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<Text<'de>>()? {
+            if key.0 == "structuredMetadata" {
+                map.next_value_seed(Metadata(self.0))?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
             }
         }
         Ok(())
     }
 }
 
-/// `["<ns>", "line"]` or `["<ns>", "line", {metadata}]`.
-struct Entry<'a> {
-    ts: Timestamp,
-    line: Cow<'a, str>,
-    metadata: Vec<Pair<'a>>,
-}
+/// An object of strings, of which those that tell streams apart are kept.
+struct Metadata<'e, 'a>(&'e mut Vec<Pair<'a>>);
 
-impl<'de> DeserializeSeed<'de> for Layout {
-    type Value = Entry<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Entry<'de>, D::Error> {
-        d.deserialize_seq(self)
+impl<'de: 'a, 'a> DeserializeSeed<'de> for Metadata<'_, 'a> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<(), D::Error> {
+        d.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for Layout {
-    type Value = Entry<'de>;
+impl<'de: 'a, 'a> Visitor<'de> for Metadata<'_, 'a> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an entry of timestamp, line and optional metadata")
+        f.write_str("an object of strings")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Entry<'de>, A::Error> {
-        let ts: Text<'de> = seq.next_element()?.ok_or_else(|| A::Error::custom("entry without a timestamp"))?;
-        let ns = ts.0.parse().map_err(|_| {
-            A::Error::custom(format!("timestamp {:?} is not a number of nanoseconds in range", ts.brief()))
-        })?;
-        let line: Text<'de> = seq.next_element()?.ok_or_else(|| A::Error::custom("entry without a line"))?;
-        let mut metadata = match self {
-            Self::Push => seq.next_element::<Pairs<'de>>()?.unwrap_or_default().0,
-            Self::Query => seq.next_element::<Categories<'de>>()?.unwrap_or_default().structured_metadata.0,
-        };
-        sort(&mut metadata);
-        if seq.next_element::<IgnoredAny>()?.is_some() {
-            return Err(A::Error::custom("entry with more than timestamp, line and metadata"));
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some((name, value)) = map.next_entry::<Text<'de>, Text<'de>>()? {
+            if tells_streams_apart(&name.0) {
+                self.0.push((name.0, value.0));
+            }
         }
-        Ok(Entry { ts: Timestamp(ns), line: line.0, metadata })
+        Ok(())
     }
-}
-
-/// The third of an entry that a query answers.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Categories<'a> {
-    #[serde(borrow, default)]
-    structured_metadata: Pairs<'a>,
 }
 
 /// An object of strings, in the order of the body.
-#[derive(Default)]
 struct Pairs<'a>(Vec<Pair<'a>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use whyd_signals::Timestamp;
-use whyd_signals::sink::{Counts, DecodeError, LogSink, Pair};
+use whyd_signals::sink::{Counts, DecodeError, LogSink, Pair, tells_streams_apart};
 
 use super::{Resolved, parse_labels, sort};
 use crate::wire::protobuf::Reader;
@@ -60,44 +60,52 @@ fn stream(message: &[u8], sink: &mut impl LogSink) -> Result<u64, DecodeError> {
     sort(&mut labels);
 
     let mut lines = 0;
-    let mut last: Option<(Vec<&[u8]>, Resolved)> = None;
+    let (mut before, mut metadata) = (Vec::new(), Vec::new());
+    let mut last: Option<Resolved> = None;
     let mut reader = Reader::new(message);
     while let Some((number, value)) = reader.field()? {
         if number != STREAM_ENTRIES {
             continue;
         }
-        let (ts, line, raw_metadata) = entry(value.bytes("entries")?)?;
-        let resolved = match &last {
-            Some((raw, resolved)) if *raw == raw_metadata => *resolved,
+        metadata.clear();
+        let (ts, line) = entry(value.bytes("entries")?, &mut metadata)?;
+        let resolved = match last {
+            Some(resolved) if before == metadata => resolved,
             _ => {
-                let resolved = sink.stream(&labels, &metadata(&raw_metadata)?);
-                last = Some((raw_metadata, resolved));
-                resolved
+                let resolved = sink.stream(&labels, &sorted(&metadata));
+                std::mem::swap(&mut before, &mut metadata);
+                *last.insert(resolved)
             }
         };
         lines += 1;
         match resolved {
             // a refusal is counted by the sink that makes it
-            Ok(id) => drop(sink.line(id, ts, &String::from_utf8_lossy(line))),
+            Ok(id) => drop(sink.line(id, ts, &text_of(line))),
             Err(why) => sink.refused(1, why),
         }
     }
     Ok(lines)
 }
 
-fn entry(message: &[u8]) -> Result<(Timestamp, &[u8], Vec<&[u8]>), DecodeError> {
-    let (mut ts, mut line, mut metadata) = (None, &[][..], Vec::new());
+/// The text of a line; nothing is copied where it is sound.
+fn text_of(line: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed)
+}
+
+/// When an entry was written and its line; `metadata` becomes what of its metadata tells streams apart.
+fn entry<'a>(message: &'a [u8], metadata: &mut Vec<(&'a str, &'a str)>) -> Result<(Timestamp, &'a [u8]), DecodeError> {
+    let (mut ts, mut line) = (None, &[][..]);
     let mut reader = Reader::new(message);
     while let Some((number, value)) = reader.field()? {
         match number {
             ENTRY_TIMESTAMP => ts = Some(timestamp(value.bytes("timestamp")?)?),
             ENTRY_LINE => line = value.bytes("line")?,
-            ENTRY_METADATA => metadata.push(value.bytes("structuredMetadata")?),
+            ENTRY_METADATA => metadata.extend(pair(value.bytes("structuredMetadata")?)?),
             _ => {}
         }
     }
     let ts = ts.ok_or_else(|| DecodeError::Malformed("entry without the field `timestamp`".into()))?;
-    Ok((ts, line, metadata))
+    Ok((ts, line))
 }
 
 fn timestamp(message: &[u8]) -> Result<Timestamp, DecodeError> {
@@ -116,22 +124,26 @@ fn timestamp(message: &[u8]) -> Result<Timestamp, DecodeError> {
         .ok_or_else(|| DecodeError::Malformed(format!("timestamp of {seconds} s and {nanos} ns is out of range")))
 }
 
-fn metadata<'a>(raw: &[&'a [u8]]) -> Result<Vec<Pair<'a>>, DecodeError> {
-    let mut pairs = Vec::with_capacity(raw.len());
-    for message in raw {
-        let (mut name, mut value) = ("", "");
-        let mut reader = Reader::new(message);
-        while let Some((number, field)) = reader.field()? {
-            match number {
-                PAIR_NAME => name = utf8(field.bytes("name")?, "name of structuredMetadata")?,
-                PAIR_VALUE => value = utf8(field.bytes("value")?, "value of structuredMetadata")?,
-                _ => {}
-            }
+/// A pair of metadata, where it tells streams apart.
+fn pair(message: &[u8]) -> Result<Option<(&str, &str)>, DecodeError> {
+    let (mut name, mut value) = (&[][..], &[][..]);
+    let mut reader = Reader::new(message);
+    while let Some((number, field)) = reader.field()? {
+        match number {
+            PAIR_NAME => name = field.bytes("name")?,
+            PAIR_VALUE => value = field.bytes("value")?,
+            _ => {}
         }
-        pairs.push((Cow::Borrowed(name), Cow::Borrowed(value)));
     }
+    let name = utf8(name, "name of structuredMetadata")?;
+    let value = utf8(value, "value of structuredMetadata")?;
+    Ok(tells_streams_apart(name).then_some((name, value)))
+}
+
+fn sorted<'a>(metadata: &[(&'a str, &'a str)]) -> Vec<Pair<'a>> {
+    let mut pairs: Vec<Pair<'a>> = metadata.iter().map(|(n, v)| (Cow::Borrowed(*n), Cow::Borrowed(*v))).collect();
     sort(&mut pairs);
-    Ok(pairs)
+    pairs
 }
 
 fn utf8<'a>(bytes: &'a [u8], field: &str) -> Result<&'a str, DecodeError> {

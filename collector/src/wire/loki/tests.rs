@@ -37,7 +37,7 @@ fn json_in_any_order_with_and_without_metadata() {
     ] {
         let (counts, sink) = json(body);
         assert_eq!(counts.unwrap().rows, 2);
-        assert_eq!(sink.streams, ["a=1,b=2|", "a=1,b=2|c=x,pod=p"]);
+        assert_eq!(sink.streams, ["a=1,b=2|", "a=1,b=2|pod=p"]);
         assert_eq!(sink.rows, [row(0, NS, "plain"), row(1, 1, "esc \"\\é\n")]);
     }
     assert_eq!(json(r#"{"streams":[]}"#).0.unwrap().rows, 0);
@@ -48,11 +48,11 @@ fn a_stream_is_asked_for_once_while_nothing_changes() {
     let (_, sink) = json(
         r#"{"streams":[{"stream":{"a":"1"},"values":[["1","a",{"pod":"p","x":"y"}],["2","b",{"x":"y","pod":"p"}],["3","c",{"pod":"q"}]]}]}"#,
     );
-    assert_eq!(sink.streams, ["a=1|pod=p,x=y", "a=1|pod=q"]);
+    assert_eq!(sink.streams, ["a=1|pod=p", "a=1|pod=q"]);
     let stream = |entries: &[Vec<u8>]| bytes(1, [bytes(1, "{a=\"1\"}"), entries.concat()].concat());
     let (_, sink) = proto(&stream(&[
         entry(0, 1, b"a", &[("pod", "p")]),
-        entry(0, 2, b"b", &[("pod", "p")]),
+        entry(0, 2, b"b", &[("trace_id", "4bf9"), ("pod", "p")]),
         entry(0, 3, b"c", &[("stream", "stdout"), ("pod", "q")]),
     ]));
     assert_eq!(sink.streams, ["a=1|pod=p", "a=1|pod=q,stream=stdout"]);
