@@ -90,9 +90,10 @@ impl Feed {
         detectors: &mut Detectors,
     ) -> BTreeSet<String> {
         let mut touched = BTreeSet::new();
+        let mut namespace: Option<Arc<str>> = None;
         for (id, sample) in published.samples() {
             let Some(watched) = self.series.watched(id, sample.ts, scoped, detectors) else { continue };
-            let Some(meta) = scoped.meta(id) else { continue };
+            let meta = &watched.meta;
             if watched.counts_kills
                 && sample.value > self.told_kills.get(&id.0).copied().unwrap_or(0.0)
                 && let Some(found) = killed(id, meta, sample, scoped)
@@ -100,8 +101,11 @@ impl Feed {
                 self.told_kills.insert(id.0, sample.value);
                 self.killed.push(found);
             }
-            if !meta.namespace.is_empty() && !touched.contains(meta.namespace.as_ref()) {
-                touched.insert(meta.namespace.to_string());
+            if namespace.as_ref().is_none_or(|last| !Arc::ptr_eq(last, &meta.namespace)) {
+                namespace = Some(Arc::clone(&meta.namespace));
+                if !meta.namespace.is_empty() && !touched.contains(meta.namespace.as_ref()) {
+                    touched.insert(meta.namespace.to_string());
+                }
             }
             let Some(kind) = watched.kind else { continue };
             let key = SeriesKey {

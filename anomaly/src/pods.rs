@@ -3,14 +3,15 @@
 //! A vector is closed when the next minute begins. A workload's model is trained anew from time to time on the vectors
 //! of all its pods, so that it outlives each of them; until there are enough, nothing is judged.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use whyd_signals::schema::Anomaly;
 use whyd_signals::{Team, Timestamp};
 
 use crate::detector::onset::Onset;
+use crate::hash::Fixed;
 use crate::pod_vector::{Model, PodVector};
 
 /// The length of a moment.
@@ -90,8 +91,8 @@ struct Past {
 /// All pods that are followed.
 #[derive(Debug, Default)]
 pub struct Pods {
-    pods: BTreeMap<u64, Pod>,
-    pasts: BTreeMap<u64, Past>,
+    pods: HashMap<u64, Pod, Fixed>,
+    pasts: HashMap<u64, Past, Fixed>,
     tidied: Timestamp,
     /// Measures of pods there was no room for.
     pub refused: u64,
@@ -149,7 +150,7 @@ impl Pods {
 }
 
 /// The state of this pod, made where there is room.
-fn pod<'p>(pods: &'p mut BTreeMap<u64, Pod>, of: &Owner<'_>, ts: Timestamp) -> Option<&'p mut Pod> {
+fn pod<'p>(pods: &'p mut HashMap<u64, Pod, Fixed>, of: &Owner<'_>, ts: Timestamp) -> Option<&'p mut Pod> {
     let full = pods.len() >= PODS;
     match pods.entry(of.pod_key) {
         Entry::Occupied(entry) => Some(entry.into_mut()),
@@ -160,7 +161,7 @@ fn pod<'p>(pods: &'p mut BTreeMap<u64, Pod>, of: &Owner<'_>, ts: Timestamp) -> O
 
 impl Pod {
     /// Begins the next minute where it is time, and judges the one before.
-    fn turn(&mut self, pasts: &mut BTreeMap<u64, Past>, of: &Owner<'_>, ts: Timestamp) -> Option<Anomaly> {
+    fn turn(&mut self, pasts: &mut HashMap<u64, Past, Fixed>, of: &Owner<'_>, ts: Timestamp) -> Option<Anomaly> {
         if ts < self.minute.began.plus(MINUTE) {
             return None;
         }
@@ -170,7 +171,7 @@ impl Pod {
 }
 
 fn close(
-    pasts: &mut BTreeMap<u64, Past>,
+    pasts: &mut HashMap<u64, Past, Fixed>,
     pod: &mut Pod,
     minute: &Minute,
     of: &Owner<'_>,

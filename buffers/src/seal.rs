@@ -8,7 +8,7 @@ use crate::encoding::Pair;
 use crate::tail::Visible;
 
 /// How many chunks of one level are merged into one of the next.
-const MERGE: usize = 4;
+const MERGE: usize = 8;
 
 /// Values that won over one stored for the same series and time, until a chunk is written with them.
 pub(crate) type Corrections = BTreeMap<(u32, i64), u64>;
@@ -38,18 +38,23 @@ impl Chunks {
         lists.get_mut(namespace as usize).map(Arc::make_mut)
     }
 
-    /// Adds a chunk and merges while there are enough of one level, up to a span of `widest` nanoseconds.
-    pub(crate) fn push(&mut self, namespace: u32, chunk: Arc<Chunk>, widest: i64, corrections: &mut Corrections) {
-        let Some(list) = self.change(namespace) else { return };
-        list.push(chunk);
-        while let Some(from) = list.len().checked_sub(MERGE) {
-            let Some(some) = list.get(from..) else { return };
-            let Some(merged) = mergeable(some, widest).and_then(|level| merge(some, level, corrections)) else {
-                return;
-            };
-            list.truncate(from);
-            list.push(merged);
+    /// Adds a chunk.
+    pub(crate) fn push(&mut self, namespace: u32, chunk: Arc<Chunk>) {
+        if let Some(list) = self.change(namespace) {
+            list.push(chunk);
         }
+    }
+
+    /// Merges the oldest chunks of this namespace that are of one level and span no more than `widest` nanoseconds; gives
+    /// how many rows that moved, `None` when there are none to merge.
+    pub(crate) fn merge(&mut self, namespace: u32, widest: i64, corrections: &mut Corrections) -> Option<u64> {
+        let list = self.of(namespace);
+        let (from, level) =
+            list.windows(MERGE).enumerate().find_map(|(i, some)| Some((i, mergeable(some, widest)?)))?;
+        let merged = merge(list.get(from..from + MERGE)?, level, corrections)?;
+        let rows = merged.rows;
+        self.change(namespace)?.splice(from..from + MERGE, [merged]);
+        Some(rows)
     }
 
     /// Drops what was received before `horizon`; returns how many rows.
@@ -215,27 +220,29 @@ mod tests {
     }
 
     #[test]
-    fn four_of_a_level_become_one() {
+    fn eight_of_a_level_become_one() {
         let (mut chunks, mut none) = (Chunks::default(), Corrections::new());
-        for n in 0..4 {
-            chunks.push(2, chunk(&[(1, n * 10, n as u64), (n as u32 + 5, 0, 9)], n), 100, &mut none);
+        chunks.push(2, chunk(&[(9, 9, 9)], -200));
+        for n in 0..8 {
+            assert_eq!(chunks.merge(2, 100, &mut none), None);
+            chunks.push(2, chunk(&[(1, n * 10, n as u64), (n as u32 + 5, 0, 9)], n));
         }
+        assert_eq!((chunks.merge(2, 100, &mut none), chunks.merge(2, 100, &mut none)), (Some(16), None));
         let list = chunks.of(2);
-        assert_eq!((list.len(), list[0].level, list[0].received), (1, 1, (0, 3)));
-        assert_eq!(
-            rows(&list[0]),
-            [(1, 0, 0), (1, 10, 1), (1, 20, 2), (1, 30, 3), (5, 0, 9), (6, 0, 9), (7, 0, 9), (8, 0, 9)]
-        );
+        assert_eq!((list.len(), list[1].level, list[1].received), (2, 1, (0, 7)));
+        let first = (0..8).map(|n| (1, n * 10, n as u64));
+        assert_eq!(rows(&list[1]), first.chain((5..13).map(|id| (id, 0, 9))).collect::<Vec<_>>());
         assert!(chunks.of(0).is_empty() && chunks.of(9).is_empty());
     }
 
     #[test]
     fn chunks_too_far_apart_stay_apart_and_the_oldest_go_first() {
         let (mut chunks, mut none) = (Chunks::default(), Corrections::new());
-        for n in 0..6 {
-            chunks.push(0, chunk(&[(1, n, 0)], n * 100), 50, &mut none);
+        for n in 0..9 {
+            chunks.push(0, chunk(&[(1, n, 0)], n * 100));
+            assert_eq!(chunks.merge(0, 50, &mut none), None);
         }
-        assert_eq!(chunks.of(0).len(), 6);
+        assert_eq!(chunks.of(0).len(), 9);
         assert_eq!(chunks.drop_before(200), 2);
         assert_eq!(chunks.drop_oldest().map(|(rows, _)| rows), Some(1));
         assert_eq!(chunks.of(0).first().map(|c| c.received.1), Some(300));

@@ -3,7 +3,7 @@
 mod publish;
 mod sinks;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 
 use whyd_signals::objects::Object;
@@ -99,6 +99,8 @@ pub struct Writer {
     replicas: Replicas,
     tail: Tail,
     chunks: Chunks,
+    /// Namespaces with chunks that may be due for merging.
+    unmerged: BTreeSet<u32>,
     corrections: Arc<Corrections>,
     logs: LogStore,
     cluster: Arc<Cluster>,
@@ -128,6 +130,7 @@ impl Writer {
             series: SeriesIndex::default(),
             replicas: Replicas::default(),
             chunks: Chunks::default(),
+            unmerged: BTreeSet::new(),
             corrections: Arc::default(),
             logs: LogStore::default(),
             cluster: Arc::new(Cluster::new(Arc::new(|_, _| Team::platform()))),

@@ -16,6 +16,7 @@ mod promql;
 mod recording;
 mod remote_write;
 mod scenarios;
+mod sealed;
 mod server;
 mod until;
 mod variants;

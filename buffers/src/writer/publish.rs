@@ -17,6 +17,8 @@ use crate::tail::Block;
 const ROWS_PER_SERIES: u64 = 32;
 /// Rows below which sealing by number does not start.
 const FEW_ROWS: u64 = 1 << 16;
+/// Rows that are merged at a time: some 30 ms of work.
+const MERGED_ROWS: u64 = 1 << 20;
 /// Sweeps for idle series within one window.
 const SWEEPS: i64 = 16;
 
@@ -118,7 +120,7 @@ impl Writer {
         published
     }
 
-    /// Moves old rows of the tail into chunks, drops what was received before the window or is over the bytes, and
+    /// Moves old rows of the tail into chunks, merges some, drops what was received before the window or is over the bytes, and
     /// forgets series and objects that are gone. To be called now and then; what is not due costs nothing.
     pub fn seal(&mut self, now: Timestamp) {
         let tail_rows = self.tail.rows();
@@ -128,6 +130,7 @@ impl Writer {
         if many || large || old {
             self.seal_tail(large || old);
         }
+        self.merge();
         let horizon = now.minus(self.limits.window);
         let dropped = self.chunks.drop_before(horizon.0) + self.logs.drop_before(horizon.0);
         if dropped > 0 {
@@ -148,9 +151,25 @@ impl Writer {
         let registry = &self.series.registry;
         let namespace_of = |id| registry.meta(id).map(|m| m.namespace_id);
         let corrections = Arc::make_mut(&mut self.corrections);
-        let widest = nanos(self.limits.window) / 4;
         for (namespace, chunk) in seal::chunks_of(&blocks, received, namespace_of, corrections) {
-            self.chunks.push(namespace, chunk, widest, corrections);
+            self.chunks.push(namespace, chunk);
+            self.unmerged.insert(namespace);
+        }
+    }
+
+    /// Merges small chunks, no more at a time than a reader or a sender will notice.
+    fn merge(&mut self) {
+        let widest = nanos(self.limits.window) / 4;
+        let mut moved = 0;
+        while moved < MERGED_ROWS
+            && let Some(namespace) = self.unmerged.first().copied()
+        {
+            self.changed();
+            let merged = self.chunks.merge(namespace, widest, Arc::make_mut(&mut self.corrections));
+            moved += merged.unwrap_or(0);
+            if merged.is_none() {
+                self.unmerged.remove(&namespace);
+            }
         }
     }
 
@@ -200,6 +219,11 @@ impl Writer {
         self.series.sweep(oldest(self.series.registry.epoch));
         self.logs.streams.sweep(oldest(self.logs.streams.registry.epoch));
         self.names.sweep();
+        // Whatever they corrected is gone for long.
+        let past = horizon.minus(self.limits.window);
+        if self.corrections.keys().any(|(_, ts)| *ts < past.0) {
+            Arc::make_mut(&mut self.corrections).retain(|(_, ts), _| *ts >= past.0);
+        }
         Arc::make_mut(&mut self.cluster).expire(horizon);
         self.changed();
     }
