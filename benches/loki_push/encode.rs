@@ -44,11 +44,11 @@ fn stream(n: u64) -> Stream {
         ("namespace", namespace),
         ("node_name", format!("node-{}", n % 40)),
     ];
-    if n % 3 == 0 {
+    if n.is_multiple_of(3) {
         return Stream { style, labels, pod: Some(pod) };
     }
     labels.push(("pod", pod));
-    labels.push(("stream", if n % 2 == 0 { "stdout" } else { "stderr" }.to_owned()));
+    labels.push(("stream", if n.is_multiple_of(2) { "stdout" } else { "stderr" }.to_owned()));
     Stream { style, labels, pod: None }
 }
 

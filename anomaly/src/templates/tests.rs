@@ -130,7 +130,7 @@ fn word(mut n: usize) -> String {
 
 #[test]
 fn a_flood_of_shapes_is_bounded_and_takes_only_its_own_room() {
-    let mut miner = Miner::new(Limits { bytes: 16 * 64 << 10, trees: 2 });
+    let mut miner = Miner::new(Limits { bytes: 16 * (64 << 10), trees: 2 });
     let (quiet, loud) = (Team::new("quiet"), Team::new("loud"));
     let (of_quiet, of_loud) = (miner.tree(&quiet), miner.tree(&loud));
     let kept = miner.template_of(of_quiet, "connection refused by peer");
@@ -154,7 +154,7 @@ fn a_flood_of_shapes_is_bounded_and_takes_only_its_own_room() {
 
 #[test]
 fn shapes_that_all_come_again_are_kept_and_new_ones_turned_away() {
-    let mut miner = Miner::new(Limits { bytes: 16 * 16 << 10, trees: 1 });
+    let mut miner = Miner::new(Limits { bytes: 16 * (16 << 10), trees: 1 });
     let team = Team::new("a");
     let tree = miner.tree(&team);
     for _ in 0..20 {

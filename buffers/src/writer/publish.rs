@@ -58,7 +58,7 @@ impl Published {
     }
 }
 
-/// New lines of one stream.
+/// New lines of one stream, at least one.
 #[derive(Debug, Clone, Copy)]
 pub struct StreamLines<'a> {
     /// The stream.
@@ -68,11 +68,6 @@ pub struct StreamLines<'a> {
 }
 
 impl StreamLines<'_> {
-    /// How many there are; never none.
-    pub fn len(&self) -> usize {
-        self.ts.len()
-    }
-
     /// When each line was written, and how bad it says it is.
     pub fn iter(&self) -> impl Iterator<Item = (Timestamp, Level)> + Clone {
         self.ts.iter().zip(self.levels).map(|(ts, level)| (Timestamp(*ts), *level))
