@@ -302,7 +302,7 @@ fn told(namespace: &str, kind: &'static str, object: &str, second: i64, ends: Op
         name: format!("{namespace} {kind} {object}"),
         severity: "warning".into(),
         namespace: namespace.into(),
-        kind,
+        kind: kind.into(),
         object: object.into(),
         container: String::new(),
         summary: "it is odd".into(),

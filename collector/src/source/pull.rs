@@ -293,7 +293,8 @@ impl Door {
             let media = Media::Pulled(what);
             let envelope = Envelope { received: self.now(), media, tenant: None, body: body.clone() };
             match self.shared.inlet.send(envelope).await {
-                Reply::Stored(_) | Reply::Partial { .. } => return Ok(()),
+                // What is over a quota stays so, however often it is asked for.
+                Reply::Stored(_) | Reply::Partial { .. } | Reply::OverQuota(_) => return Ok(()),
                 Reply::Invalid(why) | Reply::TooLarge(why) => return Err(PullError::Failed(why)),
                 Reply::Overloaded(_) if self.shared.inlet.is_closed() => return Err(PullError::Closed),
                 Reply::Overloaded(_) => tokio::time::sleep(OVERLOADED_PAUSE).await,
