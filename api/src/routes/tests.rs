@@ -197,7 +197,7 @@ async fn alerts_of_others_stand_beside_what_they_fired_for() {
     ] {
         let answer = get(&router, &format!("/api/v1/incidents/{id}"), None).await;
         let mut found = names(&answer.json()["alerts"]);
-        found.sort_by_key(|name| !name.starts_with(|c: char| c == 'a'));
+        found.sort_by_key(|name| !name.starts_with('a'));
         assert_eq!(found, expected, "{id}");
     }
     let answer = get(&router, "/api/v1/why?pod=web-1&namespace=a", None).await.json();
