@@ -220,7 +220,7 @@ async fn prometheus(dir: &Path, name: &str, whyd: SocketAddr, external: &str) ->
 }
 
 /// The series that a selector over a range gives, by their labels but the external ones, with their samples as they are.
-pub(crate) async fn raw(to: SocketAddr, base: &str, query: &str, at: i64) -> BTreeMap<String, Vec<Value>> {
+async fn raw(to: SocketAddr, base: &str, query: &str, at: i64) -> BTreeMap<String, Vec<Value>> {
     let path = format!("{base}/api/v1/query?query={query}&time={at}");
     let answer = get_json(to, &path).await;
     let mut all = BTreeMap::new();

@@ -63,7 +63,7 @@ async fn pages_that_end_anywhere_give_every_line_as_often_as_it_is_there() {
     // Another start goes on where the log ends.
     let asked = loki.starts("").len();
     let again = asking(dir.path(), &pull(loki.address, "")).await;
-    loki.add_of("web-1", ago(4) * 1_000_000, "team-a", "new");
+    loki.add_of("web-1", ago(0) * 1_000_000, "team-a", "new");
     until("the new line", async || (lines(&again, "team-a").len() > expected.len()).then_some(())).await;
     assert_eq!(lines(&again, "team-a").len(), expected.len() + 1);
     let starts = loki.starts("");
@@ -125,7 +125,7 @@ async fn each_tenant_is_asked_for_itself_and_one_that_fails_hides_no_other() {
     let now = Timestamp(ago(0) * 1_000_000);
     let lacks = || daemon.view.scoped(&Access::All).lacks_logs(Range::new(now, Timestamp(now.nanos() + 1)));
     until("the mark of a gap", async || lacks().then_some(())).await;
-    loki.add(ago(4), "team-a", "second");
+    loki.add(ago(0), "team-a", "second");
     until("another line", async || (lines(&daemon, "team-a").len() == 2).then_some(())).await;
     assert!(!is_whole(&daemon, "pulled logs") && lines(&daemon, "team-b").is_empty());
     assert_eq!(figure(&daemon, "whyd_pull_failing", "team-b"), Some(1.0));

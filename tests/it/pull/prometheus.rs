@@ -8,10 +8,10 @@ use whyd_signals::sample::STALE_BITS;
 use super::gate::Gate;
 use super::loki_server::LokiServer;
 use super::servers::{Kind, Server};
-use super::{REST, Samples, ago, asking, count, figure, fresh, held, is_whole};
-use crate::daemon::{Process, request};
+use super::{REST, Samples, ago, asking, count, figure, fresh, held, is_whole, said};
+use crate::daemon::{Process, get_json, request};
 use crate::remote_write::encode::{Series, snappy, version1};
-use crate::remote_write::{metric, now, raw};
+use crate::remote_write::{metric, now};
 use crate::until::until;
 
 /// A number of 64 bits that look random, the same for the same `n`.
@@ -157,7 +157,7 @@ async fn a_source_that_is_down_hides_no_other_and_its_gap_is_marked_and_filled()
     until("an answer that says so", async || problems().contains(&"pulled metrics").then_some(())).await;
     // Loki goes on.
     assert!(is_whole(&daemon, "pulled logs") && !scoped().lacks_logs(lately(1)));
-    loki.add(ago(5), "team-a", "meanwhile");
+    loki.add(ago(0), "team-a", "meanwhile");
     until("a line of the other source", async || (super::loki::lines(&daemon, "team-a").len() == 2).then_some(()))
         .await;
 
@@ -203,11 +203,9 @@ async fn killed_in_the_middle_of_it_nothing_is_lost_or_doubled() {
     })
     .await;
     let at = now() / 1000 - 20;
-    let query = "pulled_bytes%5B6h%5D";
-    let theirs = raw(server.address, "", query, at).await;
-    let ours = raw(daemon.address, "/prometheus", query, at).await;
-    let ours =
-        ours.into_iter().map(|(labels, v)| (labels.replace("\"server=main\"", "").replace(", }", "}"), v)).collect();
+    let theirs = server.raw("pulled_bytes[6h]", at * 1000).await;
+    let ours = format!("/prometheus/api/v1/query?query=pulled_bytes%5B6h%5D&time={at}");
+    let ours = said(&get_json(daemon.address, &ours).await);
     assert_eq!(theirs.len(), 150);
     assert_eq!(theirs, ours);
     let (_, figures) = request(daemon.address, "GET", "/metrics", "", b"").await.unwrap();
