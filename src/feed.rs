@@ -89,9 +89,10 @@ impl Feed {
         detectors: &mut Detectors,
     ) -> BTreeSet<String> {
         let mut touched = BTreeSet::new();
+        let mut namespace: Option<Arc<str>> = None;
         for (id, sample) in published.samples() {
             let Some(watched) = self.series.watched(id, sample.ts, scoped, detectors) else { continue };
-            let Some(meta) = scoped.meta(id) else { continue };
+            let meta = &watched.meta;
             if watched.counts_kills
                 && sample.value > self.told_kills.get(&id.0).copied().unwrap_or(0.0)
                 && let Some(found) = killed(id, meta, sample, scoped)
@@ -99,8 +100,11 @@ impl Feed {
                 self.told_kills.insert(id.0, sample.value);
                 self.killed.push(found);
             }
-            if !meta.namespace.is_empty() && !touched.contains(meta.namespace.as_ref()) {
-                touched.insert(meta.namespace.to_string());
+            if namespace.as_ref().is_none_or(|last| !Arc::ptr_eq(last, &meta.namespace)) {
+                namespace = Some(Arc::clone(&meta.namespace));
+                if !meta.namespace.is_empty() && !touched.contains(meta.namespace.as_ref()) {
+                    touched.insert(meta.namespace.to_string());
+                }
             }
             let Some(kind) = watched.kind else { continue };
             let key = SeriesKey {
@@ -183,6 +187,11 @@ impl Feed {
     /// Forgets pods that are gone.
     pub(crate) fn tick(&mut self, now: Timestamp) {
         self.pods.tick(now);
+    }
+
+    /// Takes from the buffers what was not written.
+    pub(crate) fn resume(&mut self, scoped: &Scoped) {
+        self.series.resume(scoped);
     }
 
     /// All anomalies that are kept.

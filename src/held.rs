@@ -7,7 +7,7 @@ use whyd_anomaly::Learnt;
 use whyd_buffers::Cut;
 use whyd_buffers::checkpoint::{Checkpoint, CheckpointError, Picture, Point};
 use whyd_correlate::ledger::Ledger;
-use whyd_signals::{Lsn, Timestamp};
+use whyd_signals::{Access, Lsn, Timestamp};
 
 use crate::core::Core;
 use crate::feed::Feed;
@@ -78,6 +78,7 @@ impl Core {
         self.ledger.resume(ledger);
         self.detectors.resume(learnt);
         self.feed = feed;
+        self.feed.resume(&self.writer.snapshot().scoped(&Access::All));
         for source in crate::core::SOURCES {
             if let Some(at) = last_seen.get(source) {
                 self.counters.last_seen.insert(source, *at);

@@ -3,15 +3,16 @@
 //! A vector is closed when the next minute begins. A workload's model is trained anew from time to time on the vectors
 //! of all its pods, so that it outlives each of them; until there are enough, nothing is judged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use whyd_signals::schema::Anomaly;
 use whyd_signals::{Team, Timestamp};
 
 use crate::detector::onset::Onset;
+use crate::hash::Fixed;
 use crate::pod_vector::{Model, PodVector};
 
 /// The length of a moment.
@@ -93,12 +94,19 @@ struct Past {
     last: Timestamp,
 }
 
+/// The same state is the same bytes, in whatever order it came to be.
+fn in_order<V: Serialize, S: Serializer>(map: &HashMap<u64, V, Fixed>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(map.iter().collect::<BTreeMap<_, _>>())
+}
+
 /// All pods that are followed.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Pods {
-    pods: BTreeMap<u64, Pod>,
+    #[serde(serialize_with = "in_order")]
+    pods: HashMap<u64, Pod, Fixed>,
     /// Shared with a copy until it is written next.
-    pasts: BTreeMap<u64, Arc<Past>>,
+    #[serde(serialize_with = "in_order")]
+    pasts: HashMap<u64, Arc<Past>, Fixed>,
     tidied: Timestamp,
     /// Measures of pods there was no room for.
     pub refused: u64,
@@ -148,7 +156,7 @@ impl Pods {
 }
 
 fn close(
-    pasts: &mut BTreeMap<u64, Arc<Past>>,
+    pasts: &mut HashMap<u64, Arc<Past>, Fixed>,
     pod: &mut Pod,
     minute: &Minute,
     of: &Owner<'_>,

@@ -3,14 +3,17 @@
 //! A namespace belongs to one team at a time, so a chunk holds rows of one team only, and of which one is asked when
 //! it is read: a namespace that changes its team takes its chunks along.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::encoding::{Pair, timestamps, values};
 
 #[derive(Clone, Copy)]
 struct Entry {
-    /// First word of its times; its values follow.
-    start: u32,
+    /// First word of its times, which may be those of other series too: what is scraped together has the same.
+    times_at: u32,
+    /// First word of its values.
+    values_at: u32,
     count: u32,
     times: timestamps::Form,
     values: values::Form,
@@ -40,11 +43,11 @@ pub(crate) struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn times(&self) -> timestamps::Times<'a> {
-        self.entry.times.read(self.words, self.len())
+        self.entry.times.read(&self.words[self.entry.times_at as usize..], self.len())
     }
 
     fn values(&self) -> &'a [u64] {
-        &self.words[self.entry.times.words(self.len())..]
+        &self.words[self.entry.values_at as usize..]
     }
 
     /// How many samples there are.
@@ -82,7 +85,7 @@ impl Chunk {
 
     fn run_at(&self, i: usize) -> Option<Run<'_>> {
         let entry = *self.entries.get(i)?;
-        Some(Run { entry, words: &self.words[entry.start as usize..] })
+        Some(Run { entry, words: &self.words })
     }
 
     /// All its series, in id order.
@@ -96,9 +99,20 @@ impl Chunk {
     }
 }
 
+/// How many of the last distinct columns of times are looked at for one that is the same.
+const RECENT: usize = 4;
+
+/// Times as they came, and where and how they are written.
+struct Column {
+    times: Vec<i64>,
+    at: u32,
+    form: timestamps::Form,
+}
+
 /// Builds a chunk series by series.
 #[derive(Default)]
 pub(crate) struct Builder {
+    recent: VecDeque<Column>,
     series: Vec<u32>,
     entries: Vec<Entry>,
     words: Vec<u64>,
@@ -110,14 +124,35 @@ impl Builder {
     /// Adds a series, of a higher id than the one before; its samples rise strictly in time.
     pub(crate) fn push(&mut self, series: u32, samples: &[Pair]) {
         let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return };
-        let start = self.words.len() as u32;
-        let times = timestamps::encode(samples, &mut self.words);
+        let (times_at, times) = self.times(samples);
+        let values_at = self.words.len() as u32;
         let values = values::encode(samples, &mut self.words);
         self.series.push(series);
-        self.entries.push(Entry { start, count: samples.len() as u32, times, values });
+        self.entries.push(Entry { times_at, values_at, count: samples.len() as u32, times, values });
         let (min, max) = self.range.unwrap_or((first.0, last.0));
         self.range = Some((min.min(first.0), max.max(last.0)));
         self.rows += samples.len() as u64;
+    }
+
+    /// Where the times of these samples are, written now unless a series before had the same.
+    fn times(&mut self, samples: &[Pair]) -> (u32, timestamps::Form) {
+        let is_same = |column: &&Column| {
+            column.times.len() == samples.len() && column.times.iter().zip(samples).all(|(t, (ts, _))| t == ts)
+        };
+        if let Some(column) = self.recent.iter().rev().find(is_same) {
+            return (column.at, column.form);
+        }
+        let at = self.words.len() as u32;
+        let form = timestamps::encode(samples, &mut self.words);
+        let mut times = if self.recent.len() < RECENT {
+            Vec::new()
+        } else {
+            self.recent.pop_front().map(|oldest| oldest.times).unwrap_or_default()
+        };
+        times.clear();
+        times.extend(samples.iter().map(|(ts, _)| *ts));
+        self.recent.push_back(Column { times, at, form });
+        (at, form)
     }
 
     /// The chunk; `None` when nothing was added.

@@ -12,7 +12,7 @@ pub(crate) const NAME: &str = "__name__";
 ///
 /// Held as the protobuf `Label` fields they are sent as, in one allocation that the index compares with: a million
 /// series do not afford a string a label.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Labels(Arc<[u8]>);
 
 impl Labels {

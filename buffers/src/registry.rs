@@ -28,6 +28,14 @@ pub(crate) struct Slot {
     pub(crate) epoch: u32,
 }
 
+impl Slot {
+    /// The key that the id stands for.
+    #[inline]
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        self.key.as_deref()
+    }
+}
+
 /// Where one id stands, to be written beside its key.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Place {
@@ -136,7 +144,7 @@ impl<M> Registry<M> {
 
     /// Whether `id` stands for `key`.
     pub(crate) fn is(&self, id: u32, key: &[u8]) -> bool {
-        self.slot(id).and_then(|s| s.key.as_deref()) == Some(key)
+        self.slot(id).and_then(Slot::key) == Some(key)
     }
 
     /// The id of `key`.

@@ -111,7 +111,12 @@ impl Scoped {
 
     /// What a series is about; `None` when there is none of this id or it is another team's.
     pub fn meta(&self, id: SeriesId) -> Option<&SeriesMeta> {
-        self.snapshot.series.get(id.0).map(AsRef::as_ref).filter(|m| self.sees(m.namespace_id))
+        self.shared_meta(id).map(AsRef::as_ref)
+    }
+
+    /// The same, to be kept.
+    pub fn shared_meta(&self, id: SeriesId) -> Option<&Arc<SeriesMeta>> {
+        self.snapshot.series.get(id.0).filter(|m| self.sees(m.namespace_id))
     }
 
     /// The newest sample at or before `at`, stale markers included.

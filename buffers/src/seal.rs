@@ -8,7 +8,7 @@ use crate::encoding::Pair;
 use crate::tail::Visible;
 
 /// How many chunks of one level are merged into one of the next.
-const MERGE: usize = 4;
+const MERGE: usize = 8;
 
 /// Values that won over one stored for the same series and time, until a chunk is written with them.
 pub(crate) type Corrections = BTreeMap<(u32, i64), u64>;
@@ -38,33 +38,29 @@ impl Chunks {
         lists.get_mut(namespace as usize).map(Arc::make_mut)
     }
 
-    /// Adds a chunk and merges while there are enough of one level, up to a span of `widest` nanoseconds.
-    pub(crate) fn push(
-        &mut self,
-        namespace: u32,
-        chunk: Arc<Chunk>,
-        widest: i64,
-        kept: Durable,
-        corrections: &mut Corrections,
-    ) {
-        let Some(list) = self.change(namespace) else { return };
-        list.push(chunk);
-        while let Some(from) = list.len().checked_sub(MERGE) {
-            let Some(some) = list.get(from..) else { return };
-            let Some(merged) = mergeable(some, widest, kept).and_then(|level| merge(some, level, kept, corrections))
-            else {
-                return;
-            };
-            list.truncate(from);
-            list.push(merged);
-        }
-    }
-
-    /// Adds a chunk as it is.
-    pub(crate) fn put(&mut self, namespace: u32, chunk: Arc<Chunk>) {
+    /// Adds a chunk.
+    pub(crate) fn push(&mut self, namespace: u32, chunk: Arc<Chunk>) {
         if let Some(list) = self.change(namespace) {
             list.push(chunk);
         }
+    }
+
+    /// Merges the oldest chunks of this namespace that are of one level and span no more than `widest` nanoseconds; gives
+    /// how many rows that moved, `None` when there are none to merge.
+    pub(crate) fn merge(
+        &mut self,
+        namespace: u32,
+        widest: i64,
+        kept: Durable,
+        corrections: &mut Corrections,
+    ) -> Option<u64> {
+        let list = self.of(namespace);
+        let (from, level) =
+            list.windows(MERGE).enumerate().find_map(|(i, some)| Some((i, mergeable(some, widest, kept)?)))?;
+        let merged = merge(list.get(from..from + MERGE)?, level, kept, corrections)?;
+        let rows = merged.rows;
+        self.change(namespace)?.splice(from..from + MERGE, [merged]);
+        Some(rows)
     }
 
     /// Drops what was received before `horizon`; returns how many rows.
@@ -267,33 +263,32 @@ mod tests {
     }
 
     #[test]
-    fn four_of_a_level_become_one() {
+    fn eight_of_a_level_become_one() {
         let (mut chunks, mut none) = (Chunks::default(), Corrections::new());
-        for n in 0..4 {
-            chunks.push(
-                2,
-                chunk(&[(1, n * 10, n as u64), (n as u32 + 5, 0, 9)], n),
-                100,
-                Durable::default(),
-                &mut none,
-            );
+        chunks.push(2, chunk(&[(9, 9, 9)], -200));
+        for n in 0..8 {
+            assert_eq!(chunks.merge(2, 100, Durable::default(), &mut none), None);
+            chunks.push(2, chunk(&[(1, n * 10, n as u64), (n as u32 + 5, 0, 9)], n));
         }
-        let list = chunks.of(2);
-        assert_eq!((list.len(), list[0].level, list[0].received), (1, 1, (0, 3)));
         assert_eq!(
-            rows(&list[0]),
-            [(1, 0, 0), (1, 10, 1), (1, 20, 2), (1, 30, 3), (5, 0, 9), (6, 0, 9), (7, 0, 9), (8, 0, 9)]
+            (chunks.merge(2, 100, Durable::default(), &mut none), chunks.merge(2, 100, Durable::default(), &mut none)),
+            (Some(16), None)
         );
+        let list = chunks.of(2);
+        assert_eq!((list.len(), list[1].level, list[1].received), (2, 1, (0, 7)));
+        let first = (0..8).map(|n| (1, n * 10, n as u64));
+        assert_eq!(rows(&list[1]), first.chain((5..13).map(|id| (id, 0, 9))).collect::<Vec<_>>());
         assert!(chunks.of(0).is_empty() && chunks.of(9).is_empty());
     }
 
     #[test]
     fn chunks_too_far_apart_stay_apart_and_the_oldest_go_first() {
         let (mut chunks, mut none) = (Chunks::default(), Corrections::new());
-        for n in 0..6 {
-            chunks.push(0, chunk(&[(1, n, 0)], n * 100), 50, Durable::default(), &mut none);
+        for n in 0..9 {
+            chunks.push(0, chunk(&[(1, n, 0)], n * 100));
+            assert_eq!(chunks.merge(0, 50, Durable::default(), &mut none), None);
         }
-        assert_eq!(chunks.of(0).len(), 6);
+        assert_eq!(chunks.of(0).len(), 9);
         assert_eq!(chunks.drop_before(200), 2);
         assert_eq!(chunks.drop_oldest().map(|(rows, _)| rows), Some(1));
         assert_eq!(chunks.of(0).first().map(|c| c.received.1), Some(300));
@@ -301,19 +296,17 @@ mod tests {
 
     #[test]
     fn what_a_checkpoint_holds_stays_apart_and_is_corrected_for_good() {
-        let (mut chunks, kept) = (Chunks::default(), Durable(1));
+        let mut chunks = Chunks::default();
         let mut corrections = Corrections::from([((1, 0), 7), ((1, 30), 8)]);
-        for (n, generation) in [(0, 1), (10, 1), (20, 1), (30, 2), (40, 2), (50, 3), (60, 3)] {
-            chunks.push(0, chunk_of(&[(1, n, 0)], n, generation), 100, kept, &mut corrections);
+        for n in 0..8 {
+            chunks.push(0, chunk_of(&[(1, n * 10, 0)], n, n as u32 / 3 + 1));
         }
-        assert_eq!(chunks.of(0).len(), 7, "four in a row are never of one class");
-        let fresh = Arc::new(chunks.of(0)[4..].to_vec());
-        assert_eq!(mergeable(&fresh, 100, kept), None);
-        for n in 0..4 {
-            chunks.push(1, chunk_of(&[(1, n * 10, 0)], n, n as u32), 100, Durable(3), &mut corrections);
+        for kept in [0, 1, 2] {
+            assert_eq!(chunks.merge(0, 100, Durable(kept), &mut corrections), None, "they are of several classes");
         }
-        assert_eq!((chunks.of(1).len(), chunks.of(1)[0].generation), (1, 3), "all are in durable checkpoints");
-        assert_eq!(rows(&chunks.of(1)[0]), [(1, 0, 7), (1, 10, 0), (1, 20, 0), (1, 30, 8)]);
+        assert_eq!(chunks.merge(0, 100, Durable(3), &mut corrections), Some(8), "all are in durable checkpoints");
+        assert_eq!(chunks.of(0)[0].generation, 3);
+        assert_eq!(rows(&chunks.of(0)[0])[..4], [(1, 0, 7), (1, 10, 0), (1, 20, 0), (1, 30, 8)]);
         assert_eq!(corrections.len(), 2, "the checkpoints have the values as they were");
     }
 

@@ -17,7 +17,7 @@ use crate::registry::{HeldIds, NONE, Registry, Slot};
 use crate::replicas::Replicas;
 
 /// What a series is about. The strings are shared with other series.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SeriesMeta {
     /// The metric.
     pub name: Arc<str>,
@@ -173,6 +173,20 @@ pub(crate) struct SeriesIndex {
 }
 
 impl SeriesIndex {
+    /// The id that followed the previous one last time, if `fields` begin with its labels, and how long those are.
+    #[inline]
+    pub(crate) fn successor(&self, fields: &[u8]) -> Option<(SeriesId, usize)> {
+        let guess = self.registry.slot(self.previous)?.next;
+        let key = self.registry.slot(guess)?.key()?;
+        fields.starts_with(key).then_some((SeriesId(guess), key.len()))
+    }
+
+    /// Goes on after `series`, which is the successor.
+    #[inline]
+    pub(crate) fn take_successor(&mut self, series: SeriesId) {
+        self.previous = series.0;
+    }
+
     /// The id of the series with these labels.
     ///
     /// # Errors

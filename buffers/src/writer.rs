@@ -4,7 +4,7 @@ mod held;
 mod publish;
 mod sinks;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 
 use whyd_signals::objects::Object;
@@ -102,6 +102,8 @@ pub struct Writer {
     replicas: Replicas,
     tail: Tail,
     chunks: Chunks,
+    /// Namespaces with chunks that may be due for merging.
+    unmerged: BTreeSet<u32>,
     corrections: Arc<Corrections>,
     logs: LogStore,
     cluster: Arc<Cluster>,
@@ -136,6 +138,7 @@ impl Writer {
             series: SeriesIndex::default(),
             replicas: Replicas::default(),
             chunks: Chunks::default(),
+            unmerged: BTreeSet::new(),
             corrections: Arc::default(),
             logs,
             cluster: Arc::new(Cluster::new(Arc::new(|_, _| Team::platform()))),

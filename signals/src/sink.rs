@@ -104,6 +104,13 @@ pub trait SampleSink {
     /// [`Refusal::InvalidLabels`], [`Refusal::SeriesLimit`], [`Refusal::Deduplicated`] or [`Refusal::ClusterLimit`]; the
     /// caller counts its samples as refused.
     fn series(&mut self, labels: RawLabels<'_>) -> Result<SeriesId, Refusal>;
+    /// The series that came next the last time, if `fields` begin with its labels, and how many bytes those take. More
+    /// labels may follow, and then it is another series: it is taken by [`SampleSink::take_successor`].
+    fn successor(&self, _fields: &[u8]) -> Option<(SeriesId, usize)> {
+        None
+    }
+    /// Goes on after the series that [`SampleSink::successor`] gave: the same as [`SampleSink::series`] with its labels.
+    fn take_successor(&mut self, _series: SeriesId) {}
     /// One sample of it.
     ///
     /// # Errors

@@ -1,18 +1,22 @@
 //! Which series a detector watches, and whose they are.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use whyd_anomaly::{Detectors, Kind, hash64};
-use whyd_buffers::Scoped;
+use whyd_buffers::{Scoped, SeriesMeta};
 use whyd_correlate::cause::oom_child::OOM_EVENTS;
 use whyd_correlate::quantity::quantity;
 use whyd_signals::{SeriesId, Team, Timestamp};
 
 use super::WORKING_SET;
 
-/// What the cluster says of a series is looked up again after so long: labels, limits and owners come late and change.
+/// What the cluster says of a series is looked up again after so long if something came or went in its namespace since:
+/// labels, limits and owners come late and change.
 const FACTS_AGE: Duration = Duration::from_secs(60);
+/// And after so long in any case: a pod's limits may change in place.
+const FACTS_LIFE: Duration = Duration::from_secs(600);
 /// Metrics that verdicts ask for and no detector watches.
 const ASKED: [&str; 2] = [OOM_EVENTS, "prober_probe_total"];
 /// Series a page.
@@ -23,6 +27,9 @@ const SWEPT: usize = 4;
 /// A watched series with all that a detector asks.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Watched {
+    /// Of the buffers, and not written.
+    #[serde(skip)]
+    pub(super) meta: Arc<SeriesMeta>,
     /// How a detector reads it; `None`: it is no detector's, but a verdict may ask for it.
     pub(super) kind: Option<Kind>,
     pub(super) facts: Facts,
@@ -31,6 +38,23 @@ pub(super) struct Watched {
     /// Whether it counts the OOM kills in a container.
     pub(super) counts_kills: bool,
     asked: Timestamp,
+    answered: Timestamp,
+    membership: Option<u64>,
+}
+
+impl Watched {
+    fn refresh(&mut self, now: Timestamp, scoped: &Scoped) {
+        self.asked = now;
+        let meta = &self.meta;
+        let membership = scoped.cluster().namespace(&meta.namespace).map(|n| n.membership);
+        if self.membership == membership && now < self.answered.plus(FACTS_LIFE) {
+            return;
+        }
+        self.membership = membership;
+        self.answered = now;
+        self.facts = Facts::of(scoped, &meta.namespace, &meta.pod, &meta.container);
+        self.limit = memory_limit(meta, scoped);
+    }
 }
 
 /// Whose a series or a stream is, by the cluster's own objects.
@@ -85,7 +109,8 @@ impl Series {
         let page = self.pages.get_mut(page)?.get_or_insert_with(|| (0..PAGE).map(|_| Slot::Unasked).collect());
         let slot = page.get_mut(at)?;
         if matches!(slot, Slot::Unasked) {
-            let name = &scoped.meta(id)?.name;
+            let meta = scoped.shared_meta(id)?;
+            let name = &meta.name;
             let kind = detectors.watches(name);
             *slot = if kind.is_some() || ASKED.contains(&name.as_ref()) {
                 Slot::Watched(Box::new(Watched {
@@ -93,7 +118,10 @@ impl Series {
                     facts: Facts { team: Team::platform(), pod_key: 0, workload_key: 0 },
                     limit: None,
                     counts_kills: **name == *OOM_EVENTS,
+                    meta: Arc::clone(meta),
                     asked: Timestamp::MIN,
+                    answered: Timestamp::MIN,
+                    membership: None,
                 }))
             } else {
                 Slot::Unwatched
@@ -101,12 +129,23 @@ impl Series {
         }
         let Slot::Watched(watched) = slot else { return None };
         if now >= watched.asked.plus(FACTS_AGE) {
-            let meta = scoped.meta(id)?;
-            watched.asked = now;
-            watched.facts = Facts::of(scoped, &meta.namespace, &meta.pod, &meta.container);
-            watched.limit = memory_limit(id, scoped);
+            watched.refresh(now, scoped);
         }
         Some(watched)
+    }
+
+    /// Takes from the buffers what was not written.
+    pub(super) fn resume(&mut self, scoped: &Scoped) {
+        for (number, page) in self.pages.iter_mut().enumerate() {
+            for (at, slot) in page.iter_mut().flat_map(|page| page.iter_mut().enumerate()) {
+                let Slot::Watched(watched) = slot else { continue };
+                let id = u32::try_from(number * PAGE + at).map(SeriesId);
+                match id.ok().and_then(|id| scoped.shared_meta(id)) {
+                    Some(meta) => watched.meta = Arc::clone(meta),
+                    None => *slot = Slot::Unasked,
+                }
+            }
+        }
     }
 
     /// Frees some of the pages whose series the buffers have forgotten, all of them in the course of time.
@@ -124,8 +163,10 @@ impl Series {
     }
 }
 
-fn memory_limit(id: SeriesId, scoped: &Scoped) -> Option<f64> {
-    let meta = scoped.meta(id).filter(|m| m.name.as_ref() == WORKING_SET)?;
+fn memory_limit(meta: &SeriesMeta, scoped: &Scoped) -> Option<f64> {
+    if meta.name.as_ref() != WORKING_SET {
+        return None;
+    }
     let pod = scoped.cluster().pod_named(&meta.namespace, &meta.pod)?;
     quantity(pod.object.container(&meta.container)?.resources.limits.get("memory")?)
 }

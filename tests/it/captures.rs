@@ -6,7 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-fn captures() -> Vec<PathBuf> {
+/// The bundled captures.
+pub(crate) fn captures() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/captures");
     let mut found: Vec<PathBuf> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
     found.retain(|p| p.join("expected.json").exists());

@@ -17,6 +17,7 @@ mod promql;
 mod recording;
 mod remote_write;
 mod scenarios;
+mod sealed;
 mod server;
 mod until;
 mod variants;

@@ -20,11 +20,6 @@ pub(crate) struct Form {
 const HEAD: usize = 2;
 
 impl Form {
-    /// How many words `count` times take.
-    pub(crate) fn words(self, count: usize) -> usize {
-        HEAD + bits::words_for(count, self.width)
-    }
-
     /// Reads what [`encode`] wrote.
     pub(crate) fn read(self, words: &[u64], count: usize) -> Times<'_> {
         let unit = if self.millis { MILLI } else { 1 };
@@ -35,28 +30,24 @@ impl Form {
 /// Appends the times of these samples, which rise strictly.
 pub(crate) fn encode(samples: &[Pair], out: &mut Vec<u64>) -> Form {
     let millis = samples.iter().all(|(t, _)| t % MILLI == 0);
-    let unit = if millis { MILLI } else { 1 };
-    let first = samples.first().map_or(0, |(t, _)| t / unit);
-    let last = samples.last().map_or(0, |(t, _)| t / unit);
-    // A line through the first and the last; none where the arithmetic would not fit.
-    let mut step = match last.checked_sub(first) {
-        Some(span) if samples.len() > 1 => span / (samples.len() as i64 - 1),
-        _ => 0,
-    };
-    let off = |i: usize, t: i64, step: i64| i128::from(t / unit) - i as i128 * i128::from(step);
-    let lowest = |step| samples.iter().enumerate().map(|(i, (t, _))| off(i, *t, step)).min().unwrap_or(0);
-    let base = match i64::try_from(lowest(step)) {
-        Ok(base) => base,
-        Err(_) => {
-            step = 0;
-            first
-        }
-    };
-    let deviation = |(i, (t, _)): (usize, &Pair)| (off(i, *t, step) - i128::from(base)) as u64;
-    let width = bits::width_of(samples.iter().enumerate().map(deviation).max().unwrap_or(0));
-    out.extend([base as u64, step as u64]);
-    bits::pack(out, width, samples.iter().enumerate().map(deviation));
+    let width = if millis { encode_in::<MILLI>(samples, out) } else { encode_in::<1>(samples, out) };
     Form { width, millis }
+}
+
+fn encode_in<const UNIT: i64>(samples: &[Pair], out: &mut Vec<u64>) -> u8 {
+    let first = samples.first().map_or(0, |(t, _)| t / UNIT);
+    let last = samples.last().map_or(0, |(t, _)| t / UNIT);
+    // A line through the first and the last; none where a time below it would not fit.
+    let span = last.checked_sub(first).filter(|span| samples.len() > 1 && first.checked_sub(*span).is_some());
+    let step = span.map_or(0, |span| span / (samples.len() as i64 - 1));
+    let off = |(i, (t, _)): (usize, &Pair)| (t / UNIT).wrapping_sub((i as i64).wrapping_mul(step));
+    let range = |(low, high): (i64, i64), off: i64| (low.min(off), high.max(off));
+    let (base, highest) = samples.iter().enumerate().map(off).fold((i64::MAX, i64::MIN), range);
+    let (base, highest) = if samples.is_empty() { (0, 0) } else { (base, highest) };
+    let width = bits::width_of(highest.wrapping_sub(base) as u64);
+    out.extend([base as u64, step as u64]);
+    bits::pack(out, width, samples.iter().enumerate().map(|s| off(s).wrapping_sub(base) as u64));
+    width
 }
 
 /// The times of one series, rising.
@@ -118,7 +109,6 @@ mod tests {
         let samples: Vec<Pair> = times.iter().map(|t| (*t, 0)).collect();
         let mut words = Vec::new();
         let form = encode(&samples, &mut words);
-        assert_eq!(words.len(), form.words(times.len()));
         let read = form.read(&words, times.len());
         for (i, t) in times.iter().enumerate() {
             assert_eq!(read.get(i), *t);

@@ -48,6 +48,9 @@ pub struct NamespaceState {
     events_of: BTreeMap<String, Vec<usize>>,
     /// When the first of what is gone and still remembered went.
     first_gone: Option<Timestamp>,
+    /// Rises whenever an object comes or goes, or the namespace itself changes: as long as it stays, so do names and
+    /// owners.
+    pub membership: u64,
 }
 
 impl NamespaceState {
@@ -70,6 +73,7 @@ impl NamespaceState {
             events_seen: BTreeSet::new(),
             events_of: BTreeMap::new(),
             first_gone: None,
+            membership: 0,
         }
     }
 
@@ -141,6 +145,19 @@ impl NamespaceState {
         if seen.verb == Verb::Delete {
             self.gone(seen.received);
         }
+        let before = self.objects();
+        let dropped = self.apply_object(resource, object, seen, team_of);
+        if before != self.objects() || matches!(object, Object::Namespace(_)) {
+            self.membership += 1;
+        }
+        dropped
+    }
+
+    fn objects(&self) -> usize {
+        self.pods.len() + self.workloads.len() + self.jobs.len()
+    }
+
+    fn apply_object(&mut self, resource: Resource, object: &Object, seen: Seen, team_of: &TeamOf) -> u64 {
         let meta = object.meta();
         let uid = &meta.uid;
         match object {
@@ -222,6 +239,7 @@ impl NamespaceState {
     }
 
     fn gone(&mut self, at: Timestamp) {
+        self.membership += 1;
         self.first_gone = Some(self.first_gone.map_or(at, |first| first.min(at)));
     }
 
@@ -239,7 +257,7 @@ impl NamespaceState {
             let went = records.values().filter_map(|r| r.deleted_at).min();
             *first = [*first, went].into_iter().flatten().min();
         }
-        let before = self.pods.len() + self.workloads.len() + self.jobs.len();
+        let before = self.objects();
         let mut first = None;
         self.workloads.retain(|_, (_, w)| w.deleted_at.is_none_or(|at| at >= horizon));
         first = self.workloads.values().filter_map(|(_, w)| w.deleted_at).chain(first).min();
@@ -254,7 +272,8 @@ impl NamespaceState {
         self.workloads_named.retain(|uid| workloads.contains_key(uid));
         self.workloads_of.retain(|uid| workloads.contains_key(uid));
         self.config_maps_named.retain(|uid| config_maps.contains_key(uid));
-        let after = self.pods.len() + self.workloads.len() + self.jobs.len();
+        let after = self.objects();
+        self.membership += u64::from(after != before);
         let old_events = self.events.iter().take_while(|e| e.at < horizon).count();
         self.drop_events(old_events);
         before - after + old_events

@@ -156,7 +156,8 @@ impl Writer {
         self.swept = small.swept;
         (self.stats.samples, self.stats.lines) = (small.samples, small.lines);
         for (namespace, chunk) in rows.chunks {
-            self.chunks.put(namespace, chunk);
+            self.chunks.push(namespace, chunk);
+            self.unmerged.insert(namespace);
         }
         self.logs.resume(rows.batches, small.arrivals);
         (self.published_series, self.published_streams) = (series.len, streams.len);

@@ -15,6 +15,8 @@ use crate::tail::Block;
 const ROWS_PER_SERIES: u64 = 32;
 /// Rows below which sealing by number does not start.
 const FEW_ROWS: u64 = 1 << 16;
+/// Rows that are merged at a time: some 30 ms of work.
+const MERGED_ROWS: u64 = 1 << 20;
 /// Sweeps for idle series within one window.
 const SWEEPS: i64 = 16;
 
@@ -89,7 +91,7 @@ impl Writer {
         published
     }
 
-    /// Moves old rows of the tail into chunks, drops what was received before the window or is over the bytes, and
+    /// Moves old rows of the tail into chunks, merges some, drops what was received before the window or is over the bytes, and
     /// forgets series and objects that are gone. To be called now and then; what is not due costs nothing.
     pub fn seal(&mut self, now: Timestamp) {
         let tail_rows = self.tail.rows();
@@ -99,11 +101,11 @@ impl Writer {
         if many || large || old {
             self.seal_tail(large || old);
         }
+        self.merge();
         let horizon = now.minus(self.limits.window);
         let dropped = self.chunks.drop_before(horizon.0) + self.logs.drop_before(horizon.0);
         if dropped > 0 {
             *self.stats.dropped.entry("window").or_default() += dropped;
-            self.forget_corrections();
             self.changed();
         }
         self.shrink();
@@ -120,10 +122,26 @@ impl Writer {
         let registry = &self.series.registry;
         let namespace_of = |id| registry.meta(id).map(|m| m.namespace_id);
         let corrections = Arc::make_mut(&mut self.corrections);
-        let widest = nanos(self.limits.window) / 4;
         for alike in blocks.chunk_by(|a, b| self.kept.class(a.generation) == self.kept.class(b.generation)) {
             for (namespace, chunk) in seal::chunks_of(alike, self.kept, namespace_of, corrections) {
-                self.chunks.push(namespace, chunk, widest, self.kept, corrections);
+                self.chunks.push(namespace, chunk);
+                self.unmerged.insert(namespace);
+            }
+        }
+    }
+
+    /// Merges small chunks, no more at a time than a reader or a sender will notice.
+    fn merge(&mut self) {
+        let widest = nanos(self.limits.window) / 4;
+        let mut moved = 0;
+        while moved < MERGED_ROWS
+            && let Some(namespace) = self.unmerged.first().copied()
+        {
+            self.changed();
+            let merged = self.chunks.merge(namespace, widest, self.kept, Arc::make_mut(&mut self.corrections));
+            moved += merged.unwrap_or(0);
+            if merged.is_none() {
+                self.unmerged.remove(&namespace);
             }
         }
     }
@@ -154,16 +172,6 @@ impl Writer {
         }
     }
 
-    /// Forgets corrections of what is older than all that is held.
-    fn forget_corrections(&mut self) {
-        let tail = self.tail.view();
-        let oldest = self.chunks.iter().map(|(_, c)| c.min_ts).chain(tail.iter().map(|b| b.min_ts)).min();
-        let gone = |ts: i64| oldest.is_none_or(|oldest| ts < oldest);
-        if self.corrections.keys().any(|(_, ts)| gone(*ts)) {
-            Arc::make_mut(&mut self.corrections).retain(|(_, ts), _| !gone(*ts));
-        }
-    }
-
     /// Forgets series and streams without rows for a window, and objects deleted before it.
     fn sweep(&mut self, now: i64, horizon: Timestamp) {
         let every = (nanos(self.limits.window) / SWEEPS).max(1);
@@ -184,6 +192,11 @@ impl Writer {
         self.series.sweep(oldest(self.series.registry.epoch));
         self.logs.streams.sweep(oldest(self.logs.streams.registry.epoch));
         self.names.sweep();
+        // Whatever they corrected is gone for long.
+        let past = horizon.minus(self.limits.window);
+        if self.corrections.keys().any(|(_, ts)| *ts < past.0) {
+            Arc::make_mut(&mut self.corrections).retain(|(_, ts), _| *ts >= past.0);
+        }
         Arc::make_mut(&mut self.cluster).expire(horizon);
         self.changed();
     }

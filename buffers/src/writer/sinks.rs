@@ -27,6 +27,16 @@ impl SampleSink for Writer {
         found
     }
 
+    #[inline]
+    fn successor(&self, fields: &[u8]) -> Option<(SeriesId, usize)> {
+        self.series.successor(fields)
+    }
+
+    #[inline]
+    fn take_successor(&mut self, series: SeriesId) {
+        self.series.take_successor(series);
+    }
+
     fn sample(&mut self, series: SeriesId, ts: Timestamp, value: f64) -> Result<(), Refusal> {
         let row = self.body.row;
         self.body.row += 1;

@@ -89,13 +89,17 @@ impl Write2 {
     }
 }
 
-/// Labels are kept as they come; a series whose labels hold `refuse` is refused.
+/// Labels are kept as they come; a series whose labels hold `refuse` is refused. With `expects` every series is expected
+/// that is known and fits.
 #[derive(Default)]
 pub(crate) struct Samples {
     pub(crate) series: Vec<Vec<u8>>,
     pub(crate) rows: Vec<(u32, i64, u64)>,
     pub(crate) refused: u64,
     pub(crate) refuse: Option<&'static str>,
+    pub(crate) expects: bool,
+    /// How often what was expected came.
+    pub(crate) came: usize,
 }
 
 impl SampleSink for Samples {
@@ -108,6 +112,13 @@ impl SampleSink for Samples {
             self.series.len() - 1
         });
         Ok(SeriesId(u32::try_from(at).unwrap()))
+    }
+    fn successor(&self, fields: &[u8]) -> Option<(SeriesId, usize)> {
+        let at = self.series.iter().position(|s| self.expects && fields.starts_with(s))?;
+        Some((SeriesId(u32::try_from(at).unwrap()), self.series[at].len()))
+    }
+    fn take_successor(&mut self, _: SeriesId) {
+        self.came += 1;
     }
     fn sample(&mut self, series: SeriesId, ts: Timestamp, value: f64) -> Result<(), Refusal> {
         self.rows.push((series.0, ts.nanos(), value.to_bits()));

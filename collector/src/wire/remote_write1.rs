@@ -16,6 +16,10 @@ const SERIES_EXEMPLARS: u32 = 3;
 const SERIES_HISTOGRAMS: u32 = 4;
 const SAMPLE_VALUE: u32 = 1;
 const SAMPLE_TIMESTAMP: u32 = 2;
+/// These fields as they are written: number and wire type.
+const SAMPLES_TAG: u8 = 0x12;
+const VALUE_TAG: u8 = 0x09;
+const TIMESTAMP_TAG: u8 = 0x10;
 
 /// Decodes a body of at most [`super::inflate::LIMIT`] inflated bytes.
 ///
@@ -59,7 +63,45 @@ struct Layout {
     exemplars: u64,
 }
 
+#[inline]
 fn time_series(message: &[u8], sink: &mut impl SampleSink, counts: &mut Counts) -> Result<(), DecodeError> {
+    // Nearly always: the labels are those that were expected, and one sample follows.
+    if let Some((id, labels)) = sink.successor(message)
+        && let Some((ms, value)) = message.get(labels..).and_then(only_sample)
+    {
+        let ts = time(ms)?;
+        sink.take_successor(id);
+        counts.rows += 1;
+        // a refusal is counted by the sink that makes it
+        let _ = sink.sample(id, ts, value);
+        return Ok(());
+    }
+    any_series(message, sink, counts)
+}
+
+/// The sample, if `fields` is just one.
+#[inline]
+fn only_sample(fields: &[u8]) -> Option<(i64, f64)> {
+    let (&[SAMPLES_TAG, len], message) = fields.split_first_chunk()? else { return None };
+    if usize::from(len) == message.len() { usual_sample(message) } else { None }
+}
+
+/// A sample as everybody writes it: value, then time.
+#[inline]
+fn usual_sample(message: &[u8]) -> Option<(i64, f64)> {
+    let (&VALUE_TAG, rest) = message.split_first()? else { return None };
+    let (value, rest) = rest.split_first_chunk()?;
+    let (&TIMESTAMP_TAG, varint) = rest.split_first()? else { return None };
+    // Shorter than nine bytes there is no overflow to look for, and so is any time of this age.
+    let (last, first) = varint.split_last()?;
+    if *last >= 0x80 || first.len() > 7 || first.iter().any(|byte| *byte < 0x80) {
+        return None;
+    }
+    let ms = varint.iter().rev().fold(0, |ms, byte| ms << 7 | u64::from(byte & 0x7f));
+    Some((ms.cast_signed(), f64::from_le_bytes(*value)))
+}
+
+fn any_series(message: &[u8], sink: &mut impl SampleSink, counts: &mut Counts) -> Result<(), DecodeError> {
     let layout = layout(message, counts)?;
     if layout.samples == 0 {
         counts.exemplars += layout.exemplars;
@@ -163,8 +205,12 @@ fn gathered_labels(message: &[u8]) -> Result<Vec<u8>, DecodeError> {
     }
 }
 
+/// A sample of either version.
 #[inline]
-fn sample(message: &[u8]) -> Result<(Timestamp, f64), DecodeError> {
+pub(super) fn sample(message: &[u8]) -> Result<(Timestamp, f64), DecodeError> {
+    if let Some((ms, value)) = usual_sample(message) {
+        return Ok((time(ms)?, value));
+    }
     let (mut value, mut ms) = (0.0, 0);
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.field()? {
@@ -174,9 +220,11 @@ fn sample(message: &[u8]) -> Result<(Timestamp, f64), DecodeError> {
             _ => {}
         }
     }
-    let ts = Timestamp::from_millis(ms)
-        .ok_or_else(|| DecodeError::Malformed(format!("timestamp of {ms} ms is out of range")))?;
-    Ok((ts, value))
+    Ok((time(ms)?, value))
+}
+
+fn time(ms: i64) -> Result<Timestamp, DecodeError> {
+    Timestamp::from_millis(ms).ok_or_else(|| DecodeError::Malformed(format!("timestamp of {ms} ms is out of range")))
 }
 
 #[cfg(test)]

@@ -65,6 +65,39 @@ fn labels_reach_the_sink_in_one_piece_wherever_they_lie() {
 }
 
 #[test]
+fn what_is_expected_and_what_comes_are_told_apart() {
+    let (a, b) = (label("__name__", "x"), label("job", "a"));
+    let sent = sample(-2.5, 1_700_000_000_123);
+    let cases = [
+        vec![a.clone(), sent.clone()],
+        // from here on the first is expected
+        vec![a.clone(), sent.clone()],
+        vec![a.clone(), sample(1.0, 0)],
+        vec![a.clone(), sample(1.0, i64::from(u32::MAX))],
+        vec![a.clone(), sample(1.0, -1)],
+        vec![a.clone(), b.clone(), sent.clone()],
+        vec![a.clone(), sent.clone(), b.clone()],
+        vec![a.clone(), sent.clone(), sent.clone()],
+        vec![a.clone(), bytes(2, [int(2, 5), double(1, 1.0)].concat())],
+        vec![a.clone(), bytes(2, [double(1, 1.0), int(2, 5), int(3, 5)].concat())],
+        vec![a.clone(), sent.clone(), bytes(3, double(2, 1.0))],
+        vec![a.clone()],
+    ];
+    let body = request(&cases.each_ref().map(Vec::as_slice));
+    let read = |expects: bool| {
+        let mut sink = Samples { expects, ..Samples::default() };
+        let counts = decode_message(&body, &mut sink).unwrap();
+        (counts, sink)
+    };
+    let ((counts, sink), (expected, plain)) = (read(true), read(false));
+    assert_eq!((counts, &sink.rows, &sink.series), (expected, &plain.rows, &plain.series));
+    assert_eq!((plain.came, sink.came, sink.rows.len()), (0, 3, 12));
+    let broken = [a.clone(), vec![0x12, 11, 0x09, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0x80]];
+    let body = request(&[&[a, sent], &broken]);
+    assert!(decode_message(&body, &mut Samples { expects: true, ..Samples::default() }).is_err());
+}
+
+#[test]
 fn what_is_not_kept_is_counted() {
     let exemplar = bytes(3, [double(2, 1.0), int(3, 5)].concat());
     let histogram = bytes(4, int(15, 5));

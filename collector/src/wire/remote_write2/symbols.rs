@@ -55,10 +55,20 @@ impl Symbols {
     pub(super) fn refs(&self, value: Value<'_>, refs: &mut Vec<u32>) -> Result<(), DecodeError> {
         match value {
             Value::Bytes(packed) => {
-                let mut reader = Reader::new(packed);
-                while let Some(n) = reader.packed()?
-                    && refs.len() <= MOST_REFS
-                {
+                // References are small, and nearly always all of them are.
+                let mut rest = packed;
+                while refs.len() <= MOST_REFS {
+                    let n;
+                    (n, rest) = match *rest {
+                        [] => break,
+                        [n @ ..0x80, ref rest @ ..] => (u64::from(n), rest),
+                        [low, high @ ..0x80, ref rest @ ..] => (u64::from(low & 0x7f) | u64::from(high) << 7, rest),
+                        _ => {
+                            let mut reader = Reader::new(rest);
+                            let n = reader.packed()?.unwrap_or_default();
+                            (n, rest.get(reader.position()..).unwrap_or_default())
+                        }
+                    };
                     refs.push(self.known(n)?);
                 }
             }
