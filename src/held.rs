@@ -8,7 +8,7 @@ use whyd_anomaly::Learnt;
 use whyd_buffers::Cut;
 use whyd_buffers::checkpoint::{Checkpoint, CheckpointError, Picture, Point};
 use whyd_correlate::ledger::Ledger;
-use whyd_signals::{Lsn, Timestamp};
+use whyd_signals::{Lsn, Ranges, Timestamp};
 
 use crate::core::Core;
 use crate::feed::Feed;
@@ -30,6 +30,8 @@ pub struct Rest {
     /// When each source last sent something.
     pub(crate) last_seen: BTreeMap<String, Timestamp>,
     pub(crate) pulls: Pulls,
+    /// When metrics were pushed.
+    pub(crate) pushed: Ranges,
 }
 
 impl Rest {
@@ -65,7 +67,8 @@ impl Core {
         let last_seen = self.counters.last_seen.iter().map(|(source, at)| ((*source).to_owned(), *at)).collect();
         let (ledger, learnt, feed) = (self.ledger.clone(), self.detectors.learnt(), self.feed.held());
         let pulls = Pulls::clone(&self.counters.pulls);
-        let rest = Rest { ledger, learnt, feed, last_seen, pulls };
+        let pushed = self.counters.pushed.clone();
+        let rest = Rest { ledger, learnt, feed, last_seen, pulls, pushed };
         Some(Held { lsn: Lsn(self.next.0.saturating_sub(1)), cut: self.writer.cut()?, rest })
     }
 
@@ -78,7 +81,7 @@ impl Core {
     pub fn take_up(&mut self, checkpoint: Checkpoint, rest: Rest) {
         self.next = checkpoint.point.lsn.next();
         checkpoint.resume(&mut self.writer);
-        let Rest { ledger, learnt, feed, last_seen, pulls } = rest;
+        let Rest { ledger, learnt, feed, last_seen, pulls, pushed } = rest;
         self.ledger.resume(ledger);
         self.detectors.resume(learnt);
         self.feed = feed;
@@ -88,6 +91,7 @@ impl Core {
             }
         }
         Arc::make_mut(&mut self.counters.pulls).resume(pulls);
+        self.counters.pushed = pushed;
         self.put_lacking();
         self.writer.put_restarts(self.ledger.rows());
         self.writer.put_incidents(self.ledger.incidents());

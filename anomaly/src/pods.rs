@@ -3,16 +3,17 @@
 //! A vector is closed when the next minute begins. A workload's model is trained anew from time to time on the vectors
 //! of all its pods, so that it outlives each of them; until there are enough, nothing is judged.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use whyd_signals::schema::Anomaly;
 use whyd_signals::{Team, Timestamp};
 
 use crate::detector::onset::Onset;
+use crate::hash::Fixed;
 use crate::pod_vector::{Model, PodVector};
 
 /// The length of a moment.
@@ -89,12 +90,19 @@ struct Past {
     last: Timestamp,
 }
 
+/// The same state is the same bytes, in whatever order it came to be.
+fn in_order<V: Serialize, S: Serializer>(map: &HashMap<u64, V, Fixed>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(map.iter().collect::<BTreeMap<_, _>>())
+}
+
 /// All pods that are followed.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Pods {
-    pods: BTreeMap<u64, Pod>,
+    #[serde(serialize_with = "in_order")]
+    pods: HashMap<u64, Pod, Fixed>,
     /// Shared with a copy until it is written next.
-    pasts: BTreeMap<u64, Arc<Past>>,
+    #[serde(serialize_with = "in_order")]
+    pasts: HashMap<u64, Arc<Past>, Fixed>,
     tidied: Timestamp,
     /// Measures of pods there was no room for.
     pub refused: u64,
@@ -152,7 +160,7 @@ impl Pods {
 }
 
 /// The state of this pod, made where there is room.
-fn pod<'p>(pods: &'p mut BTreeMap<u64, Pod>, of: &Owner<'_>, ts: Timestamp) -> Option<&'p mut Pod> {
+fn pod<'p>(pods: &'p mut HashMap<u64, Pod, Fixed>, of: &Owner<'_>, ts: Timestamp) -> Option<&'p mut Pod> {
     let full = pods.len() >= PODS;
     match pods.entry(of.pod_key) {
         Entry::Occupied(entry) => Some(entry.into_mut()),
@@ -163,7 +171,7 @@ fn pod<'p>(pods: &'p mut BTreeMap<u64, Pod>, of: &Owner<'_>, ts: Timestamp) -> O
 
 impl Pod {
     /// Begins the next minute where it is time, and judges the one before.
-    fn turn(&mut self, pasts: &mut BTreeMap<u64, Arc<Past>>, of: &Owner<'_>, ts: Timestamp) -> Option<Anomaly> {
+    fn turn(&mut self, pasts: &mut HashMap<u64, Arc<Past>, Fixed>, of: &Owner<'_>, ts: Timestamp) -> Option<Anomaly> {
         if ts < self.minute.began.plus(MINUTE) {
             return None;
         }
@@ -173,7 +181,7 @@ impl Pod {
 }
 
 fn close(
-    pasts: &mut BTreeMap<u64, Arc<Past>>,
+    pasts: &mut HashMap<u64, Arc<Past>, Fixed>,
     pod: &mut Pod,
     minute: &Minute,
     of: &Owner<'_>,

@@ -270,7 +270,10 @@ mod tests {
             assert_eq!(chunks.merge(2, 100, Durable::default(), &mut none), None);
             chunks.push(2, chunk(&[(1, n * 10, n as u64), (n as u32 + 5, 0, 9)], n));
         }
-        assert_eq!((chunks.merge(2, 100, &mut none), chunks.merge(2, 100, &mut none)), (Some(16), None));
+        assert_eq!(
+            (chunks.merge(2, 100, Durable::default(), &mut none), chunks.merge(2, 100, Durable::default(), &mut none)),
+            (Some(16), None)
+        );
         let list = chunks.of(2);
         assert_eq!((list.len(), list[1].level, list[1].received), (2, 1, (0, 7)));
         let first = (0..8).map(|n| (1, n * 10, n as u64));
@@ -293,7 +296,7 @@ mod tests {
 
     #[test]
     fn what_a_checkpoint_holds_stays_apart_and_is_corrected_for_good() {
-        let (mut chunks, kept) = (Chunks::default(), Durable(1));
+        let mut chunks = Chunks::default();
         let mut corrections = Corrections::from([((1, 0), 7), ((1, 30), 8)]);
         let classes = [vec![1; MERGE - 1], vec![2; MERGE - 1], vec![3; MERGE - 1]].concat();
         for (n, generation) in classes.iter().enumerate() {

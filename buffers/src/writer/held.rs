@@ -166,6 +166,7 @@ impl Writer {
         (self.stats.samples, self.stats.lines) = (small.samples, small.lines);
         for (namespace, chunk) in rows.chunks {
             self.chunks.push(namespace, chunk);
+            self.unmerged.insert(namespace);
         }
         self.logs.resume(rows.batches, small.arrivals);
         self.learn_templates();
