@@ -8,6 +8,7 @@ use crate::captures::captures;
 
 /// Bytes of all chunks over samples in them, time, value, series and index included.
 #[test]
+#[allow(clippy::print_stdout)]
 fn a_sealed_sample_takes_six_bytes_at_most() {
     let config = ConfigFile::default().validate().unwrap();
     let (mut bytes, mut samples) = (0, 0);

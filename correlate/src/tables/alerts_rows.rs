@@ -21,7 +21,7 @@ pub(super) fn batch(scoped: &Scoped) -> Result<RecordBatch, ArrowError> {
         times(&rows, |r| r.alert.ends_at),
         texts(&rows, |r| Some(r.team.as_str())),
         texts(&rows, |r| Some(&r.alert.namespace)),
-        texts(&rows, |r| Some(r.alert.kind)),
+        texts(&rows, |r| Some(&r.alert.kind)),
         texts(&rows, |r| Some(&r.alert.object)),
         texts(&rows, |r| Some(&r.alert.container)),
         texts(&rows, |r| Some(&r.alert.name)),

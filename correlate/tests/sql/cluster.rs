@@ -35,7 +35,7 @@ fn alerts(w: &mut Writer) {
             name: "KubePodCrashLooping".into(),
             severity: "warning".into(),
             namespace: format!("team-{team}"),
-            kind: "Pod",
+            kind: "Pod".into(),
             object: object.into(),
             container: "web".into(),
             summary: "it crashes".into(),

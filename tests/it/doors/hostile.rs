@@ -115,7 +115,7 @@ async fn bombs_are_refused_and_the_daemon_goes_on() {
         ("depth of JSON in objects", PUSH, JSON.into(), deep("{\"a\":"), 400),
         ("depth of an alert", HOOK, JSON.into(), alert.into_bytes(), 400),
         ("attributes", "/otlp/v1/metrics", JSON.into(), otlp.to_string().into_bytes(), 400),
-        ("100,000 labels", WRITE, PROTO.into(), snappy(&version1(&[wide.clone()])), 400),
+        ("100,000 labels", WRITE, PROTO.into(), snappy(&version1(std::slice::from_ref(&wide))), 400),
         (
             "100,000 labels, 2.0",
             WRITE,
