@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn what_a_checkpoint_holds_stays_apart_and_is_corrected_for_good() {
-        let mut chunks = Chunks::default();
+        let (mut chunks, kept) = (Chunks::default(), Durable(1));
         let mut corrections = Corrections::from([((1, 0), 7), ((1, 30), 8)]);
         let classes = [vec![1; MERGE - 1], vec![2; MERGE - 1], vec![3; MERGE - 1]].concat();
         for (n, generation) in classes.iter().enumerate() {

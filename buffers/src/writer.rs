@@ -406,4 +406,4 @@ impl std::fmt::Debug for Writer {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

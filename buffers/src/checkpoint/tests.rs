@@ -6,27 +6,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use whyd_signals::sink::{LogSink, RawLabels, SampleSink};
-use whyd_signals::templates::Templates;
-use whyd_signals::{Access, Lsn, Team, TemplateId, Timestamp};
+use whyd_signals::{Access, Lsn, Timestamp};
 
 use super::*;
 use crate::Limits;
 use crate::labels::tests::raw;
+use crate::writer::tests::Lengths;
 
 const BASE: i64 = 1_790_000_000_000_000_000;
 const MINUTE: i64 = 60_000_000_000;
-
-struct NoTemplates;
-
-impl Templates for NoTemplates {
-    fn template_of(&mut self, _: &Team, line: &str) -> TemplateId {
-        TemplateId(line.len() as u64)
-    }
-
-    fn text(&self, _: &Team, _: TemplateId) -> Option<&str> {
-        None
-    }
-}
 
 /// Objects in memory; its clones are the same one.
 #[derive(Debug, Clone, Default)]
@@ -72,7 +60,7 @@ fn limits() -> KeepLimits {
 }
 
 fn writer() -> Writer {
-    Writer::new(Limits::default(), Box::new(NoTemplates))
+    Writer::new(Limits::default(), Box::new(Lengths))
 }
 
 /// Samples of five series and lines of two streams, received at this minute.

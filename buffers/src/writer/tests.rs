@@ -19,7 +19,8 @@ const SECOND: i64 = 1_000_000_000;
 /// When the tests begin.
 const NOW: i64 = 1_795_341_600 * SECOND;
 
-struct Lengths;
+/// Gives each line its length for an id.
+pub(crate) struct Lengths;
 
 impl Templates for Lengths {
     fn tree(&mut self, _: &Team) -> TreeId {

@@ -152,6 +152,7 @@ async fn a_source_that_is_down_hides_no_other_and_its_gap_is_marked_and_filled()
 
     gate.close();
     server.kill();
+    let down = now();
     until("the mark of a gap", async || scoped().lacks_metrics(lately(1)).then_some(())).await;
     assert_eq!(figure(&daemon, "whyd_pull_failing", "main"), Some(1.0));
     until("an answer that says so", async || problems().contains(&"pulled metrics").then_some(())).await;
@@ -163,7 +164,9 @@ async fn a_source_that_is_down_hides_no_other_and_its_gap_is_marked_and_filled()
 
     // What was measured meanwhile is there when it is back.
     server.again().await;
-    server.write(&series("pulled_bytes", 10, 600, 17)).await;
+    let meanwhile: Vec<(i64, f64)> = (down..now()).step_by(100).map(|t| (t, mixed(t))).collect();
+    let labels = [("__name__", "pulled_bytes"), ("container", "app"), ("namespace", "team-a"), ("pod", "pod-0000")];
+    server.write(&[Series::new(&labels, &meanwhile)]).await;
     gate.open();
     let theirs = server.raw("pulled_bytes[6h]", now()).await;
     assert_eq!(until_same(&daemon, "pulled_", &theirs).await, theirs);

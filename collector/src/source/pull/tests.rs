@@ -9,6 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use kube::client::ConfigExt;
 use reqwest::header::{HeaderMap, HeaderValue};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -86,7 +87,11 @@ fn running(address: &str, question: Question, token: Option<PathBuf>) -> Running
     let statuses = PullStatuses::default();
     let pulls = Pulls::new(inlet, clock, Arc::new(Nothing), statuses.clone());
     let headers = HeaderMap::from_iter([("x-scope-orgid".parse().unwrap(), HeaderValue::from_static("team-a"))]);
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    // As the daemon has it: with the TLS of the Kubernetes client.
+    let mut config = kube::Config::new(address.parse().unwrap());
+    config.root_cert = Some(Vec::new());
+    let tls = config.rustls_client_config().unwrap();
+    let client = reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls).build().unwrap();
     let pull = Pull {
         of: Target { source: "s".into(), tenant: None },
         endpoint: Endpoint::new(client, address.parse().unwrap(), headers, token),

@@ -260,7 +260,7 @@ fn an_answer_to_a_query_is_streams_with_their_metadata_under_its_name() {
         "parsed":{"level":"info"}}],["2","y",{}],["3","z"]]}"#,
     );
     assert_eq!(counts.unwrap().rows, 3);
-    assert_eq!(sink.streams, ["a=1,b=2|c=x,pod=p", "a=1,b=2|"]);
+    assert_eq!(sink.streams, ["a=1,b=2|pod=p", "a=1,b=2|"]);
     assert_eq!(sink.rows, [row(0, NS, "x"), row(1, 2, "y"), row(1, 3, "z")]);
     let body =
         br#"{"data":{"resultType":"streams","result":[{"stream":{},"values":[["5","x"],["9","y"],["7","z"]]}]}}"#;
