@@ -120,8 +120,9 @@ impl Running {
         self.given(Reply::Stored(Written::rows(1))).await
     }
 
+    /// As it was before the loop began, until it did.
     fn status(&self) -> PullStatus {
-        self.statuses.all().remove(0).1
+        self.statuses.all().pop().map(|(_, status)| status).unwrap_or_default()
     }
 }
 
