@@ -161,8 +161,8 @@ impl Writer {
         self.logs.streams.shares.belongs(id, &team);
     }
 
-    /// Moves old rows of the tail into chunks, merges some, drops what was received before the window or is over the bytes, and
-    /// forgets series and objects that are gone. To be called now and then; what is not due costs nothing.
+    /// Moves old rows of the tail into chunks, merges some, drops what was received before the window or is over the
+    /// bytes, and forgets series and objects that are gone. To be called now and then; what is not due costs nothing.
     pub fn seal(&mut self, now: Timestamp) {
         let tail_rows = self.tail.rows();
         let many = tail_rows >= FEW_ROWS.max(ROWS_PER_SERIES * self.series.registry.live() as u64);
