@@ -67,6 +67,7 @@ impl Shown {
 pub struct View {
     shown: RwLock<Arc<Shown>>,
     replayed: AtomicBool,
+    stopping: AtomicBool,
     alerts: Arc<Board>,
     watches: Option<Watches>,
     pulled: Option<PullHealth>,
@@ -79,6 +80,7 @@ impl View {
         Self {
             shown: RwLock::new(Arc::new(shown)),
             replayed: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
             alerts: Arc::default(),
             watches: None,
             pulled: None,
@@ -133,6 +135,11 @@ impl View {
     /// The log has been read back.
     pub fn ready(&self) {
         self.replayed.store(true, Ordering::Release);
+    }
+
+    /// The daemon is about to end.
+    pub fn stopping(&self) {
+        self.stopping.store(true, Ordering::Release);
     }
 
     /// What a caller may see now.
@@ -250,6 +257,7 @@ impl Reader for View {
         });
         Status {
             replayed: self.replayed.load(Ordering::Acquire),
+            stopping: self.stopping.load(Ordering::Acquire),
             trouble: shown.log.trouble(),
             note: shown.checkpoints.note(),
             sources: watched.chain(pushed).chain(self.pulled.iter().flat_map(PullHealth::sources)).collect(),

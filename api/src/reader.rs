@@ -102,6 +102,8 @@ pub struct PodName {
 pub struct Status {
     /// Whether the log has been read back; until then answers lack what was there before the start.
     pub replayed: bool,
+    /// Whether the daemon is about to end: it answers for a moment more, and is to be asked elsewhere.
+    pub stopping: bool,
     /// Why nothing can be taken in, if so. What is known is answered all the same.
     pub trouble: Option<Trouble>,
     /// What the last start could not use of what is on disk, if anything.

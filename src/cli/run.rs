@@ -15,6 +15,8 @@ use super::{RunArgs, configured};
 use crate::config::Config;
 use crate::daemon::Daemon;
 
+/// How long it still serves after SIGTERM, not ready any more: what sends it traffic needs a moment to hear of that.
+const LINGER: Duration = Duration::from_secs(2);
 /// How long tasks may take to end once the daemon has stopped.
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
@@ -39,12 +41,21 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             _ = interrupt.recv() => return Ok(()),
         };
         tracing::info!(address = %daemon.address(), "listening");
+        let linger = tokio::select! {
+            _ = term.recv() => LINGER,
+            _ = interrupt.recv() => Duration::ZERO,
+            () = daemon.ended() => {
+                tracing::error!("the ingest thread has ended");
+                Duration::ZERO
+            }
+        };
+        tracing::info!("stopping");
+        daemon.view.stopping();
         tokio::select! {
+            () = tokio::time::sleep(linger) => {}
             _ = term.recv() => {}
             _ = interrupt.recv() => {}
-            () = daemon.ended() => tracing::error!("the ingest thread has ended"),
         }
-        tracing::info!("stopping");
         daemon.stop().await
     });
     // A log that is still being read back is not waited for: nothing was acknowledged.

@@ -246,7 +246,7 @@ impl Default for Fixture {
             restarts: restarts.into_iter().map(Arc::new).collect(),
             incidents: incidents.into_iter().map(Arc::new).collect(),
             pods,
-            status: Status { replayed: true, trouble: None, note: None, sources },
+            status: Status { replayed: true, stopping: false, trouble: None, note: None, sources },
             samples: Arc::new(vec![
                 sent(
                     &[("__name__", "up"), ("job", "kube"), ("namespace", "a"), ("pod", "web-1")],

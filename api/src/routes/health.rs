@@ -31,7 +31,7 @@ type Ready = (StatusCode, [(HeaderName, HeaderValue); 1], Json<dto::Readiness>);
 /// A source that is not synced leaves it ready: one dead source never hides the others.
 #[utoipa::path(get, path = "/readyz", tag = "health", security(()), responses(
     (status = 200, description = "the log has been read back and can be written", body = dto::Readiness),
-    (status = 503, description = "the log is still being read back, is full or has failed", body = dto::Readiness),
+    (status = 503, description = "the log is still being read back, is full or has failed, or the daemon is stopping", body = dto::Readiness),
 ))]
 pub(super) async fn readyz(State(api): State<Api>) -> Ready {
     let status = api.reader.status();
@@ -40,9 +40,10 @@ pub(super) async fn readyz(State(api): State<Api>) -> Ready {
         .iter()
         .map(|s| dto::Freshness { source: s.source.to_owned(), synced: s.synced, newest: s.newest })
         .collect();
-    let because = match (status.replayed, status.trouble) {
-        (false, _) => Some("the log is still being read back"),
-        (true, trouble) => trouble.map(Trouble::as_str),
+    let because = match (status.stopping, status.replayed, status.trouble) {
+        (true, ..) => Some("it is stopping"),
+        (_, false, _) => Some("the log is still being read back"),
+        (_, true, trouble) => trouble.map(Trouble::as_str),
     };
     let ready = because.is_none();
     let (code, name, value) = if ready {

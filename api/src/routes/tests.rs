@@ -265,6 +265,17 @@ async fn before_the_replay_nothing_is_said_to_be_absent() {
 }
 
 #[tokio::test]
+async fn a_daemon_that_is_stopping_is_alive_and_answers_and_is_not_ready() {
+    let mut fixture = Fixture::default();
+    fixture.status.stopping = true;
+    let router = routes(fixture);
+    let ready = get(&router, "/readyz", None).await;
+    assert_eq!((ready.status.as_u16(), ready.json()["because"].clone()), (503, "it is stopping".into()));
+    assert_eq!(get(&router, "/livez", None).await.status, StatusCode::OK);
+    assert_eq!(get(&router, "/api/v1/why?pod=web-9", None).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_full_log_makes_unready_and_one_that_failed_asks_for_a_restart() {
     for (trouble, live, word) in
         [(Trouble::LogFull, 200, "no space"), (Trouble::LogFailed, 503, "could not be written")]

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{PROTO, QUIET, Sender, body, now_ms};
-use crate::daemon::{Process, get_json};
+use crate::daemon::{Process, get_json, request};
 use crate::until::until;
 
 const SENDERS: usize = 4;
@@ -57,6 +57,13 @@ async fn asked_to_end_under_load_it_answers_what_it_has_and_loses_nothing() {
     slow.write_all(first).await.unwrap();
     daemon.signal("TERM");
     let asked = Instant::now();
+    let unready = async || {
+        let (status, text) = request(address, "GET", "/readyz", "", b"").await?;
+        (status == 503 && text.contains("it is stopping")).then_some(())
+    };
+    until("it to be unready", unready).await;
+    let before = acknowledged.load(Relaxed);
+    until("the load to go on", async || (acknowledged.load(Relaxed) > before).then_some(())).await;
     until("the door to be shut", async || TcpStream::connect(address).await.is_err().then_some(())).await;
     for sender in senders {
         sender.await.unwrap();

@@ -82,6 +82,7 @@ async fn killed_over_and_over_under_load_no_acknowledged_row_is_lost() {
         if kills % 2 == 1 {
             // It stops taking in, and writes a checkpoint: killed then, the senders are in the middle of it as well.
             daemon.signal("TERM");
+            daemon.signal("TERM");
             tokio::time::sleep(Duration::from_millis(random.below(120) as u64)).await;
         }
         // The senders are in the middle of it, wherever that is.
