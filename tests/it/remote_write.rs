@@ -92,7 +92,7 @@ async fn every_answer_has_its_status_and_counts_what_is_written() {
     ];
     for (what, series, status, counts, reason) in cases {
         let first = write(daemon.address, V1, "snappy", &snappy(&version1(&series))).await;
-        assert_eq!((first.0, first.1.as_str()), (status, counts), "{what}, 1.0: {}", first.2);
+        assert_eq!((first.0, first.1.as_str()), (status, "- - -"), "{what}, 1.0: {}", first.2);
         assert!(first.2.contains(reason) && first.2.is_empty() == (status < 300), "{what}: {}", first.2);
         let second = write(daemon.address, V2, "snappy", &snappy(&version2(&series))).await;
         assert_eq!((second.0, second.1.as_str()), (status, counts), "{what}, 2.0: {}", second.2);
@@ -114,7 +114,7 @@ async fn every_answer_has_its_status_and_counts_what_is_written() {
         ("another version", proto3, "snappy", snappy(&good), 415, "0 0 0"),
         ("another type", "application/json", "snappy", snappy(&good), 415, "0 0 0"),
         ("another encoding", V2, "gzip", snappy(&good), 415, "0 0 0"),
-        ("zstd that ends early", V1, "zstd", zstd.to_vec(), 400, "0 0 0"),
+        ("zstd that ends early", V1, "zstd", zstd.to_vec(), 400, "- - -"),
         ("four gigabytes", V2, "snappy", vec![0xff, 0xff, 0xff, 0xff, 0x0f, 0], 413, "0 0 0"),
     ] {
         let (got, written, text) = write(daemon.address, content_type, encoding, &body).await;
@@ -175,7 +175,8 @@ proptest! {
         all in proptest::collection::vec((
             proptest::collection::vec(("[a-d]{0,2}", "[a-d]{0,3}|x{100,200}|.{1,3}"), 0..5),
             proptest::collection::vec((-1000i64..1000, any::<u64>()), 0..4),
-        ), 0..12)
+        ), 0..12),
+        turn in 0usize..12,
     ) {
         let start = Timestamp::parse("2026-01-01T00:00:00Z").unwrap().nanos() / 1_000_000;
         let series: Vec<Series> = all.into_iter().map(|(labels, samples)| {
@@ -187,10 +188,19 @@ proptest! {
         let core = || Taking(wiring::core(&ConfigFile::default().validate().unwrap()));
         let (mut first, mut second, mut both) = (core(), core(), core());
         let (one, two) = (Media::RemoteWrite1(Compression::Snappy), Media::RemoteWrite2(Compression::Snappy));
-        first.take(one, &version1(&series));
-        second.take(two, &version2(&series));
-        both.take(one, &version1(&series));
-        both.take(two, &version2(&series));
+        // Several times: what a series is known by the next time is not what it was known by the first time.
+        for round in 0..4 {
+            let mut series: Vec<Series> = series.clone();
+            series.iter_mut().flat_map(|s| &mut s.samples).for_each(|(ms, _)| *ms += 10_000 * round);
+            if round == 3 {
+                let turn = turn.min(series.len());
+                series.rotate_left(turn);
+            }
+            first.take(one, &version1(&series));
+            second.take(two, &version2(&series));
+            both.take(one, &version1(&series));
+            both.take(two, &version2(&series));
+        }
         prop_assert_eq!(first.all(), second.all());
         prop_assert_eq!(first.all(), both.all());
         prop_assert_eq!(first.0.stats().refused, second.0.stats().refused);

@@ -111,13 +111,18 @@ async fn write(State(receivers): State<Receivers>, RawQuery(query): RawQuery, re
         return handshake(State(receivers), RawQuery(query), request.into_parts().0.headers).await;
     }
     let media = media::of_write(request.headers()).map(|media| (media, false));
+    let counted = !matches!(media, Ok((Media::RemoteWrite1(_), _)));
     let outcome = receivers.take(request, media).await;
     let written = match &outcome {
         Ok(Reply::Stored(written) | Reply::Partial { written, .. }) => *written,
         _ => Written::default(),
     };
     let mut response = answer(outcome, "samples");
-    // senders take a missing header for failure, so it is on every answer
+    // Senders of 2.0 take a missing header for failure, so it is on every answer; to one of 1.0 it says that the server
+    // took its body for 2.0.
+    if !counted {
+        return response;
+    }
     for (name, count) in [
         ("x-prometheus-remote-write-samples-written", written.rows),
         ("x-prometheus-remote-write-histograms-written", written.histograms),

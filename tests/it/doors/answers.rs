@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 
-use super::{JSON, PROTO, body, metric, now_ms};
+use super::{JSON, PROTO, body, metric, now_ms, samples};
 use crate::daemon::{Process, answer, get_json, request};
-use crate::remote_write::encode::{Series, snappy, version1};
+use crate::remote_write::encode::{Series, snappy, version2};
 use crate::until::until;
+
+const PROTO2: &str = "content-type: application/x-protobuf;proto=io.prometheus.write.v2.Request\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_refusal_has_its_status_its_words_and_its_count() {
@@ -13,8 +15,9 @@ async fn each_refusal_has_its_status_its_words_and_its_count() {
     let config = "kubernetes: {enabled: false}\nlimits: {tick: 100ms, series: 100, seriesPerTeam: 3}\n";
     let daemon = Process::start_in(dir.path(), config, &[]);
     let t = now_ms();
-    let write = async |body: Vec<u8>| answer(daemon.address, "POST", "/api/v1/write", PROTO, &body).await.unwrap();
-    let one = |labels: &[(&str, &str)], samples: &[(i64, f64)]| snappy(&version1(&[Series::new(labels, samples)]));
+    let write = async |body: Vec<u8>| answer(daemon.address, "POST", "/api/v1/write", PROTO2, &body).await.unwrap();
+    let many_of = |namespace: &str, series, ms| snappy(&version2(&samples(namespace, series, ms)));
+    let one = |labels: &[(&str, &str)], samples: &[(i64, f64)]| snappy(&version2(&[Series::new(labels, samples)]));
     let head = |text: &str| text.split("\r\n\r\n").next().unwrap().to_ascii_lowercase();
     let written = |text: &str| {
         let name = "x-prometheus-remote-write-samples-written: ";
@@ -27,11 +30,11 @@ async fn each_refusal_has_its_status_its_words_and_its_count() {
     let up = ("__name__", "up");
 
     let cases = [
-        ("a team within its share", body("team-a", 0..3, t), 204, 3, ""),
-        ("one over it, all of it new", body("team-a", 3..9, t), 429, 0, "seriesPerTeam"),
-        ("one over it, some of it known", body("team-a", 0..9, t + 1), 400, 3, "team_limit 6"),
-        ("another team", body("team-b", 0..3, t), 204, 3, ""),
-        ("what is of no team", body("kube-system", 0..20, t), 204, 20, ""),
+        ("a team within its share", many_of("team-a", 0..3, t), 204, 3, ""),
+        ("one over it, all of it new", many_of("team-a", 3..9, t), 429, 0, "seriesPerTeam"),
+        ("one over it, some of it known", many_of("team-a", 0..9, t + 1), 400, 3, "team_limit 6"),
+        ("another team", many_of("team-b", 0..3, t), 204, 3, ""),
+        ("what is of no team", many_of("kube-system", 0..20, t), 204, 20, ""),
         ("a time out of range", one(&[up], &[(t, 1.0), (i64::MAX, 1.0), (t + 1, 2.0)]), 400, 2, "out_of_range 1"),
         ("too many labels", one(&many, &[(t, 1.0)]), 400, 0, "label_limit 1"),
         ("too long a label", one(&[up, ("a", &long)], &[(t, 1.0)]), 400, 0, "label_limit 1"),
