@@ -92,6 +92,8 @@ pub struct CoreConfig {
     pub rules: Rules,
     /// How far back anything is kept.
     pub keep: Duration,
+    /// Bytes for what is known from body to body of remote write 2.0.
+    pub symbols: usize,
     /// The sources that are asked.
     pub pulls: BTreeSet<Target>,
 }
@@ -154,7 +156,7 @@ impl Core {
             next: Lsn(1),
             failed: None,
             inflater: wire::inflate::Inflater::default(),
-            write2: wire::remote_write2::Scratch::default(),
+            write2: wire::remote_write2::Scratch::new(config.symbols),
             counters: Counters { pulls: Arc::new(Pulls::new(&config.pulls)), ..Counters::default() },
             keep: config.keep,
             lacking: Lacking::default(),
@@ -194,6 +196,11 @@ impl Core {
     /// The detectors' own figures.
     pub fn detector_stats(&self) -> whyd_anomaly::Stats {
         self.detectors.stats()
+    }
+
+    /// Bytes held of what is known from body to body of remote write 2.0, and how often it was forgotten.
+    pub fn symbols(&self) -> (usize, u64) {
+        (self.write2.bytes(), self.write2.forgotten())
     }
 
     /// Takes in rows that stood before the log that will be read back; to be called before it is, and after

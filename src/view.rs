@@ -36,6 +36,8 @@ pub struct Shown {
     pub ledger: (u64, u64),
     /// Series and streams watched, samples and lines refused, anomalies told.
     pub detectors: whyd_anomaly::Stats,
+    /// Bytes of what is known of symbols, and how often it was forgotten.
+    pub symbols: (usize, u64),
     /// The log's figures and how it fares.
     pub log: LogShown,
     /// The checkpoints' figures.
@@ -51,6 +53,7 @@ impl Shown {
             stats: core.stats(),
             ledger: core.ledger_counts(),
             detectors: core.detector_stats(),
+            symbols: core.symbols(),
             log,
             checkpoints: CheckpointsShown::default(),
         }
@@ -317,6 +320,18 @@ impl Reader for View {
                 "series watched by a detector",
                 Kind::Gauge,
                 one(shown.detectors.series as f64),
+            ),
+            metric(
+                "whyd_symbols_bytes",
+                "bytes of what is known of the symbols of remote write 2.0 from body to body",
+                Kind::Gauge,
+                one(shown.symbols.0 as f64),
+            ),
+            metric(
+                "whyd_symbols_forgotten_total",
+                "times that all of it was forgotten, having no room and being of no use",
+                Kind::Counter,
+                one(shown.symbols.1 as f64),
             ),
         ];
         metrics.extend(shown.log.metrics());

@@ -40,6 +40,7 @@ pub fn core(config: &Config) -> Core {
         lateness: config.lateness,
         rules: config.rules.clone(),
         keep: config.window + config.lateness,
+        symbols: config.memory / 32,
         pulls: config.pulls.iter().flat_map(PullConfig::targets).collect(),
     };
     Core::new(&core, writer, detectors)

@@ -147,6 +147,11 @@ impl<M> Registry<M> {
         self.slot(id).and_then(Slot::key) == Some(key)
     }
 
+    /// Whether `id` stands for `key`, and always will or for nothing.
+    pub(crate) fn lasts(&self, id: u32, key: &[u8]) -> bool {
+        id < self.catalog.len() && self.is(id, key)
+    }
+
     /// The id of `key`.
     pub(crate) fn find(&self, key: &[u8]) -> Option<u32> {
         let h = hash(key);

@@ -174,6 +174,13 @@ pub(crate) struct SeriesIndex {
 }
 
 impl SeriesIndex {
+    /// The id that followed the previous one last time, and still stands for something.
+    #[inline]
+    pub(crate) fn expected(&self) -> Option<SeriesId> {
+        let guess = self.registry.slot(self.previous)?.next;
+        self.registry.slot(guess)?.key().map(|_| SeriesId(guess))
+    }
+
     /// The id that followed the previous one last time, if `fields` begin with its labels, and how long those are.
     #[inline]
     pub(crate) fn successor(&self, fields: &[u8]) -> Option<(SeriesId, usize)> {

@@ -129,6 +129,14 @@ pub trait SampleSink {
     }
     /// Goes on after the series that [`SampleSink::successor`] gave: the same as [`SampleSink::series`] with its labels.
     fn take_successor(&mut self, _series: SeriesId) {}
+    /// The series that came next the last time, whatever comes now.
+    fn expected(&self) -> Option<SeriesId> {
+        None
+    }
+    /// Whether these are the labels of `series` to the byte, and its number will never be given to another.
+    fn lasts(&self, _series: SeriesId, _labels: RawLabels<'_>) -> bool {
+        false
+    }
     /// One sample of it.
     ///
     /// # Errors

@@ -42,6 +42,15 @@ impl SampleSink for Writer {
         self.series.take_successor(series);
     }
 
+    #[inline]
+    fn expected(&self) -> Option<SeriesId> {
+        self.series.expected()
+    }
+
+    fn lasts(&self, series: SeriesId, labels: RawLabels<'_>) -> bool {
+        self.series.registry.lasts(series.0, labels.0)
+    }
+
     fn sample(&mut self, series: SeriesId, ts: Timestamp, value: f64) -> Result<(), Refusal> {
         let row = self.body.row;
         self.body.row += 1;

@@ -100,6 +100,10 @@ pub(crate) struct Samples {
     pub(crate) expects: bool,
     /// How often what was expected came.
     pub(crate) came: usize,
+    /// How many of the series are there for good.
+    pub(crate) lasting: usize,
+    /// The series after which something is expected.
+    pub(crate) last: usize,
 }
 
 impl SampleSink for Samples {
@@ -111,13 +115,23 @@ impl SampleSink for Samples {
             self.series.push(labels.0.to_vec());
             self.series.len() - 1
         });
+        self.last = at;
         Ok(SeriesId(u32::try_from(at).unwrap()))
+    }
+    fn expected(&self) -> Option<SeriesId> {
+        let next = (self.last + 1).checked_rem(self.series.len())?;
+        self.expects.then(|| SeriesId(u32::try_from(next).unwrap()))
+    }
+    fn lasts(&self, series: SeriesId, labels: RawLabels<'_>) -> bool {
+        let at = series.0 as usize;
+        at < self.lasting && self.series[at] == labels.0
     }
     fn successor(&self, fields: &[u8]) -> Option<(SeriesId, usize)> {
         let at = self.series.iter().position(|s| self.expects && fields.starts_with(s))?;
         Some((SeriesId(u32::try_from(at).unwrap()), self.series[at].len()))
     }
-    fn take_successor(&mut self, _: SeriesId) {
+    fn take_successor(&mut self, series: SeriesId) {
+        self.last = series.0 as usize;
         self.came += 1;
     }
     fn sample(&mut self, series: SeriesId, ts: Timestamp, value: f64) -> Result<(), Refusal> {

@@ -68,7 +68,7 @@ struct Layout {
 fn time_series(message: &[u8], sink: &mut impl SampleSink, counts: &mut Counts) -> Result<(), DecodeError> {
     // Nearly always: the labels are those that were expected, and one sample follows.
     if let Some((id, labels)) = sink.successor(message)
-        && let Some((ms, value)) = message.get(labels..).and_then(only_sample)
+        && let Some(((ms, value), [])) = message.get(labels..).and_then(first_sample)
         && let Some(ts) = Timestamp::from_millis(ms)
     {
         sink.take_successor(id);
@@ -80,11 +80,12 @@ fn time_series(message: &[u8], sink: &mut impl SampleSink, counts: &mut Counts) 
     any_series(message, sink, counts)
 }
 
-/// The sample, if `fields` is just one.
+/// The sample with which `fields` begin, and what is behind it.
 #[inline]
-fn only_sample(fields: &[u8]) -> Option<(i64, f64)> {
-    let (&[SAMPLES_TAG, len], message) = fields.split_first_chunk()? else { return None };
-    if usize::from(len) == message.len() { usual_sample(message) } else { None }
+pub(super) fn first_sample(fields: &[u8]) -> Option<((i64, f64), &[u8])> {
+    let (&[SAMPLES_TAG, len @ ..0x80], rest) = fields.split_first_chunk()? else { return None };
+    let (message, rest) = rest.split_at_checked(usize::from(len))?;
+    Some((usual_sample(message)?, rest))
 }
 
 /// A sample as everybody writes it: value, then time.

@@ -2,20 +2,23 @@
 //!
 //! Field numbers are those of prometheus/prompb `io/prometheus/write/v2/types.proto`. A series is a list of references
 //! to the symbols of its body; the sink knows series by the bytes of their labels in 1.0. So the labels are rendered in
-//! that form, into one buffer in which only what differs from the series before is written anew.
+//! that form, into one buffer in which only what differs from the series before is written anew. A series
+//! that is expected is told without: by what its references meant in the bodies before.
 
+mod known;
 mod rendered;
 mod symbols;
 
-use whyd_signals::Compression;
 use whyd_signals::sink::{Counts, DecodeError, RawLabels, Refusal, SampleSink};
+use whyd_signals::{Compression, SeriesId, Timestamp};
 
+use self::known::Known;
 use self::rendered::Rendered;
 use self::symbols::Symbols;
 use super::inflate::{self, Inflater};
 use super::native_histogram;
 use super::protobuf::{Reader, Value};
-use super::remote_write1::{hand_over, is_written, one, sample};
+use super::remote_write1::{first_sample, hand_over, is_written, one, sample};
 
 const REQUEST_SYMBOLS: u32 = 4;
 const REQUEST_TIMESERIES: u32 = 5;
@@ -24,6 +27,9 @@ const SERIES_SAMPLES: u32 = 2;
 const SERIES_HISTOGRAMS: u32 = 3;
 const SERIES_EXEMPLARS: u32 = 4;
 const SERIES_METADATA: u32 = 5;
+/// These fields as they are written: number and wire type.
+const LABELS_TAG: u8 = 0x0a;
+const METADATA_TAG: u8 = 0x2a;
 const EXEMPLAR_LABELS: u32 = 1;
 const EXEMPLAR_VALUE: u32 = 2;
 const EXEMPLAR_TIMESTAMP: u32 = 3;
@@ -37,12 +43,38 @@ const LABELS: usize = 4 * inflate::LIMIT;
 const LABELS_OF_ONE: usize = 1 << 20;
 
 /// What is used again from body to body.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Scratch {
     symbols: Symbols,
+    /// Where the series of the body lie: symbols may come behind them.
+    series: Vec<(usize, usize)>,
     /// Of the series that is read.
     refs: Vec<u32>,
     rendered: Rendered,
+    known: Known,
+}
+
+impl Scratch {
+    /// For what is known from body to body no more than `bytes`.
+    pub fn new(bytes: usize) -> Self {
+        Self {
+            symbols: Symbols::default(),
+            series: Vec::new(),
+            refs: Vec::new(),
+            rendered: Rendered::default(),
+            known: Known::new(bytes),
+        }
+    }
+
+    /// Bytes held of what is known from body to body.
+    pub fn bytes(&self) -> usize {
+        self.known.bytes()
+    }
+
+    /// How often all that was known was forgotten, for having no room and being of no use.
+    pub fn forgotten(&self) -> u64 {
+        self.known.forgotten()
+    }
 }
 
 /// Decodes a body of at most [`inflate::LIMIT`] inflated bytes.
@@ -71,41 +103,88 @@ pub fn decode_message(
     scratch: &mut Scratch,
     sink: &mut impl SampleSink,
 ) -> Result<Counts, DecodeError> {
-    let Scratch { symbols, refs, rendered } = scratch;
+    let Scratch { symbols, series, refs, rendered, known } = scratch;
     symbols.clear();
+    series.clear();
     rendered.clear();
-    let mut series = false;
     let mut reader = Reader::new(message);
     while let Some((number, value)) = reader.field()? {
         match number {
-            REQUEST_SYMBOLS => symbols.add(value.bytes("symbols")?, message, reader.position())?,
-            REQUEST_TIMESERIES => series = true,
+            REQUEST_SYMBOLS => symbols.add(value.bytes("symbols")?, message, reader.position(), known)?,
+            REQUEST_TIMESERIES => {
+                let end = reader.position();
+                series.push((end - value.bytes("timeseries")?.len(), end));
+            }
             _ => {}
         }
     }
-    symbols.begin_with_the_empty_one(series)?;
-    let mut body = Body { message, symbols, refs, rendered, handed: 0, counts: Counts::default() };
-    let mut reader = Reader::new(message);
-    while let Some((number, value)) = reader.field()? {
-        if number == REQUEST_TIMESERIES {
-            body.time_series(value.bytes("timeseries")?, sink)?;
-        }
+    symbols.begin_with_the_empty_one(!series.is_empty())?;
+    let mut body = Body { message, symbols, refs, rendered, known, handed: 0, counts: Counts::default() };
+    for (start, end) in series {
+        body.time_series(message.get(*start..*end).unwrap_or_default(), sink)?;
     }
     Ok(body.counts)
 }
 
 struct Body<'a> {
     message: &'a [u8],
-    symbols: &'a Symbols,
+    symbols: &'a mut Symbols,
     refs: &'a mut Vec<u32>,
     rendered: &'a mut Rendered,
+    known: &'a mut Known,
     /// Bytes of labels handed over.
     handed: usize,
     counts: Counts,
 }
 
 impl Body<'_> {
+    #[inline]
     fn time_series(&mut self, message: &[u8], sink: &mut impl SampleSink) -> Result<(), DecodeError> {
+        // Nearly always: the references mean what was expected, one sample follows, and at most what the metric is.
+        if let Some((id, labels, rest)) = self.expected(message, sink)
+            && let Some(((ms, value), rest)) = first_sample(rest)
+            && let Some(ts) = Timestamp::from_millis(ms)
+            && (rest.is_empty() || self.is_metadata(rest)?)
+        {
+            bounded(&mut self.handed, labels)?;
+            sink.take_successor(id);
+            self.counts.rows += 1;
+            // a refusal is counted by the sink that makes it
+            let _ = sink.sample(id, ts, value);
+            return Ok(());
+        }
+        self.any_series(message, sink)
+    }
+
+    /// The series that is expected, if `message` begins with its labels; how many bytes they are, and what is behind them.
+    #[inline]
+    fn expected<'m>(&self, message: &'m [u8], sink: &impl SampleSink) -> Option<(SeriesId, usize, &'m [u8])> {
+        let id = sink.expected()?;
+        let (numbers, bytes) = self.known.labels(id)?;
+        let (len, rest) = match *message {
+            [LABELS_TAG, len @ ..0x80, ref rest @ ..] => (usize::from(len), rest),
+            [LABELS_TAG, low, high @ ..0x80, ref rest @ ..] => (usize::from(low & 0x7f) | usize::from(high) << 7, rest),
+            _ => return None,
+        };
+        let (packed, rest) = rest.split_at_checked(len)?;
+        self.symbols.are(packed, numbers).then_some((id, bytes, rest))
+    }
+
+    /// Whether these fields are one of metadata and nothing else.
+    fn is_metadata(&self, fields: &[u8]) -> Result<bool, DecodeError> {
+        if fields.first() != Some(&METADATA_TAG) {
+            return Ok(false);
+        }
+        let mut reader = Reader::new(fields);
+        match reader.field()? {
+            Some((SERIES_METADATA, value)) if reader.position() == fields.len() => {
+                self.metadata(value.bytes("metadata")?).map(|()| true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn any_series(&mut self, message: &[u8], sink: &mut impl SampleSink) -> Result<(), DecodeError> {
         self.refs.clear();
         let (mut samples_start, mut samples, mut exemplars) = (0, 0, 0);
         let mut first: &[u8] = &[];
@@ -140,11 +219,14 @@ impl Body<'_> {
             Err(Refusal::LabelLimit)
         } else {
             let labels = self.rendered.render(self.refs, self.symbols, self.message);
-            self.handed += labels.len();
-            if self.handed > LABELS {
-                return Err(DecodeError::Malformed(format!("the labels of all series are over {LABELS} bytes")));
+            bounded(&mut self.handed, labels.len())?;
+            let resolved = sink.series(RawLabels(labels));
+            if let Ok(id) = resolved
+                && sink.lasts(id, RawLabels(labels))
+            {
+                self.known.learn(id, self.refs, labels.len(), self.symbols, self.message);
             }
-            sink.series(RawLabels(labels))
+            resolved
         };
         if is_written(resolved) {
             self.counts.exemplars += exemplars;
@@ -186,6 +268,15 @@ impl Body<'_> {
         }
         Ok(())
     }
+}
+
+/// Counts bytes of labels that are handed over.
+fn bounded(handed: &mut usize, labels: usize) -> Result<(), DecodeError> {
+    *handed += labels;
+    if *handed > LABELS {
+        return Err(DecodeError::Malformed(format!("the labels of all series are over {LABELS} bytes")));
+    }
+    Ok(())
 }
 
 fn paired(refs: usize) -> Result<(), DecodeError> {

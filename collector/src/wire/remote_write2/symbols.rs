@@ -2,6 +2,7 @@
 
 use whyd_signals::sink::DecodeError;
 
+use super::known::{Known, UNKNOWN};
 use crate::wire::protobuf::{Reader, Value};
 
 /// Symbols of one body; a symbol takes two bytes there and eight here.
@@ -13,17 +14,26 @@ const MOST_REFS: usize = 1 << 16;
 #[derive(Debug, Default)]
 pub(super) struct Symbols {
     places: Vec<(u32, u32)>,
+    /// The numbers by which they are known from body to body.
+    numbers: Vec<u32>,
     longest: usize,
 }
 
 impl Symbols {
     pub(super) fn clear(&mut self) {
         self.places.clear();
+        self.numbers.clear();
         self.longest = 0;
     }
 
     /// The next symbol, which ends at `end` of the message.
-    pub(super) fn add(&mut self, symbol: &[u8], message: &[u8], end: usize) -> Result<(), DecodeError> {
+    pub(super) fn add(
+        &mut self,
+        symbol: &[u8],
+        message: &[u8],
+        end: usize,
+        known: &mut Known,
+    ) -> Result<(), DecodeError> {
         if self.places.len() == MOST {
             return Err(DecodeError::Malformed(format!("over {MOST} symbols")));
         }
@@ -34,6 +44,7 @@ impl Symbols {
         match (place.map(u32::try_from), u32::try_from(end)) {
             (Some(Ok(start)), Ok(end)) => {
                 self.places.push((start, end));
+                self.numbers.push(known.number(message.get(start as usize..end as usize).unwrap_or_default()));
                 self.longest = self.longest.max((end - start) as usize);
             }
             _ => return Err(DecodeError::Malformed("the length of a symbol is padded".into())),
@@ -78,6 +89,41 @@ impl Symbols {
             return Err(DecodeError::Malformed(format!("a series of over {} labels", MOST_REFS / 2)));
         }
         Ok(())
+    }
+
+    /// Whether these packed references name the texts of these numbers, one by one.
+    #[inline]
+    pub(super) fn are(&self, mut packed: &[u8], numbers: &[u32]) -> bool {
+        for number in numbers {
+            let reference;
+            (reference, packed) = match *packed {
+                [n @ ..0x80, ref rest @ ..] => (usize::from(n), rest),
+                [low, high @ ..0x80, ref rest @ ..] => (usize::from(low & 0x7f) | usize::from(high) << 7, rest),
+                [low, middle, high @ ..0x80, ref rest @ ..] => {
+                    (usize::from(low & 0x7f) | usize::from(middle & 0x7f) << 7 | usize::from(high) << 14, rest)
+                }
+                _ => return false,
+            };
+            if self.numbers.get(reference) != Some(number) {
+                return false;
+            }
+        }
+        packed.is_empty()
+    }
+
+    /// The number that a reference is known by.
+    pub(super) fn number(&self, reference: u32) -> u32 {
+        self.numbers.get(reference as usize).copied().unwrap_or(UNKNOWN)
+    }
+
+    pub(super) fn set_number(&mut self, reference: u32, number: u32) {
+        if let Some(known) = self.numbers.get_mut(reference as usize) {
+            *known = number;
+        }
+    }
+
+    pub(super) fn forget_numbers(&mut self) {
+        self.numbers.fill(UNKNOWN);
     }
 
     /// How many references there are, all of them to something.

@@ -10,7 +10,11 @@ type Labels<'a> = &'a [(&'a str, &'a str)];
 
 fn read(message: &[u8]) -> (Result<Counts, DecodeError>, Samples) {
     let mut sink = Samples::default();
-    (decode_message(message, &mut Scratch::default(), &mut sink), sink)
+    (decode_message(message, &mut scratch(), &mut sink), sink)
+}
+
+fn scratch() -> Scratch {
+    Scratch::new(1 << 20)
 }
 
 fn one(labels: Labels<'_>) -> Vec<u8> {
@@ -42,7 +46,7 @@ fn both_compressions_hold_the_same() {
         [(Compression::Snappy, snappy(&message)), (Compression::Zstd, zstd::bulk::compress(&message, 1).unwrap())]
     {
         let mut sink = Samples::default();
-        decode(&body, compression, &mut Inflater::default(), &mut Scratch::default(), &mut sink).unwrap();
+        decode(&body, compression, &mut Inflater::default(), &mut scratch(), &mut sink).unwrap();
         assert_eq!(sink.rows.len(), 1);
     }
 }
@@ -73,13 +77,94 @@ fn labels_that_change_anywhere_are_rendered_anew() {
 
 #[test]
 fn references_mean_something_within_their_body_alone() {
-    let mut scratch = Scratch::default();
+    let mut scratch = scratch();
     let mut sink = Samples::default();
     for name in ["up", "dn", "other"] {
         decode_message(&one(&[("__name__", name), ("job", "j")]), &mut scratch, &mut sink).unwrap();
     }
     let expected = ["up", "dn", "other"].map(|name| labels(&[("__name__", name), ("job", "j")]));
     assert_eq!(sink.series, expected);
+}
+
+/// Series with these names, in order, a pod for every three, in one body, behind so many other symbols.
+fn body(before: usize, names: &[usize], ms: i64, more: &dyn Fn(usize) -> Vec<Vec<u8>>) -> Vec<u8> {
+    let one = |w: Write2, n: &usize| {
+        let (name, pod) = (format!("m{}", n % 3), format!("pod-{}", n / 3));
+        let fields = [vec![sample(*n as f64, ms)], more(*n)].concat();
+        w.series(&[("__name__", name.as_str()), ("job", "j"), ("pod", pod.as_str())], &fields)
+    };
+    let mut begun = Write2::new();
+    begun.symbols.extend((0..before).map(|n| format!("symbol {n}")));
+    names.iter().fold(begun, one).message()
+}
+
+#[test]
+fn what_is_expected_is_told_by_its_references_alone() {
+    let mut scratch = scratch();
+    let mut sink = Samples { expects: true, ..Samples::default() };
+    let all: Vec<usize> = (0..600).collect();
+    let mut send = |before, names: &[usize], ms, more: &dyn Fn(usize) -> Vec<Vec<u8>>| {
+        sink.rows.clear();
+        sink.came = 0;
+        let counts = decode_message(&body(before, names, ms, more), &mut scratch, &mut sink).unwrap();
+        let expected: Vec<_> = names.iter().map(|n| (*n as u32, ms * 1_000_000, (*n as f64).to_bits())).collect();
+        assert_eq!((counts.rows, &sink.rows), (names.len() as u64, &expected));
+        sink.lasting = sink.series.len();
+        (sink.came, scratch.bytes())
+    };
+    let none = |_: usize| Vec::new();
+    // New, there for good and learnt, known. Nothing is learnt of what may be taken back.
+    assert_eq!(send(0, &all, 1, &none), (0, 0));
+    assert_eq!(send(0, &all, 2, &none).0, 0);
+    let (came, held) = send(0, &all, 3, &none);
+    assert_eq!(came, 600);
+    assert!((6_000..80_000).contains(&held), "{held}");
+    // Other symbols come before, so that all references are others, of two bytes and of three.
+    assert_eq!(send(500, &all[200..], 4, &none).0, 399);
+    assert_eq!(send(17_000, &all[200..], 5, &none).0, 399);
+    let traces = |n: usize| vec![bytes(4, bytes(1, [varint(n as u64 % 200), varint(1)].concat()))];
+    assert_eq!(send(0, &all, 6, &traces).0, 0, "what has exemplars is read as a whole");
+    let metadata = |_: usize| vec![bytes(5, [int(1, 1), int(3, 1)].concat())];
+    assert_eq!(send(0, &all, 7, &metadata).0, 600);
+    // Another order is told by the text.
+    let turned: Vec<usize> = all.iter().rev().copied().collect();
+    assert_eq!(send(0, &turned, 8, &none).0, 0);
+    assert_eq!(send(0, &all, 9, &none), (599, held));
+    let wrong = |_: usize| vec![bytes(5, int(3, 99_999))];
+    assert!(decode_message(&body(0, &all, 10, &wrong), &mut scratch, &mut sink).is_err());
+}
+
+#[test]
+fn labels_that_begin_like_what_is_expected_are_others() {
+    let (a, longer, shorter) =
+        ([("__name__", "a"), ("b", "c")], [("__name__", "a"), ("b", "c"), ("d", "e")], [("__name__", "a")]);
+    let (mut scratch, mut sink) = (scratch(), Samples { expects: true, ..Samples::default() });
+    for _ in 0..3 {
+        decode_message(&one(&a), &mut scratch, &mut sink).unwrap();
+        sink.lasting = 1;
+    }
+    assert_eq!((sink.came, sink.series.len()), (1, 1));
+    decode_message(&one(&longer), &mut scratch, &mut sink).unwrap();
+    sink.last = 0;
+    decode_message(&one(&shorter), &mut scratch, &mut sink).unwrap();
+    assert_eq!(sink.series, [labels(&a), labels(&longer), labels(&shorter)]);
+}
+
+#[test]
+fn what_is_known_is_bounded_and_gives_way_to_what_comes() {
+    let mut scratch = Scratch::new(20_000);
+    let mut sink = Samples { expects: true, ..Samples::default() };
+    let none = |_: usize| Vec::new();
+    for round in 0..40 {
+        // First some series, then others for good.
+        let names: Vec<usize> = if round < 5 { (0..200).collect() } else { (10_000..10_200).collect() };
+        sink.came = 0;
+        decode_message(&body(0, &names, round, &none), &mut scratch, &mut sink).unwrap();
+        sink.lasting = sink.series.len();
+        assert!(scratch.bytes() < 30_000, "{}", scratch.bytes());
+    }
+    assert!(scratch.forgotten() > 0);
+    assert!(sink.came > 50, "{}", sink.came);
 }
 
 #[test]
@@ -125,7 +210,7 @@ fn a_refused_series_takes_its_samples_and_exemplars_with_it() {
         .series(&[("__name__", "bad")], &[sample(1.0, 1), sample(2.0, 2), exemplar.clone()])
         .series(&[("__name__", "good")], &[sample(1.0, 1), exemplar])
         .message();
-    let counts = decode_message(&message, &mut Scratch::default(), &mut sink).unwrap();
+    let counts = decode_message(&message, &mut scratch(), &mut sink).unwrap();
     assert_eq!(counts, Counts { rows: 3, exemplars: 1, ..Counts::default() });
     assert_eq!((sink.refused, sink.rows.len()), (2, 1));
 }
@@ -156,7 +241,7 @@ fn a_fault_is_named() {
         (bytes(5, sample(1.0, 1)), "do not begin"),
         (bytes(4, "up"), "do not begin"),
         (int(4, 1), "symbols"),
-        (int(5, 1), "begin"),
+        (int(5, 1), "timeseries"),
         (padded, "padded"),
     ] {
         let error = read(&message).0.unwrap_err().to_string();
@@ -188,7 +273,7 @@ fn small_bodies_that_mean_much_are_bounded() {
     let many = (0..10_000)
         .fold(Write2::new(), |w, n| w.series(&[("__name__", if n % 2 == 0 { &a } else { &b })], &[sample(1.0, 1)]));
     let mut sink = Nothing;
-    let error = decode_message(&many.message(), &mut Scratch::default(), &mut sink).unwrap_err();
+    let error = decode_message(&many.message(), &mut scratch(), &mut sink).unwrap_err();
     assert!(error.to_string().contains("labels of all series"), "{error}");
     let refs = Write2::new().raw_series(&[bytes(1, vec![0; 100_000]), sample(1.0, 1)]).message();
     assert!(read(&refs).0.unwrap_err().to_string().contains("labels"));
