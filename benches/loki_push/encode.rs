@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::lines::{self, Random, STYLES, Style};
+use crate::server::Push;
 
 /// Streams of the cluster, and what of them is in one push.
 const STREAMS: u64 = 1200;
@@ -15,15 +16,6 @@ const LINES_OF_STREAM: u64 = 50;
 pub(crate) enum Form {
     Proto,
     Json,
-}
-
-/// One request.
-pub(crate) struct Push {
-    pub(crate) headers: &'static str,
-    pub(crate) body: Vec<u8>,
-    pub(crate) lines: u64,
-    /// Of the lines alone.
-    pub(crate) text_bytes: usize,
 }
 
 /// Where a stream comes from. Every third names the pod in its structured metadata, as agents do that keep labels few,
@@ -58,17 +50,17 @@ struct Entry {
     metadata: Vec<(&'static str, String)>,
 }
 
-/// So many lines in pushes, the newest as of now, in an order that the seed gives.
-pub(crate) fn pushes(form: Form, lines: usize, seed: u64) -> Vec<Push> {
+/// So many lines in pushes, the newest as of now, in an order that the seed gives; and the bytes of the lines alone.
+pub(crate) fn pushes(form: Form, lines: usize, seed: u64) -> (Vec<Push>, usize) {
     let mut random = Random::new(seed + 1);
     let per_push = STREAMS_OF_PUSH * LINES_OF_STREAM;
     let count = lines as u64 / per_push;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as i64;
-    (0..count)
+    let mut text_bytes = 0;
+    let pushes = (0..count)
         .map(|push| {
             // A push each 100 ms, up to now.
             let began = now - (count - push) as i64 * 100_000_000;
-            let mut text_bytes = 0;
             let streams: Vec<(Stream, Vec<Entry>)> = (0..STREAMS_OF_PUSH)
                 .map(|n| {
                     let stream = stream((push * STREAMS_OF_PUSH + n) % STREAMS);
@@ -91,9 +83,10 @@ pub(crate) fn pushes(form: Form, lines: usize, seed: u64) -> Vec<Push> {
                 Form::Proto => ("content-type: application/x-protobuf\r\n", proto(&streams)),
                 Form::Json => ("content-type: application/json\r\ncontent-encoding: gzip\r\n", json(&streams)),
             };
-            Push { headers, body, lines: per_push, text_bytes }
+            Push { path: "/loki/api/v1/push", headers, body }
         })
-        .collect()
+        .collect();
+    (pushes, text_bytes)
 }
 
 fn varint(out: &mut Vec<u8>, mut n: u64) {

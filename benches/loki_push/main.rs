@@ -9,47 +9,19 @@
 // A load reads the clock: lines have to be of now, or the daemon refuses them.
 #![allow(clippy::disallowed_methods)]
 
-mod daemon;
 mod encode;
 mod lines;
+#[path = "../measured/server.rs"]
+mod server;
 
 use std::path::Path;
-use std::time::Instant;
 
-use daemon::Daemon;
-use encode::{Form, Push};
+use encode::Form;
+use server::{Server, median};
 
 /// Rounds of each kind, interleaved; the median counts.
 const ROUNDS: usize = 3;
 const LINES: usize = 600_000;
-const CONNECTIONS: usize = 2;
-
-struct Took {
-    wall: f64,
-    cpu: f64,
-    resident_mib: u64,
-}
-
-fn round(dir: &Path, pushes: &[Push]) -> Took {
-    let dir = tempfile::tempdir_in(dir).unwrap();
-    let daemon = Daemon::start(dir.path());
-    let (began, before) = (Instant::now(), daemon.cpu_seconds());
-    std::thread::scope(|scope| {
-        for n in 0..CONNECTIONS {
-            let mine = pushes.iter().skip(n).step_by(CONNECTIONS);
-            scope.spawn(|| daemon.send(mine));
-        }
-    });
-    let (wall, cpu) = (began.elapsed().as_secs_f64(), daemon.cpu_seconds() - before);
-    let sent: u64 = pushes.iter().map(|p| p.lines).sum();
-    assert_eq!(daemon.lines_stored(), sent, "lines are missing");
-    Took { wall, cpu, resident_mib: daemon.resident_mib() }
-}
-
-fn median(mut of: Vec<f64>) -> f64 {
-    of.sort_by(f64::total_cmp);
-    of[of.len() / 2]
-}
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
@@ -65,9 +37,12 @@ fn main() {
     for n in 0..ROUNDS {
         for ((name, form, dir), rates) in wanted.iter().zip(&mut rates) {
             // Made anew for each round: their times are near the clock's.
-            let pushes = encode::pushes(*form, LINES, n as u64);
-            let (raw, sent) = pushes.iter().fold((0, 0), |(a, b), p| (a + p.text_bytes, b + p.body.len()));
-            let took = round(dir, &pushes);
+            let (pushes, raw) = encode::pushes(*form, LINES, n as u64);
+            let sent: usize = pushes.iter().map(|p| p.body.len()).sum();
+            let dir = tempfile::tempdir_in(dir).unwrap();
+            let server = Server::whyd(dir.path());
+            let took = server.take(&pushes);
+            assert_eq!(server.metric("whyd_rows_total{source=\"logs\"}"), LINES as u64, "lines are missing");
             let rate = LINES as f64 / took.cpu;
             rates.push(rate);
             println!(

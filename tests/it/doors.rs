@@ -32,11 +32,15 @@ fn now_ms() -> i64 {
 
 /// A body of remote write: a sample of each series from the first to the last number, all of one namespace.
 fn body(namespace: &str, series: std::ops::Range<usize>, ms: i64) -> Vec<u8> {
+    snappy(&version1(&samples(namespace, series, ms)))
+}
+
+fn samples(namespace: &str, series: std::ops::Range<usize>, ms: i64) -> Vec<Series> {
     let one = |n: usize| {
         let pod = format!("pod-{n}");
         Series::new(&[("__name__", "requests_total"), ("namespace", namespace), ("pod", &pod)], &[(ms, n as f64)])
     };
-    snappy(&version1(&series.map(one).collect::<Vec<_>>()))
+    series.map(one).collect()
 }
 
 async fn metric(to: SocketAddr, series: &str) -> Option<f64> {
