@@ -2,6 +2,7 @@
 //! the sender, and a pair of them that sends everything twice.
 
 pub(crate) mod encode;
+mod receiver_suite;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
