@@ -7,12 +7,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::num::IntErrorKind;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 use whyd_signals::Timestamp;
-use whyd_signals::sink::{Counts, DecodeError, LogSink, Pair, tells_streams_apart};
+use whyd_signals::sink::{Counts, DecodeError, LogSink, Pair, Refusal, tells_streams_apart};
 
 use super::{Resolved, sort};
 
@@ -233,6 +234,11 @@ impl<'de, S: LogSink> Visitor<'de> for Entries<'_, '_, S> {
             metadata.clear();
             let entry = Entry { layout: self.layout, metadata: &mut metadata, unescaped: &mut unescaped };
             let Some((ts, line)) = seq.next_element_seed(entry)? else { return Ok(()) };
+            *self.lines += 1;
+            let Some(ts) = ts else {
+                self.sink.refused(1, Refusal::OutOfRange);
+                continue;
+            };
             sort(&mut metadata);
             let resolved = match last {
                 Some(resolved) if before == metadata => resolved,
@@ -242,7 +248,6 @@ impl<'de, S: LogSink> Visitor<'de> for Entries<'_, '_, S> {
                     *last.insert(resolved)
                 }
             };
-            *self.lines += 1;
             match resolved {
                 // a refusal is counted by the sink that makes it
                 Ok(id) => drop(self.sink.line(id, ts, line.unwrap_or(&unescaped))),
@@ -252,7 +257,7 @@ impl<'de, S: LogSink> Visitor<'de> for Entries<'_, '_, S> {
     }
 }
 
-/// `["<ns>", "line"]` or `["<ns>", "line", {metadata}]`. Gives the time and the line, `None` where it is in `unescaped`;
+/// `["<ns>", "line"]` or `["<ns>", "line", {metadata}]`. Gives the time, where it can be held, and the line, `None` where it is in `unescaped`;
 /// of the metadata what tells streams apart goes into `metadata`.
 struct Entry<'e, 'a> {
     layout: Layout,
@@ -261,14 +266,14 @@ struct Entry<'e, 'a> {
 }
 
 impl<'de: 'a, 'a> DeserializeSeed<'de> for Entry<'_, 'a> {
-    type Value = (Timestamp, Option<&'a str>);
+    type Value = (Option<Timestamp>, Option<&'a str>);
     fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
         d.deserialize_seq(self)
     }
 }
 
 impl<'de: 'a, 'a> Visitor<'de> for Entry<'_, 'a> {
-    type Value = (Timestamp, Option<&'a str>);
+    type Value = (Option<Timestamp>, Option<&'a str>);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an entry of timestamp, line and optional metadata")
@@ -276,9 +281,14 @@ impl<'de: 'a, 'a> Visitor<'de> for Entry<'_, 'a> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let ts: Text<'de> = seq.next_element()?.ok_or_else(|| A::Error::custom("entry without a timestamp"))?;
-        let ns = ts.0.parse().map_err(|_| {
-            A::Error::custom(format!("timestamp {:?} is not a number of nanoseconds in range", ts.brief()))
-        })?;
+        let at = match ts.0.parse() {
+            Ok(ns) => Some(Timestamp(ns)),
+            Err(e) if matches!(e.kind(), IntErrorKind::PosOverflow | IntErrorKind::NegOverflow) => None,
+            Err(_) => {
+                let brief = ts.brief();
+                return Err(A::Error::custom(format!("timestamp {brief:?} is not a number of nanoseconds")));
+            }
+        };
         let line = seq
             .next_element_seed(Unescaped(self.unescaped))?
             .ok_or_else(|| A::Error::custom("entry without a line"))?;
@@ -289,7 +299,7 @@ impl<'de: 'a, 'a> Visitor<'de> for Entry<'_, 'a> {
         if third.is_some() && seq.next_element::<IgnoredAny>()?.is_some() {
             return Err(A::Error::custom("entry with more than timestamp, line and metadata"));
         }
-        Ok((Timestamp(ns), line))
+        Ok((at, line))
     }
 }
 

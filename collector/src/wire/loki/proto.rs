@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use whyd_signals::Timestamp;
-use whyd_signals::sink::{Counts, DecodeError, LogSink, Pair, tells_streams_apart};
+use whyd_signals::sink::{Counts, DecodeError, LogSink, Pair, Refusal, tells_streams_apart};
 
 use super::{Resolved, parse_labels, sort};
 use crate::wire::protobuf::Reader;
@@ -69,6 +69,11 @@ fn stream(message: &[u8], sink: &mut impl LogSink) -> Result<u64, DecodeError> {
         }
         metadata.clear();
         let (ts, line) = entry(value.bytes("entries")?, &mut metadata)?;
+        lines += 1;
+        let Some(ts) = ts else {
+            sink.refused(1, Refusal::OutOfRange);
+            continue;
+        };
         let resolved = match last {
             Some(resolved) if before == metadata => resolved,
             _ => {
@@ -77,7 +82,6 @@ fn stream(message: &[u8], sink: &mut impl LogSink) -> Result<u64, DecodeError> {
                 *last.insert(resolved)
             }
         };
-        lines += 1;
         match resolved {
             // a refusal is counted by the sink that makes it
             Ok(id) => drop(sink.line(id, ts, &text_of(line))),
@@ -92,8 +96,11 @@ fn text_of(line: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed)
 }
 
-/// When an entry was written and its line; `metadata` becomes what of its metadata tells streams apart.
-fn entry<'a>(message: &'a [u8], metadata: &mut Vec<(&'a str, &'a str)>) -> Result<(Timestamp, &'a [u8]), DecodeError> {
+/// When an entry was written, where that can be held, and its line; `metadata` becomes what of its metadata tells streams apart.
+fn entry<'a>(
+    message: &'a [u8],
+    metadata: &mut Vec<(&'a str, &'a str)>,
+) -> Result<(Option<Timestamp>, &'a [u8]), DecodeError> {
     let (mut ts, mut line) = (None, &[][..]);
     let mut reader = Reader::new(message);
     while let Some((number, value)) = reader.field()? {
@@ -108,7 +115,7 @@ fn entry<'a>(message: &'a [u8], metadata: &mut Vec<(&'a str, &'a str)>) -> Resul
     Ok((ts, line))
 }
 
-fn timestamp(message: &[u8]) -> Result<Timestamp, DecodeError> {
+fn timestamp(message: &[u8]) -> Result<Option<Timestamp>, DecodeError> {
     let (mut seconds, mut nanos) = (0, 0);
     let mut reader = Reader::new(message);
     while let Some((number, value)) = reader.field()? {
@@ -118,10 +125,7 @@ fn timestamp(message: &[u8]) -> Result<Timestamp, DecodeError> {
             _ => {}
         }
     }
-    Some(nanos)
-        .filter(|n| (0..1_000_000_000).contains(n))
-        .and_then(|n| Timestamp::from_parts(seconds, n))
-        .ok_or_else(|| DecodeError::Malformed(format!("timestamp of {seconds} s and {nanos} ns is out of range")))
+    Ok(Some(nanos).filter(|n| (0..1_000_000_000).contains(n)).and_then(|n| Timestamp::from_parts(seconds, n)))
 }
 
 /// A pair of metadata, where it tells streams apart.

@@ -118,14 +118,24 @@ fn proto_faults_are_named() {
         (bytes(1, ""), "expected `{`"),
         (bytes(1, b"{a=\"\xff\"}"), "UTF-8"),
         ([labels.clone(), bytes(2, bytes(2, "line"))].concat(), "`timestamp`"),
-        ([labels.clone(), entry(i64::MAX, 0, b"", &[])].concat(), "out of range"),
-        ([labels.clone(), entry(0, -1, b"", &[])].concat(), "out of range"),
-        ([labels.clone(), entry(0, 1_000_000_000, b"", &[])].concat(), "out of range"),
         ([labels, int(2, 1)].concat(), "entries"),
     ] {
         let error = proto(&bytes(1, stream)).0.unwrap_err().to_string();
         assert!(error.contains(expected) && !error.contains('\n'), "{error}");
     }
+}
+
+#[test]
+fn a_time_that_cannot_be_held_is_refused_by_itself() {
+    let labels = bytes(1, r#"{a="1"}"#);
+    let all = [(i64::MAX, 0), (0, -1), (1, 5), (0, 1_000_000_000)].map(|(s, ns)| entry(s, ns, b"x", &[])).concat();
+    let (counts, sink) = proto(&bytes(1, [labels, all].concat()));
+    assert_eq!((counts.unwrap().rows, sink.refused), (4, 3));
+    assert_eq!(sink.rows, [row(0, 1_000_000_005, "x")]);
+    let mut sink = Lines::default();
+    let body = br#"{"streams":[{"stream":{"a":"1"},"values":[["9223372036854775808","a"],["7","x"],["-9223372036854775809","b"]]}]}"#;
+    assert_eq!(decode_json(body, &mut sink).unwrap().rows, 3);
+    assert_eq!((sink.refused, sink.rows), (2, vec![row(0, 7, "x")]));
 }
 
 #[test]

@@ -60,7 +60,10 @@ pub fn decode_logs_json(body: &[u8], sink: &mut impl LogSink) -> Result<Counts, 
         let resource = resource(of.resource)?;
         let stream = stream(&resource);
         messages(of.scope_logs, |scope: ScopeLogs<'_>| {
-            messages(scope.log_records, |json: RecordJson<'_>| records.record(&stream, record(json)?))
+            messages(scope.log_records, |json: RecordJson<'_>| {
+                records.record(&stream, record(json)?);
+                Ok(())
+            })
         })
     })?;
     Ok(records.counts())

@@ -42,7 +42,7 @@ pub fn decode_logs_proto(body: &[u8], sink: &mut impl LogSink) -> Result<Counts,
                 let mut of = Reader::new(value.bytes("scope_logs")?);
                 while let Some((number, value)) = of.field()? {
                     if number == SCOPE_RECORDS {
-                        records.record(&stream, record(value.bytes("log_records")?)?)?;
+                        records.record(&stream, record(value.bytes("log_records")?)?);
                     }
                 }
             }

@@ -131,7 +131,8 @@ fn metric<S: SampleSink>(
             points.refused(&metric);
             return Ok(());
         }
-        points.point(resource, &metric, point(&json)?)
+        points.point(resource, &metric, point(&json)?);
+        Ok(())
     })
 }
 

@@ -107,7 +107,7 @@ fn metric<S: SampleSink>(
             if metric.is_refused() {
                 points.refused(&metric);
             } else {
-                points.point(resource, &metric, point(kind, message)?)?;
+                points.point(resource, &metric, point(kind, message)?);
             }
         }
     }

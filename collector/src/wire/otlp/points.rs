@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use whyd_signals::Timestamp;
 use whyd_signals::sample::STALE_BITS;
-use whyd_signals::sink::{Counts, DecodeError, Pair, RawLabels, Refusal, SampleSink};
+use whyd_signals::sink::{Counts, Pair, RawLabels, Refusal, SampleSink};
 
 use super::names::{Naming, metric_name};
 use super::resource::{Resource, has, labels, set};
@@ -117,22 +117,16 @@ impl<'s, S: SampleSink> Points<'s, S> {
     }
 
     /// One point.
-    ///
-    /// # Errors
-    /// [`DecodeError::Malformed`] for a time that does not fit.
-    pub(super) fn point(
-        &mut self,
-        resource: &Resource<'_>,
-        metric: &Metric,
-        point: Point<'_>,
-    ) -> Result<(), DecodeError> {
+    pub(super) fn point(&mut self, resource: &Resource<'_>, metric: &Metric, point: Point<'_>) {
         self.counts.exemplars += point.exemplars;
-        let ts = time(point.time)?;
+        let ts = match time(point.time) {
+            Ok(ts) => ts,
+            Err(why) => return self.refuse(why),
+        };
         let stale = point.flags & NO_VALUE != 0;
         let number = matches!(metric.kind, Kind::Gauge | Kind::Sum { .. });
         let (Some(ts), false) = (ts, number && point.value.is_none() && !stale) else {
-            self.refuse(Refusal::Incomplete);
-            return Ok(());
+            return self.refuse(Refusal::Incomplete);
         };
         self.newest = self.newest.max(Some(ts));
         let base = base(resource, point.attributes);
@@ -166,7 +160,6 @@ impl<'s, S: SampleSink> Points<'s, S> {
         }
         self.counts.rows += series.rows;
         self.rejected += u64::from(!series.kept);
-        Ok(())
     }
 
     /// The end of a resource: its other attributes are `target_info`, where anything says whose they are.
@@ -190,12 +183,12 @@ impl<'s, S: SampleSink> Points<'s, S> {
 /// Nanoseconds that fit; none where nothing is said.
 ///
 /// # Errors
-/// [`DecodeError::Malformed`] beyond the year 2262.
-pub(super) fn time(nanos: u64) -> Result<Option<Timestamp>, DecodeError> {
+/// [`Refusal::OutOfRange`] beyond the year 2262.
+pub(super) fn time(nanos: u64) -> Result<Option<Timestamp>, Refusal> {
     match i64::try_from(nanos) {
         Ok(0) => Ok(None),
         Ok(nanos) => Ok(Some(Timestamp(nanos))),
-        Err(_) => Err(DecodeError::Malformed(format!("time of {nanos} ns is out of range"))),
+        Err(_) => Err(Refusal::OutOfRange),
     }
 }
 

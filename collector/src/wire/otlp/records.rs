@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use whyd_signals::sink::{Counts, DecodeError, LogSink, Pair, Refusal};
+use whyd_signals::sink::{Counts, LogSink, Pair, Refusal};
 
 use super::points::time;
 use super::resource::{Resource, labels, place};
@@ -100,20 +100,18 @@ impl<'s, S: LogSink> Records<'s, S> {
     }
 
     /// One record; when it was observed stands in for when it was written.
-    ///
-    /// # Errors
-    /// [`DecodeError::Malformed`] for a time that does not fit.
-    pub(super) fn record(&mut self, stream: &[Pair<'_>], mut record: Record<'_>) -> Result<(), DecodeError> {
-        let at = match time(record.time)? {
-            Some(at) => Some(at),
-            None => time(record.observed)?,
+    pub(super) fn record(&mut self, stream: &[Pair<'_>], mut record: Record<'_>) {
+        let at = match time(record.time) {
+            Ok(None) => time(record.observed),
+            at => at,
         };
         let trace = record.trace();
         let lines = 1 + trace.len() as u64;
         self.rows += lines;
         let stream = match at {
-            None => Err(Refusal::Incomplete),
-            Some(at) => self.sink.stream(stream, &record.metadata()).map(|id| (id, at)),
+            Err(why) => Err(why),
+            Ok(None) => Err(Refusal::Incomplete),
+            Ok(Some(at)) => self.sink.stream(stream, &record.metadata()).map(|id| (id, at)),
         };
         let kept = match stream {
             Ok((id, at)) => {
@@ -128,6 +126,5 @@ impl<'s, S: LogSink> Records<'s, S> {
             }
         };
         self.rejected += u64::from(!kept);
-        Ok(())
     }
 }

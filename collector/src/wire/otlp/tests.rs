@@ -331,7 +331,6 @@ fn faults_are_named_in_one_line() {
         (point(r#"{"attributes":[{"key":"k","value":["x"]}]}"#), "a message"),
         ("{} {}".into(), "trailing"),
         (r#"{"resourceMetrics":{}}"#.into(), "an array"),
-        (point(r#"{"timeUnixNano":"18446744073709551615","asInt":1}"#), "out of range"),
         (point(r#"{"timeUnixNano":-1}"#), "timeUnixNano"),
         (point(r#"{"timeUnixNano":"soon"}"#), "64-bit integer"),
         (point(r#"{"timeUnixNano":1,"asInt":"18446744073709551615"}"#), "asInt"),
@@ -370,6 +369,23 @@ fn a_tower_of_brackets_is_an_error_and_no_overflow() {
     }
     let deep = bytes(1, bytes(1, bytes(1, bytes(2, (0..9_000).fold(Vec::new(), |v, _| bytes(5, bytes(1, v)))))));
     assert!(decode_metrics_proto(&deep, &mut Samples::default()).is_err());
+}
+
+#[test]
+fn a_time_that_cannot_be_held_is_refused_by_itself() {
+    let body = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"dataPoints":[
+        {"timeUnixNano":"18446744073709551615","asInt":1},{"timeUnixNano":"7","asInt":2}]}}]}]}]}"#;
+    let mut sink = Samples::default();
+    let counts = decode_metrics_json(body.as_bytes(), &mut sink).unwrap();
+    assert_eq!((counts.rows, counts.rejected, sink.refused), (2, Some(1), 1));
+    assert_eq!(sink.rows, [(0, 7, 2f64.to_bits())]);
+    let body = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[
+        {"timeUnixNano":"18446744073709551615","body":{"stringValue":"a"}},
+        {"timeUnixNano":"7","body":{"stringValue":"b"}}]}]}]}"#;
+    let (counts, sink) = logs(body);
+    let counts = counts.unwrap();
+    assert_eq!((counts.rows, counts.rejected, sink.refused), (2, Some(1), 1));
+    assert_eq!(sink.rows, [(0, 7, "b".to_owned())]);
 }
 
 fn logs(body: &str) -> (Result<Counts, String>, Lines) {
