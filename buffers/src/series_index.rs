@@ -16,6 +16,9 @@ use crate::registry::{HeldIds, NONE, Registry, Slot};
 use crate::replicas::Replicas;
 use crate::shares::Shares;
 
+/// So many series in a row that did not come as expected, and no more is expected until one would have.
+const LOST: u8 = 8;
+
 /// What a series is about. The strings are shared with other series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesMeta {
@@ -169,6 +172,9 @@ pub(crate) struct SeriesIndex {
     pub(crate) shares: Shares,
     lookup: Arc<RwLock<Lookup>>,
     previous: u32,
+    /// Series in a row that were others than expected. Where a sender has no order, looking at what is expected costs
+    /// more than it gives.
+    unexpected: u8,
     scratch: Vec<u8>,
     stripped: Vec<u8>,
 }
@@ -177,6 +183,9 @@ impl SeriesIndex {
     /// The id that followed the previous one last time, and still stands for something.
     #[inline]
     pub(crate) fn expected(&self) -> Option<SeriesId> {
+        if self.unexpected >= LOST {
+            return None;
+        }
         let guess = self.registry.slot(self.previous)?.next;
         self.registry.slot(guess)?.key().map(|_| SeriesId(guess))
     }
@@ -184,15 +193,16 @@ impl SeriesIndex {
     /// The id that followed the previous one last time, if `fields` begin with its labels, and how long those are.
     #[inline]
     pub(crate) fn successor(&self, fields: &[u8]) -> Option<(SeriesId, usize)> {
-        let guess = self.registry.slot(self.previous)?.next;
-        let key = self.registry.slot(guess)?.key()?;
-        fields.starts_with(key).then_some((SeriesId(guess), key.len()))
+        let guess = self.expected()?;
+        let key = self.registry.slot(guess.0)?.key()?;
+        fields.starts_with(key).then_some((guess, key.len()))
     }
 
     /// Goes on after `series`, which is the successor.
     #[inline]
     pub(crate) fn take_successor(&mut self, series: SeriesId) {
         self.previous = series.0;
+        self.unexpected = 0;
     }
 
     /// The id of the series with these labels.
@@ -207,8 +217,8 @@ impl SeriesIndex {
         around: &mut Around<'_>,
     ) -> Result<SeriesId, Refusal> {
         let guess = self.registry.slot(self.previous).map_or(NONE, |s| s.next);
-        if self.registry.is(guess, raw) {
-            self.previous = guess;
+        if self.unexpected < LOST && self.registry.is(guess, raw) {
+            self.take_successor(SeriesId(guess));
             return Ok(SeriesId(guess));
         }
         let id = match self.registry.find(raw) {
@@ -230,6 +240,7 @@ impl SeriesIndex {
         if let Some(slot) = self.registry.slot_mut(self.previous) {
             slot.next = id;
         }
+        self.unexpected = if id == guess { 0 } else { self.unexpected.saturating_add(1) };
         self.previous = id;
         Ok(SeriesId(id))
     }

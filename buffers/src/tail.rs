@@ -3,8 +3,12 @@
 //! One writer appends beyond what readers were told of. A row is never written twice: rows that are taken back are
 //! marked dead and left behind, so a reader that came past one still finds its way.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+mod crowded;
+
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+
+use crowded::{Crowded, LONG};
 
 /// Series whose heads are allocated together.
 const PAGE: usize = 1024;
@@ -34,8 +38,9 @@ pub(crate) struct Block {
     heads: Box<[OnceLock<Box<[AtomicU32]>>]>,
     min_ts: AtomicI64,
     max_ts: AtomicI64,
-    /// Whether any series has a row that is older than its previous one.
-    disordered: AtomicBool,
+    /// How far a row is behind the newest one that its series had before it, at most: a row that came before another
+    /// is newer than that by this much at most.
+    behind: AtomicI64,
 }
 
 impl Block {
@@ -45,7 +50,7 @@ impl Block {
             heads: (0..series as usize / PAGE + SLACK).map(|_| OnceLock::new()).collect(),
             min_ts: AtomicI64::new(i64::MAX),
             max_ts: AtomicI64::new(i64::MIN),
-            disordered: AtomicBool::new(false),
+            behind: AtomicI64::new(0),
         }
     }
 
@@ -113,8 +118,17 @@ impl Visible {
 
     /// The newest sample of a series at or before `at`.
     pub(crate) fn asof(&self, series: u32, at: i64) -> Option<(i64, u64)> {
-        let mut before = self.block.chain(series, self.rows).filter(|(ts, _)| *ts <= at);
-        if self.block.disordered.load(Ordering::Relaxed) { before.max_by_key(|(ts, _)| *ts) } else { before.next() }
+        let behind = self.block.behind.load(Ordering::Relaxed);
+        let mut best: Option<(i64, u64)> = None;
+        for (ts, bits) in self.block.chain(series, self.rows) {
+            if best.is_some_and(|(best, _)| ts.saturating_add(behind) <= best) {
+                break;
+            }
+            if ts <= at && best.is_none_or(|(best, _)| ts > best) {
+                best = Some((ts, bits));
+            }
+        }
+        best
     }
 
     /// Appends the samples of a series from `from` to `to`, both included, in no particular order.
@@ -151,6 +165,7 @@ pub(crate) struct Tail {
     max_ts: i64,
     block_rows: usize,
     generation: u32,
+    crowded: Crowded,
 }
 
 impl Tail {
@@ -167,6 +182,7 @@ impl Tail {
             max_ts: i64::MIN,
             block_rows: rows,
             generation: 1,
+            crowded: Crowded::default(),
         }
     }
 
@@ -207,9 +223,11 @@ impl Tail {
             self.max_ts = ts;
             block.max_ts.store(ts, Ordering::Relaxed);
         }
-        if ts <= previous {
-            block.disordered.store(true, Ordering::Relaxed);
+        let behind = previous.saturating_sub(ts);
+        if behind > 0 && behind > block.behind.load(Ordering::Relaxed) {
+            block.behind.store(behind, Ordering::Relaxed);
         }
+        self.crowded.add(series, ts, bits);
         head.store(at as u32 + 1, Ordering::Release);
         segment.received.1 = segment.received.1.max(room.received);
         self.undo.push(previous);
@@ -235,6 +253,7 @@ impl Tail {
                 continue;
             }
             segment.dead += 1;
+            self.crowded.remove(series, row.ts.load(Ordering::Relaxed));
             if let Some(head) = segment.block.head(series) {
                 head.store(row.prev.load(Ordering::Relaxed), Ordering::Release);
             }
@@ -280,14 +299,26 @@ impl Tail {
     }
 
     /// The value of exactly this sample, published or not.
-    pub(crate) fn exact(&self, series: u32, ts: i64) -> Option<u64> {
-        self.segments.iter().rev().find_map(|s| {
+    pub(crate) fn exact(&mut self, series: u32, ts: i64) -> Option<u64> {
+        if self.crowded.knows(series) {
+            return self.crowded.exact(series, ts);
+        }
+        let mut passed = 0;
+        let found = self.segments.iter().rev().find_map(|s| {
             let (min, max) = (s.block.min_ts.load(Ordering::Relaxed), s.block.max_ts.load(Ordering::Relaxed));
             if ts < min || ts > max {
                 return None;
             }
-            s.block.chain(series, u32::MAX).find(|(t, _)| *t == ts).map(|(_, bits)| bits)
-        })
+            let behind = s.block.behind.load(Ordering::Relaxed);
+            let near = s.block.chain(series, u32::MAX).take_while(|(t, _)| t.saturating_add(behind) >= ts);
+            near.inspect(|_| passed += 1).find(|(t, _)| *t == ts).map(|(_, bits)| bits)
+        });
+        // The next walk would be as long: of one series in no order each is.
+        if passed >= LONG {
+            let rows = self.segments.iter().flat_map(|s| s.block.chain(series, u32::MAX));
+            self.crowded.fill(series, rows);
+        }
+        found
     }
 
     /// Rows held.
@@ -298,7 +329,7 @@ impl Tail {
 
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
-        self.segments.iter().map(|s| s.block.bytes()).sum()
+        self.segments.iter().map(|s| s.block.bytes()).sum::<usize>() + self.crowded.bytes()
     }
 
     /// When the oldest row was received.
@@ -309,6 +340,7 @@ impl Tail {
     /// Takes out the blocks that are wholly published, so that they can be sealed. The last block is among them only
     /// `with_open`; then the next row opens another.
     pub(crate) fn take(&mut self, with_open: bool) -> Vec<Visible> {
+        self.crowded.clear();
         let count = self.segments.len();
         let whole = (0..count).take_while(|i| self.end(*i) <= self.published && (with_open || i + 1 < count)).count();
         let ends: Vec<u64> = (0..whole).map(|i| self.end(i)).collect();

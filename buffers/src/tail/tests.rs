@@ -98,3 +98,48 @@ fn many_new_series_open_a_wider_block() {
     assert_eq!(asof(&t.view(), 1, 9), Some((3, 3)));
     assert_eq!(t.view().len(), 2);
 }
+
+#[test]
+fn in_whatever_order_rows_come_each_is_found_by_its_time() {
+    for seed in 0..40u64 {
+        let mut random = seed;
+        let mut below = |n: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % n
+        };
+        let mut t = Tail::new(1 << 16);
+        let (mut model, mut newest) = (std::collections::BTreeMap::new(), [i64::MIN; 3]);
+        // Of one seed in four all times in no order, so that walks get long.
+        let reach = if seed % 4 == 0 { 4000 } else { 1 + below(30) };
+        for n in 0..3000 {
+            let (series, ts) = (below(3) as u32, n / 3 + 4000 - below(reach) as i64);
+            let found = t.exact(series, ts);
+            assert_eq!(found, model.get(&(series, ts)).copied(), "seed {seed}, row {n}");
+            if found.is_none() {
+                let last = &mut newest[series as usize];
+                t.append(series, ts, n as u64, *last, &ROOM);
+                if below(10) == 0 {
+                    let from = t.next() - 1;
+                    t.undo(from, |_, _| {});
+                    t.publish(t.next());
+                } else {
+                    *last = ts.max(*last);
+                    model.insert((series, ts), n as u64);
+                    t.publish(t.next());
+                }
+            }
+        }
+        assert!(seed % 4 != 0 || (0..3).any(|s| t.crowded.knows(s)), "seed {seed}");
+        let view = t.view();
+        for series in 0..3 {
+            for at in 0..5100 {
+                let expected = model.range((series, i64::MIN)..=(series, at)).next_back();
+                let expected = expected.map(|((_, ts), bits)| (*ts, *bits));
+                assert_eq!(asof(&view, series, at), expected, "seed {seed}, series {series} at {at}");
+            }
+        }
+        let held = t.bytes();
+        t.take(true);
+        assert!(!t.crowded.knows(0) && t.bytes() < held);
+    }
+}

@@ -136,7 +136,7 @@ impl Writer {
     }
 
     /// The bits of exactly this sample, wherever it is.
-    fn stored_at(&self, series: u32, ts: i64) -> Option<u64> {
+    fn stored_at(&mut self, series: u32, ts: i64) -> Option<u64> {
         let stored = self.tail.exact(series, ts).or_else(|| {
             let namespace = self.series.registry.meta(series)?.namespace_id;
             let near = self.chunks.of(namespace).iter().rev().filter(|c| c.min_ts <= ts && ts <= c.max_ts);

@@ -17,6 +17,7 @@ const SERIES_HISTOGRAMS: u32 = 4;
 const SAMPLE_VALUE: u32 = 1;
 const SAMPLE_TIMESTAMP: u32 = 2;
 /// These fields as they are written: number and wire type.
+const LABELS_TAG: u8 = 0x0a;
 const SAMPLES_TAG: u8 = 0x12;
 const VALUE_TAG: u8 = 0x09;
 const TIMESTAMP_TAG: u8 = 0x10;
@@ -77,7 +78,29 @@ fn time_series(message: &[u8], sink: &mut impl SampleSink, counts: &mut Counts) 
         let _ = sink.sample(id, ts, value);
         return Ok(());
     }
-    any_series(message, sink, counts)
+    match usual_series(message) {
+        Some((labels, sample)) => {
+            counts.rows += 1;
+            match sink.series(labels) {
+                Ok(id) => one(id, sample, sink),
+                Err(why) => sink.refused(1, why),
+            }
+            Ok(())
+        }
+        None => any_series(message, sink, counts),
+    }
+}
+
+/// A series as nearly everybody writes it: labels of a few words each, then one sample.
+#[inline]
+fn usual_series(message: &[u8]) -> Option<(RawLabels<'_>, (Option<Timestamp>, f64))> {
+    let mut rest = message;
+    while let [LABELS_TAG, len @ ..0x80, label @ ..] = rest {
+        rest = label.get(usize::from(*len)..)?;
+    }
+    let ((ms, value), []) = first_sample(rest)? else { return None };
+    let labels = message.get(..message.len() - rest.len())?;
+    Some((RawLabels(labels), (Timestamp::from_millis(ms), value)))
 }
 
 /// The sample with which `fields` begin, and what is behind it.

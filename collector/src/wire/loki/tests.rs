@@ -77,7 +77,6 @@ fn json_faults_are_named_in_one_line() {
         ),
         (r#"{"streams":[{"stream":{},"values":[[1,"x"]]}]}"#, "a string"),
         (r#"{"streams":[{"stream":{},"values":[["1e9","x"]]}]}"#, "nanoseconds"),
-        (r#"{"streams":[{"stream":{},"values":[["9223372036854775808","x"]]}]}"#, "in range"),
         (r#"{"streams":[{"stream":{},"values":[["1","x",{},1]]}]}"#, "more than"),
         (r#"{"streams":[{"stream":{},"values":[["1","x","y"]]}]}"#, "an object of strings"),
         ("{\"streams\":[]}\n{}", "trailing"),
