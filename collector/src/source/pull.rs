@@ -144,9 +144,18 @@ impl Pulls {
         let plan = Plan::new(times, self.known.had(&pull.of));
         self.statuses.asks(&pull.of, pull.question.is_of_logs(), times.settle + pull.interval * 2);
         let door = Door { of: pull.of.clone(), shared: self };
-        Loop { pull, plan, door, lacks, limit: loki::LIMIT, pages: 0, backoff: backoff::Backoff::new(seed) }
-            .run()
-            .await;
+        Loop {
+            pull,
+            plan,
+            door,
+            lacks,
+            limit: loki::LIMIT,
+            too_large: None,
+            pages: 0,
+            backoff: backoff::Backoff::new(seed),
+        }
+        .run()
+        .await;
     }
 }
 
@@ -181,6 +190,8 @@ struct Loop {
     lacks: Lacks,
     /// Lines of a page of Loki.
     limit: usize,
+    /// From when on a page of so many lines was too large.
+    too_large: Option<(Timestamp, usize)>,
     /// Answers so far.
     pages: u64,
     backoff: backoff::Backoff,
@@ -205,7 +216,10 @@ impl Loop {
                     }
                     Err(PullError::Closed) => return,
                     Err(PullError::TooLarge) if self.narrow(ask.range) => continue,
-                    Err(PullError::Crowded) if self.roomier() => continue,
+                    Err(PullError::Crowded) => {
+                        self.grow();
+                        continue;
+                    }
                     Err(why) => match self.failed(&why, &missing).await {
                         Ok(pause) => {
                             // What is wrong may be some of the time alone.
@@ -240,7 +254,10 @@ impl Loop {
             Question::QueryRange { selectors, step, labels } => {
                 query_range::ask(endpoint, selectors, (*step, labels), range, door).await
             }
-            Question::Loki(query) => loki::ask(endpoint, query, self.limit, range, door).await,
+            Question::Loki(query) => {
+                let page = (self.limit, self.may_grow(range.from));
+                loki::ask(endpoint, query, page, range, door).await
+            }
         }
     }
 
@@ -249,7 +266,7 @@ impl Loop {
         self.plan.widen();
         self.pages += 1;
         if self.pages.is_multiple_of(GROWS) {
-            self.roomier();
+            self.grow();
         }
         if let Some(since) = self.lacks.since.take() {
             self.lacks.told = false;
@@ -258,17 +275,23 @@ impl Loop {
         self.door.shared.statuses.answered(&self.pull.of, self.door.now());
     }
 
-    /// Asks for larger pages, where it can.
-    fn roomier(&mut self) -> bool {
-        let can = self.limit < loki::LIMIT;
+    /// Whether a larger page from this time on is worth a try: it was not too large already, or the two would take turns
+    /// for ever.
+    fn may_grow(&self, from: Timestamp) -> bool {
+        let fits = |(at, limit)| at != from || self.limit * 2 < limit;
+        self.limit < loki::LIMIT && self.too_large.is_none_or(fits)
+    }
+
+    /// Asks for larger pages from here on.
+    fn grow(&mut self) {
         self.limit = (self.limit * 2).min(loki::LIMIT);
-        can
     }
 
     /// Asks for less the next time, where it can.
     fn narrow(&mut self, asked: Range) -> bool {
         match &self.pull.question {
             Question::Loki(_) if self.limit > 1 => {
+                self.too_large = Some((asked.from, self.limit));
                 self.limit /= 2;
                 true
             }

@@ -16,11 +16,12 @@ pub(super) const LIMIT: usize = 5000;
 /// Without it, structured metadata would stand among the labels.
 const CATEGORIZE: (HeaderName, &str) = (HeaderName::from_static("x-loki-response-encoding-flags"), "categorize-labels");
 
-/// One page; gives up to when it reaches.
+/// One page; gives up to when it reaches. One that does not get beyond its first timestamp is passed, unless a larger one
+/// may be asked for.
 pub(super) async fn ask(
     endpoint: &Endpoint,
     query: &str,
-    limit: usize,
+    (limit, may_grow): (usize, bool),
     range: Range,
     door: &Door,
 ) -> Result<Timestamp, PullError> {
@@ -39,7 +40,7 @@ pub(super) async fn ask(
         None => range.to,
         Some(newest) if newest > range.from => newest,
         // Too little was asked for, not too much written.
-        Some(_) if limit < LIMIT => return Err(PullError::Crowded),
+        Some(_) if may_grow => return Err(PullError::Crowded),
         Some(newest) => {
             let (source, at) = (door.of.to_string(), newest);
             tracing::warn!(source, %at, limit, "more lines of one timestamp than a page holds: some may be missing");

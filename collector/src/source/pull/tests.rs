@@ -161,6 +161,31 @@ async fn a_page_that_is_full_is_followed_from_its_last_time_and_nothing_is_skipp
     std::fs::remove_file(file).unwrap();
 }
 
+#[tokio::test]
+async fn pages_grow_again_and_one_that_was_too_large_is_not_asked_for_twice() {
+    let start = NOW - 600 * SECOND;
+    let large = || ok("application/json", vec![b' '; LARGEST + 1]);
+    let crowd = |at, count| lines(&vec![at; count]);
+    let answers = vec![
+        large(),
+        large(),
+        crowd(start, 1250),
+        crowd(start + 1, 1250),
+        crowd(start + 1, 2500),
+        lines(&[start + 1, start + 1, start + 2]),
+    ];
+    let (address, seen) = server(answers).await;
+    let mut running = running(&address, Question::Loki("{a=~\".+\"}".into()), None);
+    assert_eq!(running.stored().await.1.range, range(start, start + 1), "more cannot be had of it");
+    assert_eq!(running.status().crowded, 1);
+    assert_eq!(running.stored().await.1.range.from, Timestamp(start + 1));
+    assert_eq!(running.status().crowded, 1, "of the next all was had");
+    let seen = seen.lock().unwrap().1.clone();
+    for (seen, limit) in seen.iter().zip([5000, 2500, 1250, 1250, 2500, 5000]) {
+        assert!(seen.target.contains(&format!("limit={limit}&")), "{limit}: {}", seen.target);
+    }
+}
+
 fn tempfile_with(text: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("whyd-pull-{}", std::process::id()));
     std::fs::write(&path, text).unwrap();

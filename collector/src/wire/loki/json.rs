@@ -257,8 +257,8 @@ impl<'de, S: LogSink> Visitor<'de> for Entries<'_, '_, S> {
     }
 }
 
-/// `["<ns>", "line"]` or `["<ns>", "line", {metadata}]`. Gives the time, where it can be held, and the line, `None` where it is in `unescaped`;
-/// of the metadata what tells streams apart goes into `metadata`.
+/// `["<ns>", "line"]` or `["<ns>", "line", {metadata}]`. Gives the time, where it can be held, and
+/// the line, `None` where it is in `unescaped`; of the metadata what tells streams apart goes into `metadata`.
 struct Entry<'e, 'a> {
     layout: Layout,
     metadata: &'e mut Vec<Pair<'a>>,

@@ -96,7 +96,8 @@ fn text_of(line: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed)
 }
 
-/// When an entry was written, where that can be held, and its line; `metadata` becomes what of its metadata tells streams apart.
+/// When an entry was written, where that can be held, and its line; `metadata` becomes what of its metadata tells
+/// streams apart.
 fn entry<'a>(
     message: &'a [u8],
     metadata: &mut Vec<(&'a str, &'a str)>,
