@@ -17,6 +17,8 @@ const NAMESPACES: usize = 65_536;
 pub(crate) struct Names {
     all: HashSet<Arc<str>, FixedState>,
     bytes: usize,
+    /// Those that came with the body that is staged.
+    fresh: Vec<Arc<str>>,
 }
 
 /// What a string takes: itself, its counts, its place in the table.
@@ -33,7 +35,24 @@ impl Names {
         let name: Arc<str> = Arc::from(text);
         self.bytes += weight(text);
         self.all.insert(Arc::clone(&name));
+        self.fresh.push(Arc::clone(&name));
         name
+    }
+
+    /// Keeps what came since the last commit.
+    pub(crate) fn commit(&mut self) {
+        self.fresh.clear();
+    }
+
+    /// Takes back what came since the last commit; to be called when nobody holds it any more.
+    pub(crate) fn rollback(&mut self) {
+        for name in self.fresh.drain(..) {
+            // The table's and this one.
+            if Arc::strong_count(&name) == 2 {
+                self.bytes -= weight(&name);
+                self.all.remove(&name);
+            }
+        }
     }
 
     /// Forgets what nobody else holds.
@@ -54,6 +73,8 @@ impl Names {
 pub(crate) struct Namespaces {
     names: Arc<Vec<Arc<str>>>,
     ids: HashMap<Arc<str>, u32, FixedState>,
+    /// How many there were before the body that is staged.
+    committed: usize,
 }
 
 impl Namespaces {
@@ -70,6 +91,20 @@ impl Namespaces {
         Arc::make_mut(&mut self.names).push(Arc::clone(&name));
         self.ids.insert(name, id);
         Some(id)
+    }
+
+    /// Keeps the numbers that were given since the last commit.
+    pub(crate) fn commit(&mut self) {
+        self.committed = self.names.len();
+    }
+
+    /// Takes back the numbers that were given since the last commit.
+    pub(crate) fn rollback(&mut self) {
+        if self.names.len() > self.committed {
+            for name in Arc::make_mut(&mut self.names).drain(self.committed..) {
+                self.ids.remove(&name);
+            }
+        }
     }
 
     /// The number of this namespace where it has one.

@@ -131,8 +131,10 @@ impl Lookup {
     fn remove(&mut self, gone: &[(u32, Arc<SeriesMeta>)]) {
         let is_gone = |id: &u32| gone.binary_search_by_key(id, |(g, _)| *g).is_ok();
         let mut names: Vec<&Arc<str>> = Vec::new();
-        for (_, meta) in gone {
-            let key = pod_key(&meta.name, &meta.namespace, &meta.pod);
+        let mut pods: Vec<u64> = gone.iter().map(|(_, meta)| pod_key(&meta.name, &meta.namespace, &meta.pod)).collect();
+        pods.sort_unstable();
+        pods.dedup();
+        for key in pods {
             let empty = match self.by_pod.get_mut(&key) {
                 Some(Ids::Many(ids)) => {
                     ids.retain(|id| !is_gone(id));
@@ -144,6 +146,8 @@ impl Lookup {
             if empty {
                 self.by_pod.remove(&key);
             }
+        }
+        for (_, meta) in gone {
             names.push(&meta.name);
             if let Some(n) = self.by_namespace.get_mut(&meta.namespace) {
                 *n -= 1;

@@ -234,6 +234,8 @@ impl Writer {
         self.logs.rollback();
         self.series.rollback();
         self.replicas.rollback();
+        self.names.rollback();
+        self.namespaces.rollback();
         self.reset_body();
     }
 
@@ -244,6 +246,8 @@ impl Writer {
         self.let_go_of_dead_rows();
         self.logs.discard();
         self.series.rollback();
+        self.names.rollback();
+        self.namespaces.rollback();
         self.waiting.clear();
         self.reset_body();
     }
@@ -294,6 +298,8 @@ impl Writer {
         self.staged += 1;
         self.series.commit();
         self.replicas.commit();
+        self.names.commit();
+        self.namespaces.commit();
         let mut body = std::mem::take(&mut self.body);
         let lines = self.logs.stage(self.staged, body.received);
         let mark = Mark {

@@ -124,6 +124,13 @@ impl Batch {
         (first..end).filter_map(move |i| self.row(stream, i))
     }
 
+    /// How many lines of one stream have this time.
+    pub(crate) fn count(&self, stream: u32, ts: i64) -> usize {
+        let found = self.runs.binary_search_by_key(&stream, |run| run.stream).ok().and_then(|at| self.runs.get(at));
+        let times = found.and_then(|run| self.ts.get(run.rows())).unwrap_or_default();
+        times.partition_point(|t| *t <= ts) - times.partition_point(|t| *t < ts)
+    }
+
     /// Gives each line its template, asked by stream and text, stream by stream.
     pub(crate) fn set_templates(&mut self, mut template: impl FnMut(u32, &str) -> TemplateId) {
         let mut templates = vec![TemplateId::default(); self.len()];

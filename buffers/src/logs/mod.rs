@@ -16,11 +16,13 @@ pub use level::Level;
 pub use streams::StreamMeta;
 pub(crate) use streams::{Lookup, Streams};
 
-use crate::hash::{HashedState, hash};
+use crate::hash::{FixedState, HashedState, hash};
 use crate::seal::Durable;
 
 /// How many batches of one tier are merged into one of the next.
 const MERGE: usize = 8;
+/// Stored lines of one stream and time that a new one is compared with one by one.
+const CROWD: usize = 64;
 /// Repeated lines of one push whose room is kept for the next.
 const KEPT_ROOM: usize = 1 << 16;
 /// Bytes above which a batch is not merged further.
@@ -74,6 +76,8 @@ struct Staging {
     current: Option<Current>,
     /// How often each line that may have come before came in this push, stored or not.
     seen: HashMap<u64, u32, HashedState>,
+    /// Of streams and times with many lines, how often each text is stored.
+    crowds: HashMap<(u32, i64), HashMap<u64, u32, HashedState>, FixedState>,
     key: Vec<u8>,
 }
 
@@ -161,7 +165,7 @@ impl LogStore {
 
     /// Whether this line, of a time that earlier pushes reached, is one that they brought; counts it.
     fn is_repeated(&mut self, stream: u32, ts: i64, text: &str) -> bool {
-        let stored = self.count(stream, ts, text);
+        let stored = self.stored(stream, ts, text);
         let staging = &mut self.staging;
         staging.key.clear();
         staging.key.extend_from_slice(&stream.to_le_bytes());
@@ -173,11 +177,24 @@ impl LogStore {
     }
 
     /// How many such lines earlier pushes brought.
-    fn count(&self, stream: u32, ts: i64, text: &str) -> u32 {
-        let pending = self.pending.iter().map(|(_, b)| b);
-        let all = pending.chain(self.batches.iter().rev().map(AsRef::as_ref));
-        let near = all.filter(|b| b.min_ts <= ts && ts <= b.max_ts);
-        near.map(|b| b.between(stream, ts, ts).filter(|l| l.text == text).count() as u32).sum()
+    fn stored(&mut self, stream: u32, ts: i64, text: &str) -> u32 {
+        let Self { pending, batches, staging, .. } = self;
+        if let Some(crowd) = staging.crowds.get(&(stream, ts)) {
+            return crowd.get(&hash(text.as_bytes())).copied().unwrap_or_default();
+        }
+        let all = || pending.iter().map(|(_, b)| b).chain(batches.iter().rev().map(AsRef::as_ref));
+        let near = || all().filter(|b| b.min_ts <= ts && ts <= b.max_ts);
+        if near().map(|b| b.count(stream, ts)).sum::<usize>() <= CROWD {
+            return near().map(|b| b.between(stream, ts, ts).filter(|l| l.text == text).count() as u32).sum();
+        }
+        // Each line of this time would be compared with all of them.
+        let mut crowd: HashMap<u64, u32, HashedState> = HashMap::default();
+        near()
+            .flat_map(|b| b.between(stream, ts, ts))
+            .for_each(|l| *crowd.entry(hash(l.text.as_bytes())).or_default() += 1);
+        let stored = crowd.get(&hash(text.as_bytes())).copied().unwrap_or_default();
+        staging.crowds.insert((stream, ts), crowd);
+        stored
     }
 
     /// Ends the push: what was staged waits to be published under this number. Returns how many lines.
@@ -216,6 +233,7 @@ impl LogStore {
             self.staging.seen = HashMap::default();
         }
         self.staging.seen.clear();
+        self.staging.crowds = HashMap::default();
     }
 
     /// Forgets what waits to be published. A stream's newest time stays as it is: it only decides how much a later

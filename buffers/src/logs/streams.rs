@@ -95,6 +95,10 @@ impl Streams {
         metadata: &[Pair<'_>],
         around: &mut Around<'_>,
     ) -> Result<StreamId, Refusal> {
+        if stream_labels.len() > around.limits.labels {
+            self.scratch.clear();
+            return Err(Refusal::LabelLimit);
+        }
         let mut pairs: Vec<(&str, &str)> = stream_labels.iter().map(borrowed).collect();
         for (name, value) in metadata.iter().map(borrowed) {
             if tells_streams_apart(name) && !pairs.iter().any(|(n, _)| *n == name) {
@@ -130,7 +134,10 @@ impl Streams {
 
     fn add(&mut self, key: &[u8], around: &mut Around<'_>) -> Result<u32, Refusal> {
         let limits = around.limits;
-        if self.registry.live() >= limits.streams || self.bytes() >= limits.stream_bytes() {
+        if self.registry.live() >= limits.streams
+            || self.bytes() >= limits.stream_bytes()
+            || around.names.bytes() >= limits.index_bytes()
+        {
             return Err(Refusal::StreamLimit);
         }
         let key: Arc<[u8]> = Arc::from(key);
@@ -184,14 +191,19 @@ impl Streams {
             self.shares.remove(meta.namespace_id);
         }
         let mut lookup = self.lookup.write().unwrap_or_else(PoisonError::into_inner);
-        for (id, meta) in &gone {
-            let pod = hash_parts(&[&meta.namespace, &meta.pod]);
+        let is_gone = |id: &u32| gone.binary_search_by_key(id, |(g, _)| *g).is_ok();
+        let mut pods: Vec<u64> = gone.iter().map(|(_, meta)| hash_parts(&[&meta.namespace, &meta.pod])).collect();
+        pods.sort_unstable();
+        pods.dedup();
+        for pod in pods {
             if let Some(ids) = lookup.by_pod.get_mut(&pod) {
-                ids.retain(|i| i != id);
+                ids.retain(|id| !is_gone(id));
                 if ids.is_empty() {
                     lookup.by_pod.remove(&pod);
                 }
             }
+        }
+        for (_, meta) in &gone {
             let namespace = hash_parts(&[&meta.namespace]);
             if let Some(n) = lookup.by_namespace.get_mut(&namespace) {
                 *n -= 1;

@@ -180,3 +180,15 @@ proptest::proptest! {
         proptest::prop_assert_eq!(f.store.bytes(), bytes);
     }
 }
+
+#[test]
+fn many_lines_of_one_time_are_told_apart_however_often_they_come() {
+    let mut f = Fixture::new();
+    let s = f.stream(&[("a", "1")], &[]).unwrap();
+    let texts: Vec<String> = (0..500).map(|n| format!("line {}", n % 400)).collect();
+    let lines: Vec<_> = texts.iter().map(|text| (s, 1000, text.as_str())).collect();
+    assert_eq!((f.push(&lines), f.push(&lines)), (500, 0));
+    // Two more of a line that stands twice, and one that is new.
+    let more = [&lines[..], &[(s, 1000, "line 0"), (s, 1000, "line 0"), (s, 1000, "other")]].concat();
+    assert_eq!((f.push(&more), f.push(&more)), (3, 0));
+}

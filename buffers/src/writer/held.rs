@@ -163,6 +163,8 @@ impl Writer {
         }
         self.series.resume(&series, small.previous, &mut self.names, &mut self.namespaces);
         self.logs.streams.resume(&streams, &mut self.names, &mut self.namespaces);
+        self.names.commit();
+        self.namespaces.commit();
         self.corrections = Arc::new(corrections.into_iter().collect());
         Arc::make_mut(&mut self.cluster).resume(cluster);
         let cluster = &self.cluster;

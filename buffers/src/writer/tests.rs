@@ -716,3 +716,23 @@ fn the_cluster_stays_within_its_bytes() {
     }
     assert_eq!(object(&mut w, Verb::Apply, pod("team-b", 0), 1_000), 1);
 }
+
+#[test]
+fn a_body_that_is_taken_back_leaves_no_name_and_no_namespace() {
+    let mut w = writer(Limits::default());
+    write(&mut w, 0, &[("p", 0, 1.0)]);
+    let held = |w: &Writer| (w.names.bytes(), w.namespaces.names().len());
+    let before = held(&w);
+    w.begin(at(1), None);
+    for n in 0..100 {
+        let raw = labels("m", &format!("team-{n}"), &format!("pod-{n}"));
+        w.series(RawLabels(&raw)).unwrap();
+        line(&mut w, &format!("space-{n}"), &format!("other-{n}"), 1, "x");
+    }
+    assert_eq!(held(&w).1, before.1 + 200);
+    w.rollback();
+    assert_eq!(held(&w), before);
+    let staged = put(&mut w, 2, &[("p", 2, 1.0), ("q", 2, 1.0)], None);
+    w.publish(staged.mark);
+    assert_eq!((all(&w).slice(only(&all(&w), "q"), at(0), at(9)).len(), held(&w).1), (1, before.1));
+}

@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use whyd_signals::Envelope;
 
 use super::gate::Gate;
@@ -41,6 +41,9 @@ const CONNECTIONS: usize = 1024;
 const STREAMS: u32 = 32;
 /// All headers of a request together.
 const HEADERS: u32 = 16 << 10;
+/// How long a connection on which nothing is in flight may take to end once it is asked to.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// How long a connection may take for what.
 #[derive(Debug, Clone, Copy)]
 struct Times {
@@ -62,7 +65,7 @@ const TIMES: Times = Times {
     message: Duration::from_secs(10),
     total: Duration::from_secs(30),
     idle: Duration::from_secs(300),
-    drain: Duration::from_secs(25),
+    drain: Duration::from_secs(10),
 };
 
 /// What happened to connections, for the metrics. Clones count together.
@@ -163,9 +166,16 @@ async fn connection(
     };
     let mut answers = FuturesUnordered::new();
     let mut asked = false;
+    let mut end = None;
     loop {
         // begins anew whenever something happens
-        let quiet = sleep(if asked { times.drain } else { times.idle });
+        let quiet = match (asked, answers.is_empty()) {
+            (false, _) => times.idle,
+            (true, false) => times.drain,
+            // Only its goodbye is waited for.
+            (true, true) => GOODBYE.min(times.drain),
+        };
+        let quiet = sleep(end.map_or(quiet, |end: Instant| quiet.min(end.saturating_duration_since(Instant::now()))));
         tokio::select! {
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => answers.push(one(&receiver, request, respond)),
@@ -179,6 +189,7 @@ async fn connection(
             // a sender that went away drops its end, which counts as closing too
             _ = closing.wait_for(|closed| *closed), if !asked => {
                 asked = true;
+                end = Some(Instant::now() + times.drain);
                 connection.graceful_shutdown();
             }
             () = quiet => {

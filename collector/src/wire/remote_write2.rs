@@ -42,6 +42,11 @@ const LABELS: usize = 4 * inflate::LIMIT;
 /// Bytes of rendered labels of one series; one that has more is refused by itself.
 const LABELS_OF_ONE: usize = 1 << 20;
 
+/// Series of one body; one takes two bytes there and sixteen here.
+const MOST_SERIES: usize = 1 << 20;
+/// Room for so many is kept from body to body.
+const KEPT_ROOM: usize = 1 << 16;
+
 /// What is used again from body to body.
 #[derive(Debug)]
 pub struct Scratch {
@@ -106,11 +111,15 @@ pub fn decode_message(
     let Scratch { symbols, series, refs, rendered, known } = scratch;
     symbols.clear();
     series.clear();
+    series.shrink_to(KEPT_ROOM);
     rendered.clear();
     let mut reader = Reader::new(message);
     while let Some((number, value)) = reader.field()? {
         match number {
             REQUEST_SYMBOLS => symbols.add(value.bytes("symbols")?, message, reader.position(), known)?,
+            REQUEST_TIMESERIES if series.len() == MOST_SERIES => {
+                return Err(DecodeError::Malformed(format!("over {MOST_SERIES} series")));
+            }
             REQUEST_TIMESERIES => {
                 let end = reader.position();
                 series.push((end - value.bytes("timeseries")?.len(), end));

@@ -37,13 +37,24 @@ impl Rendered {
             lens.clear();
             lens.resize(refs.len() / 2, 0);
         }
-        let mut at = 0;
+        let (mut at, mut anew) = (0, false);
         let pairs = refs.as_chunks::<2>().0.iter().zip(had.as_chunks_mut::<2>().0);
         for ((pair, had), len) in pairs.zip(lens) {
-            if pair != had {
+            let changed = pair != had;
+            if changed || anew {
                 *had = *pair;
                 let [name, value] = pair.map(|reference| symbols.field(reference, message));
-                *len = label(bytes, (at, *len), name, value);
+                let is = length(name, value);
+                if is != *len && !anew {
+                    // Nothing behind it is where it was.
+                    anew = true;
+                    bytes.truncate(at);
+                }
+                if anew {
+                    bytes.resize(at + is, 0);
+                }
+                *len = is;
+                label(bytes.get_mut(at..at + is).unwrap_or_default(), name, value);
             }
             at += *len;
         }
@@ -51,33 +62,30 @@ impl Rendered {
     }
 }
 
-/// Writes one label in the place of the one that stands at `at` and is `was` bytes long; says how long it is. Name and
-/// value come with their lengths before them.
+/// How many bytes a label takes; name and value come with their lengths before them.
 #[inline]
-fn label(bytes: &mut Vec<u8>, (at, was): (usize, usize), name: &[u8], value: &[u8]) -> usize {
+fn length(name: &[u8], value: &[u8]) -> usize {
     let body = 2 + name.len() + value.len();
-    let mut head = [LABEL, 0, 0, 0, 0, 0];
-    let (mut rest, mut used) = (body, 1);
-    while let Some(byte) = head.get_mut(used) {
-        used += 1;
-        if rest < 0x80 {
-            *byte = rest as u8;
-            break;
+    1 + (usize::BITS - body.leading_zeros()).div_ceil(7) as usize + body
+}
+
+/// Writes one label into the place that it takes.
+#[inline]
+fn label(place: &mut [u8], name: &[u8], value: &[u8]) {
+    let body = 2 + name.len() + value.len();
+    let Some((head, rest)) = place.len().checked_sub(body).and_then(|at| place.split_at_mut_checked(at)) else {
+        return;
+    };
+    if let Some((tag, varint)) = head.split_first_mut() {
+        *tag = LABEL;
+        let last = varint.len().saturating_sub(1);
+        for (n, byte) in varint.iter_mut().enumerate() {
+            *byte = (body >> (7 * n)) as u8 & 0x7f | if n < last { 0x80 } else { 0 };
         }
-        *byte = rest as u8 | 0x80;
-        rest >>= 7;
     }
-    let is = used + body;
-    if is != was {
-        make_room(bytes, at, was, is);
-    }
-    let Some(place) = bytes.get_mut(at..at + is) else { return was };
-    let (before, place) = place.split_at_mut(used);
-    before.copy_from_slice(head.get(..used).unwrap_or_default());
-    let (before, place) = place.split_at_mut(1 + name.len());
+    let (before, after) = rest.split_at_mut(1 + name.len());
     write(before, NAME, name);
-    write(place, VALUE, value);
-    is
+    write(after, VALUE, value);
 }
 
 #[inline]
@@ -86,14 +94,4 @@ fn write(place: &mut [u8], tag: u8, text: &[u8]) {
         *first = tag;
         rest.copy_from_slice(text);
     }
-}
-
-/// Moves what stands behind `was` bytes at `at` so that `is` bytes fit there.
-fn make_room(bytes: &mut Vec<u8>, at: usize, was: usize, is: usize) {
-    let len = bytes.len();
-    if is > was {
-        bytes.resize(len + is - was, 0);
-    }
-    bytes.copy_within(at + was..len, at + is);
-    bytes.truncate(len + is - was);
 }
