@@ -67,7 +67,7 @@ impl Cluster {
 
 impl Source for Cluster {
     const WIRE: &'static str = "Kubernetes lists and watches";
-    const WAY: Way = Way::IsAsked(12_000);
+    const WAY: Way = Way::IsAsked(30_000);
     const COUNTED: &'static [&'static str] = &["kube"];
     const READY: &'static [&'static str] = &["pods", "nodes", "events"];
 

@@ -50,7 +50,7 @@ impl<S: Source> Lab<S> {
         std::fs::write(&token, RIGHT).unwrap();
         let source = S::start(&gate, more.contains("TOKEN").then_some("another")).await;
         let kubeconfig = source.kubeconfig();
-        let kubernetes = if kubeconfig.is_some() { "" } else { "kubernetes: {enabled: false}\n" };
+        let kubernetes = if S::COUNTED.contains(&"kube") { "" } else { "kubernetes: {enabled: false}\n" };
         let more = more.replace("TOKEN", &token.display().to_string());
         let config = format!("{kubernetes}limits: {{tick: 100ms}}\n{}{more}", source.config(gate.address));
         let bench = Bench { gate, way: S::WAY, counted: S::COUNTED, dir, config, kubeconfig, daemon: None };
