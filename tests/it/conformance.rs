@@ -115,6 +115,7 @@ async fn repeats<S: Source>() -> usize {
             lab.same("repeats, before").await;
             lab.bench.gate.lose_answers();
             lab.offer_while_answers_are_lost().await;
+            lab.bench.until_repeated().await;
         }
         Way::IsAsked(middle) => {
             lab.bench.begin_and_cut_an_answer(middle).await;
@@ -136,6 +137,7 @@ async fn survives<S: Source>() -> usize {
             lab.source.offer().await;
             lab.bench.gate.lose_answers();
             lab.offer_and_kill_before_the_answer().await;
+            lab.bench.until_repeated().await;
         }
         Way::IsAsked(middle) => {
             lab.bench.begin_and_cut_an_answer(middle).await;

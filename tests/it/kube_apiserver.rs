@@ -1,7 +1,7 @@
 //! The daemon at a real kube-apiserver with a real etcd: watch, 410, a restart of the server, and no rights.
 //!
 //! `KUBE_APISERVER` names the program; `etcd` is Debian's etcd-server. Neither is built here, so these tests run when
-//! they are asked for: `cargo test --release --test it kube_apiserver -- --ignored`.
+//! they are asked for: `cargo test --release --test it kube_apiserver:: -- --ignored`.
 
 pub(crate) mod server;
 

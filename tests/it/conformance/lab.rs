@@ -148,6 +148,11 @@ impl Bench {
             .await;
     }
 
+    /// Until the daemon was sent rows that it has.
+    pub(super) async fn until_repeated(&self) {
+        until("a repetition", async || (self.metric("whyd_repeated_total").await? > 0.0).then_some(())).await;
+    }
+
     /// Starts the daemon, and closes the gate after so many bytes of what it is answered.
     pub(super) async fn begin_and_cut_an_answer(&mut self, bytes: i64) {
         self.gate.let_through(bytes);
