@@ -134,7 +134,7 @@ fn read(dir: &Path) -> (Took, Ingest) {
 
 fn kept(history: &Path, runtime: &Runtime) -> Checkpoints {
     let window = Duration::from_secs(6 * 3600);
-    let limits = KeepLimits { window, retention: window, bytes: u64::MAX };
+    let limits = KeepLimits { memory: usize::MAX, window, retention: window, bytes: u64::MAX };
     Checkpoints::new(Box::new(Objects::open(history, runtime.handle().clone()).unwrap()), limits)
 }
 

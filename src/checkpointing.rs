@@ -96,18 +96,23 @@ impl Checkpointing {
         written.generation
     }
 
-    /// Waits for the one that is being written; gives what [`Checkpointing::ended`] would.
-    pub(crate) fn wait(&mut self) -> Option<u32> {
+    /// Waits so long at most for the one that is being written; gives what [`Checkpointing::ended`] would.
+    pub(crate) fn wait(&mut self, most: Duration) -> Option<u32> {
         if !self.is_busy {
             return None;
         }
-        let written = self.from.recv().ok()?;
+        let written = self.from.recv_timeout(most).ok()?;
         self.heard(&written)
     }
 
-    /// Ends the thread.
+    /// Ends the thread. One that is still writing is left to end with the process: without its manifest, which is written
+    /// last, a checkpoint is none.
     pub(crate) fn stop(&mut self) {
         self.to = None;
+        if self.is_busy {
+            tracing::warn!("the last checkpoint takes too long and was given up; the next start reads the log back");
+            return;
+        }
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the thread that writes checkpoints panicked");
         }
@@ -127,7 +132,7 @@ impl CheckpointsShown {
     /// What the last start could not use.
     pub(crate) fn note(&self) -> Option<&'static str> {
         if self.missing > 0 {
-            Some("records are missing between the checkpoint that was found whole and the log")
+            Some("records that were acknowledged are missing from the log; what is shown lacks them")
         } else if self.stats.damaged > 0 {
             Some("a checkpoint was damaged; the start went on from the one before it, or from the log")
         } else {

@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use whyd_buffers::ReplicaRule;
 use whyd_collector::source::http::OTLP_LIMIT;
+use whyd_collector::wire::inflate;
 use whyd_correlate::rules::{Matches, Rules, SeverityRule, Suppression};
 use whyd_signals::schema::Severity;
 use whyd_signals::{Timestamp, causes};
@@ -85,7 +86,7 @@ struct LimitsFile {
     series: Option<usize>,
     /// Of them, those of one team; what belongs to no team has no such bound. Default: half of `series`.
     series_per_team: Option<usize>,
-    /// Largest body accepted, for instance `32MiB`; at most a sixteenth of `memory`. Default `16MiB`, and for OTLP over
+    /// Largest body accepted, for instance `32MiB`; at most that, and a sixteenth of `memory`. Default `16MiB`, and for OTLP over
     /// HTTP `20MiB`, where that is not over it.
     body: Option<String>,
 }
@@ -266,8 +267,9 @@ impl ConfigFile {
         let http = wrong.address("listen.http", self.listen.http.as_deref().unwrap_or("0.0.0.0:8080"));
         let memory = wrong.bytes("limits.memory", l.memory.as_deref().unwrap_or("2GiB")) as usize;
         let body = l.body.as_deref().map(|text| wrong.bytes("limits.body", text) as usize);
-        if body.is_some_and(|body| body > inlet_bytes(memory)) {
-            wrong.0.push("limits.body: must be at most a sixteenth of limits.memory; lower it, or raise that".into());
+        if body.is_some_and(|body| body > inlet_bytes(memory).min(inflate::LIMIT)) {
+            let why = "limits.body: must be at most 32MiB, and a sixteenth of limits.memory; lower it, or raise that";
+            wrong.0.push(why.into());
         }
         let body_or = |usual: usize| body.unwrap_or(usual.min(inlet_bytes(memory)));
         let series = l.series.unwrap_or(1_000_000);

@@ -96,6 +96,8 @@ pub struct CoreConfig {
     pub symbols: usize,
     /// The sources that are asked.
     pub pulls: BTreeSet<Target>,
+    /// Those of them that push as well.
+    pub pushing: BTreeSet<Target>,
 }
 
 /// The only owner of the writer.
@@ -111,6 +113,7 @@ pub struct Core {
     write2: wire::remote_write2::Scratch,
     pub(crate) counters: Counters,
     keep: Duration,
+    pushing: BTreeSet<Target>,
     /// What readers are told to be missing.
     lacking: Lacking,
 }
@@ -159,6 +162,7 @@ impl Core {
             write2: wire::remote_write2::Scratch::new(config.symbols),
             counters: Counters { pulls: Arc::new(Pulls::new(&config.pulls)), ..Counters::default() },
             keep: config.keep,
+            pushing: config.pushing.clone(),
             lacking: Lacking::default(),
         }
     }
@@ -386,7 +390,12 @@ impl Core {
     }
 
     pub(crate) fn put_lacking(&mut self) {
-        let lacking = self.counters.pulls.lacking();
+        let mut pushed = self.counters.pushed.clone();
+        if let Some(newest) = pushed.last() {
+            // So long a pause is none.
+            pushed.add(Range::new(newest.from, newest.to.plus(pull::SILENCE)));
+        }
+        let lacking = self.counters.pulls.lacking(&self.pushing, &pushed);
         if lacking != self.lacking {
             self.lacking = lacking;
             self.writer.put_lacking(Arc::new(self.lacking.clone()));
@@ -417,8 +426,8 @@ impl Core {
         self.counters.pushed.forget_before(at.minus(self.keep));
         if self.counters.pulls.is_past(at.minus(self.keep)) {
             Arc::make_mut(&mut self.counters.pulls).forget_before(at.minus(self.keep));
-            self.put_lacking();
         }
+        self.put_lacking();
         self.writer.seal(at);
         let mut effects = if changed { vec![Effect::Changed] } else { Vec::new() };
         let settled = self.ledger.take_settled();

@@ -62,6 +62,7 @@ impl Daemon {
         let statuses = Statuses::default();
         let watches = Watches::new(statuses.clone(), Arc::clone(&clock));
         let (inlet, inbox) = wiring::inlet(config);
+        inlet.hold();
         let to = wiring::receivers(config, inlet.clone(), &clock).map_err(|e| anyhow::anyhow!("{e}"))?;
         let doors = Doors::new(inlet.gauge(), to.gate.clone());
         let pulled = PullStatuses::default();
@@ -104,7 +105,12 @@ impl Daemon {
         let times = Times { tick: config.tick, keep: config.window + config.lateness };
         let bounds = Bounds { bytes: config.log_bytes, ..Bounds::default() };
         let log_dir = dir.clone();
-        let keep = KeepLimits { window: config.window, retention: config.retention, bytes: config.history_bytes };
+        let keep = KeepLimits {
+            window: config.window,
+            memory: config.memory / 2,
+            retention: config.retention,
+            bytes: config.history_bytes,
+        };
         let (history, by) = (config.data_dir.join("history"), wiring::made_by(config));
         let handle = tokio::runtime::Handle::current();
         let (for_log, log_clock) = (Arc::clone(&view), Arc::clone(&clock));
@@ -114,6 +120,7 @@ impl Daemon {
             Live::open(core, log, Kept { dir, checkpoints, by }, log_clock, times, for_log)
         });
         let live = opened.await?.with_context(|| format!("the log in {}", config.data_dir.display()))?;
+        inlet.open();
         let runtime = tokio::runtime::Handle::current();
         let (ending, ended) = watch::channel(false);
         let driver = std::thread::Builder::new().name("ingest".into()).spawn(move || {

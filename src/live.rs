@@ -25,6 +25,9 @@ use crate::view::View;
 /// How often the log forgets what is past the window.
 const TRIM: Duration = Duration::from_secs(60);
 
+/// How long the last checkpoint may take: of the 25 seconds in which it ends, what serving and draining leave.
+const LAST_CHECKPOINT: Duration = Duration::from_secs(12);
+
 /// Between two checkpoints: what a restart has to replay at most.
 const CHECKPOINT: Duration = Duration::from_secs(900);
 
@@ -126,9 +129,11 @@ impl Live {
         }
         self.tick();
         // The next start has nothing to replay.
-        self.checkpointing.wait().into_iter().for_each(|generation| self.ingest.keep(generation));
+        let until = runtime.block_on(async { Instant::now() }) + LAST_CHECKPOINT;
+        let left = || until.saturating_duration_since(runtime.block_on(async { Instant::now() }));
+        self.checkpointing.wait(left()).into_iter().for_each(|generation| self.ingest.keep(generation));
         self.checkpoint(runtime);
-        self.checkpointing.wait();
+        self.checkpointing.wait(left());
         self.checkpointing.stop();
         self.show();
     }

@@ -80,16 +80,20 @@ impl Pulls {
         }
     }
 
-    /// What is missing of all of them.
-    pub fn lacking(&self) -> Lacking {
+    /// What is missing of all of them. What `pushing` ones do not answer for is not, where metrics were pushed.
+    pub fn lacking(&self, pushing: &BTreeSet<Target>, pushed: &Ranges) -> Lacking {
         let mut lacking = Lacking::default();
-        for had in self.0.values() {
+        for (of, had) in &self.0 {
+            let pushed = if pushing.contains(of) && !had.logs { pushed.clone() } else { Ranges::default() };
             let into = if had.logs { &mut lacking.logs } else { &mut lacking.metrics };
-            had.lost.iter().for_each(|r| into.add(r));
+            let mut lost = had.lost.clone();
+            lost.remove_all(&pushed);
+            lost.iter().for_each(|r| into.add(r));
             if let Some(since) = had.down {
                 let mut open = Ranges::default();
                 open.add(Range::new(since, Timestamp::MAX));
                 open.remove_all(&had.had);
+                open.remove_all(&pushed);
                 open.iter().for_each(|r| into.add(r));
             }
         }
@@ -111,25 +115,49 @@ mod tests {
         pulls.heard(what, &asked, at(received));
     }
 
+    fn lacking(pulls: &Pulls) -> Lacking {
+        pulls.lacking(&BTreeSet::new(), &Ranges::default())
+    }
+
+    #[test]
+    fn what_was_pushed_is_not_missing_of_who_pushes() {
+        let target = |source: &str| Target { source: source.to_owned(), tenant: None };
+        let mut pulls = Pulls::new(&BTreeSet::from([target("prom"), target("loki")]));
+        let pushing = BTreeSet::from([target("prom"), target("loki")]);
+        let mut pushed = Ranges::default();
+        pushed.add(Range::new(at(100), at(300)));
+        heard(&mut pulls, "prom", Pulled::NoMetrics, (100, 160), 160);
+        heard(&mut pulls, "loki", Pulled::NoLogs, (100, 160), 160);
+        let meets = |lacking: Lacking, from, to| lacking.metrics.meets(Range::new(at(from), at(to)));
+        assert!(meets(lacking(&pulls), 120, 121));
+        let with = pulls.lacking(&pushing, &pushed);
+        assert!(with.logs.meets(Range::new(at(120), at(121))), "metrics that are pushed are no lines");
+        assert!(!meets(with.clone(), 100, 300) && meets(with, 300, 301));
+        // It is back: what it was not asked for since is lost only where nothing was pushed.
+        heard(&mut pulls, "prom", Pulled::ReadChunks, (390, 400), 400);
+        let with = pulls.lacking(&pushing, &pushed);
+        assert!(!meets(with.clone(), 100, 300) && meets(with, 300, 390));
+    }
+
     #[test]
     fn a_gap_is_missing_until_it_is_filled_and_hides_nothing_else() {
         let target = |source: &str| Target { source: source.to_owned(), tenant: None };
         let mut pulls = Pulls::new(&BTreeSet::from([target("loki"), target("prom")]));
         heard(&mut pulls, "loki", Pulled::LokiQuery, (0, 100), 100);
         heard(&mut pulls, "prom", Pulled::ReadChunks, (0, 100), 100);
-        assert_eq!(pulls.lacking(), Lacking::default());
+        assert_eq!(lacking(&pulls), Lacking::default());
 
         heard(&mut pulls, "loki", Pulled::NoLogs, (100, 160), 160);
         heard(&mut pulls, "gone", Pulled::NoMetrics, (0, 160), 160);
-        let meets = |pulls: &Pulls, from, to| pulls.lacking().logs.meets(Range::new(at(from), at(to)));
+        let meets = |pulls: &Pulls, from, to| lacking(pulls).logs.meets(Range::new(at(from), at(to)));
         assert!(meets(&pulls, 5000, 5001) && meets(&pulls, 120, 121) && !meets(&pulls, 0, 100));
-        assert!(pulls.lacking().metrics.is_empty());
+        assert!(lacking(&pulls).metrics.is_empty());
 
         // It is back at 200, and gives the oldest first.
         heard(&mut pulls, "loki", Pulled::LokiQuery, (100, 150), 200);
         assert!(!meets(&pulls, 0, 150) && meets(&pulls, 150, 151) && !meets(&pulls, 200, 5000));
         heard(&mut pulls, "loki", Pulled::LokiQuery, (150, 200), 201);
-        assert_eq!(pulls.lacking(), Lacking::default());
+        assert_eq!(lacking(&pulls), Lacking::default());
         assert!(pulls.had(&target("loki")).has(Range::new(at(0), at(200))));
     }
 }

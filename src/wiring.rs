@@ -42,6 +42,7 @@ pub fn core(config: &Config) -> Core {
         keep: config.window + config.lateness,
         symbols: config.memory / 32,
         pulls: config.pulls.iter().flat_map(PullConfig::targets).collect(),
+        pushing: config.pulls.iter().filter(|p| p.pushes).flat_map(PullConfig::targets).collect(),
     };
     Core::new(&core, writer, detectors)
 }

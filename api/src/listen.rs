@@ -59,7 +59,7 @@ impl Default for Deadlines {
             header: Duration::from_secs(10),
             body_idle: Duration::from_secs(10),
             total: Duration::from_secs(30),
-            drain: Duration::from_secs(25),
+            drain: Duration::from_secs(10),
             connections: 2048,
             counts: Arc::default(),
         }

@@ -105,7 +105,12 @@ fn span(chunks: &[Arc<Chunk>]) -> (i64, i64) {
 
 /// The last checkpoint that is durable. Rows that it holds and rows that it does not hold never mix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Durable(pub(crate) u32);
+pub(crate) struct Durable {
+    /// The last generation that is in a durable checkpoint.
+    pub(crate) kept: u32,
+    /// The last one that was cut: its rows are being written as they are.
+    pub(crate) cut: u32,
+}
 
 impl Durable {
     /// Rows of one class may lie in one chunk.
@@ -115,7 +120,12 @@ impl Durable {
 
     /// Whether rows of this generation are in a durable checkpoint.
     pub(crate) fn holds(self, generation: u32) -> bool {
-        generation <= self.0
+        generation <= self.kept
+    }
+
+    /// Whether what is changed of rows of this generation will be in the checkpoint that is the first to hold them.
+    fn is_open(self, generation: u32) -> bool {
+        generation > self.kept.max(self.cut)
     }
 }
 
@@ -144,10 +154,10 @@ pub(crate) fn each_series(chunks: &[Arc<Chunk>], mut each: impl FnMut(u32, &mut 
 
 fn merge(chunks: &[Arc<Chunk>], level: u8, kept: Durable, corrections: &mut Corrections) -> Option<Arc<Chunk>> {
     let generation = chunks.iter().map(|c| c.generation).max()?;
-    let done = kept.holds(generation);
+    let done = kept.is_open(generation);
     let mut builder = Builder::default();
     each_series(chunks, |series, samples| {
-        settle(series, samples, corrections, !done);
+        settle(series, samples, corrections, done);
         builder.push(series, samples);
     });
     builder.finish(span(chunks), level, generation)
@@ -193,7 +203,7 @@ pub(crate) fn chunks_of(
 ) -> Vec<(u32, Arc<Chunk>)> {
     let Some(generation) = blocks.iter().map(|b| b.generation).max() else { return Vec::new() };
     let received = blocks.iter().fold((i64::MAX, i64::MIN), |(a, b), s| (a.min(s.received.0), b.max(s.received.1)));
-    let done = !kept.holds(generation);
+    let done = kept.is_open(generation);
     let rows = || blocks.iter().flat_map(Visible::scan);
     let Some((lowest, highest)) = rows().fold(None, |range: Option<(u32, u32)>, (id, ..)| {
         Some(range.map_or((id, id), |(a, b)| (a.min(id), b.max(id))))
@@ -296,7 +306,7 @@ mod tests {
 
     #[test]
     fn what_a_checkpoint_holds_stays_apart_and_is_corrected_for_good() {
-        let (mut chunks, kept) = (Chunks::default(), Durable(1));
+        let (mut chunks, kept) = (Chunks::default(), Durable { kept: 1, cut: 1 });
         let mut corrections = Corrections::from([((1, 0), 7), ((1, 30), 8)]);
         let classes = [vec![1; MERGE - 1], vec![2; MERGE - 1], vec![3; MERGE - 1]].concat();
         for (n, generation) in classes.iter().enumerate() {
@@ -306,13 +316,25 @@ mod tests {
         for n in 0..MERGE as i64 {
             chunks.push(1, chunk_of(&[(1, n * 10, 0)], n, n as u32 / 2));
         }
-        assert_eq!(chunks.merge(1, 100, Durable(3), &mut corrections), Some(MERGE as u64));
+        assert_eq!(chunks.merge(1, 100, Durable { kept: 3, cut: 3 }, &mut corrections), Some(MERGE as u64));
         assert_eq!((chunks.of(1).len(), chunks.of(1)[0].generation), (1, 3), "all are in durable checkpoints");
         assert_eq!(
             rows(&chunks.of(1)[0]),
             (0..8).map(|n| (1, n * 10, [7, 0, 0, 8].get(n as usize).copied().unwrap_or(0))).collect::<Vec<_>>()
         );
         assert_eq!(corrections.len(), 2, "the checkpoints have the values as they were");
+    }
+
+    #[test]
+    fn a_correction_of_what_is_being_written_is_kept() {
+        for (cut, left) in [(0, 0), (1, 1)] {
+            let (mut chunks, mut corrections) = (Chunks::default(), Corrections::from([((1, 0), 7)]));
+            for n in 0..MERGE as i64 {
+                chunks.push(0, chunk_of(&[(1, n, 0)], n, 1));
+            }
+            chunks.merge(0, 100, Durable { kept: 0, cut }, &mut corrections).unwrap();
+            assert_eq!((rows(&chunks.of(0)[0])[0], corrections.len()), ((1, 0, 7), left), "cut {cut}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use whyd_signals::Envelope;
@@ -107,6 +107,9 @@ struct Counters {
     full_of_bytes: AtomicU64,
 }
 
+/// Why nothing is taken yet.
+pub(crate) const HELD: &str = "the log is still being read back";
+
 /// The senders' side.
 #[derive(Debug, Clone)]
 pub struct Inlet {
@@ -114,6 +117,8 @@ pub struct Inlet {
     bytes: Arc<Semaphore>,
     limit: usize,
     counters: Arc<Counters>,
+    /// Whether nothing is taken yet.
+    held: Arc<AtomicBool>,
 }
 
 /// What the inlet shows of itself. Unlike an [`Inlet`] it keeps no queue open.
@@ -190,7 +195,7 @@ pub fn inlet(limits: InletLimits) -> (Inlet, mpsc::Receiver<Delivery>) {
     // permits are taken as u32, which bounds the bytes at 4 GiB
     let limit = limits.bytes.min(u32::MAX as usize);
     let bytes = Arc::new(Semaphore::new(limit));
-    (Inlet { queue, bytes, limit, counters: Arc::default() }, receiver)
+    (Inlet { queue, bytes, limit, counters: Arc::default(), held: Arc::default() }, receiver)
 }
 
 impl Inlet {
@@ -227,6 +232,21 @@ impl Inlet {
         }
     }
 
+    /// Takes nothing until [`Inlet::open`]: nobody waits for a core that is not there yet.
+    pub fn hold(&self) {
+        self.held.store(true, Ordering::Release);
+    }
+
+    /// Takes messages from here on.
+    pub fn open(&self) {
+        self.held.store(false, Ordering::Release);
+    }
+
+    /// Whether nothing is taken yet.
+    pub fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire)
+    }
+
     /// Whether the core takes no more messages.
     pub fn is_closed(&self) -> bool {
         self.queue.is_closed()
@@ -243,6 +263,9 @@ impl Inlet {
     }
 
     fn permit(&self, held: usize, more: usize) -> Result<OwnedSemaphorePermit, Reply> {
+        if self.is_held() {
+            return Err(Reply::Overloaded(HELD.into()));
+        }
         if held.saturating_add(more) > self.limit {
             return Err(Reply::TooLarge(format!("message is over the inlet's bound of {} bytes", self.limit)));
         }

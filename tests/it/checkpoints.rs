@@ -80,7 +80,7 @@ impl Player {
 
     fn checkpoints(&self) -> Checkpoints {
         let window = self.config.window;
-        let limits = KeepLimits { window, retention: window, bytes: u64::MAX };
+        let limits = KeepLimits { memory: usize::MAX, window, retention: window, bytes: u64::MAX };
         Checkpoints::new(Box::new(self.shelf.clone()), limits)
     }
 

@@ -18,6 +18,8 @@ const MANIFESTS: usize = 2;
 pub struct KeepLimits {
     /// What a restart has to find: rows received so long before a checkpoint.
     pub window: Duration,
+    /// Bytes that the rows of the window may take in memory: what is older than fits is not taken up.
+    pub memory: usize,
     /// How long rows are kept for others to read; the window at least.
     pub retention: Duration,
     /// Bytes of all files. The oldest go first; what the window needs never does, then there is no checkpoint.
@@ -171,18 +173,32 @@ impl Checkpoints {
     fn whole(&self, manifest: Manifest) -> Result<Checkpoint, CheckpointError> {
         let point = manifest.point();
         let horizon = point.at.minus(self.limits.window).0;
-        let mut hours: BTreeMap<(Signal, i64), Vec<&DataFile>> = BTreeMap::new();
+        let mut hours: BTreeMap<i64, Vec<&DataFile>> = BTreeMap::new();
         for file in manifest.files.iter().filter(|f| f.received.1 >= horizon) {
-            hours.entry((file.signal, file.hour)).or_default().push(file);
+            hours.entry(file.hour).or_default().push(file);
         }
-        let (mut rows, namespace_of) = (HeldRows::default(), manifest.held.namespace_of());
-        let store = self.store.as_ref();
-        for ((signal, _), files) in hours {
-            match signal {
-                Signal::Samples => samples::read(&files, store, &namespace_of, &mut rows.chunks)?,
-                Signal::Logs => lines::read(&files, store, &mut rows.batches)?,
-                Signal::Series => {}
+        let (namespace_of, store) = (manifest.held.namespace_of(), self.store.as_ref());
+        // The newest first: of what memory cannot hold it had dropped the oldest.
+        let (mut parts, mut bytes) = (Vec::new(), 0);
+        for files in hours.into_values().rev() {
+            if bytes >= self.limits.memory {
+                break;
             }
+            let mut part = HeldRows::default();
+            for file in files.iter().filter(|f| f.signal == Signal::Samples) {
+                samples::read(file, store, &namespace_of, &mut part.chunks)?;
+            }
+            let of_logs: Vec<&DataFile> = files.into_iter().filter(|f| f.signal == Signal::Logs).collect();
+            if !of_logs.is_empty() {
+                lines::read(&of_logs, store, &mut part.batches)?;
+            }
+            bytes += part.bytes();
+            parts.push(part);
+        }
+        let mut rows = HeldRows::default();
+        for part in parts.into_iter().rev() {
+            rows.chunks.extend(part.chunks);
+            rows.batches.extend(part.batches);
         }
         Ok(Checkpoint { point, held: manifest.held, rows })
     }
@@ -225,6 +241,8 @@ impl Checkpoints {
         self.stats.old += gone.0;
         self.stats.over += gone.1;
         self.kept.push_back(KeptManifest { lsn: point.lsn, bytes: size, files: manifest.files });
+        // From here on the manifests say which of them are kept.
+        self.history.clear();
         while self.kept.len() > MANIFESTS {
             self.kept.pop_front();
         }

@@ -201,74 +201,61 @@ fn write_series(
     Ok(open)
 }
 
-/// One file's samples, column by column, and where each series begins.
-#[derive(Default)]
-struct Columns {
-    series: Vec<u32>,
-    starts: Vec<usize>,
-    ts: Vec<i64>,
-    bits: Vec<u64>,
+/// The chunks of one file, made as its rows come: no more than a series is held as it is in the file.
+struct Chunked<'a, F> {
+    file: &'a DataFile,
+    namespace_of: &'a F,
+    builders: BTreeMap<u32, (u32, Builder)>,
+    out: &'a mut Vec<(u32, Arc<Chunk>)>,
 }
 
-impl Columns {
-    fn read(bytes: bytes::Bytes) -> Result<Self, CheckpointError> {
-        let mut all = Self::default();
-        for batch in file::rows(bytes, &["series_id", "ts", "value"])? {
-            let batch = batch?;
-            let ids: &UInt32Array = file::column(&batch, "series_id")?;
-            let ts: &TimestampNanosecondArray = file::column(&batch, "ts")?;
-            let values: &Float64Array = file::column(&batch, "value")?;
-            for (at, id) in (all.ts.len()..).zip(ids.values()) {
-                if all.series.last() != Some(id) {
-                    all.series.push(*id);
-                    all.starts.push(at);
-                }
-            }
-            all.ts.extend_from_slice(ts.values());
-            all.bits.extend(values.values().iter().map(|v| v.to_bits()));
+impl<F: Fn(u32) -> Option<u32>> Chunked<'_, F> {
+    fn series(&mut self, id: u32, samples: &mut Vec<Pair>) {
+        // A series that nobody knows any more was not written for longer than the window.
+        let Some(namespace) = (self.namespace_of)(id).filter(|_| !samples.is_empty()) else { return };
+        seal::settle(id, samples, &mut seal::Corrections::new(), false);
+        // Written namespace by namespace, series by series; whatever is not begins another chunk.
+        if self.builders.get(&namespace).is_some_and(|(last, _)| *last >= id) {
+            self.finish(namespace);
         }
-        Ok(all)
+        let (last, builder) = self.builders.entry(namespace).or_default();
+        *last = id;
+        builder.push(id, samples);
     }
 
-    fn run(&self, at: usize) -> impl Iterator<Item = Pair> {
-        let start = self.starts.get(at).copied().unwrap_or(self.ts.len());
-        let end = self.starts.get(at + 1).copied().unwrap_or(self.ts.len());
-        let (ts, bits) = (self.ts.get(start..end).unwrap_or_default(), self.bits.get(start..end).unwrap_or_default());
-        ts.iter().copied().zip(bits.iter().copied())
+    fn finish(&mut self, namespace: u32) {
+        let Some((_, builder)) = self.builders.remove(&namespace) else { return };
+        // Whatever is in a durable checkpoint is of no generation.
+        let chunk = builder.finish(self.file.received, LEVEL, 0);
+        self.out.extend(chunk.map(|chunk| (namespace, chunk)));
     }
 }
 
-/// Reads files of one hour into a chunk for each namespace.
+/// Reads a file into a chunk for each namespace.
 pub(super) fn read(
-    files: &[&DataFile],
+    file: &DataFile,
     store: &dyn Store,
     namespace_of: &impl Fn(u32) -> Option<u32>,
     out: &mut Vec<(u32, Arc<Chunk>)>,
 ) -> Result<(), CheckpointError> {
-    let mut columns = Vec::with_capacity(files.len());
-    for file in files {
-        columns.push(Columns::read(file.read(store)?)?);
-    }
-    let received = files.iter().fold((i64::MAX, i64::MIN), |(a, b), f| (a.min(f.received.0), b.max(f.received.1)));
-    let mut places: Vec<(u32, usize, usize)> = Vec::new();
-    for (n, c) in columns.iter().enumerate() {
-        places.extend(c.series.iter().enumerate().map(|(at, id)| (*id, n, at)));
-    }
-    places.sort_unstable();
-    let mut builders: BTreeMap<u32, Builder> = BTreeMap::new();
-    let (mut samples, mut none) = (Vec::new(), seal::Corrections::new());
-    for of_series in places.chunk_by(|a, b| a.0 == b.0) {
-        let Some((id, ..)) = of_series.first() else { continue };
-        // A series that nobody knows any more was not written for longer than the window.
-        let Some(namespace) = namespace_of(*id) else { continue };
-        samples.clear();
-        for (_, n, at) in of_series {
-            samples.extend(columns.get(*n).into_iter().flat_map(|c| c.run(*at)));
+    let mut chunked = Chunked { file, namespace_of, builders: BTreeMap::new(), out };
+    let (mut current, mut samples) = (0, Vec::new());
+    for batch in file::rows(file.read(store)?, &["series_id", "ts", "value"])? {
+        let batch = batch?;
+        let ids: &UInt32Array = file::column(&batch, "series_id")?;
+        let ts: &TimestampNanosecondArray = file::column(&batch, "ts")?;
+        let values: &Float64Array = file::column(&batch, "value")?;
+        for ((id, ts), value) in ids.values().iter().zip(ts.values()).zip(values.values()) {
+            if *id != current {
+                chunked.series(current, &mut samples);
+                samples.clear();
+                current = *id;
+            }
+            samples.push((*ts, value.to_bits()));
         }
-        seal::settle(*id, &mut samples, &mut none, false);
-        builders.entry(namespace).or_default().push(*id, &samples);
     }
-    // Whatever is in a durable checkpoint is of no generation.
-    out.extend(builders.into_iter().filter_map(|(n, builder)| Some((n, builder.finish(received, LEVEL, 0)?))));
+    chunked.series(current, &mut samples);
+    let all: Vec<u32> = chunked.builders.keys().copied().collect();
+    all.into_iter().for_each(|namespace| chunked.finish(namespace));
     Ok(())
 }

@@ -56,7 +56,7 @@ impl Shelf {
 
 fn limits() -> KeepLimits {
     let window = Duration::from_secs(6 * 3600);
-    KeepLimits { window, retention: window, bytes: 1 << 30 }
+    KeepLimits { window, memory: usize::MAX, retention: window, bytes: 1 << 30 }
 }
 
 fn writer() -> Writer {
@@ -199,7 +199,7 @@ fn damage_anywhere_leads_to_the_one_before_or_to_none_and_never_to_wrong_rows() 
 fn files_go_with_the_retention_and_with_the_bytes_but_none_that_the_window_needs() {
     let (shelf, mut w) = (Shelf::default(), writer());
     let window = Duration::from_secs(600);
-    let wide = KeepLimits { window, retention: Duration::from_secs(3600), bytes: 1 << 30 };
+    let wide = KeepLimits { window, memory: usize::MAX, retention: Duration::from_secs(3600), bytes: 1 << 30 };
     let mut checkpoints = shelf.kept(wide);
     for minute in 0..120 {
         push(&mut w, minute, minute);

@@ -21,7 +21,8 @@ pub struct Recovery {
     pub cut_bytes: u64,
     /// Segments that were damaged and set aside; what could be read of them was.
     pub corrupt: u64,
-    /// Places between what was known otherwise and where the log begins: let go for the bytes.
+    /// Places that neither the log has nor what was known otherwise: let go for the bytes before it begins, or lost from
+    /// its midst.
     pub missing: u64,
 }
 
@@ -85,6 +86,8 @@ impl Log {
         let found = segment::list(disk)?;
         let after = known.map_or(Lsn(0), |(lsn, _)| lsn);
         let (mut recovery, mut segments, mut last) = (Recovery::default(), VecDeque::new(), Lsn(0));
+        // Whether the segment before was read, so that its end is known.
+        let mut follows = false;
         if let Some(((first, _), _)) = found.first().zip(known) {
             recovery.missing = first.0.saturating_sub(after.next().0);
         }
@@ -95,9 +98,16 @@ impl Log {
             {
                 let bytes = disk.append(name)?.bytes()?;
                 segments.push_back(Segment { name: name.clone(), bytes, newest: received.0 });
+                follows = false;
                 continue;
             }
             let bytes = Bytes::from(disk.read(name)?);
+            // A batch lies in one segment, so another begins only behind what was acknowledged. Within one a place may be
+            // free that never was.
+            if follows {
+                recovery.missing += first.0.saturating_sub(last.max(after).next().0);
+            }
+            follows = true;
             last = last.max(Lsn(first.0.saturating_sub(1)));
             let (scan, end) = segment::scan(&bytes, last, |record| {
                 if record.lsn > after {

@@ -108,6 +108,14 @@ pub(crate) struct HeldRows {
     pub(crate) batches: Vec<Arc<Batch>>,
 }
 
+impl HeldRows {
+    /// Bytes that they take.
+    pub(crate) fn bytes(&self) -> usize {
+        let chunks: usize = self.chunks.iter().map(|(_, chunk)| chunk.bytes()).sum();
+        chunks + self.batches.iter().map(|batch| batch.bytes()).sum::<usize>()
+    }
+}
+
 impl Writer {
     /// What is held now; `None` while anything waits to be published. What comes from here on is in the next cut.
     pub fn cut(&mut self) -> Option<Cut> {
@@ -135,6 +143,7 @@ impl Writer {
             streams: streams.places(),
             small,
         };
+        self.kept.cut = self.generation;
         self.generation += 1;
         self.tail.begin_generation(self.generation);
         self.logs.begin_generation(self.generation);
@@ -143,7 +152,7 @@ impl Writer {
 
     /// The cut of this generation, and with it all that is older, is in a durable checkpoint.
     pub fn keep(&mut self, generation: u32) {
-        self.kept = Durable(self.kept.0.max(generation));
+        self.kept.kept = self.kept.kept.max(generation);
     }
 
     /// Takes up what was held. To be called before anything is written.

@@ -48,6 +48,16 @@ async fn the_bound_on_messages_refuses_and_counts() {
 }
 
 #[tokio::test]
+async fn one_that_is_held_takes_nothing_and_keeps_nobody_waiting() {
+    let (inlet, mut queue) = inlet(InletLimits { messages: 1, bytes: 100 });
+    inlet.hold();
+    assert!(overloaded(&inlet.room(1).unwrap_err()) && overloaded(&inlet.send(message(1)).await));
+    assert!(queue.try_recv().is_err());
+    inlet.open();
+    assert!(inlet.room(1).is_ok());
+}
+
+#[tokio::test]
 async fn room_grows_and_shrinks() {
     let (inlet, _queue) = inlet(InletLimits { messages: 1, bytes: 100 });
     let mut room = inlet.room(30).unwrap();

@@ -20,6 +20,7 @@ use whyd_signals::sink::Refusal;
 use whyd_signals::{Compression, Envelope, Media, Source};
 
 use super::gate::{Gate, TurnedAway};
+use crate::inlet::HELD;
 use crate::wire::inflate;
 use crate::{Clock, Inlet, Reply, Written};
 
@@ -141,6 +142,9 @@ async fn push(State(receivers): State<Receivers>, request: Request) -> Response 
 async fn ready(State(receivers): State<Receivers>) -> Response {
     if receivers.inlet.is_closed() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
+    }
+    if receivers.inlet.is_held() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{HELD}\n")).into_response();
     }
     (StatusCode::OK, "ready\n").into_response()
 }

@@ -3,6 +3,7 @@
 //! A list is sent object by object, many at once, and ended by the uids that were in it, so that what vanished during a
 //! gap is found. A watch that fails is taken up again after a pause; its error stays in the status until the next message.
 
+mod pace;
 mod status;
 
 use std::pin::pin;
@@ -12,6 +13,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, Stream, StreamExt};
 use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
+use kube::client::ClientBuilder;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
@@ -22,6 +24,7 @@ use whyd_signals::{Envelope, Resource, Verb};
 
 pub use status::{SourceStatus, Statuses};
 
+use self::pace::Pace;
 use crate::wire::kube::{envelope, listed, slim_value};
 use crate::{Clock, Inlet, Reply};
 
@@ -33,6 +36,10 @@ const AT_ONCE: usize = 64;
 
 /// How long to wait before a message that the inlet had no room for is sent again.
 const OVERLOADED_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a watch goes on, in seconds, and how long a server may say nothing: what hangs is noticed within a minute.
+const WATCH: u32 = 45;
+const SILENT: Duration = Duration::from_secs(55);
 
 /// Where the API server is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -54,13 +61,15 @@ pub struct ConnectError(String);
 /// # Errors
 /// [`ConnectError`] when no configuration is found or it makes no client.
 pub async fn client(server: &ApiServer) -> Result<Client, ConnectError> {
-    let config = match server {
+    let mut config = match server {
         ApiServer::Inferred => kube::Config::infer().await.map_err(|e| ConnectError(e.to_string()))?,
         ApiServer::Url(url) => {
             kube::Config::new(url.parse().map_err(|e| ConnectError(format!("address {url:?}: {e}")))?)
         }
     };
-    Client::try_from(config).map_err(|e| ConnectError(e.to_string()))
+    config.read_timeout = Some(SILENT);
+    let builder = ClientBuilder::try_from(config).map_err(|e| ConnectError(e.to_string()))?;
+    Ok(builder.with_layer(&Pace::default()).build())
 }
 
 /// Watches one resource in all namespaces; ends only when the inlet is closed. The caller owns the task.
@@ -75,7 +84,7 @@ pub async fn watch(client: Client, resource: Resource, inlet: Inlet, clock: Cloc
         kind: resource.kind().to_owned(),
         plural: resource.plural().to_owned(),
     };
-    let config = watcher::Config::default().page_size(PAGE);
+    let config = watcher::Config::default().page_size(PAGE).timeout(WATCH);
     let door = Door { resource, inlet, clock, statuses };
     let follower = Follower { door, uids: Vec::new(), listing: FuturesUnordered::new() };
     if resource == Resource::ConfigMaps {

@@ -35,6 +35,12 @@ const LARGEST: usize = 8 << 20;
 /// Answers that are read at once, whatever the number of sources.
 const AT_ONCE: usize = 8;
 /// How long to wait before a message that the inlet had no room for is sent again.
+/// How long one question may take, its answer and handing that over included.
+const QUESTION: Duration = Duration::from_secs(120);
+/// What is not asked for in less.
+const SHORTEST: Duration = Duration::from_secs(1);
+/// After so many answers the pages are larger again.
+const GROWS: u64 = 4;
 const OVERLOADED_PAUSE: Duration = Duration::from_millis(200);
 
 /// A source that is asked.
@@ -138,7 +144,9 @@ impl Pulls {
         let plan = Plan::new(times, self.known.had(&pull.of));
         self.statuses.asks(&pull.of, pull.question.is_of_logs(), times.settle + pull.interval * 2);
         let door = Door { of: pull.of.clone(), shared: self };
-        Loop { pull, plan, door, lacks, limit: loki::LIMIT, backoff: backoff::Backoff::new(seed) }.run().await;
+        Loop { pull, plan, door, lacks, limit: loki::LIMIT, pages: 0, backoff: backoff::Backoff::new(seed) }
+            .run()
+            .await;
     }
 }
 
@@ -149,8 +157,11 @@ enum PullError {
     #[error("{0}")]
     Failed(String),
     /// The answer is larger than [`LARGEST`].
-    #[error("the answer is over {} MiB even for the shortest time; select less", LARGEST >> 20)]
+    #[error("the answer is over {} MiB, or a sixteenth of limits.memory, even for the shortest time; select less", LARGEST >> 20)]
     TooLarge,
+    /// A page of fewer lines than there can be does not get beyond one timestamp.
+    #[error("more lines of one timestamp than a page holds")]
+    Crowded,
     /// The daemon stops.
     #[error("stopping")]
     Closed,
@@ -170,6 +181,8 @@ struct Loop {
     lacks: Lacks,
     /// Lines of a page of Loki.
     limit: usize,
+    /// Answers so far.
+    pages: u64,
     backoff: backoff::Backoff,
 }
 
@@ -192,8 +205,15 @@ impl Loop {
                     }
                     Err(PullError::Closed) => return,
                     Err(PullError::TooLarge) if self.narrow(ask.range) => continue,
+                    Err(PullError::Crowded) if self.roomier() => continue,
                     Err(why) => match self.failed(&why, &missing).await {
-                        Ok(pause) => pause,
+                        Ok(pause) => {
+                            // What is wrong may be some of the time alone.
+                            if self.backoff.failures() > 1 {
+                                self.plan.narrow(ask.range, SHORTEST);
+                            }
+                            pause
+                        }
                         Err(_) => return,
                     },
                 },
@@ -205,8 +225,14 @@ impl Loop {
         }
     }
 
-    /// Up to when the answer reaches.
-    async fn ask(&mut self, range: Range) -> Result<Timestamp, PullError> {
+    /// Up to when the answer reaches. A source that answers too slowly has failed: it keeps its turn from no other.
+    async fn ask(&self, range: Range) -> Result<Timestamp, PullError> {
+        let _turn = self.door.shared.turns.acquire().await.map_err(|_| PullError::Closed)?;
+        let slow = |_| PullError::Failed(format!("no whole answer within {} s", QUESTION.as_secs()));
+        tokio::time::timeout(QUESTION, self.ask_now(range)).await.map_err(slow)?
+    }
+
+    async fn ask_now(&self, range: Range) -> Result<Timestamp, PullError> {
         let (endpoint, door) = (&self.pull.endpoint, &self.door);
         door.shared.statuses.asked(&self.pull.of);
         match &self.pull.question {
@@ -221,11 +247,22 @@ impl Loop {
     fn answered(&mut self, asked: Timestamp) {
         self.backoff.succeeded();
         self.plan.widen();
+        self.pages += 1;
+        if self.pages.is_multiple_of(GROWS) {
+            self.roomier();
+        }
         if let Some(since) = self.lacks.since.take() {
             self.lacks.told = false;
             self.plan.is_back(since, asked);
         }
         self.door.shared.statuses.answered(&self.pull.of, self.door.now());
+    }
+
+    /// Asks for larger pages, where it can.
+    fn roomier(&mut self) -> bool {
+        let can = self.limit < loki::LIMIT;
+        self.limit = (self.limit * 2).min(loki::LIMIT);
+        can
     }
 
     /// Asks for less the next time, where it can.
@@ -295,16 +332,12 @@ impl Door {
             match self.shared.inlet.send(envelope).await {
                 // What is over a quota stays so, however often it is asked for.
                 Reply::Stored(_) | Reply::Partial { .. } | Reply::OverQuota(_) => return Ok(()),
-                Reply::Invalid(why) | Reply::TooLarge(why) => return Err(PullError::Failed(why)),
+                Reply::Invalid(why) => return Err(PullError::Failed(why)),
+                Reply::TooLarge(_) => return Err(PullError::TooLarge),
                 Reply::Overloaded(_) if self.shared.inlet.is_closed() => return Err(PullError::Closed),
                 Reply::Overloaded(_) => tokio::time::sleep(OVERLOADED_PAUSE).await,
             }
         }
-    }
-
-    /// A turn to read an answer.
-    async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>, PullError> {
-        self.shared.turns.acquire().await.map_err(|_| PullError::Closed)
     }
 }
 

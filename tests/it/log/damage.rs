@@ -50,6 +50,7 @@ fn any_bit_flipped_loses_at_most_its_record() {
             assert!(found.iter().all(|r| all.contains(r)), "{why}");
             assert_eq!(recovery.corrupt + u64::from(recovery.cut_bytes > 0), 1, "{why}");
             assert!(recovery.cut_bytes == 0 || *name == newest, "{why}: {recovery:?}");
+            assert!(recovery.missing <= 1, "{why}: {recovery:?}");
             let aside = disk.contents().keys().any(|n| n.ends_with(".corrupt"));
             assert_eq!(aside, recovery.corrupt > 0, "{why}: what was damaged is kept");
             drop(log);
@@ -59,6 +60,25 @@ fn any_bit_flipped_loses_at_most_its_record() {
             log.append_batch(&[record(log.next_lsn(), &mut Random::new(1))]).unwrap();
         }
     }
+}
+
+#[test]
+fn a_segment_that_is_gone_is_missed_by_its_places() {
+    let (disk, all) = small_log();
+    let contents = disk.contents();
+    let names: Vec<&String> = contents.keys().collect();
+    for gone in &names[1..names.len() - 1] {
+        let mut rest = contents.clone();
+        rest.remove(*gone);
+        let (log, recovery, found) = read(&ModelDisk::holding(1, &rest));
+        assert!(found.len() < all.len(), "{gone}");
+        assert_eq!(recovery.missing, (all.len() - found.len()) as u64, "{gone}");
+        assert_eq!(log.next_lsn(), Lsn(10));
+    }
+    // What is trimmed is not missed.
+    let mut rest = contents.clone();
+    rest.remove(names[0]);
+    assert_eq!(read(&ModelDisk::holding(1, &rest)).1.missing, 0);
 }
 
 #[test]

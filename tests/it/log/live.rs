@@ -44,7 +44,12 @@ impl Daemon {
         let clock: Clock = Arc::new(|| NOW);
         let log = Log::on(Box::new(disk.clone()), Bounds::default()).unwrap();
         let times = Times { tick: Duration::from_millis(20), keep: Duration::from_secs(3600) };
-        let limits = KeepLimits { window: config.window, retention: config.retention, bytes: config.history_bytes };
+        let limits = KeepLimits {
+            window: config.window,
+            memory: config.memory / 2,
+            retention: config.retention,
+            bytes: config.history_bytes,
+        };
         let checkpoints = Checkpoints::new(Box::new(Shelf(disk.clone())), limits);
         let kept = Kept { dir: dir.path().to_owned(), checkpoints, by: wiring::made_by(&config) };
         let live = Live::open(core, log, kept, Arc::clone(&clock), times, Arc::clone(&view)).unwrap();

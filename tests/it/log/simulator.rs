@@ -90,7 +90,7 @@ impl Simulation {
             }
             let log = Log::on(Box::new(self.disk.clone()), self.bounds).unwrap();
             let window = self.config.window;
-            let limits = KeepLimits { window, retention: window, bytes: u64::MAX };
+            let limits = KeepLimits { memory: usize::MAX, window, retention: window, bytes: u64::MAX };
             let mut checkpoints = Checkpoints::new(Box::new(Shelf(self.disk.clone())), limits);
             let mut core = wiring::core(&self.config);
             let found = log.begins().ok().and_then(|from| checkpoints.open("", from, Rest::read).ok()).flatten();

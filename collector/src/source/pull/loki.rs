@@ -32,13 +32,14 @@ pub(super) async fn ask(
         .append_pair("limit", &limit.to_string())
         .append_pair("direction", "forward");
     let response = endpoint.send(endpoint.get(url).header(CATEGORIZE.0, CATEGORIZE.1)).await?;
-    let _turn = door.turn().await?;
     let answer = body(response, LARGEST).await?;
     let page = page(&answer).map_err(|e| PullError::Failed(e.to_string()))?;
     let full = page.lines >= limit as u64;
     let upto = match page.newest.filter(|_| full) {
         None => range.to,
         Some(newest) if newest > range.from => newest,
+        // Too little was asked for, not too much written.
+        Some(_) if limit < LIMIT => return Err(PullError::Crowded),
         Some(newest) => {
             let (source, at) = (door.of.to_string(), newest);
             tracing::warn!(source, %at, limit, "more lines of one timestamp than a page holds: some may be missing");

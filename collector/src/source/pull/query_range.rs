@@ -53,7 +53,6 @@ pub(super) async fn ask(
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form);
         let response = endpoint.send(question).await?;
-        let _turn = door.turn().await?;
         let answer = body(response, LARGEST).await?;
         let whole = n + 1 == selectors.len();
         door.deliver_with(labels, Pulled::QueryRange, range, whole, &answer).await?;
