@@ -47,7 +47,7 @@ pub struct Mark {
 pub struct Staged {
     /// To be published once the record is durable.
     pub mark: Mark,
-    /// Rows that are new.
+    /// Rows that are new, and objects.
     pub stored: u64,
     /// Rows that were there already, bit for bit; they count as written.
     pub repeated: u64,
@@ -315,6 +315,7 @@ impl Writer {
         for (why, n) in &body.refused {
             *self.stats.refused.entry(*why).or_default() += n;
         }
+        let objects = body.objects.iter().filter(|o| o.object.is_some()).count() as u64;
         self.waiting.push_back(Waiting {
             number: self.staged,
             stored: body.stored - lines - body.new_alerts,
@@ -324,7 +325,7 @@ impl Writer {
             received: Timestamp(body.received),
         });
         let Body { stored, repeated, refused, bitmap, .. } = body;
-        Staged { mark, stored, repeated, deduplicated, refused, bitmap }
+        Staged { mark, stored: stored + objects, repeated, deduplicated, refused, bitmap }
     }
 
     /// What is published now. Cheap: counts are copied, not rows.

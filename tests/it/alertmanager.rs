@@ -1,7 +1,7 @@
 //! Incidents at Debian's own Alertmanager and Prometheus: told, kept alive, told once over a kill, and ended.
 
-mod servers;
-mod webhook;
+pub(crate) mod servers;
+pub(crate) mod webhook;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -1,9 +1,9 @@
 //! The daemon at a real kube-apiserver with a real etcd: watch, 410, a restart of the server, and no rights.
 //!
 //! `KUBE_APISERVER` names the program; `etcd` is Debian's etcd-server. Neither is built here, so these tests run when
-//! they are asked for: `cargo test --release --test it kube_apiserver -- --ignored`.
+//! they are asked for: `cargo test --release --test it kube_apiserver:: -- --ignored`.
 
-mod server;
+pub(crate) mod server;
 
 use std::path::Path;
 
@@ -48,7 +48,7 @@ async fn restarts(whyd: &Process, pod: &str, count: usize) -> Vec<(String, Value
     .await
 }
 
-fn pod(name: &str) -> DynamicObject {
+pub(crate) fn pod(name: &str) -> DynamicObject {
     let spec = json!({"containers": [{"name": "app", "image": "registry.example/app:1",
         "resources": {"limits": {"memory": "64Mi"}}}]});
     serde_json::from_value(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}))
@@ -56,7 +56,7 @@ fn pod(name: &str) -> DynamicObject {
 }
 
 /// What a kubelet writes of a container that ended so often, the last time like this.
-fn ended(restarts: u32, reason: &str, exit_code: i32, second: u32) -> Value {
+pub(crate) fn ended(restarts: u32, reason: &str, exit_code: i32, second: u32) -> Value {
     let at = |s: u32| format!("2026-11-25T10:{:02}:{:02}Z", s / 60, s % 60);
     let last = json!({"terminated": {"exitCode": exit_code, "reason": reason, "startedAt": at(second - 30),
         "finishedAt": at(second), "containerID": format!("containerd://{restarts}")}});

@@ -1,15 +1,11 @@
-//! The daemon as OpenTelemetry's own senders meet it.
-//!
-//! What the SDK for Python sends is asked for with `OTEL_PYTHON=/path/to/python`, one that has the packages of
-//! `.ci/otel.txt`.
+//! OTLP into the daemon: what it answers and keeps, and the ports on which it listens. What OpenTelemetry's own SDK sends is
+//! in `conformance/otlp.rs`.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::daemon::{Process, get_json, request};
-use crate::until::until;
 
 const NS: i64 = 1_700_000_000_000_000_000;
 const JSON: &str = "content-type: application/json\r\n";
@@ -105,42 +101,4 @@ async fn a_port_that_was_asked_for_and_is_taken_ends_the_daemon() {
     let ended = run.output().unwrap();
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert!(!ended.status.success() && said.contains("otlp.grpc: cannot listen on"), "{said}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs OTEL_PYTHON=/path/to/python with the packages of .ci/otel.txt"]
-async fn the_sdk_for_python_sends_by_http_and_by_grpc() {
-    let python = PathBuf::from(std::env::var_os("OTEL_PYTHON").unwrap());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/otlp/send.py");
-    let dir = tempfile::tempdir().unwrap();
-    let daemon = Process::start_in(dir.path(), QUIET, &[]);
-    for (n, (protocol, key)) in [("http", "otlp.http"), ("grpc", "otlp.grpc")].into_iter().enumerate() {
-        for compression in ["none", "gzip"] {
-            let mut send = Command::new(&python);
-            send.arg(&script).args([protocol, &daemon.others[key].to_string(), compression]);
-            let sent = send.output().unwrap();
-            let said = String::from_utf8_lossy(&sent.stderr).into_owned();
-            assert!(sent.status.success() && said.is_empty(), "{protocol} {compression}: {said}");
-        }
-        let address = daemon.address;
-        let now = async |query: &str| {
-            let query = query.replace('"', "%22").replace('{', "%7B").replace('}', "%7D");
-            let found = get_json(address, &format!("/prometheus/api/v1/query?query={query}")).await;
-            found["data"]["result"][0]["value"][1].as_str().map(str::to_owned)
-        };
-        let of =
-            format!(r#"instance="{protocol}-gzip",job="shop/cart",namespace="team-cart",pod="cart-0",container="app""#);
-        for (series, expected) in [
-            (format!(r#"http_server_requests_total{{{of},http_method="GET"}}"#), "5"),
-            (format!(r#"http_server_duration_seconds_bucket{{{of},le="5"}}"#), "2"),
-            (format!(r#"http_server_duration_seconds_count{{{of}}}"#), "3"),
-            (format!(r#"queue_size{{{of}}}"#), "4"),
-            (format!(r#"memory_usage_bytes{{{of}}}"#), "1234.5"),
-        ] {
-            let found = until(&series, async || now(&series).await).await;
-            assert_eq!(found, expected, "{series}");
-        }
-        let (_, metrics) = request(daemon.address, "GET", "/metrics", "", b"").await.unwrap();
-        assert!(metrics.contains(&format!("\nwhyd_lines_total {}\n", 16 * (n + 1))), "{metrics}");
-    }
 }

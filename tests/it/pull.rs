@@ -1,11 +1,10 @@
 //! What is asked for: of the real Prometheus and VictoriaMetrics, and of a Loki, the real one where `LOKI` names it.
 //! Started, cut off, killed and restarted, what the daemon holds is what the server holds, each row once.
 
-mod gate;
-mod loki;
-mod loki_server;
-mod prometheus;
-mod servers;
+pub(crate) mod loki;
+pub(crate) mod loki_server;
+pub(crate) mod prometheus;
+pub(crate) mod servers;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,7 +20,7 @@ use whyd_signals::{Access, Timestamp};
 
 use crate::remote_write::now;
 
-fn clock() -> Clock {
+pub(crate) fn clock() -> Clock {
     // servers that are asked go by the real clock
     #[allow(clippy::disallowed_methods)]
     Arc::new(|| {
@@ -41,7 +40,7 @@ async fn asking(dir: &Path, pull: &str) -> Daemon {
 }
 
 /// Samples by the labels of their series: milliseconds and bits.
-type Samples = BTreeMap<String, Vec<(i64, u64)>>;
+pub(crate) type Samples = BTreeMap<String, Vec<(i64, u64)>>;
 
 /// What a daemon holds of the series whose names begin so.
 fn held(daemon: &Daemon, name: &str) -> Samples {
@@ -64,7 +63,7 @@ fn fresh(samples: &Samples) -> Samples {
 }
 
 /// What a server answers to a query, a matrix.
-fn said(answer: &Value) -> Samples {
+pub(crate) fn said(answer: &Value) -> Samples {
     let mut all = Samples::new();
     for series in answer["data"]["result"].as_array().unwrap_or_else(|| panic!("{answer}")) {
         let values = series["values"].as_array().unwrap().iter().map(|v| {
@@ -95,6 +94,6 @@ fn is_whole(daemon: &Daemon, source: &str) -> bool {
 }
 
 /// Milliseconds of so many seconds ago.
-fn ago(seconds: i64) -> i64 {
+pub(crate) fn ago(seconds: i64) -> i64 {
     now() - seconds * 1000
 }

@@ -1,5 +1,5 @@
-//! Remote write into the daemon: every status and header, both versions into the same series, Debian's own Prometheus as
-//! the sender, and a pair of them that sends everything twice.
+//! Remote write into the daemon: every status and header, both versions into the same series, and a pair of Debian's own
+//! Prometheus that sends everything twice.
 
 pub(crate) mod encode;
 mod receiver_suite;
@@ -243,31 +243,6 @@ async fn raw(to: SocketAddr, base: &str, query: &str, at: i64) -> BTreeMap<Strin
         assert!(twin.is_none(), "{series} is there twice");
     }
     all
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_the_real_prometheus_sends_is_read_back_as_it_has_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let daemon = Process::start_in(dir.path(), "kubernetes: {enabled: false}\nlimits: {tick: 100ms}\n", &[]);
-    let sender = prometheus(dir.path(), "sender", daemon.address, "").await;
-    let all = "%7Bjob%3D%22whyd%22%7D%5B1m%5D";
-    until("five scrapes", async || {
-        let up = raw(sender.address, "", "up%5B1m%5D", now() / 1000 + 1).await;
-        up.values().any(|values| values.len() >= 5).then_some(())
-    })
-    .await;
-    // All that was scraped until then, wherever it is by now.
-    let at = now() / 1000;
-    let theirs = raw(sender.address, "", all, at).await;
-    assert!(theirs.len() > 30, "{}", theirs.len());
-    let ours = until("the same samples", async || {
-        let ours = raw(daemon.address, "/prometheus", all, at).await;
-        let all = theirs.iter().all(|(labels, values)| ours.get(labels).is_some_and(|o| o.len() >= values.len()));
-        all.then_some(ours)
-    })
-    .await;
-    let theirs = raw(sender.address, "", all, at).await;
-    assert_eq!(ours, theirs);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -60,3 +60,18 @@ pub(crate) fn written(dir: &Path, name: &str, text: &str) -> String {
     std::fs::write(&path, text).unwrap();
     path.display().to_string()
 }
+
+/// The name and version of a program, as it says them.
+pub(crate) fn version(program: &str) -> String {
+    let ran = Command::new(program).arg("--version").output().unwrap_or_else(|e| panic!("{program}: {e}"));
+    // older ones say it on their standard error
+    let said = [ran.stdout, ran.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let line = said.lines().next().unwrap_or_default();
+    line.split(" (").next().unwrap_or(line).replace(", version", "").trim().to_owned()
+}
+
+/// The version of a Debian package, as dpkg says it.
+pub(crate) fn packaged(package: &str) -> String {
+    tool("dpkg-query", "dpkg", &["-W", "-f", "${Version}", package])
+}

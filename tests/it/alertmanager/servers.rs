@@ -13,19 +13,19 @@ use crate::server::{Server, written};
 use crate::until::until;
 
 /// An Alertmanager that notifies a hook at once.
-pub(super) struct Alertmanager {
-    pub(super) address: SocketAddr,
+pub(crate) struct Alertmanager {
+    pub(crate) address: SocketAddr,
     _server: Server,
     _dir: tempfile::TempDir,
 }
 
 impl Alertmanager {
-    pub(super) fn start(hook: SocketAddr) -> Self {
+    pub(crate) fn start(hook: SocketAddr) -> Self {
         Self::notifying(&format!("url: \"http://{hook}/\""))
     }
 
     /// One whose `webhook_config` says this.
-    pub(super) fn notifying(hook: &str) -> Self {
+    pub(crate) fn notifying(hook: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = format!(
             "route: {{receiver: hook, group_by: [incident_id], group_wait: 100ms, group_interval: 1s, \
@@ -43,12 +43,12 @@ impl Alertmanager {
     }
 
     /// What it holds.
-    pub(super) async fn alerts(&self) -> Vec<Value> {
+    pub(crate) async fn alerts(&self) -> Vec<Value> {
         get_json(self.address, "/api/v2/alerts").await.as_array().unwrap().clone()
     }
 
     /// The one alert of an incident, once it is there.
-    pub(super) async fn alert(&self, id: &str) -> Value {
+    pub(crate) async fn alert(&self, id: &str) -> Value {
         until("the alert", async || {
             let mut all = self.alerts().await;
             all.retain(|alert| alert["labels"]["incident_id"] == id);
@@ -59,7 +59,7 @@ impl Alertmanager {
     }
 
     /// Its end, once it is another than this: it was sent anew.
-    pub(super) async fn resent(&self, id: &str, before: &Value) -> Value {
+    pub(crate) async fn resent(&self, id: &str, before: &Value) -> Value {
         until("another send", async || {
             let ends = self.alert(id).await["endsAt"].clone();
             (ends != *before).then_some(ends)
@@ -70,13 +70,13 @@ impl Alertmanager {
 
 /// A Prometheus that scrapes a daemon, follows rules and alerts, with the labels that the operator gives to a target and
 /// to all that is sent.
-pub(super) struct Prometheus {
+pub(crate) struct Prometheus {
     _server: Server,
     _dir: tempfile::TempDir,
 }
 
 impl Prometheus {
-    pub(super) fn start(whyd: SocketAddr, alertmanager: SocketAddr, rules: &str) -> Self {
+    pub(crate) fn start(whyd: SocketAddr, alertmanager: SocketAddr, rules: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s, \
@@ -96,14 +96,14 @@ impl Prometheus {
 }
 
 /// A webhook receiver.
-pub(super) struct Hook {
-    pub(super) address: SocketAddr,
+pub(crate) struct Hook {
+    pub(crate) address: SocketAddr,
     heard: Arc<Mutex<Vec<Value>>>,
     served: tokio::task::JoinHandle<()>,
 }
 
 impl Hook {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -119,21 +119,21 @@ impl Hook {
     }
 
     /// What was notified of an incident, in order.
-    pub(super) fn told(&self, id: &str) -> Vec<String> {
+    pub(crate) fn told(&self, id: &str) -> Vec<String> {
         let heard = self.heard.lock().unwrap();
         let of = heard.iter().filter(|alert| alert["labels"]["incident_id"] == id);
         of.map(|alert| alert["status"].as_str().unwrap().to_owned()).collect()
     }
 
     /// When the last that was notified of an incident ends.
-    pub(super) fn ends(&self, id: &str) -> String {
+    pub(crate) fn ends(&self, id: &str) -> String {
         let heard = self.heard.lock().unwrap();
         let last = heard.iter().rfind(|alert| alert["labels"]["incident_id"] == id).unwrap();
         last["endsAt"].as_str().unwrap().to_owned()
     }
 
     /// Of which incidents anything was notified.
-    pub(super) fn ids(&self) -> Vec<String> {
+    pub(crate) fn ids(&self) -> Vec<String> {
         let heard = self.heard.lock().unwrap();
         let mut ids: Vec<String> =
             heard.iter().map(|alert| alert["labels"]["incident_id"].as_str().unwrap().to_owned()).collect();

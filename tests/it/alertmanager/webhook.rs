@@ -3,48 +3,15 @@
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 
 use super::servers::Alertmanager;
 use super::{Lab, open_incident};
 use crate::daemon::{get_json, request};
+use crate::gate::Gate;
 use crate::until::until;
 
-/// An address that leads to another one, once that is known.
-struct Forward {
-    address: SocketAddr,
-    to: watch::Sender<Option<SocketAddr>>,
-    served: tokio::task::JoinHandle<()>,
-}
-
-impl Forward {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (to, target) = watch::channel(None::<SocketAddr>);
-        let served = tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                let target = *target.borrow();
-                tokio::spawn(async move {
-                    let Some(target) = target else { return };
-                    let Ok(mut far) = TcpStream::connect(target).await else { return };
-                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-                });
-            }
-        });
-        Self { address, to, served }
-    }
-}
-
-impl Drop for Forward {
-    fn drop(&mut self) {
-        self.served.abort();
-    }
-}
-
 /// Raises an alert as Prometheus does.
-async fn raise(at: SocketAddr, labels: &Value, ends_at: Option<&str>) {
+pub(crate) async fn raise(at: SocketAddr, labels: &Value, ends_at: Option<&str>) {
     let mut alert = json!({"labels": labels, "annotations": {"summary": "cart crashes", "description": "long"},
         "generatorURL": "http://prometheus/graph?g0.expr=x"});
     if let Some(ends_at) = ends_at {
@@ -63,7 +30,7 @@ async fn metric(at: SocketAddr, series: &str) -> Option<f64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alert_of_others_is_context_and_our_own_goes_no_further() {
     let lab = Lab::new().await;
-    let forward = Forward::start().await;
+    let forward = Gate::start().await;
     let url = format!("url: \"http://{}/api/v1/alerts/webhook\"", forward.address);
     let credential = "http_config: {authorization: {credentials: s3cret}}";
     let alertmanager = Alertmanager::notifying(&format!("{url}, {credential}"));
@@ -71,7 +38,7 @@ async fn an_alert_of_others_is_context_and_our_own_goes_no_further() {
     std::fs::write(&token, "s3cret\n").unwrap();
     let access = format!("access: {{writeTokenFile: {}}}\n", token.display());
     let mut daemon = lab.daemon_with(&[alertmanager.address], &access);
-    forward.to.send_replace(Some(daemon.address));
+    forward.lead(daemon.address);
 
     let incident = open_incident(daemon.address).await;
     let id = incident["id"].as_str().unwrap();
@@ -124,7 +91,7 @@ async fn an_alert_of_others_is_context_and_our_own_goes_no_further() {
     // It ends, and that is told over a kill.
     daemon.kill();
     daemon = lab.daemon_with(&[alertmanager.address], &access);
-    forward.to.send_replace(Some(daemon.address));
+    forward.lead(daemon.address);
     assert_eq!(get_json(daemon.address, &path).await["alerts"], json!(shown), "read back");
     raise(alertmanager.address, &labels, alert["at"].as_str()).await;
     until("the end of the alert", async || {

@@ -1,7 +1,7 @@
 //! A kube-apiserver and its etcd as processes on loopback.
 
 use std::fs::File;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
@@ -12,7 +12,7 @@ use kube::{Api, Client, Config};
 use crate::until::until;
 
 /// A server whose users are `admin`, who may everything, and `nobody`, who may nothing.
-pub(super) struct ApiServer {
+pub(crate) struct ApiServer {
     dir: PathBuf,
     etcd_port: u16,
     port: u16,
@@ -21,7 +21,7 @@ pub(super) struct ApiServer {
 }
 
 impl ApiServer {
-    pub(super) async fn start(dir: &Path) -> Self {
+    pub(crate) async fn start(dir: &Path) -> Self {
         let dir = dir.to_owned();
         let ports = free_ports();
         std::fs::write(dir.join("tokens.csv"), "admin,admin,admin,\"system:masters\"\nnobody,nobody,nobody,\n")
@@ -44,7 +44,7 @@ impl ApiServer {
     }
 
     /// Kills it and starts it again over the same etcd.
-    pub(super) async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         self.server.kill().unwrap();
         self.server.wait().unwrap();
         self.server = spawn(&self.dir, self.etcd_port, self.port);
@@ -52,19 +52,27 @@ impl ApiServer {
     }
 
     /// A file by which a user reaches it.
-    pub(super) fn kubeconfig(&self, user: &str) -> PathBuf {
-        let file = self.dir.join(format!("{user}.yaml"));
+    pub(crate) fn kubeconfig(&self, user: &str) -> PathBuf {
+        self.kubeconfig_by(user, self.address())
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// A file by which a user reaches it through this address.
+    pub(crate) fn kubeconfig_by(&self, user: &str, address: SocketAddr) -> PathBuf {
+        let file = self.dir.join(format!("{user}-{}.yaml", address.port()));
         let text = format!(
-            "apiVersion: v1\nkind: Config\nclusters: [{{name: scratch, cluster: {{server: \"https://127.0.0.1:{}\", \
+            "apiVersion: v1\nkind: Config\nclusters: [{{name: scratch, cluster: {{server: \"https://{address}\", \
             insecure-skip-tls-verify: true}}}}]\nusers: [{{name: user, user: {{token: {user}}}}}]\n\
-            contexts: [{{name: scratch, context: {{cluster: scratch, user: user}}}}]\ncurrent-context: scratch\n",
-            self.port
+            contexts: [{{name: scratch, context: {{cluster: scratch, user: user}}}}]\ncurrent-context: scratch\n"
         );
         std::fs::write(&file, text).unwrap();
         file
     }
 
-    pub(super) async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         let file = Kubeconfig::read_from(self.kubeconfig("admin")).unwrap();
         let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
         Client::try_from(config).unwrap()
@@ -96,7 +104,7 @@ impl Drop for ApiServer {
 }
 
 /// The pods of the namespace `default`.
-pub(super) fn pods(client: &Client) -> Api<DynamicObject> {
+pub(crate) fn pods(client: &Client) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), "default", &core("Pod"))
 }
 

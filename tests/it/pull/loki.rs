@@ -138,13 +138,13 @@ async fn each_tenant_is_asked_for_itself_and_one_that_fails_hides_no_other() {
 }
 
 /// The real one, of one process and files; killed when it is dropped.
-struct RealLoki {
+pub(crate) struct RealLoki {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl RealLoki {
-    async fn start(dir: &Path) -> Self {
+    pub(crate) async fn start(dir: &Path) -> Self {
         let program = std::env::var("LOKI").expect("LOKI names the program");
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let (address, grpc) = (free(), free());
@@ -175,7 +175,7 @@ impl RealLoki {
         loki
     }
 
-    async fn push(&self, tenant: &str, lines: &[(i64, String)]) {
+    pub(crate) async fn push(&self, tenant: &str, lines: &[(i64, String)]) {
         for part in lines.chunks(4000) {
             let values: Vec<_> =
                 part.iter().map(|(ns, text)| json!([ns.to_string(), text, {"pod": "web-1"}])).collect();

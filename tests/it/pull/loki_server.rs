@@ -29,14 +29,14 @@ struct Told {
     down: BTreeSet<String>,
 }
 
-pub(super) struct LokiServer {
-    pub(super) address: SocketAddr,
+pub(crate) struct LokiServer {
+    pub(crate) address: SocketAddr,
     told: Arc<Mutex<Told>>,
     served: tokio::task::JoinHandle<()>,
 }
 
 impl LokiServer {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let told = Arc::new(Mutex::new(Told::default()));
@@ -48,17 +48,17 @@ impl LokiServer {
     }
 
     /// A line of a pod `web-1` of a tenant, whose namespace has its name.
-    pub(super) fn add(&self, ms: i64, tenant: &str, text: &str) {
+    pub(crate) fn add(&self, ms: i64, tenant: &str, text: &str) {
         self.add_of("web-1", ms * 1_000_000, tenant, text);
     }
 
-    pub(super) fn add_of(&self, pod: &str, ns: i64, tenant: &str, text: &str) {
+    pub(crate) fn add_of(&self, pod: &str, ns: i64, tenant: &str, text: &str) {
         let owned = str::to_owned;
         self.told.lock().unwrap().lines.push(Line { ns, tenant: owned(tenant), pod: owned(pod), text: owned(text) });
     }
 
     /// Whether a tenant is answered with an error.
-    pub(super) fn fail(&self, tenant: &str, fails: bool) {
+    pub(crate) fn fail(&self, tenant: &str, fails: bool) {
         let down = &mut self.told.lock().unwrap().down;
         if fails {
             down.insert(tenant.to_owned())
@@ -68,7 +68,7 @@ impl LokiServer {
     }
 
     /// The starts of the questions of a tenant that were answered.
-    pub(super) fn starts(&self, tenant: &str) -> Vec<i64> {
+    pub(crate) fn starts(&self, tenant: &str) -> Vec<i64> {
         let told = self.told.lock().unwrap();
         told.starts.iter().filter(|(t, _)| t == tenant).map(|(_, start)| *start).collect()
     }

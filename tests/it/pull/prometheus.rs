@@ -5,11 +5,11 @@ use std::path::Path;
 use whyd_api::Reader;
 use whyd_signals::sample::STALE_BITS;
 
-use super::gate::Gate;
 use super::loki_server::LokiServer;
 use super::servers::{Kind, Server};
 use super::{REST, Samples, ago, asking, count, figure, fresh, held, is_whole, said};
 use crate::daemon::{Process, get_json, request};
+use crate::gate::Gate;
 use crate::remote_write::encode::{Series, snappy, version1};
 use crate::remote_write::{metric, now};
 use crate::until::until;
@@ -22,7 +22,7 @@ fn mixed(n: i64) -> f64 {
 }
 
 /// So many series with a sample every 15 s between so many seconds ago; `mixed` values do not compress.
-fn series(name: &str, how_many: usize, from: i64, to: i64) -> Vec<Series> {
+pub(crate) fn series(name: &str, how_many: usize, from: i64, to: i64) -> Vec<Series> {
     let times: Vec<i64> =
         (0..).map(|n| ago(from) / 15_000 * 15_000 + n * 15_000).take_while(|t| *t < ago(to)).collect();
     let one = |n: usize| {

@@ -15,20 +15,20 @@ use crate::until::until;
 const BATCH: usize = 5000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Prometheus,
     VictoriaMetrics,
 }
 
-pub(super) struct Server {
+pub(crate) struct Server {
     kind: Kind,
     child: Option<Child>,
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
     dir: TempDir,
 }
 
 impl Server {
-    pub(super) async fn start(kind: Kind) -> Self {
+    pub(crate) async fn start(kind: Kind) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = "global: {external_labels: {server: main}}\nstorage: {tsdb: {out_of_order_time_window: 1d}}\n";
         std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
@@ -39,7 +39,7 @@ impl Server {
         server
     }
 
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
             child.wait().unwrap();
@@ -47,7 +47,7 @@ impl Server {
     }
 
     /// Starts it over what it had.
-    pub(super) async fn again(&mut self) {
+    pub(crate) async fn again(&mut self) {
         let (dir, at) = (self.dir.path().display(), self.address);
         let (program, args, ready) = match self.kind {
             Kind::Prometheus => (
@@ -78,7 +78,7 @@ impl Server {
         .await;
     }
 
-    pub(super) async fn write(&self, all: &[Series]) {
+    pub(crate) async fn write(&self, all: &[Series]) {
         let headers = "content-type: application/x-protobuf\r\ncontent-encoding: snappy\r\n";
         let mut batch = Vec::new();
         for (n, series) in all.iter().enumerate() {
@@ -97,7 +97,7 @@ impl Server {
     }
 
     /// Every sample of these series up to a time, as it answers it, with the labels that it gives to who reads remotely.
-    pub(super) async fn raw(&self, query: &str, until: i64) -> Samples {
+    pub(crate) async fn raw(&self, query: &str, until: i64) -> Samples {
         let form = form(&[("query", query), ("time", &format!("{}", until as f64 / 1000.0))]);
         let mut samples = said(&self.ask("query", &form).await);
         if self.kind == Kind::Prometheus {
@@ -107,7 +107,7 @@ impl Server {
         samples
     }
 
-    pub(super) async fn range(&self, query: &str, (start, end, step): (i64, i64, i64)) -> Samples {
+    pub(crate) async fn range(&self, query: &str, (start, end, step): (i64, i64, i64)) -> Samples {
         let second = |ms: i64| format!("{}", ms as f64 / 1000.0);
         let form = form(&[("query", query), ("start", &second(start)), ("end", &second(end)), ("step", &second(step))]);
         said(&self.ask("query_range", &form).await)
