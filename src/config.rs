@@ -86,7 +86,7 @@ struct LimitsFile {
     series: Option<usize>,
     /// Of them, those of one team; what belongs to no team has no such bound. Default: half of `series`.
     series_per_team: Option<usize>,
-    /// Largest body accepted, for instance `32MiB`; at most that, and a sixteenth of `memory`. Default `16MiB`, and for OTLP over
+    /// Largest body accepted, for instance `32MiB`; at most that, and a thirty-second of `memory`. Default `16MiB`, and for OTLP over
     /// HTTP `20MiB`, where that is not over it.
     body: Option<String>,
 }
@@ -178,6 +178,11 @@ fn inlet_bytes(memory: usize) -> usize {
     memory / 16
 }
 
+/// How large a body may be: those that are not whole have half of the room.
+fn largest_body(memory: usize) -> usize {
+    inlet_bytes(memory) / 2
+}
+
 /// A valid configuration.
 #[derive(Debug, Clone)]
 #[allow(missing_docs)]
@@ -267,11 +272,12 @@ impl ConfigFile {
         let http = wrong.address("listen.http", self.listen.http.as_deref().unwrap_or("0.0.0.0:8080"));
         let memory = wrong.bytes("limits.memory", l.memory.as_deref().unwrap_or("2GiB")) as usize;
         let body = l.body.as_deref().map(|text| wrong.bytes("limits.body", text) as usize);
-        if body.is_some_and(|body| body > inlet_bytes(memory).min(inflate::LIMIT)) {
-            let why = "limits.body: must be at most 32MiB, and a sixteenth of limits.memory; lower it, or raise that";
+        if body.is_some_and(|body| body > largest_body(memory).min(inflate::LIMIT)) {
+            let why =
+                "limits.body: must be at most 32MiB, and a thirty-second of limits.memory; lower it, or raise that";
             wrong.0.push(why.into());
         }
-        let body_or = |usual: usize| body.unwrap_or(usual.min(inlet_bytes(memory)));
+        let body_or = |usual: usize| body.unwrap_or(usual.min(largest_body(memory)));
         let series = l.series.unwrap_or(1_000_000);
         let config = Config {
             cluster: self.cluster.unwrap_or_else(|| Config::default_cluster().into()),
@@ -456,11 +462,11 @@ mod tests {
         assert_eq!((usual.body, usual.otlp_body, usual.inlet_bytes()), (16 << 20, 20 << 20, 128 << 20));
         assert_eq!((usual.series, usual.series_per_team), (1_000_000, 500_000));
         let small = read("limits: {memory: 64MiB, series: 7}\n").unwrap();
-        assert_eq!((small.body, small.otlp_body, small.series_per_team), (4 << 20, 4 << 20, 4));
-        let wrong = read("limits: {memory: 256MiB, body: 17MiB, seriesPerTeam: 0}\n").unwrap_err();
+        assert_eq!((small.body, small.otlp_body, small.series_per_team), (2 << 20, 2 << 20, 4));
+        let wrong = read("limits: {memory: 256MiB, body: 9MiB, seriesPerTeam: 0}\n").unwrap_err();
         assert!(wrong.iter().any(|w| w.starts_with("limits.body: ")), "{wrong:?}");
         assert!(wrong.iter().any(|w| w.starts_with("limits.seriesPerTeam: ")), "{wrong:?}");
-        assert_eq!(read("limits: {memory: 256MiB, body: 16MiB}\n").unwrap().body, 16 << 20);
+        assert_eq!(read("limits: {memory: 256MiB, body: 8MiB}\n").unwrap().body, 8 << 20);
     }
 
     #[test]

@@ -38,17 +38,17 @@ impl Doors {
         let turned_away = self.gate.turned_away();
         let turned_away = turned_away.map(|(why, n)| (vec![("reason", why.as_str().to_owned())], n as f64)).to_vec();
         let by_http = |counts: &Counts| {
-            let Counts { accepted, refused, late, broken } = counts;
-            [("accepted", accepted), ("refused", refused), ("late", late), ("broken", broken)]
-                .map(|(outcome, n)| (outcome, n.load(Relaxed)))
+            let Counts { accepted, refused, displaced, late, broken } = counts;
+            let all = [accepted, refused, displaced, late, broken].map(|n| n.load(Relaxed));
+            ["accepted", "refused", "displaced", "late", "broken"].into_iter().zip(all).collect::<Vec<_>>()
         };
         let listeners = [
             ("http", by_http(&self.http)),
             ("otlp-http", by_http(&self.otlp_http)),
-            ("otlp-grpc", self.otlp_grpc.by_outcome()),
+            ("otlp-grpc", self.otlp_grpc.by_outcome().to_vec()),
         ];
         let connections = listeners.into_iter().flat_map(|(listener, outcomes)| {
-            outcomes.map(|(outcome, n)| {
+            outcomes.into_iter().map(move |(outcome, n)| {
                 (vec![("listener", listener.to_owned()), ("outcome", outcome.to_owned())], n as f64)
             })
         });
@@ -70,7 +70,7 @@ impl Doors {
             metric("whyd_turned_away_total", "bodies turned away as a whole, by reason", Kind::Counter, turned_away),
             metric(
                 "whyd_connections_total",
-                "connections accepted, refused over the bound, late for a deadline, broken by themselves",
+                "connections accepted, refused over the bound, displaced by others, late for a deadline, broken by themselves",
                 Kind::Counter,
                 connections.collect(),
             ),

@@ -444,6 +444,12 @@ fn buffer_metrics(stats: &Stats) -> Vec<Metric> {
         ),
         metric("whyd_series", "series known", Kind::Gauge, one(stats.series as f64)),
         metric("whyd_streams", "log streams known", Kind::Gauge, one(stats.streams as f64)),
+        metric(
+            "whyd_namespaces",
+            "namespaces of series and streams, of 65536",
+            Kind::Gauge,
+            one(stats.namespaces as f64),
+        ),
         metric("whyd_alerts_received", "alerts of others known", Kind::Gauge, one(stats.alerts as f64)),
         metric(
             "whyd_template_trees",

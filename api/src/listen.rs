@@ -1,10 +1,13 @@
 //! The HTTP listener: hyper's own http1 connections under deadlines and a bound.
 //!
 //! A socket can be slow in four ways and each has its deadline: in sending the head, between two pieces of the body,
-//! in all of a request, and in reading the answer. Connections over the bound are refused with 503, not queued.
+//! in all of a request, and in reading the answer. A connection over the bound takes the place of the one that has kept us
+//! waiting longest, so that idle sockets cannot keep a probe out; where none waits it is refused with 503, not queued.
 
 mod body;
+mod peer;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io::Write as _;
 use std::pin::pin;
@@ -20,13 +23,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinError, JoinSet};
+use tokio::sync::watch;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower::ServiceExt;
 
 use crate::problem::{ErrorKind, Failure, instance};
 use body::{Watch, Watched};
+use peer::{Peer, make_room};
 
 /// The most that one connection buffers, each way; a head that is larger is answered 431.
 const BUFFER: usize = 64 << 10;
@@ -41,13 +45,13 @@ content-type: application/problem+json\r\ncontent-length: 127\r\n\r\n\
 pub struct Deadlines {
     /// For a request's head, from the first moment it could be sent: idle connections end by it too.
     pub header: Duration,
-    /// Between two pieces of a request's body.
+    /// Between two pieces of a request's body; and in all, but for a second more for each 128 KiB of it.
     pub body_idle: Duration,
     /// For a whole request, from its head to its answer. The answer must be taken within [`Deadlines::body_idle`] more.
     pub total: Duration,
     /// For what is in flight at shutdown.
     pub drain: Duration,
-    /// How many connections there may be; one more is answered 503.
+    /// How many connections there may be; for one more another has to go, or it is answered 503.
     pub connections: usize,
     /// What happened, for the metrics; clone the handle before serving.
     pub counts: Arc<Counts>,
@@ -73,6 +77,8 @@ pub struct Counts {
     pub accepted: AtomicU64,
     /// Connections over the bound.
     pub refused: AtomicU64,
+    /// Connections that went for others: they had no request, or sent one too slowly.
+    pub displaced: AtomicU64,
     /// Connections that missed a deadline: their request's, or the one for reading the answer.
     pub late: AtomicU64,
     /// Connections that ended in an error of their own: cut off, or not HTTP.
@@ -83,15 +89,16 @@ pub struct Counts {
 ///
 /// Ends when the last connection has. Dropping the future closes everything at once.
 pub async fn serve(listener: TcpListener, router: Router, deadlines: Deadlines, shutdown: impl Future<Output = ()>) {
-    let permits = Arc::new(Semaphore::new(deadlines.connections));
+    let mut peers: HashMap<Id, Arc<Peer>> = HashMap::new();
     let (close, closing) = watch::channel(false);
     let mut open = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
         let socket = tokio::select! {
             () = &mut shutdown => break,
-            Some(ended) = open.join_next() => {
-                note(ended);
+            Some(ended) = open.join_next_with_id() => {
+                peers.remove(&ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id));
+                note(ended.map(|_| ()));
                 continue;
             }
             accepted = listener.accept() => match accepted {
@@ -102,17 +109,18 @@ pub async fn serve(listener: TcpListener, router: Router, deadlines: Deadlines, 
                 }
             }
         };
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-            deadlines.counts.refused.fetch_add(1, Relaxed);
-            refuse(socket);
-            continue;
-        };
+        if open.len() >= deadlines.connections {
+            if !make_room(peers.values().map(AsRef::as_ref)) {
+                deadlines.counts.refused.fetch_add(1, Relaxed);
+                refuse(socket);
+                continue;
+            }
+            deadlines.counts.displaced.fetch_add(1, Relaxed);
+        }
         deadlines.counts.accepted.fetch_add(1, Relaxed);
-        let served = connection(socket, router.clone(), deadlines.clone(), closing.clone());
-        open.spawn(async move {
-            served.await;
-            drop(permit);
-        });
+        let peer = Arc::new(Peer::new());
+        let served = connection(socket, Arc::clone(&peer), router.clone(), deadlines.clone(), closing.clone());
+        peers.insert(open.spawn(served).id(), peer);
     }
     drop(listener);
     close.send_replace(true);
@@ -129,7 +137,13 @@ pub async fn serve(listener: TcpListener, router: Router, deadlines: Deadlines, 
 }
 
 /// One connection, until it ends, misses a deadline, or is asked to close and has answered.
-async fn connection(socket: TcpStream, router: Router, deadlines: Deadlines, mut closing: watch::Receiver<bool>) {
+async fn connection(
+    socket: TcpStream,
+    peer: Arc<Peer>,
+    router: Router,
+    deadlines: Deadlines,
+    mut closing: watch::Receiver<bool>,
+) {
     let _ = socket.set_nodelay(true);
     let opened = Instant::now();
     // When the connection is cut, in milliseconds after it was opened; each request moves it on.
@@ -137,7 +151,7 @@ async fn connection(socket: TcpStream, router: Router, deadlines: Deadlines, mut
     let cut = AtomicU64::new(millis(deadlines.header + span));
     let service = service_fn(|request| {
         cut.store(millis(opened.elapsed() + span), Relaxed);
-        answer(router.clone(), request, deadlines.clone())
+        answer(router.clone(), request, Arc::clone(&peer), deadlines.clone())
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -153,6 +167,8 @@ async fn connection(socket: TcpStream, router: Router, deadlines: Deadlines, mut
             ended = served.as_mut() => {
                 match ended {
                     Ok(()) => {}
+                    // Nobody waits for another request.
+                    Err(error) if error.is_timeout() && peer.has_all() => {}
                     Err(error) if error.is_timeout() => {
                         deadlines.counts.late.fetch_add(1, Relaxed);
                     }
@@ -163,6 +179,7 @@ async fn connection(socket: TcpStream, router: Router, deadlines: Deadlines, mut
                 }
                 return;
             }
+            () = peer.is_to_go() => return,
             () = sleep_until(at) => {
                 if opened + Duration::from_millis(cut.load(Relaxed)) <= Instant::now() {
                     deadlines.counts.late.fetch_add(1, Relaxed);
@@ -181,12 +198,14 @@ async fn connection(socket: TcpStream, router: Router, deadlines: Deadlines, mut
 async fn answer(
     router: Router,
     request: Request<Incoming>,
+    peer: Arc<Peer>,
     deadlines: Deadlines,
 ) -> Result<Response<Body>, Infallible> {
     let uri = request.uri().clone();
-    let watch = Arc::new(Watch::default());
+    let watch = Arc::new(Watch::new(Arc::clone(&peer)));
     let request = request.map(|body| Body::new(Watched::new(body, deadlines.body_idle, Arc::clone(&watch))));
     let answered = timeout(deadlines.total, router.oneshot(request)).await;
+    peer.is_answered();
     let failure = match answered {
         Ok(Ok(response)) if !watch.stalled() => return Ok(response),
         Err(_) if watch.finished() => Failure::new(ErrorKind::Overloaded, "no answer within the deadline"),

@@ -15,6 +15,8 @@ pub(crate) const IN_BODY: usize = 5_000;
 const ENTRY: usize = size_of::<Alert>() + 320;
 
 type Key = (String, Timestamp);
+/// When one was told last.
+type Told = (Timestamp, Arc<Key>);
 
 /// An alert and when it was last told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,8 +29,8 @@ pub(crate) struct Held {
 #[derive(Debug, Default)]
 pub(crate) struct Alerts {
     held: Arc<BTreeMap<Key, Held>>,
-    by_told: BTreeSet<(Timestamp, Key)>,
-    of_namespace: BTreeMap<String, usize>,
+    by_told: BTreeSet<Told>,
+    of_namespace: BTreeMap<String, BTreeSet<Told>>,
     bytes: usize,
 }
 
@@ -65,8 +67,9 @@ impl Alerts {
         }
         self.remove(&key);
         self.bytes += weight(&alert);
-        *self.of_namespace.entry(alert.namespace.clone()).or_default() += 1;
-        self.by_told.insert((told, key.clone()));
+        let place = (told, Arc::new(key.clone()));
+        self.of_namespace.entry(alert.namespace.clone()).or_default().insert(place.clone());
+        self.by_told.insert(place);
         Arc::make_mut(&mut self.held).insert(key, Held { alert, told });
         let mut dropped = 0;
         while self.held.len() > KEPT || self.bytes > bytes {
@@ -77,19 +80,19 @@ impl Alerts {
         dropped
     }
 
-    fn oldest_of_largest(&self) -> Option<Key> {
-        let (largest, _) = self.of_namespace.iter().max_by_key(|(_, alerts)| **alerts)?;
-        let is_of = |key: &Key| self.held.get(key).is_some_and(|held| held.alert.namespace == *largest);
-        self.by_told.iter().find(|(_, key)| is_of(key)).map(|(_, key)| key.clone())
+    fn oldest_of_largest(&self) -> Option<Arc<Key>> {
+        let largest = self.of_namespace.values().max_by_key(|alerts| alerts.len())?;
+        largest.first().map(|(_, key)| Arc::clone(key))
     }
 
     fn remove(&mut self, key: &Key) {
         let Some(Held { alert, told }) = Arc::make_mut(&mut self.held).remove(key) else { return };
-        self.by_told.remove(&(told, key.clone()));
+        let place = (told, Arc::new(key.clone()));
+        self.by_told.remove(&place);
         self.bytes = self.bytes.saturating_sub(weight(&alert));
         if let Some(alerts) = self.of_namespace.get_mut(&alert.namespace) {
-            *alerts -= 1;
-            if *alerts == 0 {
+            alerts.remove(&place);
+            if alerts.is_empty() {
                 self.of_namespace.remove(&alert.namespace);
             }
         }
@@ -98,11 +101,15 @@ impl Alerts {
     /// Forgets what was last told before this, over or not: whoever still fires is told of again. Gives how many.
     pub(crate) fn drop_before(&mut self, horizon: Timestamp) -> u64 {
         let mut dropped = 0;
-        while let Some((_, key)) = self.by_told.first().filter(|(told, _)| *told < horizon).cloned() {
+        while let Some(key) = self.oldest_before(horizon) {
             self.remove(&key);
             dropped += 1;
         }
         dropped
+    }
+
+    fn oldest_before(&self, horizon: Timestamp) -> Option<Arc<Key>> {
+        self.by_told.first().filter(|(told, _)| *told < horizon).map(|(_, key)| Arc::clone(key))
     }
 
     /// What readers see.

@@ -110,6 +110,8 @@ pub struct Stats {
     pub series: usize,
     /// Log streams known now.
     pub streams: usize,
+    /// Namespaces of them all that have a number now, of 65,536.
+    pub namespaces: usize,
     /// Alerts of others that are known now.
     pub alerts: usize,
     /// Bytes by owner: `series`, `names`, `tail`, `chunks`, `streams`, `logs`, `alerts`, `cluster`.

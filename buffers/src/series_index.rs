@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use whyd_signals::sink::Refusal;
 use whyd_signals::{SeriesId, Team};
 
+use crate::budget::Limits;
 use crate::hash::{FixedState, HashedState, hash_parts};
 use crate::labels::{self, Labels};
 use crate::names::{Around, Names, Namespaces};
@@ -267,6 +268,14 @@ impl SeriesIndex {
         };
         self.scratch = canonical;
         id
+    }
+
+    /// Whether a series could have these labels.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidLabels`] and [`Refusal::LabelLimit`].
+    pub(crate) fn judge(&mut self, raw: &[u8], limits: &Limits) -> Result<(), Refusal> {
+        labels::canonicalise(raw, limits, &mut self.scratch)
     }
 
     fn add(&mut self, key: &[u8], around: &mut Around<'_>) -> Result<u32, Refusal> {

@@ -389,6 +389,7 @@ impl Writer {
         stats.series = self.series.registry.live();
         stats.replica_clusters = self.replicas.clusters();
         stats.failovers = self.replicas.failovers();
+        stats.namespaces = self.namespaces.live();
         stats.streams = self.logs.streams.registry.live();
         stats.bytes = BTreeMap::from([
             ("series", self.series.bytes()),

@@ -115,6 +115,8 @@ pub(crate) const HELD: &str = "the log is still being read back";
 pub struct Inlet {
     queue: mpsc::Sender<Delivery>,
     bytes: Arc<Semaphore>,
+    /// Half of the bytes: bodies that are not whole leave the rest to those that are, whoever sends them how slowly.
+    unfinished: Arc<Semaphore>,
     limit: usize,
     counters: Arc<Counters>,
     /// Whether nothing is taken yet.
@@ -170,6 +172,8 @@ impl Responder {
 #[derive(Debug)]
 pub struct Room {
     held: OwnedSemaphorePermit,
+    /// Of the share of bodies that are not whole, while this is one.
+    unfinished: Option<OwnedSemaphorePermit>,
     inlet: Inlet,
 }
 
@@ -179,8 +183,20 @@ impl Room {
     /// # Errors
     /// Those of [`Inlet::room`]; what was held stays held until this is dropped.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Reply> {
+        let unfinished = match &self.unfinished {
+            Some(held) => Some(self.inlet.permit_unfinished(held.num_permits(), bytes)?),
+            None => None,
+        };
         self.held.merge(self.inlet.permit(self.held.num_permits(), bytes)?);
+        if let Some((all, more)) = self.unfinished.as_mut().zip(unfinished) {
+            all.merge(more);
+        }
         Ok(())
+    }
+
+    /// All of the body is here.
+    pub fn finish(&mut self) {
+        self.unfinished = None;
     }
 
     /// Gives back what is held above `bytes`.
@@ -195,7 +211,8 @@ pub fn inlet(limits: InletLimits) -> (Inlet, mpsc::Receiver<Delivery>) {
     // permits are taken as u32, which bounds the bytes at 4 GiB
     let limit = limits.bytes.min(u32::MAX as usize);
     let bytes = Arc::new(Semaphore::new(limit));
-    (Inlet { queue, bytes, limit, counters: Arc::default(), held: Arc::default() }, receiver)
+    let unfinished = Arc::new(Semaphore::new(limit.div_ceil(2)));
+    (Inlet { queue, bytes, unfinished, limit, counters: Arc::default(), held: Arc::default() }, receiver)
 }
 
 impl Inlet {
@@ -204,7 +221,15 @@ impl Inlet {
     /// # Errors
     /// [`Reply::Overloaded`], counted; [`Reply::TooLarge`] for what is over the bound by itself.
     pub fn room(&self, bytes: usize) -> Result<Room, Reply> {
-        Ok(Room { held: self.permit(0, bytes)?, inlet: self.clone() })
+        Ok(Room { held: self.permit(0, bytes)?, unfinished: None, inlet: self.clone() })
+    }
+
+    /// Room for a body that is about to come: [`Room::finish`] says that it has.
+    ///
+    /// # Errors
+    /// Those of [`Inlet::room`].
+    pub fn receiving(&self) -> Result<Room, Reply> {
+        Ok(Room { unfinished: Some(self.permit_unfinished(0, 0)?), ..self.room(0)? })
     }
 
     /// Hands a message over and waits for its answer.
@@ -269,9 +294,21 @@ impl Inlet {
         if held.saturating_add(more) > self.limit {
             return Err(Reply::TooLarge(format!("message is over the inlet's bound of {} bytes", self.limit)));
         }
-        u32::try_from(more).ok().and_then(|n| self.bytes.clone().try_acquire_many_owned(n).ok()).ok_or_else(|| {
+        self.acquire(&self.bytes, more, "too many bytes waiting")
+    }
+
+    fn permit_unfinished(&self, held: usize, more: usize) -> Result<OwnedSemaphorePermit, Reply> {
+        let half = self.limit.div_ceil(2);
+        if held.saturating_add(more) > half {
+            return Err(Reply::TooLarge(format!("body is over half of the inlet's bound, {half} bytes")));
+        }
+        self.acquire(&self.unfinished, more, "too many bytes of bodies that are not whole")
+    }
+
+    fn acquire(&self, of: &Arc<Semaphore>, bytes: usize, full: &str) -> Result<OwnedSemaphorePermit, Reply> {
+        u32::try_from(bytes).ok().and_then(|n| Arc::clone(of).try_acquire_many_owned(n).ok()).ok_or_else(|| {
             self.counters.full_of_bytes.fetch_add(1, Ordering::Relaxed);
-            Reply::Overloaded("too many bytes waiting".into())
+            Reply::Overloaded(full.into())
         })
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use whyd_anomaly::templates::{Limits as TreeLimits, Miner};
-use whyd_buffers::{Limits, Writer};
+use whyd_buffers::{Limits, Stats, Writer};
 use whyd_collector::wire;
 use whyd_collector::wire::asked::{Asked, Target};
 use whyd_signals::sink::{Counts, DecodeError};
@@ -38,7 +38,8 @@ fn feed<'b>(bodies: impl Iterator<Item = &'b [u8]>, mut decode: impl FnMut(&[u8]
                 assert!(!error.to_string().contains('\n'), "{error}");
                 writer.rollback();
                 let after = writer.stats();
-                assert_eq!((before.samples, before.series, before.streams), (after.samples, after.series, after.streams));
+                let held = |s: &Stats| (s.samples, s.series, s.streams, s.namespaces, s.alerts, s.bytes.clone());
+                assert_eq!(held(&before), held(&after));
             }
         }
     }

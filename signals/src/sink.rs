@@ -133,6 +133,13 @@ pub trait SampleSink {
     fn expected(&self) -> Option<SeriesId> {
         None
     }
+    /// Whether a series could have these labels; it gets no number for that.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidLabels`] or [`Refusal::LabelLimit`].
+    fn judge(&mut self, _labels: RawLabels<'_>) -> Result<(), Refusal> {
+        Ok(())
+    }
     /// Whether these are the labels of `series` to the byte, and its number will never be given to another.
     fn lasts(&self, _series: SeriesId, _labels: RawLabels<'_>) -> bool {
         false

@@ -1,4 +1,4 @@
-//! A request's body that does not wait forever for its next piece.
+//! A request's body that waits neither forever for its next piece nor for pieces that are next to nothing.
 
 use std::io;
 use std::pin::Pin;
@@ -9,16 +9,30 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::peer::Peer;
+
+/// Bytes that buy a body another second. Without it one byte now and then would hold all that came before.
+const RATE: f64 = 128.0 * 1024.0;
 
 /// What became of the body, for who has to answer.
-#[derive(Default)]
 pub(super) struct Watch {
     stalled: AtomicBool,
     finished: AtomicBool,
+    peer: Arc<Peer>,
 }
 
 impl Watch {
+    pub(super) fn new(peer: Arc<Peer>) -> Self {
+        Self { stalled: AtomicBool::new(false), finished: AtomicBool::new(false), peer }
+    }
+
+    fn finish(&self) {
+        self.finished.store(true, Relaxed);
+        self.peer.waits();
+    }
+
     /// Whether the next piece did not come in time.
     pub(super) fn stalled(&self) -> bool {
         self.stalled.load(Relaxed)
@@ -36,13 +50,25 @@ pub(super) struct Watched {
     idle: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     running: bool,
+    begun: Instant,
+    received: usize,
     watch: Arc<Watch>,
 }
 
 impl Watched {
     pub(super) fn new(inner: Incoming, idle: Duration, watch: Arc<Watch>) -> Self {
-        watch.finished.store(inner.is_end_stream(), Relaxed);
-        Self { inner, idle, timer: None, running: false, watch }
+        if inner.is_end_stream() {
+            watch.finish();
+        } else {
+            watch.peer.sends_body();
+        }
+        Self { inner, idle, timer: None, running: false, begun: Instant::now(), received: 0, watch }
+    }
+
+    /// By when the next piece has to come.
+    fn due(&self) -> Instant {
+        let bought = Duration::from_secs_f64(self.received as f64 / RATE);
+        (Instant::now() + self.idle).min(self.begun + self.idle + bought)
     }
 }
 
@@ -57,14 +83,18 @@ impl Body for Watched {
         let this = &mut *self;
         if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
             this.running = false;
+            if let Some(Ok(frame)) = &frame {
+                this.received += frame.data_ref().map_or(0, Bytes::len);
+            }
             if frame.is_none() || this.inner.is_end_stream() {
-                this.watch.finished.store(true, Relaxed);
+                this.watch.finish();
             }
             return Poll::Ready(frame.map(|f| f.map_err(Into::into)));
         }
-        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(this.idle)));
+        let due = this.due();
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
         if !this.running {
-            timer.as_mut().reset(Instant::now() + this.idle);
+            timer.as_mut().reset(due);
             this.running = true;
         }
         ready!(timer.as_mut().poll(cx));

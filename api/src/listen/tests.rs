@@ -75,7 +75,25 @@ async fn a_head_that_does_not_end_closes_at_its_deadline() {
     // An idle connection as well, after its answer.
     let answer = exchange(server.at, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
-    assert_eq!(server.counts.accepted.load(Relaxed), 3);
+    assert_eq!((server.counts.accepted.load(Relaxed), server.counts.late.load(Relaxed)), (3, 2), "it owed nothing");
+}
+
+#[tokio::test]
+async fn a_body_that_goes_on_by_next_to_nothing_is_answered_408() {
+    let server = start(routes(), Deadlines { body_idle: 2 * SHORT, ..patient() }).await;
+    let (mut from, mut to) = TcpStream::connect(server.at).await.unwrap().into_split();
+    to.write_all(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 9000\r\n\r\n").await.unwrap();
+    let begun = Instant::now();
+    let trickle = tokio::spawn(async move {
+        while to.write_all(b"x").await.is_ok() {
+            sleep(SHORT / 10).await;
+        }
+    });
+    let mut answer = [0; 12];
+    timeout(LONG / 2, from.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    assert!(begun.elapsed() >= 2 * SHORT);
+    trickle.abort();
 }
 
 #[tokio::test]
@@ -157,6 +175,40 @@ async fn a_connection_over_the_bound_is_refused_and_counted() {
     // The first goes on.
     first.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     one_answer(&mut first, "hello").await;
+}
+
+#[tokio::test]
+async fn for_one_over_the_bound_that_which_was_idle_longest_goes() {
+    let entered = Arc::new(Notify::new());
+    let inside = Arc::clone(&entered);
+    let route = get(move || async move {
+        inside.notify_one();
+        std::future::pending::<()>().await;
+    });
+    let server = start(routes().route("/never", route), Deadlines { connections: 3, ..patient() }).await;
+    let open = async |text: &str| {
+        let mut socket = TcpStream::connect(server.at).await.unwrap();
+        socket.write_all(text.as_bytes()).await.unwrap();
+        socket
+    };
+    let mut working = open("GET /never HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    entered.notified().await;
+    let mut silent = open("").await;
+    let mut head = open("GET / HT").await;
+    // Before anybody waited long enough nobody has to go.
+    assert!(exchange(server.at, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.starts_with("HTTP/1.1 503"));
+    sleep(Duration::from_millis(1100)).await;
+    let mut third = open("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    one_answer(&mut third, "hello").await;
+    assert_eq!(until_closed(&mut silent).await, "", "the first of those that wait");
+    let mut fourth = open("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    one_answer(&mut fourth, "hello").await;
+    assert_eq!(until_closed(&mut head).await, "");
+    // All others are at work or just were.
+    assert!(exchange(server.at, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.starts_with("HTTP/1.1 503"));
+    assert!(timeout(SHORT, working.read_u8()).await.is_err(), "what is at work goes on");
+    let counts = [&server.counts.accepted, &server.counts.refused, &server.counts.displaced].map(|n| n.load(Relaxed));
+    assert_eq!(counts, [5, 2, 2]);
 }
 
 #[tokio::test]

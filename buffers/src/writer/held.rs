@@ -158,9 +158,7 @@ impl Writer {
     /// Takes up what was held. To be called before anything is written.
     pub(crate) fn resume(&mut self, held: Held, rows: HeldRows) {
         let Held { namespaces, series, streams, corrections, cluster, alerts, small } = held;
-        for name in &namespaces {
-            let _ = self.namespaces.id(name);
-        }
+        self.namespaces.resume(namespaces);
         self.series.resume(&series, small.previous, &mut self.names, &mut self.namespaces);
         self.logs.streams.resume(&streams, &mut self.names, &mut self.namespaces);
         self.names.commit();

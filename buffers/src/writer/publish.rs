@@ -254,6 +254,22 @@ impl Writer {
         }
     }
 
+    /// Frees the numbers of namespaces of which nothing is held.
+    fn free_namespaces(&mut self) {
+        let mut used = vec![false; self.namespaces.names().len()];
+        let (series, streams) = (&self.series.registry.catalog, &self.logs.streams.registry.catalog);
+        let of_series = series.view(series.len());
+        let of_streams = streams.view(streams.len());
+        let ids = of_series.iter().map(|(_, meta)| meta.namespace_id);
+        let ids = ids.chain(of_streams.iter().map(|(_, meta)| meta.namespace_id));
+        for id in ids.chain(self.chunks.iter().map(|(id, _)| id)).chain(self.unmerged.iter().copied()) {
+            if let Some(used) = used.get_mut(id as usize) {
+                *used = true;
+            }
+        }
+        self.namespaces.sweep(|id| used.get(id as usize).copied().unwrap_or(true));
+    }
+
     /// Forgets series and streams without rows for a window, and objects deleted before it.
     fn sweep(&mut self, now: i64, horizon: Timestamp) {
         let every = (nanos(self.limits.window) / SWEEPS).max(1);
@@ -274,6 +290,7 @@ impl Writer {
         self.series.sweep(oldest(self.series.registry.epoch));
         self.logs.streams.sweep(oldest(self.logs.streams.registry.epoch));
         self.names.sweep();
+        self.free_namespaces();
         Arc::make_mut(&mut self.cluster).expire(horizon);
         self.changed();
     }

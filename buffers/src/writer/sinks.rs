@@ -47,6 +47,10 @@ impl SampleSink for Writer {
         self.series.expected()
     }
 
+    fn judge(&mut self, labels: RawLabels<'_>) -> Result<(), Refusal> {
+        self.series.judge(labels.0, &self.limits)
+    }
+
     fn lasts(&self, series: SeriesId, labels: RawLabels<'_>) -> bool {
         self.series.registry.lasts(series.0, labels.0)
     }

@@ -426,6 +426,44 @@ fn bytes_are_bounded_and_idle_series_forgotten() {
     assert!(stats.total_bytes() < 4096, "{stats:?}");
 }
 
+#[test]
+fn namespaces_that_are_gone_make_room_for_others_and_hide_nothing() {
+    let mut w = writer(Limits { series: 1 << 20, series_of_team: 1 << 20, ..Limits::default() });
+    let put = |w: &mut Writer, second: i64, namespaces: &mut dyn Iterator<Item = String>| {
+        w.begin(at(second), None);
+        for namespace in namespaces {
+            let labels = raw(&[("__name__", "m"), ("namespace", &namespace), ("pod", "p")]);
+            match w.series(RawLabels(&labels)) {
+                Ok(id) => drop(w.sample(id, at(second), 1.0)),
+                Err(why) => SampleSink::refused(w, 1, why),
+            }
+        }
+        let staged = w.stage();
+        w.publish(staged.mark);
+        w.seal(at(second));
+        staged.stored
+    };
+    assert_eq!(put(&mut w, 0, &mut (0..70_000).map(|n| format!("old-{n}"))), 65_536);
+    let before = w.snapshot();
+    let mut kept = 0;
+    for hour in 1..30 {
+        kept += put(&mut w, hour * 3600, &mut [format!("new-{hour}"), "old-3".to_owned()].into_iter());
+    }
+    let stats = w.stats();
+    assert_eq!((stats.namespaces, kept > 30), (stats.series, true), "{kept}");
+    assert!(put(&mut w, 30 * 3600, &mut (0..60_000).map(|n| format!("newer-{n}"))) == 60_000);
+    // Who reads what was there before sees it under its own names, and nobody sees another's.
+    for (snapshot, count) in [(before, 65_536), (w.snapshot(), w.stats().series)] {
+        let scoped = Scoped::new(snapshot, &Access::All);
+        let all: Vec<_> = scoped.all_series().collect();
+        assert_eq!(all.len(), count);
+        for (id, meta) in all {
+            assert_eq!(scoped.snapshot.namespaces[meta.namespace_id as usize], meta.namespace);
+            assert!(!scoped.slice(id, Timestamp::MIN, Timestamp::MAX).is_empty(), "{:?}", meta.labels);
+        }
+    }
+}
+
 /// Stages one sample of a replica of a pair, received at this second.
 fn put_replica(w: &mut Writer, (second, replica, value): (i64, &str, f64), obey: Option<&Bitmap>) -> Staged {
     w.begin(at(second), obey);

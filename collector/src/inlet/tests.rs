@@ -71,3 +71,22 @@ async fn room_grows_and_shrinks() {
     drop(room);
     assert_eq!(inlet.counts().bytes, 0);
 }
+
+#[tokio::test]
+async fn bodies_that_are_not_whole_leave_half_to_those_that_are() {
+    let (inlet, _queue) = inlet(InletLimits { messages: 1, bytes: 100 });
+    let mut first = inlet.receiving().unwrap();
+    first.grow(50).unwrap();
+    let mut second = inlet.receiving().unwrap();
+    assert!(overloaded(&second.grow(1).unwrap_err()));
+    assert_eq!((inlet.counts().full_of_bytes, inlet.counts().bytes), (1, 50));
+    let pulled = inlet.room(50).unwrap();
+    assert!(overloaded(&inlet.room(1).unwrap_err()));
+    drop(pulled);
+    first.finish();
+    second.grow(40).unwrap();
+    first.grow(10).unwrap();
+    assert_eq!(inlet.counts().bytes, 100, "what is whole grows out of what all have");
+    drop((first, second));
+    assert_eq!((inlet.counts().bytes, inlet.receiving().unwrap().grow(50)), (0, Ok(())));
+}

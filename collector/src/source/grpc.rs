@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use whyd_signals::Envelope;
 
-use super::gate::Gate;
+use super::gate::{Gate, TurnedAway};
 use super::http::Receivers;
 use super::otlp::{self, Outcome};
 use crate::wire::otlp::{Code, Encoding, Signal};
@@ -210,6 +210,7 @@ async fn connection(
 async fn one(receiver: &Receiver, request: Request<RecvStream>, mut respond: SendResponse<bytes::Bytes>) {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if request.method() != Method::POST || !content_type.starts_with("application/grpc") {
+        receiver.gate.note(TurnedAway::UnsupportedMedia);
         respond::not_grpc(&mut respond);
         return;
     }
@@ -217,6 +218,7 @@ async fn one(receiver: &Receiver, request: Request<RecvStream>, mut respond: Sen
         METRICS => Signal::Metrics,
         LOGS => Signal::Logs,
         other => {
+            receiver.gate.note(TurnedAway::UnsupportedMedia);
             let why = format!("{other} is not a method of this server; it takes {METRICS} and {LOGS}");
             respond::refused(&mut respond, Code::Unimplemented, &why);
             return;

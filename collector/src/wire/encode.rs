@@ -118,6 +118,10 @@ impl SampleSink for Samples {
         self.last = at;
         Ok(SeriesId(u32::try_from(at).unwrap()))
     }
+    fn judge(&mut self, labels: RawLabels<'_>) -> Result<(), Refusal> {
+        let refused = self.refuse.is_some_and(|r| labels.0.windows(r.len()).any(|w| w == r.as_bytes()));
+        if refused { Err(Refusal::InvalidLabels) } else { Ok(()) }
+    }
     fn expected(&self) -> Option<SeriesId> {
         let next = (self.last + 1).checked_rem(self.series.len())?;
         self.expects.then(|| SeriesId(u32::try_from(next).unwrap()))

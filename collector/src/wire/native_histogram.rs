@@ -13,17 +13,42 @@ const CUSTOM_BUCKETS: i64 = -53;
 /// Buckets grow by a power of two to the power of minus the schema.
 const EXPONENTIAL: std::ops::RangeInclusive<i64> = -9..=52;
 
-/// Counts a histogram by whether it is sound.
-///
-/// # Errors
-/// [`DecodeError::Malformed`] for broken protobuf.
-pub(super) fn count(message: &[u8], counts: &mut Counts) -> Result<(), DecodeError> {
-    if Histogram::read(message)?.is_sound() {
-        counts.histograms += 1;
-    } else {
-        counts.invalid_histograms += 1;
+/// What a series has besides its samples.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    sound: u64,
+    unsound: u64,
+    exemplars: u64,
+}
+
+impl Beside {
+    /// Whether there is nothing.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.sound + self.unsound + self.exemplars == 0
     }
-    Ok(())
+
+    /// Adds a histogram.
+    ///
+    /// # Errors
+    /// [`DecodeError::Malformed`] for broken protobuf.
+    pub(super) fn histogram(&mut self, message: &[u8]) -> Result<(), DecodeError> {
+        let sound = Histogram::read(message)?.is_sound();
+        *if sound { &mut self.sound } else { &mut self.unsound } += 1;
+        Ok(())
+    }
+
+    /// Adds an exemplar.
+    pub(super) fn exemplar(&mut self) {
+        self.exemplars += 1;
+    }
+
+    /// Counts it: of a series that cannot be there none of its histograms is sound.
+    pub(super) fn count(self, is_written: bool, counts: &mut Counts) {
+        let (sound, exemplars) = if is_written { (self.sound, self.exemplars) } else { (0, 0) };
+        counts.histograms += sound;
+        counts.invalid_histograms += self.unsound + self.sound - sound;
+        counts.exemplars += exemplars;
+    }
 }
 
 /// The buckets of one side of zero, or the custom ones.

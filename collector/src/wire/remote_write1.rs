@@ -6,7 +6,7 @@ use whyd_signals::sink::{Counts, DecodeError, RawLabels, Refusal, SampleSink};
 use whyd_signals::{Compression, SeriesId, Timestamp};
 
 use super::inflate::Inflater;
-use super::native_histogram;
+use super::native_histogram::Beside;
 use super::protobuf::Reader;
 
 const REQUEST_TIMESERIES: u32 = 1;
@@ -62,7 +62,7 @@ struct Layout {
     contiguous: bool,
     samples_start: usize,
     samples: u64,
-    exemplars: u64,
+    beside: Beside,
 }
 
 #[inline]
@@ -127,19 +127,18 @@ fn usual_sample(message: &[u8]) -> Option<(i64, f64)> {
 }
 
 fn any_series(message: &[u8], sink: &mut impl SampleSink, counts: &mut Counts) -> Result<(), DecodeError> {
-    let layout = layout(message, counts)?;
+    let layout = layout(message)?;
+    let gathered = if layout.contiguous { Vec::new() } else { gathered_labels(message)? };
+    let labels = if layout.contiguous { message.get(layout.labels_start..layout.labels_end) } else { Some(&*gathered) };
+    let labels = RawLabels(labels.unwrap_or_default());
     if layout.samples == 0 {
-        counts.exemplars += layout.exemplars;
+        if !layout.beside.is_nothing() {
+            layout.beside.count(sink.judge(labels).is_ok(), counts);
+        }
         return Ok(());
     }
-    let resolved = if layout.contiguous {
-        sink.series(RawLabels(message.get(layout.labels_start..layout.labels_end).unwrap_or_default()))
-    } else {
-        sink.series(RawLabels(&gathered_labels(message)?))
-    };
-    if is_written(resolved) {
-        counts.exemplars += layout.exemplars;
-    }
+    let resolved = sink.series(labels);
+    layout.beside.count(is_written(resolved), counts);
     counts.rows += layout.samples;
     hand_over(message.get(layout.samples_start..).unwrap_or_default(), layout.samples, resolved, sink)
 }
@@ -187,7 +186,7 @@ pub(super) fn one(id: SeriesId, (ts, value): (Option<Timestamp>, f64), sink: &mu
     }
 }
 
-fn layout(message: &[u8], counts: &mut Counts) -> Result<Layout, DecodeError> {
+fn layout(message: &[u8]) -> Result<Layout, DecodeError> {
     let mut found = Layout { contiguous: true, ..Layout::default() };
     let mut labelled = false;
     let mut reader = Reader::new(message);
@@ -213,9 +212,9 @@ fn layout(message: &[u8], counts: &mut Counts) -> Result<Layout, DecodeError> {
             }
             SERIES_EXEMPLARS => {
                 value.bytes("exemplars")?;
-                found.exemplars += 1;
+                found.beside.exemplar();
             }
-            SERIES_HISTOGRAMS => native_histogram::count(value.bytes("histograms")?, counts)?,
+            SERIES_HISTOGRAMS => found.beside.histogram(value.bytes("histograms")?)?,
             _ => {}
         }
     }

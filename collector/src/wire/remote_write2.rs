@@ -16,7 +16,7 @@ use self::known::Known;
 use self::rendered::Rendered;
 use self::symbols::Symbols;
 use super::inflate::{self, Inflater};
-use super::native_histogram;
+use super::native_histogram::Beside;
 use super::protobuf::{Reader, Value};
 use super::remote_write1::{first_sample, hand_over, is_written, one, sample};
 
@@ -195,7 +195,7 @@ impl Body<'_> {
 
     fn any_series(&mut self, message: &[u8], sink: &mut impl SampleSink) -> Result<(), DecodeError> {
         self.refs.clear();
-        let (mut samples_start, mut samples, mut exemplars) = (0, 0, 0);
+        let (mut samples_start, mut samples, mut beside) = (0, 0, Beside::default());
         let mut first: &[u8] = &[];
         let mut reader = Reader::new(message);
         loop {
@@ -210,9 +210,9 @@ impl Body<'_> {
                     }
                     samples += 1;
                 }
-                SERIES_HISTOGRAMS => native_histogram::count(value.bytes("histograms")?, &mut self.counts)?,
+                SERIES_HISTOGRAMS => beside.histogram(value.bytes("histograms")?)?,
                 SERIES_EXEMPLARS => {
-                    exemplars += 1;
+                    beside.exemplar();
                     self.exemplar(value.bytes("exemplars")?)?;
                 }
                 SERIES_METADATA => self.metadata(value.bytes("metadata")?)?,
@@ -220,11 +220,20 @@ impl Body<'_> {
             }
         }
         paired(self.refs.len())?;
-        if samples == 0 {
-            self.counts.exemplars += exemplars;
+        if samples == 0 && beside.is_nothing() {
             return Ok(());
         }
-        let resolved = if self.symbols.are_over(LABELS_OF_ONE, self.refs) {
+        let over = self.symbols.are_over(LABELS_OF_ONE, self.refs);
+        if samples == 0 {
+            let sound = !over && {
+                let labels = self.rendered.render(self.refs, self.symbols, self.message);
+                bounded(&mut self.handed, labels.len())?;
+                sink.judge(RawLabels(labels)).is_ok()
+            };
+            beside.count(sound, &mut self.counts);
+            return Ok(());
+        }
+        let resolved = if over {
             Err(Refusal::LabelLimit)
         } else {
             let labels = self.rendered.render(self.refs, self.symbols, self.message);
@@ -237,9 +246,7 @@ impl Body<'_> {
             }
             resolved
         };
-        if is_written(resolved) {
-            self.counts.exemplars += exemplars;
-        }
+        beside.count(is_written(resolved), &mut self.counts);
         self.counts.rows += samples;
         if samples == 1
             && let Ok(id) = resolved

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::Request;
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use whyd_signals::sink::DecodeError;
 
 use super::LIMIT;
@@ -17,6 +17,8 @@ use crate::wire::otlp::Code;
 
 /// Whether it is compressed, and how long it is.
 const PREFIX: usize = 5;
+/// Bytes that buy a message another second.
+const RATE: f64 = 128.0 * 1024.0;
 
 fn invalid(why: impl Into<String>) -> Outcome {
     Outcome::Refused(Code::InvalidArgument, why.into())
@@ -26,7 +28,7 @@ fn too_large(bytes: usize) -> Outcome {
     Outcome::Refused(Code::ResourceExhausted, format!("message of {bytes} bytes is over the limit of {LIMIT}"))
 }
 
-/// Reads the whole message, of which each piece has to come within `idle`. A length over the limit is refused before
+/// Reads the whole message, of which each piece has to come within `idle`, and all of it, but for what its bytes buy. A length over the limit is refused before
 /// anything is kept.
 pub(super) async fn read(
     request: Request<RecvStream>,
@@ -45,11 +47,16 @@ pub(super) async fn read(
         }
     };
     let mut body = request.into_body();
-    let mut room = inlet.room(0).map_err(Outcome::from)?;
+    let mut room = inlet.receiving().map_err(Outcome::from)?;
     let mut whole = BytesMut::new();
     let mut expected = None;
     let stalled = |_| Outcome::Refused(Code::Unavailable, "the message did not go on in time".into());
-    while let Some(piece) = timeout(idle, body.data()).await.map_err(stalled)? {
+    let begun = Instant::now();
+    let due = |received: usize| {
+        let bought = Duration::from_secs_f64(received as f64 / RATE);
+        (Instant::now() + idle).min(begun + idle + bought)
+    };
+    while let Some(piece) = timeout_at(due(whole.len()), body.data()).await.map_err(stalled)? {
         let piece = piece.map_err(|e| invalid(format!("message ends early: {e}")))?;
         let _ = body.flow_control().release_capacity(piece.len());
         room.grow(piece.len()).map_err(Outcome::from)?;
@@ -70,6 +77,7 @@ pub(super) async fn read(
     if Some(whole.len()) != expected {
         return Err(invalid("message ends early"));
     }
+    room.finish();
     let message = whole.split_off(PREFIX).freeze();
     match (compressed, encoding) {
         (false, _) => Ok((room, message)),

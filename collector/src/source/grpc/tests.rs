@@ -143,9 +143,13 @@ async fn what_is_wrong_has_a_status_and_is_no_message() {
         assert!(fixture.got.lock().unwrap().is_empty());
         assert_eq!(fixture.inlet.counts().bytes, 0);
     }
-    let fixture = fixture(Reply::Stored(Written::rows(1)), InletLimits::default()).await;
+    let gate = Gate::default();
+    let fixture = fixture_behind(gate.clone(), Reply::Stored(Written::rows(1)), InletLimits::default(), TIMES).await;
     let answer = call(&fixture, METRICS, &[("content-type", "application/json")], frame(0, b"")).await;
     assert_eq!((answer.http, answer.status), (415, -1));
+    assert_eq!(call(&fixture, "/other", &[], frame(0, b"")).await.status, 12);
+    let counted = gate.turned_away().into_iter().find(|(why, _)| *why == TurnedAway::UnsupportedMedia);
+    assert_eq!(counted, Some((TurnedAway::UnsupportedMedia, 2)));
 }
 
 #[tokio::test]
@@ -224,6 +228,28 @@ async fn senders_need_the_token() {
     }
     assert_eq!(fixture.got.lock().unwrap().len(), 1);
     assert_eq!(gate.turned_away()[0].1, 2);
+}
+
+#[tokio::test]
+async fn a_message_that_goes_on_by_next_to_nothing_is_given_up() {
+    let times = Times { message: Duration::from_millis(200), ..TIMES };
+    let fixture = fixture_with(Reply::Stored(Written::rows(1)), InletLimits::default(), times).await;
+    let request = Request::builder().method("POST").uri(format!("http://whyd{METRICS}"));
+    let request = request.header("content-type", "application/grpc").body(()).unwrap();
+    let mut client = fixture.client.clone().ready().await.unwrap();
+    let (response, mut stream) = client.send_request(request, false).unwrap();
+    stream.send_data(Bytes::from(frame(0, &[7; 1000])).slice(..50), false).unwrap();
+    let trickle = async {
+        while stream.send_data(Bytes::from_static(&[7]), false).is_ok() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let answer = tokio::select! {
+        answer = response => answer.unwrap(),
+        () = trickle => panic!("cut without an answer"),
+    };
+    assert_eq!(answer.headers()["grpc-status"], "14");
+    assert_eq!(fixture.inlet.counts().bytes, 0);
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ pub(super) async fn read(request: Request, limit: usize, inlet: &Inlet) -> Resul
     if announced > limit as u64 {
         return Err(too_large(limit));
     }
-    let mut room = inlet.room(0).map_err(Refused::Reply)?;
+    let mut room = inlet.receiving().map_err(Refused::Reply)?;
     let mut whole = BytesMut::new();
     let mut pieces = request.into_body().into_data_stream();
     while let Some(piece) = pieces.next().await {
@@ -33,6 +33,7 @@ pub(super) async fn read(request: Request, limit: usize, inlet: &Inlet) -> Resul
         room.grow(piece.len()).map_err(Refused::Reply)?;
         whole.extend_from_slice(&piece);
     }
+    room.finish();
     Ok((room, whole.freeze()))
 }
 

@@ -44,6 +44,37 @@ impl Kind {
     }
 }
 
+/// Bytes of labels that are handed over of one body. What a resource says of itself is said again for each of its points
+/// and buckets, so a small body could make very many.
+const HANDED: usize = 256 << 20;
+/// Bytes of labels of one series over which nobody need look at them: no table takes so many.
+const LABELS: usize = 1 << 20;
+
+/// What is left of the labels that one body may hand over.
+pub(super) struct Budget(usize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(HANDED)
+    }
+}
+
+impl Budget {
+    /// Takes so many bytes.
+    ///
+    /// # Errors
+    /// [`Refusal::LabelLimit`] when there are not so many left, or they are too many for one series or stream.
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), Refusal> {
+        self.0 = self.0.checked_sub(bytes).filter(|_| bytes <= LABELS).ok_or(Refusal::LabelLimit)?;
+        Ok(())
+    }
+}
+
+/// Bytes of names and values.
+pub(super) fn weight(labels: &[Pair<'_>]) -> usize {
+    labels.iter().map(|(name, value)| name.len() + value.len()).sum()
+}
+
 /// One data point of any kind; what its kind has not is empty.
 #[derive(Debug, Default)]
 pub(super) struct Point<'a> {
@@ -65,13 +96,19 @@ pub(super) struct Metric {
     /// Why none of its points is kept.
     refused: Option<Refusal>,
     name: String,
+    /// Names of the series of a histogram or summary.
+    sum: String,
+    count: String,
+    bucket: String,
 }
 
 impl Metric {
     pub(super) fn new(kind: Kind, name: &str, unit: &str) -> Self {
         let name = metric_name(name, unit, kind.naming());
         let refused = kind.refusal().or_else(|| name.is_none().then_some(Refusal::InvalidLabels));
-        Self { kind, refused, name: name.unwrap_or_default() }
+        let name = name.unwrap_or_default();
+        let [sum, count, bucket] = ["sum", "count", "bucket"].map(|part| format!("{name}_{part}"));
+        Self { kind, refused, name, sum, count, bucket }
     }
 
     /// Whether a point need only be counted.
@@ -90,11 +127,19 @@ pub(super) struct Points<'s, S> {
     bytes: Vec<u8>,
     /// The newest time of the resource, for its `target_info`.
     newest: Option<Timestamp>,
+    budget: Budget,
 }
 
 impl<'s, S: SampleSink> Points<'s, S> {
     pub(super) fn new(sink: &'s mut S) -> Self {
-        Self { sink, counts: Counts::default(), rejected: 0, bytes: Vec::new(), newest: None }
+        Self {
+            sink,
+            counts: Counts::default(),
+            rejected: 0,
+            bytes: Vec::new(),
+            newest: None,
+            budget: Budget::default(),
+        }
     }
 
     /// What was handed over.
@@ -130,27 +175,25 @@ impl<'s, S: SampleSink> Points<'s, S> {
         };
         self.newest = self.newest.max(Some(ts));
         let base = base(resource, point.attributes);
-        let mut series =
-            Series { sink: self.sink, bytes: &mut self.bytes, base: &base, ts, stale, rows: 0, kept: true };
+        let mut series = self.series(&base, ts, stale);
         let name = &metric.name;
         match metric.kind {
             Kind::Gauge | Kind::Sum { .. } => series.sample(name, None, point.value.unwrap_or_default()),
             Kind::Histogram { .. } => {
                 if let Some(sum) = point.sum {
-                    series.sample(&format!("{name}_sum"), None, sum);
+                    series.sample(&metric.sum, None, sum);
                 }
-                series.sample(&format!("{name}_count"), None, point.count as f64);
-                let bucket = format!("{name}_bucket");
+                series.sample(&metric.count, None, point.count as f64);
                 let mut below = 0u64;
                 for (bound, count) in point.bounds.iter().zip(&point.buckets) {
                     below = below.saturating_add(*count);
-                    series.sample(&bucket, Some(("le", &number_text(*bound))), below as f64);
+                    series.sample(&metric.bucket, Some(("le", &number_text(*bound))), below as f64);
                 }
-                series.sample(&bucket, Some(("le", "+Inf")), point.count as f64);
+                series.sample(&metric.bucket, Some(("le", "+Inf")), point.count as f64);
             }
             Kind::Summary => {
-                series.sample(&format!("{name}_sum"), None, point.sum.unwrap_or_default());
-                series.sample(&format!("{name}_count"), None, point.count as f64);
+                series.sample(&metric.sum, None, point.sum.unwrap_or_default());
+                series.sample(&metric.count, None, point.count as f64);
                 for (quantile, value) in &point.quantiles {
                     series.sample(name, Some(("quantile", &number_text(*quantile))), *value);
                 }
@@ -158,8 +201,14 @@ impl<'s, S: SampleSink> Points<'s, S> {
             // none of its points comes here
             Kind::Exponential => {}
         }
-        self.counts.rows += series.rows;
-        self.rejected += u64::from(!series.kept);
+        let (rows, kept) = (series.rows, series.kept);
+        self.counts.rows += rows;
+        self.rejected += u64::from(!kept);
+    }
+
+    fn series<'p>(&'p mut self, base: &'p [Pair<'p>], ts: Timestamp, stale: bool) -> Series<'p, S> {
+        let Self { sink, bytes, budget, .. } = self;
+        Series { sink, bytes, budget, base, weight: weight(base), ts, stale, rows: 0, kept: true }
     }
 
     /// The end of a resource: its other attributes are `target_info`, where anything says whose they are.
@@ -173,10 +222,10 @@ impl<'s, S: SampleSink> Points<'s, S> {
         for (name, value) in &resource.place {
             set(&mut base, name, value.clone());
         }
-        let mut series =
-            Series { sink: self.sink, bytes: &mut self.bytes, base: &base, ts, stale: false, rows: 0, kept: true };
+        let mut series = self.series(&base, ts, false);
         series.sample("target_info", None, 1.0);
-        self.counts.rows += series.rows;
+        let rows = series.rows;
+        self.counts.rows += rows;
     }
 }
 
@@ -218,7 +267,10 @@ fn identify<'a>(resource: &'a Resource<'_>, base: &mut Vec<Pair<'a>>) {
 struct Series<'p, S> {
     sink: &'p mut S,
     bytes: &'p mut Vec<u8>,
+    budget: &'p mut Budget,
     base: &'p [Pair<'p>],
+    /// Bytes of the base.
+    weight: usize,
     ts: Timestamp,
     stale: bool,
     rows: u64,
@@ -228,11 +280,14 @@ struct Series<'p, S> {
 
 impl<S: SampleSink> Series<'_, S> {
     fn sample(&mut self, name: &str, extra: Option<(&str, &str)>, value: f64) {
-        self.bytes.clear();
-        encode(self.base, name, extra, self.bytes);
         self.rows += 1;
         let value = if self.stale { f64::from_bits(STALE_BITS) } else { value };
-        let kept = match self.sink.series(RawLabels(self.bytes)) {
+        let series = self.budget.take(self.weight + name.len()).and_then(|()| {
+            self.bytes.clear();
+            encode(self.base, name, extra, self.bytes);
+            self.sink.series(RawLabels(self.bytes))
+        });
+        let kept = match series {
             // a refusal is counted by the sink that makes it
             Ok(id) => self.sink.sample(id, self.ts, value).is_ok(),
             Err(why) => {

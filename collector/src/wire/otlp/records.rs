@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use whyd_signals::sink::{Counts, LogSink, Pair, Refusal};
 
-use super::points::time;
+use super::points::{Budget, time, weight};
 use super::resource::{Resource, labels, place};
 
 /// Lines of a stack trace that are kept, from its beginning.
@@ -87,11 +87,12 @@ pub(super) struct Records<'s, S> {
     sink: &'s mut S,
     rows: u64,
     rejected: u64,
+    budget: Budget,
 }
 
 impl<'s, S: LogSink> Records<'s, S> {
     pub(super) fn new(sink: &'s mut S) -> Self {
-        Self { sink, rows: 0, rejected: 0 }
+        Self { sink, rows: 0, rejected: 0, budget: Budget::default() }
     }
 
     /// What was handed over.
@@ -111,7 +112,11 @@ impl<'s, S: LogSink> Records<'s, S> {
         let stream = match at {
             Err(why) => Err(why),
             Ok(None) => Err(Refusal::Incomplete),
-            Ok(Some(at)) => self.sink.stream(stream, &record.metadata()).map(|id| (id, at)),
+            Ok(Some(at)) => {
+                let metadata = record.metadata();
+                let room = self.budget.take(weight(stream) + weight(&metadata));
+                room.and_then(|()| self.sink.stream(stream, &metadata)).map(|id| (id, at))
+            }
         };
         let kept = match stream {
             Ok((id, at)) => {

@@ -279,6 +279,35 @@ fn a_point_is_rejected_once_whatever_of_it_is_refused() {
 }
 
 #[test]
+fn what_a_resource_says_is_not_said_again_without_end() {
+    let points: Vec<Value> = (0..400).map(|_| json!({"timeUnixNano": NS, "asInt": 1})).collect();
+    let of = |pod: usize| {
+        let pod = "p".repeat(pod);
+        request(&attributes(&[("k8s.pod.name", &pod)]), &json!([{"name": "up", "gauge": {"dataPoints": points}}]))
+    };
+    let (small, large, over) = (1 << 10, 1 << 20, (1 << 20) + 1);
+    let kept = |body: &Value| {
+        let mut sink = Samples::default();
+        let counts = decode_metrics_proto(&proto_of(body), &mut sink).unwrap();
+        assert_eq!((counts.rows, sink.refused + sink.rows.len() as u64), (400, 400));
+        assert_eq!(counts.rejected, Some(sink.refused));
+        sink.rows.len()
+    };
+    assert_eq!(kept(&of(small)), 400);
+    assert_eq!(kept(&of(large - "uppod".len())), 256, "a mebibyte each, and 256 in all");
+    assert_eq!(kept(&of(over)), 0);
+
+    let record = json!({"timeUnixNano": NS, "body": {"stringValue": "x"}});
+    for (pod, expected) in [(small, 400), (large - "pod".len(), 256), (over, 0)] {
+        let resource = json!({"attributes": [{"key": "k8s.pod.name", "value": {"stringValue": "p".repeat(pod)}}]});
+        let records: Vec<&Value> = (0..400).map(|_| &record).collect();
+        let body = json!({"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": records}]}]});
+        let (counts, sink) = logs(&body.to_string());
+        assert_eq!((counts.unwrap().rows, sink.rows.len(), sink.refused), (400, expected, 400 - expected as u64));
+    }
+}
+
+#[test]
 fn no_recorded_value_is_the_stale_marker() {
     let at = |more: Value| {
         let mut point = json!({"timeUnixNano": NS, "flags": 1});

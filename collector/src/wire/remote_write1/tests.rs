@@ -122,6 +122,22 @@ fn samples_of_a_refused_series_are_counted_and_the_others_kept() {
 }
 
 #[test]
+fn histograms_of_a_refused_series_are_not_written() {
+    let (histogram, exemplar) = (bytes(4, int(15, 5)), bytes(3, int(3, 5)));
+    for (name, more, expected) in [
+        ("good", vec![], Counts { histograms: 1, exemplars: 1, ..rows(0) }),
+        ("bad", vec![], Counts { invalid_histograms: 1, ..rows(0) }),
+        ("good", vec![sample(1.0, 1)], Counts { histograms: 1, exemplars: 1, ..rows(1) }),
+        ("bad", vec![sample(1.0, 1)], Counts { invalid_histograms: 1, ..rows(1) }),
+    ] {
+        let mut sink = Samples { refuse: Some("bad"), ..Samples::default() };
+        let series = [vec![label("__name__", name), histogram.clone(), exemplar.clone()], more].concat();
+        let body = snappy(&request(&[&series]));
+        assert_eq!(decode(&body, SNAPPY, &mut Inflater::default(), &mut sink).unwrap(), expected, "{name}");
+    }
+}
+
+#[test]
 fn exemplars_of_a_refused_series_are_not_written() {
     let mut sink = Samples { refuse: Some("bad"), ..Samples::default() };
     let exemplar = bytes(3, double(2, 1.0));

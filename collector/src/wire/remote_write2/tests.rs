@@ -205,13 +205,15 @@ fn what_is_not_kept_is_counted() {
 #[test]
 fn a_refused_series_takes_its_samples_and_exemplars_with_it() {
     let mut sink = Samples { refuse: Some("bad"), ..Samples::default() };
-    let exemplar = bytes(4, double(2, 1.0));
+    let (exemplar, histogram) = (bytes(4, double(2, 1.0)), bytes(3, int(4, 105)));
     let message = Write2::new()
-        .series(&[("__name__", "bad")], &[sample(1.0, 1), sample(2.0, 2), exemplar.clone()])
-        .series(&[("__name__", "good")], &[sample(1.0, 1), exemplar])
+        .series(&[("__name__", "bad")], &[sample(1.0, 1), sample(2.0, 2), exemplar.clone(), histogram.clone()])
+        .series(&[("__name__", "bad")], &[exemplar.clone(), histogram.clone()])
+        .series(&[("__name__", "good")], &[sample(1.0, 1), exemplar, histogram])
         .message();
     let counts = decode_message(&message, &mut scratch(), &mut sink).unwrap();
-    assert_eq!(counts, Counts { rows: 3, exemplars: 1, ..Counts::default() });
+    let expected = Counts { rows: 3, exemplars: 1, histograms: 1, invalid_histograms: 2, ..Counts::default() };
+    assert_eq!(counts, expected);
     assert_eq!((sink.refused, sink.rows.len()), (2, 1));
 }
 
@@ -330,21 +332,31 @@ proptest! {
 
     #[test]
     fn both_versions_hand_over_the_same(
-        all in proptest::collection::vec((pairs(), proptest::collection::vec((any::<u64>(), -9_000_000_000_000i64..9_000_000_000_000), 0..3)), 0..20)
+        all in proptest::collection::vec(pairs(), 0..12),
+        bodies in proptest::collection::vec(
+            proptest::collection::vec(
+                (0usize..12, proptest::collection::vec((any::<u64>(), -9_000_000_000_000i64..9_000_000_000_000), 0..3)),
+                0..20,
+            ),
+            1..5,
+        ),
     ) {
-        let mut first: Vec<Vec<Vec<u8>>> = Vec::new();
-        let mut second = Write2::new();
-        for (labels, samples) in &all {
-            let samples: Vec<Vec<u8>> = samples.iter().map(|(bits, ms)| sample(f64::from_bits(*bits), *ms)).collect();
-            let labels: Vec<(&str, &str)> = labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-            first.push(labels.iter().map(|(k, v)| label(k, v)).chain(samples.iter().cloned()).collect());
-            second = second.series(&labels, &samples);
+        // One after another into the same sinks, all that is known from one body to the next with them, and all expected.
+        let (mut sink, mut others) = (Samples::default(), Samples { expects: true, lasting: usize::MAX, ..Samples::default() });
+        let mut known = scratch();
+        for bodies in bodies {
+            let mut first: Vec<Vec<Vec<u8>>> = Vec::new();
+            let mut second = Write2::new();
+            for (labels, samples) in bodies.iter().filter_map(|(of, samples)| Some((all.get(of % all.len().max(1))?, samples))) {
+                let samples: Vec<Vec<u8>> = samples.iter().map(|(bits, ms)| sample(f64::from_bits(*bits), *ms)).collect();
+                let labels: Vec<(&str, &str)> = labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+                first.push(labels.iter().map(|(k, v)| label(k, v)).chain(samples.iter().cloned()).collect());
+                second = second.series(&labels, &samples);
+            }
+            let series: Vec<&[Vec<u8>]> = first.iter().map(Vec::as_slice).collect();
+            let counts = remote_write1::decode_message(&request(&series), &mut sink);
+            prop_assert_eq!(counts, decode_message(&second.message(), &mut known, &mut others));
         }
-        let series: Vec<&[Vec<u8>]> = first.iter().map(Vec::as_slice).collect();
-        let mut sink = Samples::default();
-        let counts = remote_write1::decode_message(&request(&series), &mut sink);
-        let (other, others) = read(&second.message());
-        prop_assert_eq!(counts, other);
         prop_assert_eq!(sink.series, others.series);
         prop_assert_eq!(sink.rows, others.rows);
     }
