@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use whyd_signals::sink::Refusal;
+use whyd_signals::sink::{RawLabels, Refusal};
 use whyd_signals::{SeriesId, Team};
 
 use crate::budget::Limits;
@@ -180,6 +180,8 @@ pub(crate) struct SeriesIndex {
     /// Series in a row that were others than expected. Where a sender has no order, looking at what is expected costs
     /// more than it gives.
     unexpected: u8,
+    /// The ids that the next series have by their hashes, the first last.
+    ahead: Vec<u32>,
     scratch: Vec<u8>,
     stripped: Vec<u8>,
 }
@@ -210,6 +212,19 @@ impl SeriesIndex {
         self.unexpected = 0;
     }
 
+    /// Whether series come in no order that is known.
+    #[inline]
+    pub(crate) fn has_no_order(&self) -> bool {
+        self.unexpected >= LOST
+    }
+
+    /// Looks at what the next series need looking at.
+    pub(crate) fn look_ahead(&mut self, next: &[RawLabels<'_>]) {
+        self.ahead.clear();
+        self.registry.look_ahead(next, &mut self.ahead);
+        self.ahead.reverse();
+    }
+
     /// The id of the series with these labels.
     ///
     /// # Errors
@@ -226,7 +241,8 @@ impl SeriesIndex {
             self.take_successor(SeriesId(guess));
             return Ok(SeriesId(guess));
         }
-        let id = match self.registry.find(raw) {
+        let ahead = self.ahead.pop().filter(|id| self.registry.is(*id, raw));
+        let id = match ahead.or_else(|| self.registry.find(raw)) {
             Some(id) => id,
             None => {
                 // No series is known by labels of a replica, so those of one always come this far, and others seldom.

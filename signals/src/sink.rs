@@ -114,6 +114,9 @@ pub struct Counts {
 #[derive(Debug, Clone, Copy)]
 pub struct RawLabels<'a>(pub &'a [u8]);
 
+/// How many series are looked at ahead.
+pub const AHEAD: usize = 16;
+
 /// Takes samples. Nothing is visible to readers until the caller commits.
 pub trait SampleSink {
     /// The id of the series with these labels.
@@ -133,6 +136,13 @@ pub trait SampleSink {
     fn expected(&self) -> Option<SeriesId> {
         None
     }
+    /// Whether series come in no order that is known: then [`SampleSink::ahead`] is worth its while.
+    fn has_no_order(&self) -> bool {
+        false
+    }
+    /// The labels of the series that are asked for next, [`AHEAD`] at most: what has to be looked at for one is fetched
+    /// while another is. Nothing depends on it but time.
+    fn ahead(&mut self, _next: &[RawLabels<'_>]) {}
     /// Whether a series could have these labels; it gets no number for that.
     ///
     /// # Errors

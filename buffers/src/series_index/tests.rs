@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use whyd_signals::Team;
+use whyd_signals::sink::AHEAD;
 
 use super::*;
 use crate::budget::Limits;
@@ -143,4 +144,29 @@ fn a_share_is_free_again_once_its_series_are_forgotten() {
     assert_eq!(f.resolve(&labels("up", "b")), Err(Refusal::TeamLimit));
     f.index.sweep(1);
     assert_eq!(f.resolve(&labels("up", "b")), Ok(1));
+}
+
+proptest::proptest! {
+    #[test]
+    fn what_was_looked_at_ahead_changes_no_id(
+        turns in proptest::collection::vec((proptest::collection::vec(0usize..40, 0..AHEAD), proptest::collection::vec(0usize..40, 0..40)), 1..12)
+    ) {
+        let mut f = Fixture::with(Limits::default());
+        let mut known: Vec<usize> = Vec::new();
+        let series: Vec<Vec<u8>> = (0..40).map(|n| raw(&labels("up", &n.to_string()))).collect();
+        for (ahead, asked) in turns {
+            // What is said to come may come, or not, or in another order.
+            let next: Vec<RawLabels<'_>> = ahead.iter().map(|n| RawLabels(&series[*n])).collect();
+            f.index.look_ahead(&next);
+            for n in ahead.iter().take(AHEAD / 2).chain(&asked) {
+                let id = f.resolve(&labels("up", &n.to_string())).unwrap();
+                let expected = known.iter().position(|k| k == n).unwrap_or_else(|| {
+                    known.push(*n);
+                    known.len() - 1
+                });
+                proptest::prop_assert_eq!(id as usize, expected);
+            }
+            f.index.commit();
+        }
+    }
 }

@@ -47,6 +47,15 @@ impl SampleSink for Writer {
         self.series.expected()
     }
 
+    #[inline]
+    fn has_no_order(&self) -> bool {
+        self.series.has_no_order()
+    }
+
+    fn ahead(&mut self, next: &[RawLabels<'_>]) {
+        self.series.look_ahead(next);
+    }
+
     fn judge(&mut self, labels: RawLabels<'_>) -> Result<(), Refusal> {
         self.series.judge(labels.0, &self.limits)
     }

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use whyd_signals::sink::{LogSink, Pair, RawLabels, Refusal, SampleSink};
+use std::collections::VecDeque;
+
+use whyd_signals::sink::{AHEAD, LogSink, Pair, RawLabels, Refusal, SampleSink};
 use whyd_signals::{SeriesId, StreamId, Timestamp};
 
 pub(crate) fn varint(mut n: u64) -> Vec<u8> {
@@ -98,6 +100,9 @@ pub(crate) struct Samples {
     pub(crate) refused: u64,
     pub(crate) refuse: Option<&'static str>,
     pub(crate) expects: bool,
+    /// Wants to know what comes next, and holds the decoder to it.
+    pub(crate) has_no_order: bool,
+    pub(crate) ahead: VecDeque<Vec<u8>>,
     /// How often what was expected came.
     pub(crate) came: usize,
     /// How many of the series are there for good.
@@ -107,7 +112,15 @@ pub(crate) struct Samples {
 }
 
 impl SampleSink for Samples {
+    fn has_no_order(&self) -> bool {
+        self.has_no_order
+    }
+    fn ahead(&mut self, next: &[RawLabels<'_>]) {
+        assert!(self.ahead.is_empty() && next.len() <= AHEAD);
+        self.ahead.extend(next.iter().map(|labels| labels.0.to_vec()));
+    }
     fn series(&mut self, labels: RawLabels<'_>) -> Result<SeriesId, Refusal> {
+        assert!(self.ahead.pop_front().is_none_or(|next| next == labels.0), "another series than was said");
         if self.refuse.is_some_and(|r| labels.0.windows(r.len()).any(|w| w == r.as_bytes())) {
             return Err(Refusal::SeriesLimit);
         }

@@ -2,12 +2,12 @@
 //!
 //! Field numbers are those of prometheus/prompb `remote.proto` and `types.proto`.
 
-use whyd_signals::sink::{Counts, DecodeError, RawLabels, Refusal, SampleSink};
+use whyd_signals::sink::{AHEAD, Counts, DecodeError, RawLabels, Refusal, SampleSink};
 use whyd_signals::{Compression, SeriesId, Timestamp};
 
 use super::inflate::Inflater;
 use super::native_histogram::Beside;
-use super::protobuf::Reader;
+use super::protobuf::{Reader, Value};
 
 const REQUEST_TIMESERIES: u32 = 1;
 const SERIES_LABELS: u32 = 1;
@@ -46,12 +46,36 @@ pub fn decode(
 pub fn decode_message(message: &[u8], sink: &mut impl SampleSink) -> Result<Counts, DecodeError> {
     let mut counts = Counts::default();
     let mut reader = Reader::new(message);
+    // How many more were looked at ahead.
+    let mut seen = 0;
     while let Some((number, value)) = reader.field()? {
         if number == REQUEST_TIMESERIES {
-            time_series(value.bytes("timeseries")?, sink, &mut counts)?;
+            let series = value.bytes("timeseries")?;
+            if seen > 0 {
+                seen -= 1;
+            } else if sink.has_no_order() {
+                seen = ahead(series, message.get(reader.position()..).unwrap_or_default(), sink);
+            }
+            time_series(series, sink, &mut counts)?;
         }
     }
     Ok(counts)
+}
+
+/// Tells the sink of this series and those behind it that are as usual; how many those are.
+fn ahead(first: &[u8], rest: &[u8], sink: &mut impl SampleSink) -> usize {
+    let mut next = [RawLabels(&[]); AHEAD];
+    let (mut reader, mut series, mut known) = (Reader::new(rest), first, 0);
+    for place in &mut next {
+        let Some((labels, _)) = usual_series(series) else { break };
+        *place = labels;
+        known += 1;
+        // What is malformed is found when its turn comes.
+        let Ok(Some((REQUEST_TIMESERIES, Value::Bytes(after)))) = reader.field() else { break };
+        series = after;
+    }
+    sink.ahead(next.get(..known).unwrap_or_default());
+    known.saturating_sub(1)
 }
 
 /// Where the parts of one series lie, found by stepping over its fields once.

@@ -342,7 +342,8 @@ proptest! {
         ),
     ) {
         // One after another into the same sinks, all that is known from one body to the next with them, and all expected.
-        let (mut sink, mut others) = (Samples::default(), Samples { expects: true, lasting: usize::MAX, ..Samples::default() });
+        let mut sink = Samples { has_no_order: true, ..Samples::default() };
+        let mut others = Samples { expects: true, lasting: usize::MAX, ..Samples::default() };
         let mut known = scratch();
         for bodies in bodies {
             let mut first: Vec<Vec<Vec<u8>>> = Vec::new();
