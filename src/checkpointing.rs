@@ -33,6 +33,7 @@ pub struct CheckpointsShown {
     paused: Duration,
     /// Places of the log that a start found in neither.
     missing: u64,
+    log_damaged: bool,
 }
 
 /// Writes what was held.
@@ -118,9 +119,9 @@ impl Checkpointing {
         }
     }
 
-    /// A start found so many places of the log in neither checkpoint nor log.
-    pub(crate) fn missed(&mut self, places: u64) {
-        self.shown.missing = places;
+    /// A start found so many places of the log in neither checkpoint nor log, and so many segments damaged.
+    pub(crate) fn missed(&mut self, places: u64, damaged: u64) {
+        (self.shown.missing, self.shown.log_damaged) = (places, damaged > 0);
     }
 
     pub(crate) fn shown(&self) -> CheckpointsShown {
@@ -133,6 +134,8 @@ impl CheckpointsShown {
     pub(crate) fn note(&self) -> Option<&'static str> {
         if self.missing > 0 {
             Some("records that were acknowledged are missing from the log; what is shown lacks them")
+        } else if self.log_damaged {
+            Some("the log was damaged and set aside; what could not be read of it is missing from what is shown")
         } else if self.stats.damaged > 0 {
             Some("a checkpoint was damaged; the start went on from the one before it, or from the log")
         } else {
@@ -141,7 +144,7 @@ impl CheckpointsShown {
     }
 
     pub(crate) fn metrics(&self) -> Vec<Metric> {
-        let Self { stats, paused, missing } = self;
+        let Self { stats, paused, missing, .. } = self;
         let metric = |name, help, kind, samples| Metric { name, help, kind, samples };
         let one = |v: f64| vec![(Vec::new(), v)];
         let by = |label: &'static str, values: [(&str, u64); 2]| {

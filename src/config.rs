@@ -68,17 +68,18 @@ struct ListenFile {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
 struct LimitsFile {
-    /// How far back data is kept, for instance `6h`.
+    /// How far back data is kept. Default `6h`.
     window: Option<String>,
-    /// How late a sample or line may come, for instance `10m`.
+    /// How late a sample or line may be, both against the newest of its series or stream and against the clock, and how far
+    /// ahead of the clock. The first of a series or stream may be of any age. Default `10m`.
     lateness: Option<String>,
-    /// How often verdicts are revised, for instance `1s`.
+    /// How often verdicts are revised. Default `1s`.
     tick: Option<String>,
-    /// Memory of all buffers, for instance `2GiB`.
+    /// Memory of all buffers. At least `64MiB`. Default `2GiB`.
     memory: Option<String>,
-    /// Disk of the log, for instance `8GiB`.
+    /// Disk of the log, whose oldest records go over it. At least `64MiB`. Default `8GiB`.
     log: Option<String>,
-    /// Disk of checkpoints and of the samples and lines in them, for instance `2GiB`.
+    /// Disk of checkpoints and of the samples and lines in them. At least `16MiB`. Default `2GiB`.
     history: Option<String>,
     /// How long these are kept on disk as Parquet, for instance `7d`. Default: the window.
     retention: Option<String>,
@@ -86,6 +87,10 @@ struct LimitsFile {
     series: Option<usize>,
     /// Of them, those of one team; what belongs to no team has no such bound. Default: half of `series`.
     series_per_team: Option<usize>,
+    /// Log streams known at once. Default 100000.
+    streams: Option<usize>,
+    /// Of them, those of one team, as for series. Default: half of `streams`.
+    streams_per_team: Option<usize>,
     /// Largest body accepted, for instance `32MiB`; at most that, and a thirty-second of `memory`. Default `16MiB`, and for OTLP over
     /// HTTP `20MiB`, where that is not over it.
     body: Option<String>,
@@ -199,6 +204,8 @@ pub struct Config {
     pub retention: Duration,
     pub series: usize,
     pub series_per_team: usize,
+    pub streams: usize,
+    pub streams_per_team: usize,
     /// The largest body, as received.
     pub body: usize,
     /// Of OTLP over HTTP.
@@ -279,6 +286,7 @@ impl ConfigFile {
         }
         let body_or = |usual: usize| body.unwrap_or(usual.min(largest_body(memory)));
         let series = l.series.unwrap_or(1_000_000);
+        let streams = l.streams.unwrap_or(100_000);
         let config = Config {
             cluster: self.cluster.unwrap_or_else(|| Config::default_cluster().into()),
             data_dir: self.data_dir.unwrap_or_else(|| "/var/lib/whyd".into()),
@@ -295,6 +303,8 @@ impl ConfigFile {
             },
             series,
             series_per_team: l.series_per_team.unwrap_or(series.div_ceil(2)),
+            streams,
+            streams_per_team: l.streams_per_team.unwrap_or(streams.div_ceil(2)),
             body: body_or(BODY),
             otlp_body: body_or(OTLP_LIMIT),
             otlp: wrong.otlp(&self.otlp),
@@ -321,8 +331,23 @@ impl ConfigFile {
         for pull in config.pulls.iter().filter(|p| p.history.is_some_and(|h| h > config.window)) {
             wrong.0.push(format!("pull: {}: history must not be longer than limits.window", pull.name));
         }
-        if config.series_per_team == 0 {
-            wrong.0.push("limits.seriesPerTeam: must be at least 1; leave it out for half of limits.series".into());
+        for (key, of_team, of_all, all) in [
+            ("limits.seriesPerTeam", config.series_per_team, "limits.series", config.series),
+            ("limits.streamsPerTeam", config.streams_per_team, "limits.streams", config.streams),
+        ] {
+            if of_team == 0 || of_team > all {
+                wrong.0.push(format!("{key}: must be at least 1 and at most {of_all}; leave it out for half of that"));
+            }
+        }
+        for (key, bytes, least) in [
+            ("limits.log", config.log_bytes, 64 << 20),
+            ("limits.history", config.history_bytes, 16 << 20),
+            ("limits.body", config.body as u64, 1 << 10),
+        ] {
+            if bytes < least {
+                let least = if least < 1 << 20 { "1KiB".to_owned() } else { format!("{}MiB", least >> 20) };
+                wrong.0.push(format!("{key}: must be at least {least}"));
+            }
         }
         if config.memory < 64 << 20 {
             wrong.0.push("limits.memory: must be at least 64MiB".into());
@@ -461,6 +486,16 @@ mod tests {
         let usual = read("").unwrap();
         assert_eq!((usual.body, usual.otlp_body, usual.inlet_bytes()), (16 << 20, 20 << 20, 128 << 20));
         assert_eq!((usual.series, usual.series_per_team), (1_000_000, 500_000));
+        assert_eq!((usual.streams, usual.streams_per_team), (100_000, 50_000));
+        assert_eq!(read("limits: {streams: 9, streamsPerTeam: 3}\n").unwrap().streams_per_team, 3);
+        let text = "limits: {series: 5, seriesPerTeam: 6, streams: 0, log: 1KiB, history: 1KiB, body: 0}\n";
+        let wrong = read(text).unwrap_err();
+        for key in ["seriesPerTeam", "streamsPerTeam", "log", "history", "body"] {
+            assert!(
+                wrong.iter().any(|w| w.starts_with(&format!("limits.{key}: must be at least"))),
+                "{key}: {wrong:?}"
+            );
+        }
         let small = read("limits: {memory: 64MiB, series: 7}\n").unwrap();
         assert_eq!((small.body, small.otlp_body, small.series_per_team), (2 << 20, 2 << 20, 4));
         let wrong = read("limits: {memory: 256MiB, body: 9MiB, seriesPerTeam: 0}\n").unwrap_err();

@@ -291,7 +291,7 @@ impl Core {
         }
         self.counters.truncated_alerts += counts.truncated_alerts;
         if refused.keys().eq([&Refusal::TeamLimit]) {
-            let why = "a team has all the series or streams that it may have, and these are new: limits.seriesPerTeam";
+            let why = "a team has all the series or streams that it may have, and these are new: limits.seriesPerTeam, limits.streamsPerTeam";
             return Reply::OverQuota(why.into());
         }
         let rejected = counts.rejected.unwrap_or_else(|| refused.values().sum());

@@ -71,7 +71,7 @@ impl Daemon {
             .with_doors(doors.clone())
             .with_watches(watches)
             .with_pulls(PullHealth::new(pulled.clone(), Arc::clone(&clock)));
-        let view = Arc::new(view);
+        let view = Arc::new(if config.kubernetes || api.is_some() { view } else { view.without_cluster() });
         let (close, closing) = watch::channel(false);
         let deadlines = |counts: &Arc<Counts>| Deadlines { counts: Arc::clone(counts), ..Deadlines::default() };
 

@@ -92,7 +92,8 @@ impl Live {
         core.restore(rows);
         let (ingest, settled) = Ingest::open_after(point, core, log)?;
         let mut checkpointing = Checkpointing::start(checkpoints, by)?;
-        checkpointing.missed(ingest.recovery().missing);
+        let found = ingest.recovery();
+        checkpointing.missed(found.missing, found.corrupt);
         let (senders, token, unkept) = (HashMap::new(), 0, false);
         let mut live = Self { ingest, ledger, checkpointing, clock, times, view, senders, token, unkept };
         live.keep(&settled);

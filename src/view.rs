@@ -75,6 +75,8 @@ pub struct View {
     watches: Option<Watches>,
     pulled: Option<PullHealth>,
     doors: Option<Doors>,
+    /// No cluster is watched.
+    without_cluster: bool,
 }
 
 impl View {
@@ -88,6 +90,7 @@ impl View {
             watches: None,
             pulled: None,
             doors: None,
+            without_cluster: false,
         }
     }
 
@@ -107,6 +110,12 @@ impl View {
     #[must_use]
     pub fn with_watches(self, watches: Watches) -> Self {
         Self { watches: Some(watches), ..self }
+    }
+
+    /// The same view where no cluster is watched: one source that is not there, and not one for each resource.
+    #[must_use]
+    pub fn without_cluster(self) -> Self {
+        Self { without_cluster: true, ..self }
     }
 
     /// The same view with how these sources fare.
@@ -248,7 +257,9 @@ impl Reader for View {
         let shown = self.now();
         let scoped = shown.snapshot.scoped(&Access::All);
         let last = |source: &str| shown.counters.last_seen.get(source).copied();
-        let watched = Resource::ALL.into_iter().map(|r| SourceStatus {
+        let none = SourceStatus { source: "kubernetes", synced: false, newest: None };
+        let resources = Resource::ALL.into_iter().filter(|_| !self.without_cluster);
+        let watched = resources.map(|r| SourceStatus {
             source: r.plural(),
             synced: scoped.cluster().synced(r),
             newest: last(if r == Resource::Events { "events" } else { "kube" }),
@@ -263,7 +274,11 @@ impl Reader for View {
             stopping: self.stopping.load(Ordering::Acquire),
             trouble: shown.log.trouble(),
             note: shown.checkpoints.note(),
-            sources: watched.chain(pushed).chain(self.pulled.iter().flat_map(PullHealth::sources)).collect(),
+            sources: watched
+                .chain(self.without_cluster.then_some(none))
+                .chain(pushed)
+                .chain(self.pulled.iter().flat_map(PullHealth::sources))
+                .collect(),
         }
     }
 

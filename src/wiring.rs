@@ -1,5 +1,6 @@
 //! The only file that names every crate: from a configuration to the parts, in the order in which the data flows.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::Receiver;
@@ -27,6 +28,8 @@ pub fn core(config: &Config) -> Core {
         lateness: config.lateness,
         series: config.series,
         series_of_team: config.series_per_team,
+        streams: config.streams,
+        streams_of_team: config.streams_per_team,
         ..Limits::default()
     };
     let rule = TeamRule { prefix: config.team_prefix.clone() };
@@ -84,6 +87,19 @@ pub fn write_token(config: &Config) -> Result<Option<Token>, String> {
     Token::new(text.trim()).map(Some).ok_or_else(|| wrong(&format!("the token {}", token::UNFIT)))
 }
 
+/// What is wrong with the files that the sources which are asked need.
+pub fn unreadable_of_pulls(config: &Config) -> Vec<String> {
+    let files = config.pulls.iter().flat_map(|pull| {
+        let both = [("tokenFile", &pull.token_file), ("caFile", &pull.ca_file)];
+        both.into_iter().filter_map(|(key, file)| Some((&pull.name, key, file.as_ref()?)))
+    });
+    let wrong = |(name, key, file): (&String, &str, &PathBuf)| {
+        let error = std::fs::read(file).err()?;
+        Some(format!("pull: {name}: {key}: {}: {error}", file.display()))
+    };
+    files.filter_map(wrong).collect()
+}
+
 /// What the Alertmanager API has to know besides the incidents.
 pub fn alerts_read(config: &Config, clock: &Clock) -> read::Settings {
     let suppression = |s: &rules::Suppression| read::Suppression {
@@ -111,9 +127,10 @@ pub fn alerts_read(config: &Config, clock: &Clock) -> read::Settings {
 pub fn door(config: &Config) -> Result<Door, Vec<String>> {
     let mut wrong = Vec::new();
     let mut grants = Vec::new();
-    for (file, teams) in &config.tokens {
+    for (n, (file, teams)) in config.tokens.iter().enumerate() {
         match std::fs::read_to_string(file) {
-            Err(e) => wrong.push(format!("access.tokens: {}: {e}", file.display())),
+            Err(_) if file.as_os_str().is_empty() => wrong.push(format!("access.tokens[{n}]: tokenFile is missing")),
+            Err(e) => wrong.push(format!("access.tokens[{n}].tokenFile: {}: {e}", file.display())),
             Ok(token) if teams.is_empty() => grants.push(Grant::new(token.trim(), Access::All)),
             Ok(token) => {
                 let teams = teams.iter().map(|t| Team::new(t)).collect();

@@ -99,7 +99,7 @@ struct DemoArgs {
     /// Exit after the verdicts instead of serving on
     #[arg(long)]
     once: bool,
-    /// The capture to play [default: the bundled one]
+    /// The capture to play [default: fixtures/captures/dependency-down, else the one of the image]
     #[arg(long, value_name = "DIR")]
     capture: Option<PathBuf>,
 }
@@ -243,7 +243,11 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
 fn check_config(file: &Path) -> anyhow::Result<ExitCode> {
     let checked = ConfigFile::read(file).and_then(ConfigFile::validate).and_then(|config| {
         let readers = wiring::door(&config).err().unwrap_or_default();
-        let wrong: Vec<String> = readers.into_iter().chain(wiring::write_token(&config).err()).collect();
+        let wrong: Vec<String> = readers
+            .into_iter()
+            .chain(wiring::write_token(&config).err())
+            .chain(wiring::unreadable_of_pulls(&config))
+            .collect();
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     });
     match checked {

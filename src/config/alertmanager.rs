@@ -80,9 +80,9 @@ impl Errors {
     pub(super) fn url(&mut self, key: &str, text: &str) -> String {
         let url = Url::parse(text).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
         match url {
-            None => self.0.push(format!("{key}: is not a URL, write for instance http://alertmanager:9093")),
+            None => self.0.push(format!("{key}: is not a URL, write for instance http://host:9093")),
             Some(url) if !url.username().is_empty() || url.password().is_some() => {
-                self.0.push(format!("{key}: must hold no credentials; use username and passwordFile, or tokenFile"));
+                self.0.push(format!("{key}: must hold no credentials; they belong into a file: tokenFile, or for alertmanager passwordFile"));
             }
             Some(url) if url.query().is_some() || url.fragment().is_some() => {
                 self.0.push(format!("{key}: must end with the path, without ? and #"));

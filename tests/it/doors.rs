@@ -23,7 +23,7 @@ const QUIET: &str = "kubernetes: {enabled: false}\nlimits: {tick: 100ms}\n";
 const PROTO: &str = "content-type: application/x-protobuf\r\n";
 const JSON: &str = "content-type: application/json\r\n";
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     // the daemon is a process of its own, with the real clock
     #[allow(clippy::disallowed_methods)]
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -31,7 +31,7 @@ fn now_ms() -> i64 {
 }
 
 /// A body of remote write: a sample of each series from the first to the last number, all of one namespace.
-fn body(namespace: &str, series: std::ops::Range<usize>, ms: i64) -> Vec<u8> {
+pub(crate) fn body(namespace: &str, series: std::ops::Range<usize>, ms: i64) -> Vec<u8> {
     snappy(&version1(&samples(namespace, series, ms)))
 }
 
@@ -43,7 +43,7 @@ fn samples(namespace: &str, series: std::ops::Range<usize>, ms: i64) -> Vec<Seri
     series.map(one).collect()
 }
 
-async fn metric(to: SocketAddr, series: &str) -> Option<f64> {
+pub(crate) async fn metric(to: SocketAddr, series: &str) -> Option<f64> {
     let (_, text) = request(to, "GET", "/metrics", "", b"").await?;
     text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
 }
@@ -56,19 +56,19 @@ fn quantile(of: &mut [Duration], part: f64) -> Duration {
 }
 
 /// A sender with a connection of its own that it keeps.
-struct Sender {
+pub(crate) struct Sender {
     socket: TcpStream,
 }
 
 impl Sender {
-    async fn connect(to: SocketAddr) -> Self {
+    pub(crate) async fn connect(to: SocketAddr) -> Self {
         let socket = TcpStream::connect(to).await.unwrap();
         socket.set_nodelay(true).unwrap();
         Self { socket }
     }
 
     /// One remote write; its status, `None` when the daemon has gone.
-    async fn write(&mut self, body: &[u8]) -> Option<u16> {
+    pub(crate) async fn write(&mut self, body: &[u8]) -> Option<u16> {
         let head =
             format!("POST /api/v1/write HTTP/1.1\r\nhost: whyd\r\n{PROTO}content-length: {}\r\n\r\n", body.len());
         self.socket.write_all(&[head.as_bytes(), body].concat()).await.ok()?;

@@ -140,7 +140,10 @@ fn make_dir(dir: &Path) -> io::Result<()> {
     }
     let above = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     make_dir(above)?;
-    match fs::create_dir(dir) {
+    let mut private = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut private, 0o700);
+    match private.create(dir) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
         _ => File::open(above)?.sync_all(),
     }

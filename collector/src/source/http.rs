@@ -236,12 +236,23 @@ fn challenge(mut response: Response) -> Response {
     response
 }
 
+/// What a sender most often did not expect.
+fn means(why: Refusal) -> &'static str {
+    match why {
+        Refusal::TooOld => {
+            " (more than limits.lateness behind the newest of the series or stream, and behind the clock)"
+        }
+        Refusal::TooNew => " (more than limits.lateness ahead of the clock)",
+        _ => "",
+    }
+}
+
 fn reasons(refused: &BTreeMap<Refusal, u64>) -> String {
     let mut text = String::new();
     for (why, count) in refused {
         let comma = if text.is_empty() { "" } else { ", " };
         // writing to a string cannot fail
-        let _ = write!(text, "{comma}{} {count}", why.as_str());
+        let _ = write!(text, "{comma}{} {count}{}", why.as_str(), means(*why));
     }
     text
 }

@@ -248,7 +248,6 @@ impl Loop {
 
     async fn ask_now(&self, range: Range) -> Result<Timestamp, PullError> {
         let (endpoint, door) = (&self.pull.endpoint, &self.door);
-        door.shared.statuses.asked(&self.pull.of);
         match &self.pull.question {
             Question::RemoteRead(selectors) => remote_read::ask(endpoint, selectors, range, door).await,
             Question::QueryRange { selectors, step, labels } => {
@@ -269,6 +268,9 @@ impl Loop {
             self.grow();
         }
         if let Some(since) = self.lacks.since.take() {
+            if self.lacks.told {
+                tracing::info!(source = self.pull.of.to_string(), "source answers again");
+            }
             self.lacks.told = false;
             self.plan.is_back(since, asked);
         }
@@ -330,6 +332,11 @@ struct Door {
 impl Door {
     fn now(&self) -> Timestamp {
         (self.shared.clock)()
+    }
+
+    /// A question is about to be sent.
+    fn asks(&self) {
+        self.shared.statuses.asked(&self.of);
     }
 
     async fn deliver(&self, what: Pulled, range: Range, whole: bool, answer: &[u8]) -> Result<(), PullError> {

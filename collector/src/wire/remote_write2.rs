@@ -128,6 +128,9 @@ pub fn decode_message(
         }
     }
     symbols.begin_with_the_empty_one(!series.is_empty())?;
+    if symbols.are_none() && !message.is_empty() {
+        return Err(DecodeError::Malformed("neither symbols nor series: a message of 1.0 is no message of 2.0".into()));
+    }
     let mut body = Body { message, symbols, refs, rendered, known, handed: 0, counts: Counts::default() };
     for (start, end) in series {
         body.time_series(message.get(*start..*end).unwrap_or_default(), sink)?;

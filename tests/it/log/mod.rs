@@ -8,6 +8,7 @@ mod model;
 mod oracle;
 mod power;
 pub(crate) mod random;
+mod rate;
 mod shelf;
 mod simulator;
 

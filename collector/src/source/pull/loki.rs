@@ -32,6 +32,7 @@ pub(super) async fn ask(
         .append_pair("end", &range.to.nanos().to_string())
         .append_pair("limit", &limit.to_string())
         .append_pair("direction", "forward");
+    door.asks();
     let response = endpoint.send(endpoint.get(url).header(CATEGORIZE.0, CATEGORIZE.1)).await?;
     let answer = body(response, LARGEST).await?;
     let page = page(&answer).map_err(|e| PullError::Failed(e.to_string()))?;

@@ -52,6 +52,7 @@ pub(super) async fn ask(
             .post(endpoint.url("api/v1/query_range")?)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form);
+        door.asks();
         let response = endpoint.send(question).await?;
         let answer = body(response, LARGEST).await?;
         let whole = n + 1 == selectors.len();

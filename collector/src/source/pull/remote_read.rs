@@ -28,6 +28,7 @@ pub(super) async fn ask(
         .header(CONTENT_ENCODING, "snappy")
         .header("x-prometheus-remote-read-version", "0.1.0")
         .body(compressed.map_err(|e| PullError::Failed(e.to_string()))?);
+    door.asks();
     let response = endpoint.send(question).await?;
     let kind = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if kind.starts_with(STREAMED) {

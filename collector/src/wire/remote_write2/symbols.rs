@@ -61,6 +61,11 @@ impl Symbols {
         }
     }
 
+    /// Whether the body has none.
+    pub(super) fn are_none(&self) -> bool {
+        self.places.is_empty()
+    }
+
     /// Adds the references of a packed or single field to `refs`.
     #[inline]
     pub(super) fn refs(&self, value: Value<'_>, refs: &mut Vec<u32>) -> Result<(), DecodeError> {

@@ -203,6 +203,13 @@ fn what_is_not_kept_is_counted() {
 }
 
 #[test]
+fn a_message_of_the_other_version_is_told_apart() {
+    let other = request(&[&[label("__name__", "up"), sample(1.0, 1)]]);
+    assert!(read(&other).0.unwrap_err().to_string().contains("a message of 1.0"));
+    assert_eq!(read(&[]).0.unwrap(), Counts::default());
+}
+
+#[test]
 fn a_refused_series_takes_its_samples_and_exemplars_with_it() {
     let mut sink = Samples { refuse: Some("bad"), ..Samples::default() };
     let (exemplar, histogram) = (bytes(4, double(2, 1.0)), bytes(3, int(4, 105)));
