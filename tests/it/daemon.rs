@@ -56,11 +56,20 @@ impl Process {
         Self::spawn(command, dir, config)
     }
 
-    fn spawn(mut command: Command, dir: &Path, config: &str) -> Self {
+    /// With its port chosen before, so that it can be asked while it starts.
+    pub(crate) fn start_on(dir: &Path, config: &str, address: SocketAddr) -> Self {
+        Self::spawn_on(Command::new(env!("CARGO_BIN_EXE_whyd")), dir, config, &address.to_string())
+    }
+
+    fn spawn(command: Command, dir: &Path, config: &str) -> Self {
+        Self::spawn_on(command, dir, config, "127.0.0.1:0")
+    }
+
+    fn spawn_on(mut command: Command, dir: &Path, config: &str, listen: &str) -> Self {
         let file = dir.join("whyd.yaml");
         std::fs::write(&file, config).unwrap();
         let mut child = command
-            .args(["run", "--listen", "127.0.0.1:0", "--config"])
+            .args(["run", "--listen", listen, "--config"])
             .arg(&file)
             .arg("--data-dir")
             .arg(dir.join("data"))

@@ -31,7 +31,7 @@ pub(crate) fn now_ms() -> i64 {
 }
 
 /// A body of remote write: a sample of each series from the first to the last number, all of one namespace.
-pub(crate) fn body(namespace: &str, series: std::ops::Range<usize>, ms: i64) -> Vec<u8> {
+fn body(namespace: &str, series: std::ops::Range<usize>, ms: i64) -> Vec<u8> {
     snappy(&version1(&samples(namespace, series, ms)))
 }
 

@@ -1,10 +1,12 @@
 //! Promise 7: how fast the log is read back after a kill, and that nobody is told to send before it is.
 #![allow(clippy::print_stdout)]
 
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use crate::daemon::{Process, request};
-use crate::doors::{Sender, body, now_ms};
+use crate::doors::{Sender, metric, now_ms};
+use crate::remote_write::encode::{Series, snappy, version1};
 
 const CONFIG: &str = "kubernetes: {enabled: false}\notlp: {grpc: none, http: none}\n";
 const SERIES: usize = 2_000;
@@ -12,14 +14,38 @@ const ROUNDS: i64 = 500;
 /// Samples a processor second; half of what is promised, for a machine that does other things.
 const FLOOR: f64 = 1e6;
 
-/// Asks until the daemon is ready, and how often it said that it was not.
-async fn ready(daemon: &Process) -> usize {
+/// A body of all series at a time, with as many labels as series of containers have.
+fn round(ms: i64) -> Vec<u8> {
+    let one = |n: usize| {
+        let (pod, id) = (format!("checkout-7d9f8b6c5-{n:05}"), format!("/kubepods/burstable/pod{n:032x}"));
+        let labels = [
+            ("__name__", "container_memory_working_set_bytes"),
+            ("container", "app"),
+            ("endpoint", "https-metrics"),
+            ("id", &id),
+            ("image", "registry.example.org/checkout/app:1.24.3"),
+            ("instance", "10.0.0.17:10250"),
+            ("job", "kubelet"),
+            ("metrics_path", "/metrics/cadvisor"),
+            ("namespace", "team-a"),
+            ("node", "worker-17"),
+            ("pod", &pod),
+            ("service", "kubelet"),
+        ];
+        Series::new(&labels, &[(ms, (ms % 997 * n as i64) as f64)])
+    };
+    snappy(&version1(&(0..SERIES).map(one).collect::<Vec<_>>()))
+}
+
+/// Asks until the daemon is ready; how often it said that it was not.
+async fn ready(at: SocketAddr) -> usize {
     let mut early = 0;
     loop {
-        match request(daemon.address, "GET", "/readyz", "", b"").await.map(|(status, _)| status) {
+        match request(at, "GET", "/readyz", "", b"").await.map(|(status, _)| status) {
             Some(200) => return early,
             Some(503) => early += 1,
-            other => panic!("{other:?}"),
+            Some(other) => panic!("{other}"),
+            None => {}
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -29,20 +55,24 @@ async fn ready(daemon: &Process) -> usize {
 async fn the_log_is_read_back_at_its_rate_and_ready_comes_after() {
     let dir = tempfile::tempdir().unwrap();
     let mut daemon = Process::start_in(dir.path(), CONFIG, &[]);
-    ready(&daemon).await;
+    ready(daemon.address).await;
     let empty = daemon.processor_time();
     let mut sender = Sender::connect(daemon.address).await;
     let from = now_ms() - ROUNDS * 1000;
-    for round in 0..ROUNDS {
-        assert_eq!(sender.write(&body("team-a", 0..SERIES, from + round * 1000)).await, Some(204));
+    for n in 0..ROUNDS {
+        assert_eq!(sender.write(&round(from + n * 1000)).await, Some(204));
     }
     daemon.kill();
 
-    let daemon = Process::start_in(dir.path(), CONFIG, &[]);
-    let early = ready(&daemon).await;
+    // Free a moment ago.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let path = dir.path().to_owned();
+    let starting = tokio::task::spawn_blocking(move || Process::start_on(&path, CONFIG, free));
+    let early = ready(free).await;
+    let daemon = starting.await.unwrap();
     let took = daemon.processor_time().saturating_sub(empty);
     let samples = SERIES * ROUNDS as usize;
-    let held = crate::doors::metric(daemon.address, "whyd_samples_total").await.unwrap();
+    let held = metric(daemon.address, "whyd_samples_total").await.unwrap();
     let rate = samples as f64 / took.as_secs_f64();
     println!("{samples} samples read back in {took:?} of processor time, {rate:.0} a second; {early} times not ready");
     assert_eq!(held, samples as f64);

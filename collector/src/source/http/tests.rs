@@ -208,7 +208,13 @@ async fn every_reply_has_its_status() {
     };
     for (reply, status, written, text) in [
         (Reply::Stored(Written::rows(7)), 204, "7 0 0", ""),
-        (partial, 400, "3 0 2", "3 samples stored, refused: too_old 2, duplicate 1\n"),
+        (
+            partial,
+            400,
+            "3 0 2",
+            "3 samples stored, refused: too_old 2 (more than limits.lateness behind the newest of the series or stream, and behind \
+            the clock), duplicate 1\n",
+        ),
         (Reply::Invalid("labels:\nbad".into()), 400, "0 0 0", "labels: bad\n"),
         (Reply::TooLarge("too large".into()), 413, "0 0 0", "too large\n"),
         (Reply::Overloaded("log is full".into()), 503, "0 0 0", "log is full\n"),

@@ -259,9 +259,7 @@ fn a_fault_is_named() {
 }
 
 #[test]
-fn a_body_of_the_other_version_holds_nothing() {
-    let (counts, sink) = read(&request(&[&[label("__name__", "x"), sample(1.0, 1)]]));
-    assert_eq!((counts, sink.rows.len()), (Ok(Counts::default()), 0));
+fn a_body_of_2_read_as_1_holds_nothing() {
     let mut sink = Samples::default();
     let counts = remote_write1::decode_message(&one(&[("__name__", "x")]), &mut sink);
     assert_eq!((counts, sink.rows.len()), (Ok(Counts::default()), 0));
