@@ -79,6 +79,7 @@ mkdir "$work/tokens"
 echo platform-token >"$work/tokens/platform"
 echo shop-token >"$work/tokens/shop"
 echo senders-token >"$work/tokens/senders"
+echo pull-token >"$work/tokens/prometheus"
 while read -r name values; do
   render -f "$values" >"$work/$name.yaml"
   config_of "$work/$name.yaml" | sed "s|/run/secrets/whyd/|$work/tokens/|" >"$work/$name-whyd.yaml"
