@@ -256,10 +256,11 @@ impl Core {
             self.writer.rollback();
             return vec![Effect::Reply { token, reply: Reply::Stored(Written::rows(counts.rows)) }];
         }
+        let only_unsound = counts.rows == 0 && counts.invalid_histograms > 0;
         if asked.is_none()
             && counts.histograms == 0
             && counts.exemplars == 0
-            && let Some(refused) = self.writer.all_refused()
+            && let Some(refused) = self.writer.all_refused().or(only_unsound.then(BTreeMap::new))
         {
             // A flood of what is refused shall not push out of the log what is not.
             self.writer.rollback();

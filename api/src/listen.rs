@@ -29,7 +29,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower::ServiceExt;
 
 use crate::problem::{ErrorKind, Failure, instance};
-use body::{Watch, Watched};
+use body::{Answering, Watch, Watched};
 use peer::{Peer, make_room};
 
 /// The most that one connection buffers, each way; a head that is larger is answered 431.
@@ -205,16 +205,17 @@ async fn answer(
     let watch = Arc::new(Watch::new(Arc::clone(&peer)));
     let request = request.map(|body| Body::new(Watched::new(body, deadlines.body_idle, Arc::clone(&watch))));
     let answered = timeout(deadlines.total, router.oneshot(request)).await;
-    peer.is_answered();
+    peer.waits();
+    let answering = |response: Response<Body>| response.map(|body| Body::new(Answering::new(body, peer)));
     let failure = match answered {
-        Ok(Ok(response)) if !watch.stalled() => return Ok(response),
+        Ok(Ok(response)) if !watch.stalled() => return Ok(answering(response)),
         Err(_) if watch.finished() => Failure::new(ErrorKind::Overloaded, "no answer within the deadline"),
         _ => Failure::new(ErrorKind::RequestTimeout, "the body did not arrive within the deadline"),
     };
     deadlines.counts.late.fetch_add(1, Relaxed);
     let mut response = failure.response(instance(&uri));
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    Ok(response)
+    Ok(answering(response))
 }
 
 fn millis(d: Duration) -> u64 {

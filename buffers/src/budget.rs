@@ -23,6 +23,8 @@ pub struct Limits {
     pub streams: usize,
     /// How many of them one team may have.
     pub streams_of_team: usize,
+    /// How many namespaces of series and streams are told apart.
+    pub namespaces: usize,
     /// How many labels one series or stream may have.
     pub labels: usize,
     /// How many bytes they may have together.
@@ -39,6 +41,7 @@ impl Default for Limits {
             series_of_team: 500_000,
             streams: 100_000,
             streams_of_team: 50_000,
+            namespaces: 65_536,
             labels: 128,
             label_bytes: 16 << 10,
         }
@@ -75,6 +78,7 @@ impl Limits {
             series_of_team: most,
             streams: most,
             streams_of_team: most,
+            namespaces: most,
             labels: most,
             label_bytes: most,
             ..*self

@@ -9,9 +9,6 @@ use crate::budget::Limits;
 use crate::hash::FixedState;
 use crate::state::Cluster;
 
-/// How many namespaces are told apart; a series or stream of one more is refused as over the limit.
-const NAMESPACES: usize = 65_536;
-
 /// Holds each distinct string once: pod, container and metric names repeat a thousandfold.
 #[derive(Default)]
 pub(crate) struct Names {
@@ -80,8 +77,8 @@ pub(crate) struct Namespaces {
 }
 
 impl Namespaces {
-    /// The number of this namespace; `None` when there are too many.
-    pub(crate) fn id(&mut self, name: &str) -> Option<u32> {
+    /// The number of this namespace; `None` when there are `most` numbers and none is free.
+    pub(crate) fn id(&mut self, name: &str, most: usize) -> Option<u32> {
         if let Some(id) = self.ids.get(name) {
             return Some(*id);
         }
@@ -92,7 +89,7 @@ impl Namespaces {
                 self.fresh.push((id, before.map(|before| std::mem::replace(before, Arc::clone(&name)))));
                 id
             }
-            None if self.names.len() >= NAMESPACES => return None,
+            None if self.names.len() >= most.min(u32::MAX as usize) => return None,
             None => {
                 let id = self.names.len() as u32;
                 Arc::make_mut(&mut self.names).push(Arc::clone(&name));
@@ -185,18 +182,20 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
 
+    const MOST: usize = 65_536;
+
     #[test]
     fn a_number_that_nothing_uses_is_given_again() {
         let mut all = Namespaces::default();
-        assert_eq!(["a", "b", "c"].map(|name| all.id(name)), [Some(0), Some(1), Some(2)]);
+        assert_eq!(["a", "b", "c"].map(|name| all.id(name, MOST)), [Some(0), Some(1), Some(2)]);
         all.commit();
         let before = Arc::clone(all.names());
         all.sweep(|id| id == 1);
         assert_eq!((all.known("a"), all.known("b"), all.known("c")), (None, Some(1), None));
-        assert_eq!(["d", "a", "e"].map(|name| all.id(name)), [Some(0), Some(2), Some(3)]);
+        assert_eq!(["d", "a", "e"].map(|name| all.id(name, MOST)), [Some(0), Some(2), Some(3)]);
         all.rollback();
         assert_eq!((all.known("a"), all.known("d"), all.known("e")), (None, None, None));
-        assert_eq!(["c", "b", "a", "d"].map(|name| all.id(name)), [Some(0), Some(1), Some(2), Some(3)]);
+        assert_eq!(["c", "b", "a", "d"].map(|name| all.id(name, MOST)), [Some(0), Some(1), Some(2), Some(3)]);
         all.commit();
         assert_eq!(all.names().iter().map(AsRef::as_ref).collect::<Vec<_>>(), ["c", "b", "a", "d"]);
         assert_eq!(before.iter().map(AsRef::as_ref).collect::<Vec<_>>(), ["a", "b", "c"], "readers see what they saw");
@@ -205,26 +204,26 @@ mod tests {
     #[test]
     fn numbers_stay_over_a_checkpoint_where_a_free_one_has_a_name_that_came_back() {
         let mut all = Namespaces::default();
-        assert_eq!(["a", "b"].map(|name| all.id(name)), [Some(0), Some(1)]);
+        assert_eq!(["a", "b"].map(|name| all.id(name, MOST)), [Some(0), Some(1)]);
         all.commit();
         all.sweep(|_| false);
         // "b" comes back under another number.
-        assert_eq!(all.id("b"), Some(0));
+        assert_eq!(all.id("b", MOST), Some(0));
         all.commit();
         let mut again = Namespaces::default();
         again.resume(all.names().to_vec());
         assert_eq!(again.known("b"), Some(1), "of two the later is used, as by what reads the rows");
         again.sweep(|id| id == 1);
-        assert_eq!((again.id("c"), again.id("d")), (Some(0), Some(2)));
+        assert_eq!((again.id("c", MOST), again.id("d", MOST)), (Some(0), Some(2)));
     }
 
     #[test]
     fn there_is_an_end_of_them_and_a_sweep_makes_room() {
         let mut all = Namespaces::default();
-        assert!((0..NAMESPACES).all(|n| all.id(&n.to_string()).is_some()));
-        assert_eq!(all.id("one more"), None);
+        assert!((0..MOST).all(|n| all.id(&n.to_string(), MOST).is_some()));
+        assert_eq!(all.id("one more", MOST), None);
         all.commit();
         all.sweep(|id| id != 77);
-        assert_eq!((all.id("one more"), all.id("another")), (Some(77), None));
+        assert_eq!((all.id("one more", MOST), all.id("another", MOST)), (Some(77), None));
     }
 }

@@ -40,7 +40,7 @@ pub struct SeriesMeta {
 
 impl SeriesMeta {
     /// What canonical labels say; `None` where there are too many namespaces.
-    fn new(key: &Arc<[u8]>, names: &mut Names, namespaces: &mut Namespaces) -> Option<Self> {
+    fn new(key: &Arc<[u8]>, names: &mut Names, namespaces: &mut Namespaces, most: usize) -> Option<Self> {
         let labels = Labels::from_canonical(Arc::clone(key));
         let [mut name, mut namespace, mut pod, mut container, mut node] = [""; 5];
         for (label, value) in labels.iter() {
@@ -53,13 +53,15 @@ impl SeriesMeta {
                 _ => {}
             }
         }
+        // First: where there is none nothing is to be kept of the rest.
+        let namespace_id = namespaces.id(namespace, most)?;
         Some(Self {
             name: names.get(name),
             namespace: names.get(namespace),
             pod: names.get(pod),
             container: names.get(container),
             node: names.get(node),
-            namespace_id: namespaces.id(namespace)?,
+            namespace_id,
             labels,
         })
     }
@@ -305,7 +307,8 @@ impl SeriesIndex {
         if !self.shares.has_room(&team, limits.series_of_team) {
             return Err(Refusal::TeamLimit);
         }
-        let meta = SeriesMeta::new(&key, around.names, around.namespaces).ok_or(Refusal::SeriesLimit)?;
+        let meta =
+            SeriesMeta::new(&key, around.names, around.namespaces, limits.namespaces).ok_or(Refusal::SeriesLimit)?;
         let namespace_id = meta.namespace_id;
         let id = self.registry.insert(key, meta).ok_or(Refusal::SeriesLimit)?;
         self.shares.add(namespace_id, &team);
@@ -320,7 +323,7 @@ impl SeriesIndex {
 
     /// Takes up series as they stood.
     pub(crate) fn resume(&mut self, held: &HeldIds, previous: u32, names: &mut Names, namespaces: &mut Namespaces) {
-        let meta = |key: &Arc<[u8]>| SeriesMeta::new(key, names, namespaces);
+        let meta = |key: &Arc<[u8]>| SeriesMeta::new(key, names, namespaces, usize::MAX);
         self.registry.resume(held.with(meta), held.len, held.epoch);
         self.previous = previous;
         let mut lookup = self.lookup.write().unwrap_or_else(PoisonError::into_inner);

@@ -107,6 +107,10 @@ struct Counters {
     full_of_bytes: AtomicU64,
 }
 
+/// Bytes of a body that do not count against the half of those that are not whole: what nearly everybody sends at a time
+/// comes through beside those who hold much.
+const SMALL: usize = 64 << 10;
+
 /// Why nothing is taken yet.
 pub(crate) const HELD: &str = "the log is still being read back";
 
@@ -115,7 +119,8 @@ pub(crate) const HELD: &str = "the log is still being read back";
 pub struct Inlet {
     queue: mpsc::Sender<Delivery>,
     bytes: Arc<Semaphore>,
-    /// Half of the bytes: bodies that are not whole leave the rest to those that are, whoever sends them how slowly.
+    /// Half of the bytes, for bodies that are not whole and larger than [`SMALL`]: they leave the rest to the small ones, and
+    /// to what is whole, whoever sends them how slowly.
     unfinished: Arc<Semaphore>,
     limit: usize,
     counters: Arc<Counters>,
@@ -184,7 +189,7 @@ impl Room {
     /// Those of [`Inlet::room`]; what was held stays held until this is dropped.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Reply> {
         let unfinished = match &self.unfinished {
-            Some(held) => Some(self.inlet.permit_unfinished(held.num_permits(), bytes)?),
+            Some(_) => Some(self.inlet.permit_unfinished(self.held.num_permits(), bytes)?),
             None => None,
         };
         self.held.merge(self.inlet.permit(self.held.num_permits(), bytes)?);
@@ -298,8 +303,10 @@ impl Inlet {
     }
 
     fn permit_unfinished(&self, held: usize, more: usize) -> Result<OwnedSemaphorePermit, Reply> {
-        let half = self.limit.div_ceil(2);
-        if held.saturating_add(more) > half {
+        let (half, small) = (self.limit.div_ceil(2), SMALL.min(self.limit / 16));
+        let counted = |bytes: usize| bytes.saturating_sub(small);
+        let more = counted(held.saturating_add(more)) - counted(held);
+        if counted(held).saturating_add(more) > half {
             return Err(Reply::TooLarge(format!("body is over half of the inlet's bound, {half} bytes")));
         }
         self.acquire(&self.unfinished, more, "too many bytes of bodies that are not whole")

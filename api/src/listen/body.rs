@@ -50,8 +50,8 @@ pub(super) struct Watched {
     idle: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     running: bool,
-    begun: Instant,
-    received: usize,
+    /// Until when it may take as a whole.
+    paid: Instant,
     watch: Arc<Watch>,
 }
 
@@ -62,13 +62,52 @@ impl Watched {
         } else {
             watch.peer.sends_body();
         }
-        Self { inner, idle, timer: None, running: false, begun: Instant::now(), received: 0, watch }
+        Self { inner, idle, timer: None, running: false, paid: Instant::now() + idle, watch }
     }
 
-    /// By when the next piece has to come.
-    fn due(&self) -> Instant {
-        let bought = Duration::from_secs_f64(self.received as f64 / RATE);
-        (Instant::now() + self.idle).min(self.begun + self.idle + bought)
+    /// A piece of so many bytes buys time, but never more than there was at the beginning: what came quickly does not pay
+    /// for what comes slowly behind it.
+    fn pay(&mut self, bytes: usize) {
+        let bought = self.paid + Duration::from_secs_f64(bytes as f64 / RATE);
+        self.paid = bought.min(Instant::now() + self.idle);
+    }
+}
+
+/// An answer's body, which tells the peer when it was taken, or given up.
+pub(super) struct Answering {
+    inner: axum::body::Body,
+    peer: Arc<Peer>,
+}
+
+impl Answering {
+    pub(super) fn new(inner: axum::body::Body, peer: Arc<Peer>) -> Self {
+        Self { inner, peer }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.peer.is_answered();
+    }
+}
+
+impl Body for Answering {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
     }
 }
 
@@ -84,14 +123,14 @@ impl Body for Watched {
         if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
             this.running = false;
             if let Some(Ok(frame)) = &frame {
-                this.received += frame.data_ref().map_or(0, Bytes::len);
+                this.pay(frame.data_ref().map_or(0, Bytes::len));
             }
             if frame.is_none() || this.inner.is_end_stream() {
                 this.watch.finish();
             }
             return Poll::Ready(frame.map(|f| f.map_err(Into::into)));
         }
-        let due = this.due();
+        let due = this.paid;
         let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
         if !this.running {
             timer.as_mut().reset(due);

@@ -69,14 +69,14 @@ impl Peer {
         self.doing.store(doing as u8, Relaxed);
     }
 
-    /// How willingly it is let go, the least first; `None`: not now.
-    fn worth(&self, now: Instant) -> Option<(bool, Instant)> {
+    /// How willingly it is let go, the most first, and what it does; `None`: not now.
+    fn worth(&self, now: Instant) -> Option<(bool, Instant, u8)> {
         let doing = self.doing.load(Relaxed);
         let since = self.opened + Duration::from_millis(self.since.load(Relaxed));
         let body = doing == Doing::Body as u8;
         let idle = doing == Doing::First as u8 || doing == Doing::Next as u8;
         let patience = if body { SLOW } else { IDLE };
-        ((body || idle) && now.saturating_duration_since(since) >= patience).then_some((body, since))
+        ((body || idle) && now.saturating_duration_since(since) >= patience).then_some((body, since, doing))
     }
 
     /// Ends when it is to make room.
@@ -90,8 +90,11 @@ impl Peer {
 pub(super) fn make_room<'p>(peers: impl Iterator<Item = &'p Peer>) -> bool {
     let now = Instant::now();
     let found = peers.filter_map(|peer| Some((peer.worth(now)?, peer))).min_by_key(|(worth, _)| *worth);
-    let Some((_, peer)) = found else { return false };
-    peer.does(Doing::Gone);
-    peer.go.notify_one();
-    true
+    let Some(((_, _, doing), peer)) = found else { return false };
+    // A request may have come meanwhile.
+    let goes = peer.doing.compare_exchange(doing, Doing::Gone as u8, Relaxed, Relaxed).is_ok();
+    if goes {
+        peer.go.notify_one();
+    }
+    goes
 }

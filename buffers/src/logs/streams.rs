@@ -31,16 +31,18 @@ pub struct StreamMeta {
 
 impl StreamMeta {
     /// What canonical labels say; `None` where there are too many namespaces.
-    fn new(key: &Arc<[u8]>, names: &mut Names, namespaces: &mut Namespaces) -> Option<Self> {
+    fn new(key: &Arc<[u8]>, names: &mut Names, namespaces: &mut Namespaces, most: usize) -> Option<Self> {
         let labels = Labels::from_canonical(Arc::clone(key));
         let value = |name| labels.get(name).unwrap_or_default();
+        // First: where there is none nothing is to be kept of the rest.
+        let namespace_id = namespaces.id(value("namespace"), most)?;
         let hint = labels.get("level").or_else(|| labels.get("detected_level"));
         Some(Self {
             namespace: names.get(value("namespace")),
             pod: names.get(value("pod")),
             container: names.get(value("container")),
             level: hint.and_then(Level::named).unwrap_or_default(),
-            namespace_id: namespaces.id(value("namespace"))?,
+            namespace_id,
             labels: labels.clone(),
         })
     }
@@ -145,7 +147,8 @@ impl Streams {
         if !self.shares.has_room(&team, limits.streams_of_team) {
             return Err(Refusal::TeamLimit);
         }
-        let meta = StreamMeta::new(&key, around.names, around.namespaces).ok_or(Refusal::StreamLimit)?;
+        let meta =
+            StreamMeta::new(&key, around.names, around.namespaces, limits.namespaces).ok_or(Refusal::StreamLimit)?;
         let namespace_id = meta.namespace_id;
         let id = self.registry.insert(key, meta).ok_or(Refusal::StreamLimit)?;
         self.shares.add(namespace_id, &team);
@@ -166,7 +169,7 @@ impl Streams {
 
     /// Takes up streams as they stood.
     pub(crate) fn resume(&mut self, held: &HeldIds, names: &mut Names, namespaces: &mut Namespaces) {
-        let meta = |key: &Arc<[u8]>| StreamMeta::new(key, names, namespaces);
+        let meta = |key: &Arc<[u8]>| StreamMeta::new(key, names, namespaces, usize::MAX);
         self.registry.resume(held.with(meta), held.len, held.epoch);
         let mut lookup = self.lookup.write().unwrap_or_else(PoisonError::into_inner);
         self.registry.catalog.view(held.len).iter().for_each(|(id, meta)| lookup.add(id, meta));

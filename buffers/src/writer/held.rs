@@ -177,6 +177,7 @@ impl Writer {
             self.chunks.push(namespace, chunk);
             self.unmerged.insert(namespace);
         }
+        self.free_namespaces();
         self.logs.resume(rows.batches, small.arrivals);
         self.learn_templates();
         (self.published_series, self.published_streams) = (series.len, streams.len);

@@ -255,7 +255,7 @@ impl Writer {
     }
 
     /// Frees the numbers of namespaces of which nothing is held.
-    fn free_namespaces(&mut self) {
+    pub(super) fn free_namespaces(&mut self) {
         let mut used = vec![false; self.namespaces.names().len()];
         let (series, streams) = (&self.series.registry.catalog, &self.logs.streams.registry.catalog);
         let of_series = series.view(series.len());

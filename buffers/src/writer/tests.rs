@@ -451,6 +451,11 @@ fn namespaces_that_are_gone_make_room_for_others_and_hide_nothing() {
     }
     let stats = w.stats();
     assert_eq!((stats.namespaces, kept > 30), (stats.series, true), "{kept}");
+    // One that takes up what this one holds has as much room, at once.
+    let mut again = writer(Limits { series: 1 << 20, series_of_team: 1 << 20, ..Limits::default() });
+    again.resume(w.cut().unwrap().held(), HeldRows::default());
+    assert_eq!(again.stats().namespaces, stats.namespaces);
+    assert_eq!(put(&mut again, 30 * 3600, &mut (0..60_000).map(|n| format!("newer-{n}"))), 60_000);
     assert!(put(&mut w, 30 * 3600, &mut (0..60_000).map(|n| format!("newer-{n}"))) == 60_000);
     // Who reads what was there before sees it under its own names, and nobody sees another's.
     for (snapshot, count) in [(before, 65_536), (w.snapshot(), w.stats().series)] {
@@ -462,6 +467,37 @@ fn namespaces_that_are_gone_make_room_for_others_and_hide_nothing() {
             assert!(!scoped.slice(id, Timestamp::MIN, Timestamp::MAX).is_empty(), "{:?}", meta.labels);
         }
     }
+}
+
+#[test]
+fn rows_that_were_kept_are_kept_again_whatever_numbers_there_are_now() {
+    let put = |w: &mut Writer, obey: Option<&Bitmap>| {
+        w.begin(at(0), obey);
+        for n in 0..5 {
+            let namespace = format!("ns-{n}");
+            let labels = raw(&[("__name__", "m"), ("namespace", &namespace), ("pod", "p")]);
+            match w.series(RawLabels(&labels)) {
+                Ok(id) => drop(w.sample(id, at(0), 1.0)),
+                Err(why) => SampleSink::refused(w, 1, why),
+            }
+            let labels = [(Cow::Borrowed("namespace"), Cow::Owned(format!("logs-{n}")))];
+            match w.stream(&labels, &[]) {
+                Ok(id) => drop(w.line(id, at(0), "x")),
+                Err(why) => LogSink::refused(w, 1, why),
+            }
+        }
+        let staged = w.stage();
+        w.publish(staged.mark);
+        staged
+    };
+    let live = put(&mut writer(Limits::default()), None);
+    assert_eq!(live.stored, 10);
+    let few = || writer(Limits { namespaces: 3, ..Limits::default() });
+    let now = put(&mut few(), None);
+    assert_eq!((now.stored, now.refused.values().sum::<u64>()), (3, 7));
+    let again = put(&mut few(), Some(&live.bitmap));
+    assert_eq!((again.stored, again.refused.len()), (10, 0));
+    assert_eq!(put(&mut few(), Some(&now.bitmap)).stored, 3);
 }
 
 /// Stages one sample of a replica of a pair, received at this second.

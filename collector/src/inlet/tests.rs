@@ -73,20 +73,24 @@ async fn room_grows_and_shrinks() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_not_whole_leave_half_to_those_that_are() {
-    let (inlet, _queue) = inlet(InletLimits { messages: 1, bytes: 100 });
+async fn bodies_that_are_not_whole_leave_half_to_those_that_are_and_to_small_ones() {
+    let (inlet, _queue) = inlet(InletLimits { messages: 1, bytes: 1600 });
+    // Of each the first hundred bytes are free.
     let mut first = inlet.receiving().unwrap();
-    first.grow(50).unwrap();
+    first.grow(60).unwrap();
+    first.grow(840).unwrap();
     let mut second = inlet.receiving().unwrap();
+    second.grow(100).unwrap();
     assert!(overloaded(&second.grow(1).unwrap_err()));
-    assert_eq!((inlet.counts().full_of_bytes, inlet.counts().bytes), (1, 50));
-    let pulled = inlet.room(50).unwrap();
+    assert_eq!((inlet.counts().full_of_bytes, inlet.counts().bytes), (1, 1000));
+    assert!(matches!(inlet.receiving().unwrap().grow(901), Err(Reply::TooLarge(_))));
+    let pulled = inlet.room(600).unwrap();
     assert!(overloaded(&inlet.room(1).unwrap_err()));
     drop(pulled);
     first.finish();
-    second.grow(40).unwrap();
-    first.grow(10).unwrap();
-    assert_eq!(inlet.counts().bytes, 100, "what is whole grows out of what all have");
+    second.grow(400).unwrap();
+    first.grow(200).unwrap();
+    assert_eq!(inlet.counts().bytes, 1600, "what is whole grows out of what all have");
     drop((first, second));
-    assert_eq!((inlet.counts().bytes, inlet.receiving().unwrap().grow(50)), (0, Ok(())));
+    assert_eq!((inlet.counts().bytes, inlet.receiving().unwrap().grow(900)), (0, Ok(())));
 }

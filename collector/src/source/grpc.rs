@@ -100,7 +100,7 @@ struct Receiver {
     counts: Counts,
 }
 
-/// Serves until `shutdown` is ready, then lets what is in flight finish within 25 seconds.
+/// Serves until `shutdown` is ready, then lets what is in flight finish within ten seconds.
 pub async fn serve(listener: TcpListener, to: Receivers, counts: Counts, shutdown: impl Future<Output = ()>) {
     let Receivers { inlet, gate, clock, .. } = to;
     let receiver = Receiver { inlet, gate, clock, times: TIMES, counts };
@@ -165,11 +165,13 @@ async fn connection(
         }
     };
     let mut answers = FuturesUnordered::new();
-    let mut asked = false;
+    let (mut asked, mut asks) = (false, false);
     let mut end = None;
     loop {
         // begins anew whenever something happens
         let quiet = match (asked, answers.is_empty()) {
+            // One that never asked for anything has no reason to stay.
+            (false, _) if !asks => times.handshake,
             (false, _) => times.idle,
             (true, false) => times.drain,
             // Only its goodbye is waited for.
@@ -178,7 +180,10 @@ async fn connection(
         let quiet = sleep(end.map_or(quiet, |end: Instant| quiet.min(end.saturating_duration_since(Instant::now()))));
         tokio::select! {
             accepted = connection.accept() => match accepted {
-                Some(Ok((request, respond))) => answers.push(one(&receiver, request, respond)),
+                Some(Ok((request, respond))) => {
+                    asks = true;
+                    answers.push(one(&receiver, request, respond));
+                }
                 Some(Err(_)) => {
                     counts.broken.fetch_add(1, Relaxed);
                     return;

@@ -51,13 +51,10 @@ pub(super) async fn read(
     let mut whole = BytesMut::new();
     let mut expected = None;
     let stalled = |_| Outcome::Refused(Code::Unavailable, "the message did not go on in time".into());
-    let begun = Instant::now();
-    let due = |received: usize| {
-        let bought = Duration::from_secs_f64(received as f64 / RATE);
-        (Instant::now() + idle).min(begun + idle + bought)
-    };
-    while let Some(piece) = timeout_at(due(whole.len()), body.data()).await.map_err(stalled)? {
+    let mut paid = Instant::now() + idle;
+    while let Some(piece) = timeout_at(paid, body.data()).await.map_err(stalled)? {
         let piece = piece.map_err(|e| invalid(format!("message ends early: {e}")))?;
+        paid = (paid + Duration::from_secs_f64(piece.len() as f64 / RATE)).min(Instant::now() + idle);
         let _ = body.flow_control().release_capacity(piece.len());
         room.grow(piece.len()).map_err(Outcome::from)?;
         whole.extend_from_slice(&piece);

@@ -45,8 +45,8 @@ impl Kind {
 }
 
 /// Bytes of labels that are handed over of one body. What a resource says of itself is said again for each of its points
-/// and buckets, so a small body could make very many.
-const HANDED: usize = 256 << 20;
+/// and buckets, so a small body could make very many; twice what the largest body of ordinary histograms makes.
+const HANDED: usize = 1 << 30;
 /// Bytes of labels of one series over which nobody need look at them: no table takes so many.
 const LABELS: usize = 1 << 20;
 

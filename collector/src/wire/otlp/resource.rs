@@ -69,17 +69,22 @@ impl<'a> Resource<'a> {
 /// keys; a key of which nothing can stand in a name is left out.
 pub(super) fn labels(mut attributes: Vec<Pair<'_>>) -> Vec<Pair<'_>> {
     attributes.sort_by(|a, b| a.0.cmp(&b.0));
-    let mut named: Vec<Pair<'_>> =
+    let mut renamed: Vec<Pair<'_>> =
         attributes.into_iter().filter_map(|(key, value)| Some((named(key)?, value))).collect();
-    named.sort_by(|a, b| a.0.cmp(&b.0));
-    named.dedup_by(|later, first| {
-        let same = later.0 == first.0;
-        if same {
-            first.1 = Cow::Owned(format!("{};{}", first.1, later.1));
+    renamed.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut all: Vec<Pair<'_>> = Vec::with_capacity(renamed.len());
+    for (name, value) in renamed {
+        match all.last_mut().filter(|last| last.0 == name) {
+            // In place: joining all so far anew each time takes ten gigabytes of copies for a body of twenty megabytes.
+            Some((_, joined)) => {
+                let joined = joined.to_mut();
+                joined.push(';');
+                joined.push_str(&value);
+            }
+            None => all.push((name, value)),
         }
-        same
-    });
-    named
+    }
+    all
 }
 
 fn named(key: Cow<'_, str>) -> Option<Cow<'_, str>> {

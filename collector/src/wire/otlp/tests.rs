@@ -279,8 +279,26 @@ fn a_point_is_rejected_once_whatever_of_it_is_refused() {
 }
 
 #[test]
+fn many_attributes_of_one_name_are_joined_once() {
+    let value = "v".repeat(16 << 10);
+    let pairs: Vec<(String, &str)> =
+        (0..1000).map(|n| (format!("a{}", ["-", "."][n % 2].repeat(1 + n / 2)), value.as_str())).collect();
+    let pairs: Vec<(&str, &str)> = pairs.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+    let of = attributes(&pairs);
+    let body = request(
+        &json!([]),
+        &json!([{"name": "up", "gauge": {"dataPoints": [
+        {"timeUnixNano": NS, "asInt": 1, "attributes": of}]}}]),
+    );
+    let mut sink = Samples::default();
+    let counts = decode_metrics_proto(&proto_of(&body), &mut sink).unwrap();
+    // Sixteen mebibytes of labels are too many for a series; that they were made costs what they are.
+    assert_eq!((counts.rows, sink.refused), (1, 1));
+}
+
+#[test]
 fn what_a_resource_says_is_not_said_again_without_end() {
-    let points: Vec<Value> = (0..400).map(|_| json!({"timeUnixNano": NS, "asInt": 1})).collect();
+    let points: Vec<Value> = (0..1100).map(|_| json!({"timeUnixNano": NS, "asInt": 1})).collect();
     let of = |pod: usize| {
         let pod = "p".repeat(pod);
         request(&attributes(&[("k8s.pod.name", &pod)]), &json!([{"name": "up", "gauge": {"dataPoints": points}}]))
@@ -289,21 +307,21 @@ fn what_a_resource_says_is_not_said_again_without_end() {
     let kept = |body: &Value| {
         let mut sink = Samples::default();
         let counts = decode_metrics_proto(&proto_of(body), &mut sink).unwrap();
-        assert_eq!((counts.rows, sink.refused + sink.rows.len() as u64), (400, 400));
+        assert_eq!((counts.rows, sink.refused + sink.rows.len() as u64), (1100, 1100));
         assert_eq!(counts.rejected, Some(sink.refused));
         sink.rows.len()
     };
-    assert_eq!(kept(&of(small)), 400);
-    assert_eq!(kept(&of(large - "uppod".len())), 256, "a mebibyte each, and 256 in all");
+    assert_eq!(kept(&of(small)), 1100);
+    assert_eq!(kept(&of(large - "uppod".len())), 1024, "a mebibyte each, and 1024 in all");
     assert_eq!(kept(&of(over)), 0);
 
     let record = json!({"timeUnixNano": NS, "body": {"stringValue": "x"}});
-    for (pod, expected) in [(small, 400), (large - "pod".len(), 256), (over, 0)] {
+    for (pod, expected) in [(small, 1100), (large - "pod".len(), 1024), (over, 0)] {
         let resource = json!({"attributes": [{"key": "k8s.pod.name", "value": {"stringValue": "p".repeat(pod)}}]});
-        let records: Vec<&Value> = (0..400).map(|_| &record).collect();
+        let records: Vec<&Value> = (0..1100).map(|_| &record).collect();
         let body = json!({"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": records}]}]});
         let (counts, sink) = logs(&body.to_string());
-        assert_eq!((counts.unwrap().rows, sink.rows.len(), sink.refused), (400, expected, 400 - expected as u64));
+        assert_eq!((counts.unwrap().rows, sink.rows.len(), sink.refused), (1100, expected, 1100 - expected as u64));
     }
 }
 
