@@ -45,7 +45,7 @@ content-type: application/problem+json\r\ncontent-length: 127\r\n\r\n\
 pub struct Deadlines {
     /// For a request's head, from the first moment it could be sent: idle connections end by it too.
     pub header: Duration,
-    /// Between two pieces of a request's body; and in all, but for a second more for each 128 KiB of it.
+    /// Between two pieces of a request's body, and so far it may fall behind 128 KiB a second.
     pub body_idle: Duration,
     /// For a whole request, from its head to its answer. The answer must be taken within [`Deadlines::body_idle`] more.
     pub total: Duration,
