@@ -34,13 +34,13 @@ use crate::{Clock, Inlet, Reply};
 const LARGEST: usize = 8 << 20;
 /// Answers that are read at once, whatever the number of sources.
 const AT_ONCE: usize = 8;
-/// How long to wait before a message that the inlet had no room for is sent again.
 /// How long one question may take, its answer and handing that over included.
 const QUESTION: Duration = Duration::from_secs(120);
 /// What is not asked for in less.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// After so many answers the pages are larger again.
 const GROWS: u64 = 4;
+/// How long to wait before a message that the inlet had no room for is sent again.
 const OVERLOADED_PAUSE: Duration = Duration::from_millis(200);
 
 /// A source that is asked.
