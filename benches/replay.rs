@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use whyd::checkpointing;
 use whyd::config::ConfigFile;
-use whyd::held::Rest;
 use whyd::ingest::Ingest;
 use whyd::objects::Objects;
 use whyd::wiring;
 use whyd_buffers::Bitmap;
 use whyd_buffers::checkpoint::{Checkpoints, KeepLimits};
 use whyd_buffers::wal::{Bounds, Log, Record};
+use whyd_core::Rest;
 use whyd_signals::{Compression, Envelope, Lsn, Media, Timestamp};
 
 /// Series and rounds, 15 s apart: as Prometheus sends them, 2,000 samples a body.

@@ -12,12 +12,12 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use whyd::config::ConfigFile;
-use whyd::core::{Core, Effect, Message};
 use whyd::log_health::LogShown;
 use whyd::view::{Shown, View};
 use whyd::wiring;
 use whyd_api::{Anonymous, Api, Door};
 use whyd_collector::wire::kube::{envelope, listed, slim};
+use whyd_core::{Core, Effect, Message};
 use whyd_signals::{Envelope, Media, Resource, Timestamp, Verb};
 
 /// In how many namespaces they are, and how many lines each writes in its last minute: as platforms of many teams have

@@ -8,7 +8,7 @@ use whyd_api::{Kind, Metric};
 use whyd_buffers::checkpoint::{CheckpointError, Checkpoints, KeepStats};
 use whyd_signals::Timestamp;
 
-use crate::held::Held;
+use whyd_core::Held;
 
 /// From the driver, a state to write; back, whether it is durable.
 pub(crate) struct Checkpointing {

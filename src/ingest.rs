@@ -9,10 +9,10 @@ use whyd_collector::inlet::Reply;
 use whyd_signals::schema::Restart;
 use whyd_signals::{Envelope, Lsn, Timestamp};
 
-use crate::core::{Core, Effect, Message};
-use crate::held::Held;
 use crate::log_health::LogHealth;
 use crate::view::Shown;
+use whyd_core::Held;
+use whyd_core::{Core, Effect, Message};
 
 /// A batch is closed at so many messages or bytes.
 const BATCH: usize = 256;

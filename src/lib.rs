@@ -1,6 +1,6 @@
 //! whyd: why did this pod restart?
 //!
-//! This crate is the wiring: the synchronous [`core`], its two drivers [`live`] and [`replay`], and the commands.
+//! This crate is the wiring: the synchronous [`whyd_core::Core`], its two drivers [`live`] and [`replay`], and the commands.
 
 pub mod alert_file;
 pub mod alerting;
@@ -10,13 +10,10 @@ pub mod checkpointing;
 pub mod cli;
 mod client;
 pub mod config;
-pub mod core;
 pub mod daemon;
 pub mod doors;
 pub mod evaluation;
-mod feed;
 pub mod fixture_api;
-pub mod held;
 pub mod ingest;
 pub mod ledger_file;
 pub mod live;
@@ -24,7 +21,6 @@ pub mod log_health;
 pub mod objects;
 pub mod pull_health;
 mod pulling;
-pub mod pulls;
 pub mod recording;
 pub mod render;
 pub mod replay;

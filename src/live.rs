@@ -16,11 +16,11 @@ use whyd_collector::inlet::{Delivery, Reply, Responder};
 use whyd_signals::schema::Restart;
 
 use crate::checkpointing::Checkpointing;
-use crate::core::Core;
-use crate::held::Rest;
 use crate::ingest::Ingest;
 use crate::ledger_file::LedgerFile;
 use crate::view::View;
+use whyd_core::Core;
+use whyd_core::Rest;
 
 /// How often the log forgets what is past the window.
 const TRIM: Duration = Duration::from_secs(60);

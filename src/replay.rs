@@ -7,7 +7,7 @@ use whyd_buffers::Snapshot;
 use whyd_collector::inlet::Reply;
 use whyd_signals::{Envelope, Timestamp};
 
-use crate::core::{Core, Effect, Message};
+use whyd_core::{Core, Effect, Message};
 
 /// The step of time between messages, as the live driver's tick.
 const TICK: Duration = Duration::from_secs(1);

@@ -13,8 +13,8 @@ use whyd_signals::templates::Template;
 use whyd_signals::{Access, Envelope, Media, Timestamp};
 
 use crate::config::Config;
-use crate::core::{Effect, Message};
 use crate::wiring;
+use whyd_core::{Effect, Message};
 
 /// Lines of one push.
 const PUSH: usize = 500;

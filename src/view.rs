@@ -15,13 +15,13 @@ use whyd_signals::schema::{Alert, Anomaly, Change, Incident, Restart};
 use whyd_signals::{Access, Ranges, Resource, Sample, SeriesId, Timestamp};
 
 use crate::checkpointing::CheckpointsShown;
-use crate::core::{Core, Counters};
 use crate::doors::Doors;
 use crate::log_health::LogShown;
 use crate::pull_health::PullHealth;
-use crate::pulls::Pulls;
 use crate::report;
 use crate::watches::Watches;
+use whyd_core::Pulls;
+use whyd_core::{Core, Counters};
 
 /// What the driver publishes after each step that changed something.
 #[derive(Clone)]

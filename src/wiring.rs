@@ -18,7 +18,7 @@ use whyd_correlate::rules;
 use whyd_signals::{Access, Team, Token, token};
 
 use crate::config::{Config, PullConfig};
-use crate::core::{Core, CoreConfig};
+use whyd_core::{Core, CoreConfig};
 
 /// The synchronous core over empty buffers.
 pub fn core(config: &Config) -> Core {

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use whyd::capture::Capture;
 use whyd::checkpointing;
 use whyd::config::{Config, ConfigFile};
-use whyd::core::{Core, Effect, Message};
-use whyd::held::Rest;
 use whyd::wiring;
 use whyd_buffers::checkpoint::{Checkpoints, KeepLimits, Store};
+use whyd_core::Rest;
+use whyd_core::{Core, Effect, Message};
 use whyd_signals::{Access, Envelope, Timestamp};
 
 use crate::daemon::{Process, get_json, request};

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use serde_json::Value;
 use whyd::capture::Capture;
 use whyd::config::ConfigFile;
-use whyd::core::{Core, Effect, Message};
 use whyd::ledger_file::LedgerFile;
 use whyd::{replay, wiring};
+use whyd_core::{Core, Effect, Message};
 use whyd_signals::schema::Restart;
 use whyd_signals::{Access, Envelope, Media, Resource, Timestamp, Verb};
 

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::Value;
 use whyd::config::ConfigFile;
-use whyd::core::{Core, Effect, Message};
 use whyd::wiring;
+use whyd_core::{Core, Effect, Message};
 use whyd_signals::{Access, Compression, Envelope, Media, Timestamp};
 
 use self::encode::{Series, field, snappy, version1, version2};

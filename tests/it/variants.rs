@@ -10,12 +10,12 @@ use bytes::Bytes;
 use serde_json::Value;
 use whyd::capture::Capture;
 use whyd::config::{Config, ConfigFile};
-use whyd::core::{Effect, Message};
 use whyd::{replay, wiring};
 use whyd_buffers::Snapshot;
 use whyd_buffers::wal::Record;
 use whyd_collector::wire::kube::listed;
 use whyd_collector::wire::snappy;
+use whyd_core::{Effect, Message};
 use whyd_signals::{Access, Envelope, Media, Resource, Source, Timestamp, Verb};
 
 /// Messages are delayed by at most so much, so that those of different sources pass each other.

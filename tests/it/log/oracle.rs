@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde_json::json;
-use whyd::core::Core;
 use whyd_collector::wire::kube::slim;
+use whyd_core::Core;
 use whyd_signals::{Access, Compression, Media, Resource, Timestamp, Verb};
 
 use super::random::Random;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use whyd::checkpointing;
 use whyd::config::{Config, ConfigFile};
-use whyd::held::Rest;
 use whyd::ingest::Ingest;
 use whyd::wiring;
 use whyd_buffers::checkpoint::{Checkpoints, KeepLimits};
 use whyd_buffers::wal::{Bounds, Log};
 use whyd_collector::inlet::{Reply, Written};
+use whyd_core::Rest;
 use whyd_signals::{Envelope, Timestamp};
 
 use super::model::{Faults, ModelDisk};

@@ -10,9 +10,8 @@ use whyd_buffers::checkpoint::{Checkpoint, CheckpointError, Picture, Point};
 use whyd_correlate::ledger::Ledger;
 use whyd_signals::{Lsn, Ranges, Timestamp};
 
-use crate::core::Core;
 use crate::feed::Feed;
-use crate::pulls::Pulls;
+use crate::{Core, Pulls, SOURCES};
 
 /// All that a core held.
 pub struct Held {
@@ -85,7 +84,7 @@ impl Core {
         self.ledger.resume(ledger);
         self.detectors.resume(learnt);
         self.feed = feed;
-        for source in crate::core::SOURCES {
+        for source in SOURCES {
             if let Some(at) = last_seen.get(source) {
                 self.counters.last_seen.insert(source, *at);
             }

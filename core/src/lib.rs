@@ -1,10 +1,13 @@
 //! The synchronous core: one closed set of messages in, effects out. No IO, no clock, no task inside.
 //!
-//! Two drivers run it, [`crate::live`] and [`crate::replay`]; a test can be a third. An input is decoded into rows
+//! Two drivers run it, the daemon's and that of replays; a test can be a third. An input is decoded into rows
 //! beyond what readers see, goes to the log as an effect, and is published and acknowledged when the driver says
 //! that the log is durable. A body that is malformed anywhere leaves no trace.
 
 mod decode;
+mod feed;
+mod held;
+mod pulls;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -24,7 +27,8 @@ use whyd_signals::sink::{Counts, DecodeError, Refusal};
 use whyd_signals::{Access, Envelope, Lsn, Media, Range, Ranges, Resource, Timestamp, Verb};
 
 use crate::feed::Feed;
-use crate::pulls::Pulls;
+pub use crate::held::{Held, Rest};
+pub use crate::pulls::Pulls;
 
 /// What the core is told.
 #[derive(Debug)]
