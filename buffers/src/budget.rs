@@ -85,6 +85,11 @@ impl Limits {
         }
     }
 
+    /// These with nothing new at all, for a row that was refused once.
+    pub(crate) fn shut(&self) -> Self {
+        Self { series: 0, streams: 0, ..self.lifted() }
+    }
+
     /// What the table of streams may take before new streams are refused.
     pub(crate) fn stream_bytes(&self) -> usize {
         self.bytes / 8

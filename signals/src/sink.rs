@@ -57,6 +57,8 @@ pub enum Refusal {
     LabelLimit,
     /// The cap on what one team may have is reached and this series or stream is new.
     TeamLimit,
+    /// There are as many namespaces as can be told apart, and this one is new.
+    NamespaceLimit,
     /// A time that cannot be held in nanoseconds.
     OutOfRange,
     /// An alert that carries our own marker: it tells us what we told.
@@ -83,6 +85,7 @@ impl Refusal {
             Self::InvalidHistogram => "invalid_histogram",
             Self::LabelLimit => "label_limit",
             Self::TeamLimit => "team_limit",
+            Self::NamespaceLimit => "namespace_limit",
             Self::OutOfRange => "out_of_range",
             Self::OwnAlert => "own_alert",
             Self::AlertLimit => "alert_limit",
@@ -123,7 +126,7 @@ pub trait SampleSink {
     ///
     /// # Errors
     /// [`Refusal::InvalidLabels`], [`Refusal::LabelLimit`], [`Refusal::SeriesLimit`], [`Refusal::TeamLimit`],
-    /// [`Refusal::Deduplicated`] or [`Refusal::ClusterLimit`]; the caller counts its samples as refused.
+    /// [`Refusal::NamespaceLimit`], [`Refusal::Deduplicated`] or [`Refusal::ClusterLimit`]; the caller counts its samples as refused.
     fn series(&mut self, labels: RawLabels<'_>) -> Result<SeriesId, Refusal>;
     /// The series that came next the last time, if `fields` begin with its labels, and how many bytes those take. More
     /// labels may follow, and then it is another series: it is taken by [`SampleSink::take_successor`].
@@ -136,13 +139,15 @@ pub trait SampleSink {
     fn expected(&self) -> Option<SeriesId> {
         None
     }
-    /// Whether series come in no order that is known: then [`SampleSink::ahead`] is worth its while.
+    /// Whether series come in no order that is known: then [`SampleSink::find_ahead`] is worth its while.
     fn has_no_order(&self) -> bool {
         false
     }
-    /// The labels of the series that are asked for next, [`AHEAD`] at most: what has to be looked at for one is fetched
-    /// while another is. Nothing depends on it but time.
-    fn ahead(&mut self, _next: &[RawLabels<'_>]) {}
+    /// Finds those of the next series that are known, [`AHEAD`] at most: what has to be looked at for one is fetched while
+    /// another is. Each that is found is taken by [`SampleSink::take_found`] when its turn comes, the others are asked for.
+    fn find_ahead(&self, _next: &[RawLabels<'_>], _found: &mut [Option<SeriesId>]) {}
+    /// Goes on after a series that [`SampleSink::find_ahead`] gave: the same as [`SampleSink::series`] with its labels.
+    fn take_found(&mut self, _series: SeriesId) {}
     /// Whether a series could have these labels; it gets no number for that.
     ///
     /// # Errors
@@ -177,7 +182,8 @@ pub trait LogSink {
     /// The id of the stream with these labels and this structured metadata (`pod` is often only there).
     ///
     /// # Errors
-    /// [`Refusal::StreamLimit`], [`Refusal::TeamLimit`], [`Refusal::InvalidLabels`] or [`Refusal::LabelLimit`].
+    /// [`Refusal::StreamLimit`], [`Refusal::TeamLimit`], [`Refusal::NamespaceLimit`], [`Refusal::InvalidLabels`] or
+    /// [`Refusal::LabelLimit`].
     fn stream(&mut self, labels: &[Pair<'_>], metadata: &[Pair<'_>]) -> Result<StreamId, Refusal>;
     /// One line of it.
     ///

@@ -148,7 +148,7 @@ impl Streams {
             return Err(Refusal::TeamLimit);
         }
         let meta =
-            StreamMeta::new(&key, around.names, around.namespaces, limits.namespaces).ok_or(Refusal::StreamLimit)?;
+            StreamMeta::new(&key, around.names, around.namespaces, limits.namespaces).ok_or(Refusal::NamespaceLimit)?;
         let namespace_id = meta.namespace_id;
         let id = self.registry.insert(key, meta).ok_or(Refusal::StreamLimit)?;
         self.shares.add(namespace_id, &team);

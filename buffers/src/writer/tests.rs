@@ -500,6 +500,49 @@ fn rows_that_were_kept_are_kept_again_whatever_numbers_there_are_now() {
     assert_eq!(put(&mut few(), Some(&now.bitmap)).stored, 3);
 }
 
+#[test]
+fn what_no_row_was_kept_of_does_not_come_to_be_at_a_replay() {
+    let crowded = || Limits { series: 1, streams: 1, ..Limits::default() };
+    let put = |w: &mut Writer, obey: Option<&Bitmap>| {
+        w.begin(at(0), obey);
+        for n in ["a", "b"] {
+            match w.series(RawLabels(&labels("m", "team-a", n))) {
+                Ok(id) => drop((w.sample(id, at(-1), 1.0), w.sample(id, at(0), 1.0))),
+                Err(why) => SampleSink::refused(w, 2, why),
+            }
+            match w.stream(&[(Cow::Borrowed("namespace"), Cow::Borrowed(n))], &[]) {
+                Ok(id) => drop(w.line(id, at(0), "x")),
+                Err(why) => LogSink::refused(w, 1, why),
+            }
+        }
+        let staged = w.stage();
+        w.publish(staged.mark);
+        (staged, w.stats())
+    };
+    let (live, stats) = put(&mut writer(crowded()), None);
+    assert_eq!((live.stored, stats.series, stats.streams), (3, 1, 1));
+    let (again, stats) = put(&mut writer(Limits::default()), Some(&live.bitmap));
+    assert_eq!((again.stored, stats.series, stats.streams), (3, 1, 1), "there is room now, and nothing to put there");
+    // Of the second series the first row was refused and the second kept.
+    let mut late = Bitmap::default();
+    late.set(3);
+    let (again, stats) = put(&mut writer(Limits::default()), Some(&late));
+    assert_eq!((again.stored, stats.series, stats.streams), (5, 2, 2));
+}
+
+#[test]
+fn a_stream_of_many_labels_that_was_kept_is_itself_again() {
+    let names: Vec<String> = (0..130).map(|n| format!("l{n}")).collect();
+    let many: Vec<_> = names.iter().map(|n| (Cow::Borrowed(n.as_str()), Cow::Borrowed("v"))).collect();
+    let mut w = writer(Limits::default());
+    w.begin(at(0), Some(&Bitmap::default()));
+    let id = w.stream(&many, &[]).unwrap();
+    w.line(id, at(0), "x").unwrap();
+    let staged = w.stage();
+    w.publish(staged.mark);
+    assert_eq!(w.snapshot().scoped(&Access::All).stream(id).unwrap().labels.iter().count(), 130);
+}
+
 /// Stages one sample of a replica of a pair, received at this second.
 fn put_replica(w: &mut Writer, (second, replica, value): (i64, &str, f64), obey: Option<&Bitmap>) -> Staged {
     w.begin(at(second), obey);
