@@ -70,12 +70,45 @@ fn value(series: usize, round: usize) -> f64 {
     }
 }
 
+/// The labels of each series, made once: as the fields of 1.0, or as the texts that are symbols of 2.0.
+enum Labels {
+    Fields(Vec<Vec<u8>>),
+    Texts(Vec<[String; 24]>),
+}
+
+impl Labels {
+    fn of(load: &Load) -> Self {
+        let all = (0..load.series).map(labels);
+        match load.version {
+            Version::One => Self::Fields(all.map(fields).collect()),
+            Version::Two => Self::Texts(all.map(texts).collect()),
+        }
+    }
+}
+
+fn fields(labels: [(&str, String); 12]) -> Vec<u8> {
+    let mut fields = Vec::new();
+    for (name, value) in labels {
+        let mut label = Vec::new();
+        field(&mut label, 1, name.as_bytes());
+        field(&mut label, 2, value.as_bytes());
+        field(&mut fields, 1, &label);
+    }
+    fields
+}
+
+fn texts(labels: [(&str, String); 12]) -> [String; 24] {
+    let mut texts = labels.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+    std::array::from_fn(|_| texts.next().unwrap_or_default())
+}
+
 impl Load {
     /// All its pushes, the newest as of now.
     pub(crate) fn pushes(&self) -> Vec<Push> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
         let mut order: Vec<usize> = (0..self.series).collect();
         let mut pushes = Vec::new();
+        let all = Labels::of(self);
         for round in 0..self.rounds {
             if let Order::Shuffled = self.order {
                 for last in (1..order.len()).rev() {
@@ -83,21 +116,20 @@ impl Load {
                 }
             }
             let at = now - (self.rounds - round) as i64 * STEP_MS;
-            pushes.extend(order.chunks(SAMPLES_OF_PUSH).map(|series| self.push(series, round, at)));
+            pushes.extend(order.chunks(SAMPLES_OF_PUSH).map(|series| self.push(&all, series, round, at)));
         }
         pushes
     }
 
-    fn push(&self, series: &[usize], round: usize, at: i64) -> Push {
+    fn push(&self, all: &Labels, series: &[usize], round: usize, at: i64) -> Push {
         // All of a pod have one time.
         let sample = |n: usize| (at + (n / SERIES_OF_POD % 1000) as i64, value(n, round));
-        let message = match self.version {
-            Version::One => version1(series, sample),
-            Version::Two => version2(series, sample),
-        };
-        let headers = match self.version {
-            Version::One => "content-type: application/x-protobuf\r\n",
-            Version::Two => "content-type: application/x-protobuf;proto=io.prometheus.write.v2.Request\r\n",
+        let (message, headers) = match all {
+            Labels::Fields(fields) => (version1(series, fields, sample), "content-type: application/x-protobuf\r\n"),
+            Labels::Texts(texts) => (
+                version2(series, texts, sample),
+                "content-type: application/x-protobuf;proto=io.prometheus.write.v2.Request\r\n",
+            ),
         };
         let body = snap::raw::Encoder::new().compress_vec(&message).unwrap();
         Push { path: "/api/v1/write", headers, body }
@@ -127,31 +159,25 @@ fn sample(out: &mut Vec<u8>, (ms, value): (i64, f64)) {
     field(out, 2, &inner);
 }
 
-fn version1(series: &[usize], of: impl Fn(usize) -> (i64, f64)) -> Vec<u8> {
+fn version1(series: &[usize], fields: &[Vec<u8>], of: impl Fn(usize) -> (i64, f64)) -> Vec<u8> {
     let mut message = Vec::new();
     for n in series {
-        let mut inner = Vec::new();
-        for (name, value) in labels(*n) {
-            let mut label = Vec::new();
-            field(&mut label, 1, name.as_bytes());
-            field(&mut label, 2, value.as_bytes());
-            field(&mut inner, 1, &label);
-        }
+        let mut inner = fields[*n].clone();
         sample(&mut inner, of(*n));
         field(&mut message, 1, &inner);
     }
     message
 }
 
-fn version2(series: &[usize], of: impl Fn(usize) -> (i64, f64)) -> Vec<u8> {
-    let mut symbols = vec![String::new()];
-    let mut numbers: HashMap<String, u64> = HashMap::from([(String::new(), 0)]);
+fn version2(series: &[usize], texts: &[[String; 24]], of: impl Fn(usize) -> (i64, f64)) -> Vec<u8> {
+    let mut symbols = vec![""];
+    let mut numbers: HashMap<&str, u64> = HashMap::from([("", 0)]);
     let mut body = Vec::new();
     for n in series {
         let mut refs = Vec::new();
-        for text in labels(*n).into_iter().flat_map(|(name, value)| [name.to_owned(), value]) {
+        for text in &texts[*n] {
             let number = *numbers.entry(text).or_insert_with_key(|text| {
-                symbols.push(text.clone());
+                symbols.push(text);
                 symbols.len() as u64 - 1
             });
             varint(&mut refs, number);

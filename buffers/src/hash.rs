@@ -32,9 +32,10 @@ fn absorb(state: u64, bytes: &[u8]) -> u64 {
     fold(word(low) ^ K1, word(high) ^ h)
 }
 
-/// Hash of one byte string.
+/// Hash of one byte string. Two halves of it are absorbed beside each other: one product waits for the one before.
 pub(crate) fn hash(bytes: &[u8]) -> u64 {
-    fold(absorb(K0, bytes), K1)
+    let (low, high) = bytes.split_at(bytes.len() / 32 * 16);
+    fold(absorb(K0, low) ^ K1, absorb(K1, high) ^ K0)
 }
 
 /// Hash of several strings, lengths included: `["a", "bc"]` is not `["ab", "c"]`.

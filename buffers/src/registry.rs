@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use whyd_signals::SeriesId;
 use whyd_signals::sink::{AHEAD, RawLabels};
 
 use crate::catalog::Catalog;
@@ -26,6 +27,8 @@ pub(crate) struct Slot {
     key: Option<Arc<[u8]>>,
     /// The newest row's time; `i64::MIN` before the first.
     pub(crate) last: i64,
+    /// No row has a time between this and [`Slot::last`].
+    pub(crate) before: i64,
     /// The id that followed this one last time.
     pub(crate) next: u32,
     /// The sweep before which it was last written.
@@ -168,21 +171,26 @@ impl<M> Registry<M> {
         None
     }
 
-    /// Pushes the id that each of these keys has by its hash, or [`NONE`]; whether it is that key's is for the caller to
-    /// see. The memory that each needs is waited for together: one after another a key costs three times the wait for what
-    /// no cache holds, in its place in the table, its slot and its bytes.
-    pub(crate) fn look_ahead(&self, keys: &[RawLabels<'_>], ids: &mut Vec<u32>) {
+    /// Finds the ids of these keys, [`AHEAD`] at most. The memory that each needs is waited for together: one after another
+    /// a key costs three times the wait for what no cache holds, in its place in the table, its slot and its bytes.
+    pub(crate) fn find_ahead(&self, keys: &[RawLabels<'_>], ids: &mut [Option<SeriesId>]) {
         let mut hashes = [0; AHEAD];
         for (hashed, key) in hashes.iter_mut().zip(keys) {
             *hashed = hash(key.0);
         }
-        ids.extend(hashes.iter().take(keys.len()).map(|hash| self.ids.get(hash).copied().unwrap_or(NONE)));
-        let mut found: [&[u8]; AHEAD] = [&[]; AHEAD];
-        for (key, id) in found.iter_mut().zip(ids.iter()) {
-            *key = self.slot(*id).and_then(Slot::key).unwrap_or_default();
+        let mut places = [NONE; AHEAD];
+        for (place, hash) in places.iter_mut().zip(&hashes).take(keys.len()) {
+            *place = self.ids.get(hash).copied().unwrap_or(NONE);
         }
-        let lines = found.iter().flat_map(|key| key.chunks(LINE)).filter_map(<[u8]>::first);
+        let mut known: [&[u8]; AHEAD] = [&[]; AHEAD];
+        for (known, id) in known.iter_mut().zip(&places) {
+            *known = self.slot(*id).and_then(Slot::key).unwrap_or_default();
+        }
+        let lines = known.iter().flat_map(|key| key.chunks(LINE)).filter_map(<[u8]>::first);
         std::hint::black_box(lines.fold(0, |all, byte| all ^ byte));
+        for (((found, key), known), id) in ids.iter_mut().zip(keys).zip(&known).zip(&places) {
+            *found = (*id != NONE && key.0 == *known).then_some(SeriesId(*id));
+        }
     }
 
     /// Gives `key` the next id; `None` when too many keys have its hash.
@@ -196,7 +204,7 @@ impl<M> Registry<M> {
         self.ids.insert(place, id);
         self.live += 1;
         self.key_bytes += key.len();
-        let slot = Slot { key: Some(key), last: i64::MIN, next: NONE, epoch: self.epoch };
+        let slot = Slot { key: Some(key), last: i64::MIN, before: i64::MIN, next: NONE, epoch: self.epoch };
         self.len += 1;
         self.make_room();
         if let Some(s) = self.slot_mut(id) {
@@ -288,7 +296,7 @@ impl<M> Registry<M> {
                 continue;
             }
             if let Some(slot) = self.slot_mut(place.id) {
-                (slot.last, slot.next, slot.epoch) = (place.last, place.next, place.epoch);
+                (slot.last, slot.before, slot.next, slot.epoch) = (place.last, place.last, place.next, place.epoch);
             }
             self.commit(|_, _| {});
         }
@@ -300,7 +308,7 @@ impl<M> Registry<M> {
     /// Slots for all ids that were given.
     fn make_room(&mut self) {
         while self.slots.len() * PAGE < self.len as usize {
-            let empty = Slot { key: None, last: i64::MIN, next: NONE, epoch: 0 };
+            let empty = Slot { key: None, last: i64::MIN, before: i64::MIN, next: NONE, epoch: 0 };
             self.slots.push(vec![empty; PAGE].into_boxed_slice());
         }
     }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use whyd_signals::sink::{RawLabels, Refusal};
+use whyd_signals::sink::Refusal;
 use whyd_signals::{SeriesId, Team};
 
 use crate::budget::Limits;
@@ -182,8 +182,6 @@ pub(crate) struct SeriesIndex {
     /// Series in a row that were others than expected. Where a sender has no order, looking at what is expected costs
     /// more than it gives.
     unexpected: u8,
-    /// The ids that the next series have by their hashes, the first last.
-    ahead: Vec<u32>,
     scratch: Vec<u8>,
     stripped: Vec<u8>,
 }
@@ -220,11 +218,13 @@ impl SeriesIndex {
         self.unexpected >= LOST
     }
 
-    /// Looks at what the next series need looking at.
-    pub(crate) fn look_ahead(&mut self, next: &[RawLabels<'_>]) {
-        self.ahead.clear();
-        self.registry.look_ahead(next, &mut self.ahead);
-        self.ahead.reverse();
+    /// Goes on after `series`, which was found by its labels.
+    #[inline]
+    pub(crate) fn take_found(&mut self, series: SeriesId) {
+        let id = series.0;
+        let guess = self.registry.slot_mut(self.previous).map_or(NONE, |slot| std::mem::replace(&mut slot.next, id));
+        self.unexpected = if id == guess { 0 } else { self.unexpected.saturating_add(1) };
+        self.previous = id;
     }
 
     /// The id of the series with these labels.
@@ -243,8 +243,7 @@ impl SeriesIndex {
             self.take_successor(SeriesId(guess));
             return Ok(SeriesId(guess));
         }
-        let ahead = self.ahead.pop().filter(|id| self.registry.is(*id, raw));
-        let id = match ahead.or_else(|| self.registry.find(raw)) {
+        let id = match self.registry.find(raw) {
             Some(id) => id,
             None => {
                 // No series is known by labels of a replica, so those of one always come this far, and others seldom.
@@ -260,11 +259,7 @@ impl SeriesIndex {
                 id?
             }
         };
-        if let Some(slot) = self.registry.slot_mut(self.previous) {
-            slot.next = id;
-        }
-        self.unexpected = if id == guess { 0 } else { self.unexpected.saturating_add(1) };
-        self.previous = id;
+        self.take_found(SeriesId(id));
         Ok(SeriesId(id))
     }
 
@@ -308,7 +303,7 @@ impl SeriesIndex {
             return Err(Refusal::TeamLimit);
         }
         let meta =
-            SeriesMeta::new(&key, around.names, around.namespaces, limits.namespaces).ok_or(Refusal::SeriesLimit)?;
+            SeriesMeta::new(&key, around.names, around.namespaces, limits.namespaces).ok_or(Refusal::NamespaceLimit)?;
         let namespace_id = meta.namespace_id;
         let id = self.registry.insert(key, meta).ok_or(Refusal::SeriesLimit)?;
         self.shares.add(namespace_id, &team);

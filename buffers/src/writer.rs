@@ -98,8 +98,18 @@ struct Body {
     alerts: Vec<Arc<Alert>>,
     /// Of [`Body::stored`], how many are alerts.
     new_alerts: u64,
-    /// Replay: labels of a new series over the cap, until a row of it shows that it was let in.
+    /// Replay: labels of a new series whose first row was refused, or of a replica that is not the elected one, until a row
+    /// of it shows that it was let in.
     over_cap: Vec<u8>,
+}
+
+impl Body {
+    /// Replay: the limits by which the series or stream of the next row is judged again. Whether there is one at all is
+    /// told by the first row of it that was kept.
+    fn obeyed(&self, limits: &Limits) -> Option<Limits> {
+        let obey = self.obey.as_ref()?;
+        Some(if obey.get(self.row) { limits.shut() } else { limits.lifted() })
+    }
 }
 
 /// Staged and waiting to be published.
@@ -266,7 +276,8 @@ impl Writer {
         let series = &mut self.series;
         self.tail.undo(from, |id, last| {
             if let Some(slot) = series.registry.slot_mut(id) {
-                slot.last = last;
+                // What is between the rows before it is not known any more.
+                (slot.last, slot.before) = (last, last);
             }
         });
     }

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use whyd_signals::Team;
-use whyd_signals::sink::AHEAD;
+use whyd_signals::sink::{AHEAD, RawLabels};
 
 use super::*;
 use crate::budget::Limits;
@@ -148,25 +148,29 @@ fn a_share_is_free_again_once_its_series_are_forgotten() {
 
 proptest::proptest! {
     #[test]
-    fn what_was_looked_at_ahead_changes_no_id(
-        turns in proptest::collection::vec((proptest::collection::vec(0usize..40, 0..AHEAD), proptest::collection::vec(0usize..40, 0..40)), 1..12)
-    ) {
-        let mut f = Fixture::with(Limits::default());
-        let mut known: Vec<usize> = Vec::new();
+    fn what_is_found_ahead_is_what_would_be_found(turns in proptest::collection::vec(proptest::collection::vec(0usize..40, 0..=AHEAD), 1..20)) {
+        let (mut f, mut twin) = (Fixture::with(Limits::default()), Fixture::with(Limits::default()));
         let series: Vec<Vec<u8>> = (0..40).map(|n| raw(&labels("up", &n.to_string()))).collect();
-        for (ahead, asked) in turns {
-            // What is said to come may come, or not, or in another order.
-            let next: Vec<RawLabels<'_>> = ahead.iter().map(|n| RawLabels(&series[*n])).collect();
-            f.index.look_ahead(&next);
-            for n in ahead.iter().take(AHEAD / 2).chain(&asked) {
-                let id = f.resolve(&labels("up", &n.to_string())).unwrap();
-                let expected = known.iter().position(|k| k == n).unwrap_or_else(|| {
-                    known.push(*n);
-                    known.len() - 1
-                });
-                proptest::prop_assert_eq!(id as usize, expected);
+        for asked in turns {
+            let next: Vec<RawLabels<'_>> = asked.iter().map(|n| RawLabels(&series[*n])).collect();
+            let mut found = [None; AHEAD];
+            f.index.registry.find_ahead(&next, &mut found);
+            for (n, found) in asked.iter().zip(found) {
+                let known = f.index.registry.find(&series[*n]);
+                let id = twin.resolve(&labels("up", &n.to_string())).unwrap();
+                match found {
+                    Some(SeriesId(found)) => {
+                        proptest::prop_assert_eq!(found, id);
+                        f.index.take_found(SeriesId(found));
+                    }
+                    None => proptest::prop_assert_eq!(f.resolve(&labels("up", &n.to_string())).unwrap(), id),
+                }
+                // What came in the same call for the first time could not be found.
+                proptest::prop_assert!(found.is_some() || known.is_none() || asked.iter().filter(|m| *m == n).count() > 1);
+                proptest::prop_assert_eq!(f.index.expected(), twin.index.expected());
             }
             f.index.commit();
+            twin.index.commit();
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::state::Applied;
 use crate::tail::Block;
 
 /// Rows for each series that make a chunk worth its entries.
-const ROWS_PER_SERIES: u64 = 32;
+const ROWS_PER_SERIES: u64 = 16;
 /// Rows below which sealing by number does not start.
 const FEW_ROWS: u64 = 1 << 16;
 /// Rows that are merged at a time: some 30 ms of work.

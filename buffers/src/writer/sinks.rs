@@ -12,16 +12,17 @@ use crate::logs::{Bounds, Kept};
 use crate::registry::NONE;
 use crate::tail::Room;
 
-/// Stands for a series over a limit, or of a replica that is not the elected one, while a record is replayed: its rows say
-/// whether it was let in. So does this number for a stream.
+/// Stands for a new series whose first row was refused, or one of a replica that is not the elected one, while a record is
+/// replayed: its other rows say whether it was let in. So does this number for a stream.
 const OVER_CAP: SeriesId = SeriesId(NONE);
 /// Given for a row that was refused when it was first judged; why is not in the log.
 const REFUSED_BEFORE: Refusal = Refusal::TooOld;
 
 impl SampleSink for Writer {
     fn series(&mut self, labels: RawLabels<'_>) -> Result<SeriesId, Refusal> {
+        let obeyed = self.body.obeyed(&self.limits);
         let Self { limits, names, namespaces, cluster, .. } = self;
-        let around = &mut Around { limits, names, namespaces, cluster };
+        let around = &mut Around { limits: obeyed.as_ref().unwrap_or(limits), names, namespaces, cluster };
         let found = self.series.resolve(labels.0, &mut self.replicas, around);
         let judged = matches!(found, Err(why) if why != Refusal::InvalidLabels);
         if judged && self.body.obey.is_some() {
@@ -52,8 +53,13 @@ impl SampleSink for Writer {
         self.series.has_no_order()
     }
 
-    fn ahead(&mut self, next: &[RawLabels<'_>]) {
-        self.series.look_ahead(next);
+    fn find_ahead(&self, next: &[RawLabels<'_>], found: &mut [Option<SeriesId>]) {
+        self.series.registry.find_ahead(next, found);
+    }
+
+    #[inline]
+    fn take_found(&mut self, series: SeriesId) {
+        self.series.take_found(series);
     }
 
     fn judge(&mut self, labels: RawLabels<'_>) -> Result<(), Refusal> {
@@ -83,12 +89,13 @@ impl SampleSink for Writer {
         let Some(slot) = self.series.slot_mut(series) else { return self.refuse(row, Refusal::InvalidLabels) };
         let last = slot.last;
         if ts.0 > last {
-            slot.last = ts.0;
+            (slot.last, slot.before) = (ts.0, last);
             slot.epoch = epoch;
             self.append(series, ts.0, value.to_bits(), last);
             return Ok(());
         }
-        self.sample_behind(row, series, ts.0, value, last)
+        let is_new = ts.0 < last && ts.0 > slot.before;
+        self.sample_behind(row, series, (ts.0, value), last, is_new)
     }
 
     fn refused(&mut self, samples: u64, why: Refusal) {
@@ -107,10 +114,17 @@ impl Writer {
         self.body.stored += 1;
     }
 
-    /// A sample that is not newer than its series: a repetition, another value of a known one, late or too old.
-    fn sample_behind(&mut self, row: u64, series: SeriesId, ts: i64, value: f64, last: i64) -> Result<(), Refusal> {
+    /// A sample that is not newer than its series, and known not to be there or not: a repetition, another value of a known one, late or too old.
+    fn sample_behind(
+        &mut self,
+        row: u64,
+        series: SeriesId,
+        (ts, value): (i64, f64),
+        last: i64,
+        is_new: bool,
+    ) -> Result<(), Refusal> {
         let bits = value.to_bits();
-        if let Some(stored) = self.stored_at(series.0, ts) {
+        if !is_new && let Some(stored) = self.stored_at(series.0, ts) {
             if stored == bits {
                 self.body.repeated += 1;
                 return Ok(());
@@ -132,6 +146,7 @@ impl Writer {
         let epoch = self.series.registry.epoch;
         if let Some(slot) = self.series.slot_mut(series) {
             slot.epoch = epoch;
+            slot.before = slot.before.max(ts);
         }
         self.append(series, ts, bits, last);
         Ok(())
@@ -190,8 +205,9 @@ impl Writer {
 
 impl LogSink for Writer {
     fn stream(&mut self, labels: &[Pair<'_>], metadata: &[Pair<'_>]) -> Result<StreamId, Refusal> {
+        let obeyed = self.body.obeyed(&self.limits);
         let Self { limits, names, namespaces, cluster, .. } = self;
-        let around = &mut Around { limits, names, namespaces, cluster };
+        let around = &mut Around { limits: obeyed.as_ref().unwrap_or(limits), names, namespaces, cluster };
         let found = self.logs.streams.resolve(labels, metadata, around);
         let judged = matches!(found, Err(why) if why != Refusal::InvalidLabels);
         if judged && self.body.obey.is_some() {

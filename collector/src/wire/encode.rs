@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::VecDeque;
-
 use whyd_signals::sink::{AHEAD, LogSink, Pair, RawLabels, Refusal, SampleSink};
 use whyd_signals::{SeriesId, StreamId, Timestamp};
 
@@ -100,9 +98,10 @@ pub(crate) struct Samples {
     pub(crate) refused: u64,
     pub(crate) refuse: Option<&'static str>,
     pub(crate) expects: bool,
-    /// Wants to know what comes next, and holds the decoder to it.
+    /// Finds what comes next ahead, every second of it.
     pub(crate) has_no_order: bool,
-    pub(crate) ahead: VecDeque<Vec<u8>>,
+    /// How many were taken that had been found ahead.
+    pub(crate) found: usize,
     /// How often what was expected came.
     pub(crate) came: usize,
     /// How many of the series are there for good.
@@ -115,12 +114,18 @@ impl SampleSink for Samples {
     fn has_no_order(&self) -> bool {
         self.has_no_order
     }
-    fn ahead(&mut self, next: &[RawLabels<'_>]) {
-        assert!(self.ahead.is_empty() && next.len() <= AHEAD);
-        self.ahead.extend(next.iter().map(|labels| labels.0.to_vec()));
+    fn find_ahead(&self, next: &[RawLabels<'_>], found: &mut [Option<SeriesId>]) {
+        assert!(next.len() <= AHEAD && found.len() >= next.len());
+        for (labels, found) in next.iter().zip(found).step_by(2) {
+            let at = self.series.iter().position(|s| s == labels.0);
+            *found = at.map(|at| SeriesId(u32::try_from(at).unwrap()));
+        }
+    }
+    fn take_found(&mut self, series: SeriesId) {
+        self.found += 1;
+        self.last = series.0 as usize;
     }
     fn series(&mut self, labels: RawLabels<'_>) -> Result<SeriesId, Refusal> {
-        assert!(self.ahead.pop_front().is_none_or(|next| next == labels.0), "another series than was said");
         if self.refuse.is_some_and(|r| labels.0.windows(r.len()).any(|w| w == r.as_bytes())) {
             return Err(Refusal::SeriesLimit);
         }

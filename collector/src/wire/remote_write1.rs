@@ -46,36 +46,55 @@ pub fn decode(
 pub fn decode_message(message: &[u8], sink: &mut impl SampleSink) -> Result<Counts, DecodeError> {
     let mut counts = Counts::default();
     let mut reader = Reader::new(message);
-    // How many more were looked at ahead.
-    let mut seen = 0;
     while let Some((number, value)) = reader.field()? {
-        if number == REQUEST_TIMESERIES {
-            let series = value.bytes("timeseries")?;
-            if seen > 0 {
-                seen -= 1;
-            } else if sink.has_no_order() {
-                seen = ahead(series, message.get(reader.position()..).unwrap_or_default(), sink);
-            }
+        if number != REQUEST_TIMESERIES {
+            continue;
+        }
+        let series = value.bytes("timeseries")?;
+        if sink.has_no_order()
+            && let Some(first) = usual_series(series)
+        {
+            together(first, &mut reader, sink, &mut counts);
+        } else {
             time_series(series, sink, &mut counts)?;
         }
     }
     Ok(counts)
 }
 
-/// Tells the sink of this series and those behind it that are as usual; how many those are.
-fn ahead(first: &[u8], rest: &[u8], sink: &mut impl SampleSink) -> usize {
-    let mut next = [RawLabels(&[]); AHEAD];
-    let (mut reader, mut series, mut known) = (Reader::new(rest), first, 0);
-    for place in &mut next {
-        let Some((labels, _)) = usual_series(series) else { break };
-        *place = labels;
-        known += 1;
-        // What is malformed is found when its turn comes.
-        let Ok(Some((REQUEST_TIMESERIES, Value::Bytes(after)))) = reader.field() else { break };
-        series = after;
+/// Hands over this series and those behind it that are as usual, [`AHEAD`] at most.
+fn together<'a>(first: Usual<'a>, reader: &mut Reader<'a>, sink: &mut impl SampleSink, counts: &mut Counts) {
+    let mut labels = [RawLabels(&[]); AHEAD];
+    let mut samples = [first.1; AHEAD];
+    let mut next = Some(first);
+    let mut many = 0;
+    for (labels, sample) in labels.iter_mut().zip(&mut samples) {
+        let Some(series) = next else { break };
+        (*labels, *sample) = series;
+        many += 1;
+        next = (many < AHEAD).then(|| next_usual(reader)).flatten();
     }
-    sink.ahead(next.get(..known).unwrap_or_default());
-    known.saturating_sub(1)
+    let (labels, mut found) = (labels.get(..many).unwrap_or_default(), [None; AHEAD]);
+    sink.find_ahead(labels, &mut found);
+    counts.rows += many as u64;
+    for ((labels, sample), found) in labels.iter().zip(samples).zip(found) {
+        if let Some(id) = found {
+            sink.take_found(id);
+            one(id, sample, sink);
+        } else {
+            hand_one(*labels, sample, sink);
+        }
+    }
+}
+
+/// The series that comes next, if it is as usual; what is malformed stays for its turn.
+#[inline]
+fn next_usual<'a>(reader: &mut Reader<'a>) -> Option<Usual<'a>> {
+    let mut behind = reader.clone();
+    let Ok(Some((REQUEST_TIMESERIES, Value::Bytes(series)))) = behind.field() else { return None };
+    let usual = usual_series(series)?;
+    *reader = behind;
+    Some(usual)
 }
 
 /// Where the parts of one series lie, found by stepping over its fields once.
@@ -105,19 +124,26 @@ fn time_series(message: &[u8], sink: &mut impl SampleSink, counts: &mut Counts) 
     match usual_series(message) {
         Some((labels, sample)) => {
             counts.rows += 1;
-            match sink.series(labels) {
-                Ok(id) => one(id, sample, sink),
-                Err(why) => sink.refused(1, why),
-            }
+            hand_one(labels, sample, sink);
             Ok(())
         }
         None => any_series(message, sink, counts),
     }
 }
 
-/// A series as nearly everybody writes it: labels of a few words each, then one sample.
 #[inline]
-fn usual_series(message: &[u8]) -> Option<(RawLabels<'_>, (Option<Timestamp>, f64))> {
+fn hand_one(labels: RawLabels<'_>, sample: (Option<Timestamp>, f64), sink: &mut impl SampleSink) {
+    match sink.series(labels) {
+        Ok(id) => one(id, sample, sink),
+        Err(why) => sink.refused(1, why),
+    }
+}
+
+/// A series as nearly everybody writes it: labels of a few words each, then one sample.
+type Usual<'a> = (RawLabels<'a>, (Option<Timestamp>, f64));
+
+#[inline]
+fn usual_series(message: &[u8]) -> Option<Usual<'_>> {
     let mut rest = message;
     while let [LABELS_TAG, len @ ..0x80, label @ ..] = rest {
         rest = label.get(usize::from(*len)..)?;

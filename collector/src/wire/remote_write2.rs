@@ -30,6 +30,9 @@ const SERIES_METADATA: u32 = 5;
 /// These fields as they are written: number and wire type.
 const LABELS_TAG: u8 = 0x0a;
 const METADATA_TAG: u8 = 0x2a;
+const TYPE_TAG: u8 = 0x08;
+const HELP_TAG: u8 = 0x18;
+const UNIT_TAG: u8 = 0x20;
 const EXEMPLAR_LABELS: u32 = 1;
 const EXEMPLAR_VALUE: u32 = 2;
 const EXEMPLAR_TIMESTAMP: u32 = 3;
@@ -184,8 +187,14 @@ impl Body<'_> {
 
     /// Whether these fields are one of metadata and nothing else.
     fn is_metadata(&self, fields: &[u8]) -> Result<bool, DecodeError> {
-        if fields.first() != Some(&METADATA_TAG) {
-            return Ok(false);
+        match *fields {
+            [METADATA_TAG, len @ ..0x80, ref message @ ..] if message.len() == usize::from(len) => {
+                if self.is_usual_metadata(message) {
+                    return Ok(true);
+                }
+            }
+            [METADATA_TAG, ..] => {}
+            _ => return Ok(false),
         }
         let mut reader = Reader::new(fields);
         match reader.field()? {
@@ -194,6 +203,23 @@ impl Body<'_> {
             }
             _ => Ok(false),
         }
+    }
+
+    /// Whether these are type, help and unit as everybody writes them, of symbols that there are.
+    #[inline]
+    fn is_usual_metadata(&self, mut message: &[u8]) -> bool {
+        while let [tag @ (TYPE_TAG | HELP_TAG | UNIT_TAG), ref rest @ ..] = *message {
+            let number;
+            (number, message) = match *rest {
+                [n @ ..0x80, ref rest @ ..] => (usize::from(n), rest),
+                [low, high @ ..0x80, ref rest @ ..] => (usize::from(low & 0x7f) | usize::from(high) << 7, rest),
+                _ => return false,
+            };
+            if tag != TYPE_TAG && !self.symbols.has(number) {
+                return false;
+            }
+        }
+        message.is_empty()
     }
 
     fn any_series(&mut self, message: &[u8], sink: &mut impl SampleSink) -> Result<(), DecodeError> {

@@ -98,6 +98,34 @@ fn what_is_expected_and_what_comes_are_told_apart() {
 }
 
 #[test]
+fn what_is_found_ahead_is_handed_over_in_its_turn() {
+    let names: Vec<Vec<u8>> = (0..50).map(|n| label("__name__", &format!("m{}", n % 20))).collect();
+    let fields: Vec<Vec<Vec<u8>>> = (0..50)
+        .map(|n| match n {
+            // Two samples, a label behind the sample, none: these are not as usual.
+            23 => vec![names[n].clone(), sample(1.0, 1), sample(2.0, 2)],
+            31 => vec![names[n].clone(), sample(3.0, 3), label("job", "a")],
+            40 => vec![names[n].clone()],
+            _ => vec![names[n].clone(), sample(n as f64, n as i64)],
+        })
+        .collect();
+    let series: Vec<&[Vec<u8>]> = fields.iter().map(Vec::as_slice).collect();
+    let body = request(&series);
+    let read = |has_no_order| {
+        let mut sink = Samples { has_no_order, ..Samples::default() };
+        (decode_message(&body, &mut sink).unwrap(), sink)
+    };
+    let ((counts, sink), (expected, plain)) = (read(true), read(false));
+    assert_eq!((counts, &sink.rows, &sink.series), (expected, &plain.rows, &plain.series));
+    assert!(sink.found >= 10 && plain.found == 0, "{}", sink.found);
+    // Broken behind a series that was found: all before it was handed over once, and the fault is told.
+    let cut = body.get(..body.len() - 1).unwrap();
+    let (mut found, mut plain) = (Samples { has_no_order: true, ..Samples::default() }, Samples::default());
+    assert_eq!(decode_message(cut, &mut found), decode_message(cut, &mut plain));
+    assert_eq!(found.rows, plain.rows);
+}
+
+#[test]
 fn what_is_not_kept_is_counted() {
     let exemplar = bytes(3, [double(2, 1.0), int(3, 5)].concat());
     let histogram = bytes(4, int(15, 5));

@@ -116,6 +116,12 @@ impl Symbols {
         packed.is_empty()
     }
 
+    /// Whether there is a symbol of this reference.
+    #[inline]
+    pub(super) fn has(&self, reference: usize) -> bool {
+        reference < self.places.len()
+    }
+
     /// The number that a reference is known by.
     pub(super) fn number(&self, reference: u32) -> u32 {
         self.numbers.get(reference as usize).copied().unwrap_or(UNKNOWN)
