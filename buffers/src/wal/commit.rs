@@ -185,7 +185,6 @@ impl Log {
     /// # Errors
     /// What the disk says; the segment then stays.
     pub fn drop_before(&mut self, horizon: Timestamp) -> Result<(), WalError> {
-        let before = self.segments.len();
         let mut total = self.bytes();
         while self.segments.len() > 1 {
             let Some(first) = self.segments.front() else { break };
@@ -197,8 +196,7 @@ impl Log {
             total -= first.bytes;
             self.segments.pop_front();
             *(if aged { &mut self.dropped.old } else { &mut self.dropped.over }) += 1;
-        }
-        if self.segments.len() < before {
+            // One by one: after a loss of power it is the oldest that are gone, and none from the midst.
             self.disk.sync()?;
         }
         Ok(())
