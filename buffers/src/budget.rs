@@ -85,9 +85,10 @@ impl Limits {
         }
     }
 
-    /// These with nothing new at all, for a row that was refused once.
+    /// These with nothing new at all, for a row that was refused once. What is over the bounds of labels is not looked at,
+    /// as it was not then.
     pub(crate) fn shut(&self) -> Self {
-        Self { series: 0, streams: 0, ..self.lifted() }
+        Self { series: 0, streams: 0, ..*self }
     }
 
     /// What the table of streams may take before new streams are refused.

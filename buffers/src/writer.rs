@@ -101,6 +101,8 @@ struct Body {
     /// Replay: labels of a new series whose first row was refused, or of a replica that is not the elected one, until a row
     /// of it shows that it was let in.
     over_cap: Vec<u8>,
+    /// What it turned out to be.
+    let_in: Option<u32>,
 }
 
 impl Body {

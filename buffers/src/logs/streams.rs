@@ -79,6 +79,8 @@ pub(crate) struct Streams {
     pub(crate) shares: Shares,
     lookup: Arc<RwLock<Lookup>>,
     scratch: Vec<u8>,
+    /// Whether the last one had more labels than are looked at.
+    unseen: bool,
 }
 
 fn borrowed<'a>(pair: &'a Pair<'_>) -> (&'a str, &'a str) {
@@ -97,8 +99,8 @@ impl Streams {
         metadata: &[Pair<'_>],
         around: &mut Around<'_>,
     ) -> Result<StreamId, Refusal> {
-        if stream_labels.len() > around.limits.labels {
-            self.scratch.clear();
+        self.unseen = stream_labels.len() > around.limits.labels;
+        if self.unseen {
             return Err(Refusal::LabelLimit);
         }
         let mut pairs: Vec<(&str, &str)> = stream_labels.iter().map(borrowed).collect();
@@ -124,9 +126,10 @@ impl Streams {
         id.map(StreamId)
     }
 
-    /// The canonical labels of the stream that was resolved last, whether there was room for it or not.
-    pub(crate) fn last_key(&self) -> &[u8] {
-        &self.scratch
+    /// The canonical labels of the stream that was resolved last, whether there was room for it or not; `None` where it had
+    /// too many of them to be looked at.
+    pub(crate) fn last_key(&self) -> Option<&[u8]> {
+        (!self.unseen).then_some(&*self.scratch)
     }
 
     /// The stream with these canonical labels; of `around` the limits are to be lifted ones.

@@ -26,6 +26,7 @@ impl SampleSink for Writer {
         let found = self.series.resolve(labels.0, &mut self.replicas, around);
         let judged = matches!(found, Err(why) if why != Refusal::InvalidLabels);
         if judged && self.body.obey.is_some() {
+            self.body.let_in = None;
             self.body.over_cap.clear();
             self.body.over_cap.extend_from_slice(labels.0);
             return Ok(OVER_CAP);
@@ -80,7 +81,11 @@ impl SampleSink for Writer {
                 return Err(REFUSED_BEFORE);
             }
             if series == OVER_CAP {
-                series = self.let_in()?;
+                series = match self.body.let_in {
+                    Some(id) => SeriesId(id),
+                    None => self.let_in()?,
+                };
+                self.body.let_in = Some(series.0);
             }
         } else if ts.0 > Timestamp(self.body.received).plus(self.limits.lateness).0 {
             return self.refuse(row, Refusal::TooNew);
@@ -210,9 +215,13 @@ impl LogSink for Writer {
         let around = &mut Around { limits: obeyed.as_ref().unwrap_or(limits), names, namespaces, cluster };
         let found = self.logs.streams.resolve(labels, metadata, around);
         let judged = matches!(found, Err(why) if why != Refusal::InvalidLabels);
-        if judged && self.body.obey.is_some() {
+        if judged
+            && self.body.obey.is_some()
+            && let Some(key) = self.logs.streams.last_key()
+        {
+            self.body.let_in = None;
             self.body.over_cap.clear();
-            self.body.over_cap.extend_from_slice(self.logs.streams.last_key());
+            self.body.over_cap.extend_from_slice(key);
             return Ok(StreamId(NONE));
         }
         found
@@ -232,8 +241,9 @@ impl LogSink for Writer {
             let limits = &self.limits.lifted();
             let Self { names, namespaces, cluster, .. } = self;
             let around = &mut Around { limits, names, namespaces, cluster };
-            let let_in = self.logs.streams.let_in(&self.body.over_cap, around);
-            stream = StreamId(let_in.ok_or(Refusal::StreamLimit)?);
+            let known = self.body.let_in;
+            self.body.let_in = known.or_else(|| self.logs.streams.let_in(&self.body.over_cap, around));
+            stream = StreamId(self.body.let_in.ok_or(Refusal::StreamLimit)?);
         }
         let (oldest, lateness) = self.oldest();
         let bounds = Bounds {

@@ -541,6 +541,17 @@ fn a_stream_of_many_labels_that_was_kept_is_itself_again() {
     let staged = w.stage();
     w.publish(staged.mark);
     assert_eq!(w.snapshot().scoped(&Access::All).stream(id).unwrap().labels.iter().count(), 130);
+    // One that was refused is not looked at again, whatever comes beside it.
+    let mut refused = Bitmap::default();
+    refused.set(0);
+    let mut w = writer(Limits::default());
+    w.begin(at(1), Some(&refused));
+    assert_eq!(w.stream(&many, &[]), Err(Refusal::LabelLimit));
+    LogSink::refused(&mut w, 1, Refusal::LabelLimit);
+    let id = w.stream(&[(Cow::Borrowed("namespace"), Cow::Borrowed("a"))], &[]).unwrap();
+    w.line(id, at(1), "x").unwrap();
+    let staged = w.stage();
+    assert_eq!((staged.stored, staged.refused[&Refusal::LabelLimit]), (1, 1));
 }
 
 /// Stages one sample of a replica of a pair, received at this second.

@@ -102,7 +102,7 @@ fn asks_for_version(query: Option<&str>) -> bool {
 }
 
 fn only_post() -> Response {
-    let mut response = StatusCode::METHOD_NOT_ALLOWED.into_response();
+    let mut response = (StatusCode::METHOD_NOT_ALLOWED, "this takes POST alone\n").into_response();
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
     response
 }

@@ -224,7 +224,7 @@ pub fn decode_samples(
     sink: &mut impl SampleSink,
 ) -> Result<Counts, DecodeError> {
     let message = inflater.inflate(body, Compression::Snappy)?;
-    let mut within = Within { sink, range };
+    let mut within = Within { sink, range, refused: None };
     let mut counts = Counts::default();
     let mut reader = Reader::new(message);
     while let Some((number, value)) = reader.field()? {
@@ -239,18 +239,35 @@ pub fn decode_samples(
     Ok(counts)
 }
 
-/// Passes on what lies within a time.
+/// Passes on what lies within a time. Rows are those alone, of a series that is refused too: the log tells them by their
+/// numbers.
 struct Within<'s, S> {
     sink: &'s mut S,
     range: Range,
+    /// Why the series that was asked for last is.
+    refused: Option<Refusal>,
 }
+
+/// Stands for a series that was refused.
+const REFUSED: SeriesId = SeriesId(u32::MAX);
 
 impl<S: SampleSink> SampleSink for Within<'_, S> {
     fn series(&mut self, labels: RawLabels<'_>) -> Result<SeriesId, Refusal> {
-        self.sink.series(labels)
+        let found = self.sink.series(labels);
+        self.refused = found.err();
+        Ok(found.unwrap_or(REFUSED))
     }
     fn sample(&mut self, series: SeriesId, ts: Timestamp, value: f64) -> Result<(), Refusal> {
-        if self.range.contains(ts) { self.sink.sample(series, ts, value) } else { Ok(()) }
+        if !self.range.contains(ts) {
+            return Ok(());
+        }
+        match self.refused {
+            Some(why) => {
+                self.sink.refused(1, why);
+                Err(why)
+            }
+            None => self.sink.sample(series, ts, value),
+        }
     }
     fn refused(&mut self, samples: u64, why: Refusal) {
         self.sink.refused(samples, why);

@@ -77,6 +77,19 @@ fn frames_are_told_apart_and_bounded() {
 }
 
 #[test]
+fn of_a_series_that_is_refused_the_rows_within_the_time_count() {
+    let series = |job: &str| {
+        let samples = [sample(1.0, 1000), sample(2.0, 2000), sample(3.0, 3000)].concat();
+        bytes(1, [label("__name__", "up"), label("job", job), samples].concat())
+    };
+    let body = snappy(&bytes(1, [series("bad"), series("good")].concat()));
+    let range = Range::new(Timestamp(2_000_000_000), Timestamp(3_000_000_000));
+    let mut sink = Samples { refuse: Some("bad"), ..Samples::default() };
+    decode_samples(&body, range, &mut Inflater::default(), &mut sink).unwrap();
+    assert_eq!((sink.refused, sink.rows), (1, vec![(0, 2_000_000_000, 2.0f64.to_bits())]));
+}
+
+#[test]
 fn a_response_of_samples_is_read_and_cut_to_the_time_as_well() {
     let one = [label("__name__", "up"), sample(1.0, 1000), sample(2.0, 2000)].concat();
     let body = snappy(&bytes(1, bytes(1, one)));
