@@ -105,7 +105,7 @@ async fn killed_over_and_over_under_load_no_acknowledged_row_is_lost() {
     daemon.kill();
     let log = Log::open(&dir.path().join("data/log"), Bounds::default()).unwrap();
     let (ingest, _) = Ingest::open(wiring::core(&ConfigFile::default().validate().unwrap()), log).unwrap();
-    let found = oracle.check(ingest.core(), &format!("seed {seed}, {kills} kills"));
+    let found = oracle.check(ingest.core(), Timestamp::MIN, &format!("seed {seed}, {kills} kills"));
     assert_eq!(found, shown, "seed {seed}");
     assert!(acknowledged > kills * 1000, "{kills} kills, {acknowledged} rows");
     println!("{acknowledged} acknowledged rows over {kills} kills");

@@ -62,7 +62,7 @@ impl Daemon {
     }
 
     async fn send(&mut self) -> Reply {
-        let message = Message::any(&mut self.random, NOW);
+        let message = Message::any(&mut self.random, NOW, 0);
         let (media, body) = (message.media, message.body);
         self.inlet.send(Envelope { received: NOW, media, tenant: None, body }).await
     }

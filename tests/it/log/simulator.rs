@@ -12,19 +12,31 @@ use whyd::wiring;
 use whyd_buffers::checkpoint::{Checkpoints, KeepLimits};
 use whyd_buffers::wal::{Bounds, Log};
 use whyd_collector::inlet::{Reply, Written};
-use whyd_core::Rest;
+use whyd_core::{Core, Rest};
 use whyd_signals::{Envelope, Timestamp};
 
 use super::model::{Faults, ModelDisk};
-use super::oracle::{Message, Oracle};
+use super::oracle::{Message, Oracle, space_at};
 use super::random::Random;
 use super::shelf::Shelf;
 use super::{cases, seeds};
 
-fn config() -> Config {
+/// What becomes of what is old.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Old {
+    /// Nothing grows too old: whatever is gone is lost.
+    Stays,
+    /// It goes, series, streams and the numbers of namespaces with it, of which there are few.
+    Goes,
+}
+
+/// A namespace is there for a quarter of an hour, so of two hours there are some nine.
+const WINDOW: Duration = Duration::from_secs(7200);
+const NAMESPACES: usize = 12;
+
+fn config(old: Old) -> Config {
     let mut config = ConfigFile::default().validate().unwrap();
-    // Nothing grows too old: whatever is gone is lost.
-    config.window = Duration::from_secs(100_000_000);
+    config.window = if old == Old::Goes { WINDOW } else { Duration::from_secs(100_000_000) };
     config.memory = 256 << 20;
     config
 }
@@ -33,6 +45,9 @@ struct Simulation {
     seed: u64,
     random: Random,
     config: Config,
+    old: Old,
+    /// The latest time there was.
+    latest: Timestamp,
     disk: ModelDisk,
     bounds: Bounds,
     now: Timestamp,
@@ -60,22 +75,38 @@ struct Seen {
     taken_up: u64,
     /// Segments of the log that went because a checkpoint has what they hold.
     cut_back: u64,
+    /// Whether more namespaces came than there are numbers.
+    reused: u64,
 }
 
 impl Simulation {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, old: Old) -> Self {
         let mut random = Random::new(seed);
         let disk = ModelDisk::new(random.next());
         let bytes = if random.one_in(2) { 500 + random.below(4000) as u64 } else { u64::MAX };
         let bounds = Bounds { segment_bytes: 200 + random.below(4000) as u64, bytes };
         let now = Timestamp(1_790_000_000_000_000_000 + random.below(1 << 40) as i64);
-        let (config, oracle) = (config(), Oracle::default());
+        let (config, oracle, latest) = (config(old), Oracle::default(), now);
         let (sent, token, life, seen) = (Vec::new(), 0, 0, Seen::default());
-        Self { seed, random, config, disk, bounds, now, oracle, sent, token, life, seen }
+        Self { seed, random, config, old, latest, disk, bounds, now, oracle, sent, token, life, seen }
     }
 
     fn why(&self) -> String {
         format!("WHYD_SEED={}, life {}", self.seed, self.life)
+    }
+
+    /// From when on everything is there. What counts is when a row was received, of which its time may be ahead by the
+    /// lateness where the clock went back.
+    fn since(&self) -> Timestamp {
+        let Config { window, lateness, .. } = self.config;
+        if self.old == Old::Goes { self.latest.minus(window).plus(lateness) } else { Timestamp::MIN }
+    }
+
+    fn core(&self) -> Core {
+        match self.old {
+            Old::Stays => wiring::core(&self.config),
+            Old::Goes => wiring::core_within(&self.config, |limits| limits.namespaces = NAMESPACES),
+        }
     }
 
     fn crash(&mut self) {
@@ -92,7 +123,7 @@ impl Simulation {
             let window = self.config.window;
             let limits = KeepLimits { memory: usize::MAX, window, retention: window, bytes: u64::MAX };
             let mut checkpoints = Checkpoints::new(Box::new(Shelf(self.disk.clone())), limits);
-            let mut core = wiring::core(&self.config);
+            let mut core = self.core();
             let found = log.begins().ok().and_then(|from| checkpoints.open("", from, Rest::read).ok()).flatten();
             let point = found.as_ref().map(|(checkpoint, _)| (checkpoint.point.lsn, checkpoint.point.at));
             if let Some((checkpoint, rest)) = found {
@@ -104,7 +135,7 @@ impl Simulation {
                     assert!(self.disk.is_dead() || checkpoints.stats().damaged == 0, "{why}: a synced file is damaged");
                     assert!(self.disk.is_dead() || ingest.recovery().missing == 0, "{why}: a gap");
                     self.seen.taken_up += u64::from(point.is_some());
-                    self.seen.replayed += self.oracle.check(ingest.core(), &why);
+                    self.seen.replayed += self.oracle.check(ingest.core(), self.since(), &why);
                     return (ingest, checkpoints);
                 }
                 Err(e) => assert!(self.disk.is_dead(), "{}: not read back: {e}", self.why()),
@@ -115,12 +146,14 @@ impl Simulation {
 
     /// Time goes on, now and then it jumps.
     fn pass_time(&mut self) {
-        let seconds = match self.random.below(40) {
-            0 => -(self.random.below(900) as i64),
-            1 => self.random.below(7200) as i64,
-            _ => self.random.below(5) as i64,
+        let seconds = match (self.random.below(40), self.old) {
+            (0, _) => -(self.random.below(900) as i64),
+            (1, _) => self.random.below(7200) as i64,
+            (_, Old::Stays) => self.random.below(5) as i64,
+            (_, Old::Goes) => self.random.below(300) as i64,
         };
         self.now = Timestamp(self.now.0 + seconds * 1_000_000_000 + self.random.below(1_000_000) as i64);
+        self.latest = self.latest.max(self.now);
     }
 
     fn message(&mut self) -> Message {
@@ -128,7 +161,8 @@ impl Simulation {
             let n = self.random.below(self.sent.len());
             return self.sent[n].clone();
         }
-        let message = Message::any(&mut self.random, self.now);
+        let space = if self.old == Old::Goes { space_at(self.now.0 / 1_000_000) } else { 0 };
+        let message = Message::any(&mut self.random, self.now, space);
         self.sent.push(message.clone());
         message
     }
@@ -225,7 +259,7 @@ impl Simulation {
                 self.disk.leave_space(self.random.below(20_000));
             }
             if self.random.one_in(4) {
-                self.oracle.check(ingest.core(), &self.why());
+                self.oracle.check(ingest.core(), self.since(), &self.why());
             }
             if !goes_on && self.random.one_in(2) {
                 break;
@@ -248,16 +282,26 @@ impl Simulation {
         self.disk.power_lost();
         self.life += 1;
         self.start();
+        self.seen.reused = u64::from(self.oracle.spaces() > NAMESPACES);
         self.seen
     }
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_or_doubled_whatever_happens() {
-    let mut all = Seen::default();
     let count = cases("WHYD_SIM_SEEDS", 300);
+    simulated(count, Old::Stays);
+}
+
+#[test]
+fn namespaces_that_come_and_go_are_neither_mixed_up_nor_lost() {
+    simulated(cases("WHYD_SIM_SEEDS", 300), Old::Goes);
+}
+
+fn simulated(count: u64, old: Old) {
+    let mut all = Seen::default();
     for seed in seeds(count) {
-        let seen = Simulation::new(seed).run();
+        let seen = Simulation::new(seed, old).run();
         all.acknowledged += seen.acknowledged;
         all.refused += seen.refused;
         all.full += seen.full;
@@ -268,8 +312,14 @@ fn nothing_acknowledged_is_lost_or_doubled_whatever_happens() {
         all.unwritten += seen.unwritten;
         all.taken_up += seen.taken_up;
         all.cut_back += seen.cut_back;
+        all.reused += seen.reused;
     }
     if count >= 300 {
+        assert!(
+            old == Old::Stays || all.reused > count / 4,
+            "{} of {count} simulations had many namespaces",
+            all.reused
+        );
         let rare = [all.acknowledged / 20, all.refused, all.full, all.failed * 4, all.crashes, all.replayed / 20];
         let of_checkpoints = [all.checkpoints, all.unwritten, all.taken_up, all.cut_back * 2];
         assert!(rare.iter().chain(&of_checkpoints).all(|n| *n > count / 4), "hardly anything happened: {all:?}");
