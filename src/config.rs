@@ -309,7 +309,7 @@ impl ConfigFile {
             otlp_body: body_or(OTLP_LIMIT),
             otlp: wrong.otlp(&self.otlp),
             kubernetes: self.kubernetes.enabled.unwrap_or(true),
-            kubernetes_url: self.kubernetes.url,
+            kubernetes_url: self.kubernetes.url.map(|text| wrong.url("kubernetes.url", &text)),
             pulls: wrong.pulls(self.pull),
             replicas: wrong.replicas(self.replicas),
             team_prefix: self.teams.prefix.unwrap_or_else(|| "team-".into()),
@@ -322,10 +322,13 @@ impl ConfigFile {
         if config.cluster.is_empty() {
             wrong.0.push("cluster: must not be empty".into());
         }
-        if config.retention < config.window {
+        let unsound = |keys: [&str; 2]| wrong.0.iter().any(|why| keys.iter().any(|key| why.starts_with(key)));
+        let sound_retention = !unsound(["limits.window:", "limits.retention:"]);
+        let sound_lateness = !unsound(["limits.window:", "limits.lateness:"]);
+        if sound_retention && config.retention < config.window {
             wrong.0.push("limits.retention: must not be shorter than limits.window".into());
         }
-        if config.lateness > config.window {
+        if sound_lateness && config.lateness > config.window {
             wrong.0.push("limits.lateness: must not be longer than limits.window".into());
         }
         for pull in config.pulls.iter().filter(|p| p.history.is_some_and(|h| h > config.window)) {
@@ -347,6 +350,17 @@ impl ConfigFile {
             if bytes < least {
                 let least = if least < 1 << 20 { "1KiB".to_owned() } else { format!("{}MiB", least >> 20) };
                 wrong.0.push(format!("{key}: must be at least {least}"));
+            }
+        }
+        let asked = |port: Port| if let Port::At(at) = port { Some(at) } else { None };
+        let (http, grpc) = (asked(config.otlp.http), asked(config.otlp.grpc));
+        for (key, at, others) in [
+            ("otlp.grpc", grpc, [("listen.http", Some(config.http)), ("otlp.http", http)]),
+            ("otlp.http", http, [("listen.http", Some(config.http)), ("", None)]),
+        ] {
+            let at = at.filter(|at| at.port() != 0);
+            for (other, _) in others.iter().filter(|(_, other)| at.is_some() && at == *other) {
+                wrong.0.push(format!("{key}: {other} listens at the same address"));
             }
         }
         if config.memory < 64 << 20 {
@@ -462,6 +476,25 @@ impl Errors {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_only_would_show_once_it_runs_is_told() {
+        let read = |text: &str| ConfigFile::parse(text).unwrap().validate();
+        for url in ["api.example:6443", "10.0.0.1:6443", "foo", "/api"] {
+            let wrong = read(&format!("kubernetes: {{url: \"{url}\"}}\n")).unwrap_err();
+            assert!(wrong.len() == 1 && wrong[0].starts_with("kubernetes.url: is not a URL"), "{wrong:?}");
+        }
+        let sound = read("kubernetes: {url: \"https://10.0.0.1:6443/\"}\n").unwrap();
+        assert_eq!(sound.kubernetes_url.as_deref(), Some("https://10.0.0.1:6443"));
+        let wrong = read("limits: {window: \"6 h\"}\n").unwrap_err();
+        assert!(wrong.len() == 1 && wrong[0].starts_with("limits.window:"), "{wrong:?}");
+        let wrong = read("listen: {http: \"127.0.0.1:1\"}\notlp: {grpc: \"127.0.0.1:1\", http: \"127.0.0.1:1\"}\n")
+            .unwrap_err();
+        assert_eq!(wrong.len(), 3, "{wrong:?}");
+        assert!(
+            read("listen: {http: \"127.0.0.1:0\"}\notlp: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"}\n").is_ok()
+        );
+    }
 
     #[test]
     fn no_file_is_a_working_configuration() {

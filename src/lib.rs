@@ -19,6 +19,7 @@ pub mod ledger_file;
 pub mod live;
 pub mod log_health;
 pub mod objects;
+mod process;
 pub mod pull_health;
 mod pulling;
 pub mod recording;

@@ -18,8 +18,8 @@ use crate::checkpointing::CheckpointsShown;
 use crate::doors::Doors;
 use crate::log_health::LogShown;
 use crate::pull_health::PullHealth;
-use crate::report;
 use crate::watches::Watches;
+use crate::{process, report};
 use whyd_core::Pulls;
 use whyd_core::{Core, Counters};
 
@@ -352,6 +352,7 @@ impl Reader for View {
         metrics.extend(shown.log.metrics());
         metrics.extend(shown.checkpoints.metrics());
         metrics.extend(buffer_metrics(&shown.stats));
+        metrics.extend(process::metrics());
         metrics.extend(self.doors.iter().flat_map(Doors::metrics));
         metrics.extend(self.alerts.metrics());
         metrics.extend(self.watches.iter().flat_map(Watches::metrics));

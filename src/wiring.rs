@@ -17,12 +17,18 @@ use whyd_collector::{Clock, Inlet};
 use whyd_correlate::rules;
 use whyd_signals::{Access, Team, Token, token};
 
+use crate::alerting::Credential;
 use crate::config::{Config, PullConfig};
 use whyd_core::{Core, CoreConfig};
 
 /// The synchronous core over empty buffers.
 pub fn core(config: &Config) -> Core {
-    let limits = Limits {
+    core_within(config, |_| {})
+}
+
+/// The same within other bounds of the buffers than those that the configuration has names for.
+pub fn core_within(config: &Config, bound: impl FnOnce(&mut Limits)) -> Core {
+    let mut limits = Limits {
         bytes: config.memory / 2,
         window: config.window,
         lateness: config.lateness,
@@ -32,6 +38,7 @@ pub fn core(config: &Config) -> Core {
         streams_of_team: config.streams_per_team,
         ..Limits::default()
     };
+    bound(&mut limits);
     let rule = TeamRule { prefix: config.team_prefix.clone() };
     let miner = Miner::new(templates::Limits { bytes: config.memory / 32, ..templates::Limits::default() });
     let writer = Writer::new(limits, Box::new(miner))
@@ -87,17 +94,21 @@ pub fn write_token(config: &Config) -> Result<Option<Token>, String> {
     Token::new(text.trim()).map(Some).ok_or_else(|| wrong(&format!("the token {}", token::UNFIT)))
 }
 
-/// What is wrong with the files that the sources which are asked need.
-pub fn unreadable_of_pulls(config: &Config) -> Vec<String> {
-    let files = config.pulls.iter().flat_map(|pull| {
+/// What is wrong with the files that are read again at each question to a source or notification of an Alertmanager.
+pub fn unreadable(config: &Config) -> Vec<String> {
+    let of_pulls = config.pulls.iter().flat_map(|pull| {
         let both = [("tokenFile", &pull.token_file), ("caFile", &pull.ca_file)];
-        both.into_iter().filter_map(|(key, file)| Some((&pull.name, key, file.as_ref()?)))
+        both.into_iter().filter_map(|(key, file)| Some((format!("pull: {}: {key}", pull.name), file.as_ref()?)))
     });
-    let wrong = |(name, key, file): (&String, &str, &PathBuf)| {
+    let of_alertmanager = config.alertmanager.credential.iter().map(|credential| match credential {
+        Credential::Bearer { token_file } => ("alertmanager.tokenFile".to_owned(), token_file),
+        Credential::Basic { password_file, .. } => ("alertmanager.passwordFile".to_owned(), password_file),
+    });
+    let wrong = |(key, file): (String, &PathBuf)| {
         let error = std::fs::read(file).err()?;
-        Some(format!("pull: {name}: {key}: {}: {error}", file.display()))
+        Some(format!("{key}: {}: {error}", file.display()))
     };
-    files.filter_map(wrong).collect()
+    of_pulls.chain(of_alertmanager).filter_map(wrong).collect()
 }
 
 /// What the Alertmanager API has to know besides the incidents.

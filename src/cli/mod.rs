@@ -243,11 +243,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
 fn check_config(file: &Path) -> anyhow::Result<ExitCode> {
     let checked = ConfigFile::read(file).and_then(ConfigFile::validate).and_then(|config| {
         let readers = wiring::door(&config).err().unwrap_or_default();
-        let wrong: Vec<String> = readers
-            .into_iter()
-            .chain(wiring::write_token(&config).err())
-            .chain(wiring::unreadable_of_pulls(&config))
-            .collect();
+        let wrong: Vec<String> =
+            readers.into_iter().chain(wiring::write_token(&config).err()).chain(wiring::unreadable(&config)).collect();
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     });
     match checked {

@@ -29,6 +29,9 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         config.http = addr;
     }
     logging();
+    let (dir, file) = (config.data_dir.display(), args.config.as_ref().map(|file| file.display().to_string()));
+    let file = file.as_deref().unwrap_or("none");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), cluster = config.cluster, config = file, data = %dir, "starting");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         // Heard from the beginning: reading the log back may take a while.
@@ -56,7 +59,9 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             _ = term.recv() => {}
             _ = interrupt.recv() => {}
         }
-        daemon.stop().await
+        daemon.stop().await?;
+        tracing::info!("stopped");
+        Ok(())
     });
     // A log that is still being read back is not waited for: nothing was acknowledged.
     runtime.shutdown_timeout(SHUTDOWN);

@@ -76,7 +76,10 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
 }
 
 async fn no_such_route(uri: Uri) -> Failure {
-    Failure::new(ErrorKind::NoSuchRoute, format!("{} is not a path of this API; /openapi.json lists them", uri.path()))
+    Failure::new(
+        ErrorKind::NoSuchRoute,
+        format!("nothing is at {}: /openapi.json lists what can be asked, the README where to send", uri.path()),
+    )
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Failure {
