@@ -133,7 +133,11 @@ impl Simulation {
                 Ok((ingest, _)) => {
                     let why = self.why();
                     assert!(self.disk.is_dead() || checkpoints.stats().damaged == 0, "{why}: a synced file is damaged");
-                    assert!(self.disk.is_dead() || ingest.recovery().missing == 0, "{why}: a gap");
+                    let recovery = ingest.recovery();
+                    assert!(
+                        self.disk.is_dead() || recovery.missing == 0,
+                        "{why}: a gap behind {point:?}: {recovery:?}"
+                    );
                     self.seen.taken_up += u64::from(point.is_some());
                     self.seen.replayed += self.oracle.check(ingest.core(), self.since(), &why);
                     return (ingest, checkpoints);
