@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use whyd_api::{Kind, Metric};
 use whyd_buffers::checkpoint::{CheckpointError, Checkpoints, KeepStats};
-use whyd_signals::Timestamp;
-
 use whyd_core::Held;
+use whyd_signals::Timestamp;
 
 /// From the driver, a state to write; back, whether it is durable.
 pub(crate) struct Checkpointing {

@@ -353,13 +353,14 @@ impl ConfigFile {
             }
         }
         let asked = |port: Port| if let Port::At(at) = port { Some(at) } else { None };
-        let (http, grpc) = (asked(config.otlp.http), asked(config.otlp.grpc));
-        for (key, at, others) in [
-            ("otlp.grpc", grpc, [("listen.http", Some(config.http)), ("otlp.http", http)]),
-            ("otlp.http", http, [("listen.http", Some(config.http)), ("", None)]),
-        ] {
-            let at = at.filter(|at| at.port() != 0);
-            for (other, _) in others.iter().filter(|(_, other)| at.is_some() && at == *other) {
+        let listeners = [
+            ("listen.http", Some(config.http)),
+            ("otlp.grpc", asked(config.otlp.grpc)),
+            ("otlp.http", asked(config.otlp.http)),
+        ];
+        for (n, (key, at)) in listeners.iter().enumerate() {
+            let same = |other: &&(&str, Option<SocketAddr>)| at.is_some_and(|at| at.port() != 0) && other.1 == *at;
+            for (other, _) in listeners.iter().take(n).filter(same) {
                 wrong.0.push(format!("{key}: {other} listens at the same address"));
             }
         }

@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use whyd_buffers::wal::{Dropped, Log, Record, Recovery, WalError};
 use whyd_collector::inlet::Reply;
+use whyd_core::{Core, Effect, Held, Message};
 use whyd_signals::schema::Restart;
 use whyd_signals::{Envelope, Lsn, Timestamp};
 
 use crate::log_health::LogHealth;
 use crate::view::Shown;
-use whyd_core::Held;
-use whyd_core::{Core, Effect, Message};
 
 /// A batch is closed at so many messages or bytes.
 const BATCH: usize = 256;

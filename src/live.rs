@@ -13,14 +13,13 @@ use whyd_buffers::checkpoint::Checkpoints;
 use whyd_buffers::wal::{Log, WalError};
 use whyd_collector::Clock;
 use whyd_collector::inlet::{Delivery, Reply, Responder};
+use whyd_core::{Core, Rest};
 use whyd_signals::schema::Restart;
 
 use crate::checkpointing::Checkpointing;
 use crate::ingest::Ingest;
 use crate::ledger_file::LedgerFile;
 use crate::view::View;
-use whyd_core::Core;
-use whyd_core::Rest;
 
 /// How often the log forgets what is past the window.
 const TRIM: Duration = Duration::from_secs(60);

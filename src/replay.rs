@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use whyd_buffers::Snapshot;
 use whyd_collector::inlet::Reply;
-use whyd_signals::{Envelope, Timestamp};
-
 use whyd_core::{Core, Effect, Message};
+use whyd_signals::{Envelope, Timestamp};
 
 /// The step of time between messages, as the live driver's tick.
 const TICK: Duration = Duration::from_secs(1);

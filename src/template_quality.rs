@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
+use whyd_core::{Effect, Message};
 use whyd_signals::templates::Template;
 use whyd_signals::{Access, Envelope, Media, Timestamp};
 
 use crate::config::Config;
 use crate::wiring;
-use whyd_core::{Effect, Message};
 
 /// Lines of one push.
 const PUSH: usize = 500;

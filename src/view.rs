@@ -9,6 +9,7 @@ use whyd_api::alertmanager::{Active, Board};
 use whyd_api::dto::{self, MemorySample, MemoryUse};
 use whyd_api::{Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Visit, Wanted};
 use whyd_buffers::{Scoped, SeriesMeta, Snapshot, Stats};
+use whyd_core::{Core, Counters, Pulls};
 use whyd_correlate::changes;
 use whyd_correlate::redact::redact;
 use whyd_signals::schema::{Alert, Anomaly, Change, Incident, Restart};
@@ -20,8 +21,6 @@ use crate::log_health::LogShown;
 use crate::pull_health::PullHealth;
 use crate::watches::Watches;
 use crate::{process, report};
-use whyd_core::Pulls;
-use whyd_core::{Core, Counters};
 
 /// What the driver publishes after each step that changed something.
 #[derive(Clone)]

@@ -14,12 +14,12 @@ use whyd_collector::inlet::{self, Delivery, InletLimits};
 use whyd_collector::source::Gate;
 use whyd_collector::source::http::{BodyLimits, Receivers};
 use whyd_collector::{Clock, Inlet};
+use whyd_core::{Core, CoreConfig};
 use whyd_correlate::rules;
 use whyd_signals::{Access, Team, Token, token};
 
 use crate::alerting::Credential;
 use crate::config::{Config, PullConfig};
-use whyd_core::{Core, CoreConfig};
 
 /// The synchronous core over empty buffers.
 pub fn core(config: &Config) -> Core {

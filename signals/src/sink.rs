@@ -126,7 +126,8 @@ pub trait SampleSink {
     ///
     /// # Errors
     /// [`Refusal::InvalidLabels`], [`Refusal::LabelLimit`], [`Refusal::SeriesLimit`], [`Refusal::TeamLimit`],
-    /// [`Refusal::NamespaceLimit`], [`Refusal::Deduplicated`] or [`Refusal::ClusterLimit`]; the caller counts its samples as refused.
+    /// [`Refusal::NamespaceLimit`], [`Refusal::Deduplicated`] or [`Refusal::ClusterLimit`]; the caller counts its samples
+    /// as refused.
     fn series(&mut self, labels: RawLabels<'_>) -> Result<SeriesId, Refusal>;
     /// The series that came next the last time, if `fields` begin with its labels, and how many bytes those take. More
     /// labels may follow, and then it is another series: it is taken by [`SampleSink::take_successor`].
