@@ -26,6 +26,9 @@ pub struct Log {
     /// The last segment. `None` where the next batch begins another: after the start and after a sync that failed,
     /// since what the kernel says is in such a file and what the disk has may differ.
     file: Option<Box<dyn DiskFile>>,
+    /// Whether all that was read back is durable. Where it is not, for want of space, no other segment begins: its place
+    /// would tell of records that may yet be gone.
+    durable: bool,
     next: Lsn,
     /// What was found; nothing may be appended before it was looked for.
     recovery: Option<Recovery>,
@@ -46,13 +49,14 @@ pub struct Dropped {
 impl Log {
     pub(super) fn new(disk: Box<dyn Disk>, bounds: Bounds) -> Self {
         let (segments, scratch, dropped) = (VecDeque::new(), Vec::new(), Dropped::default());
-        let (file, next, recovery, poisoned) = (None, Lsn(1), None, false);
-        Self { disk, bounds, segments, file, next, recovery, poisoned, dropped, scratch }
+        let (file, durable, next, recovery, poisoned) = (None, true, Lsn(1), None, false);
+        Self { disk, bounds, segments, file, durable, next, recovery, poisoned, dropped, scratch }
     }
 
     /// Goes on after what was read back.
-    pub(super) fn resume(&mut self, segments: VecDeque<Segment>, last: Lsn, recovery: Recovery) {
+    pub(super) fn resume(&mut self, segments: VecDeque<Segment>, last: Lsn, recovery: Recovery, durable: bool) {
         self.file = None;
+        self.durable = durable;
         self.segments = segments;
         self.next = last.next();
         self.recovery = Some(recovery);
@@ -144,6 +148,7 @@ impl Log {
         self.file = None;
         match self.begin(&name) {
             Ok((file, bytes)) => {
+                self.durable = true;
                 if self.segments.back().is_none_or(|s| s.name != name) {
                     self.segments.push_back(Segment { name, bytes, newest: i64::MIN });
                 }
@@ -160,6 +165,9 @@ impl Log {
     }
 
     fn begin(&self, name: &str) -> io::Result<(Box<dyn DiskFile>, u64)> {
+        if let Some(last) = self.segments.back().filter(|_| !self.durable) {
+            segment::renew(self.disk.as_ref(), &last.name)?;
+        }
         let file = self.disk.append(name)?;
         self.disk.sync()?;
         let bytes = file.bytes()?;

@@ -26,12 +26,12 @@ pub struct Recovery {
     pub missing: u64,
 }
 
-/// Makes a file durable as it was found. Where there is no space for that, what was never acknowledged may go yet, as it
-/// might have before; all that was is durable, and nothing is appended to this file.
-fn synced(file: &mut dyn DiskFile) -> io::Result<()> {
+/// Makes a file durable as it was found; false where there is no space for that. Then what was never acknowledged may go
+/// yet, as it might have before; all that was is durable, and nothing is appended to this file.
+fn synced(file: &mut dyn DiskFile) -> io::Result<bool> {
     match file.sync() {
-        Err(e) if is_full(&e) => Ok(()),
-        done => done,
+        Err(e) if is_full(&e) => Ok(false),
+        done => done.map(|()| true),
     }
 }
 
@@ -88,6 +88,7 @@ impl Log {
         let (mut recovery, mut segments, mut last) = (Recovery::default(), VecDeque::new(), Lsn(0));
         // Whether the segment before was read, so that its end is known.
         let mut follows = false;
+        let mut durable = true;
         if let Some(((first, _), _)) = found.first().zip(known) {
             recovery.missing = first.0.saturating_sub(after.next().0);
         }
@@ -131,7 +132,7 @@ impl Log {
             } else if torn {
                 let mut file = disk.append(name)?;
                 file.cut(scan.sound as u64)?;
-                synced(file.as_mut())?;
+                durable &= synced(file.as_mut())?;
                 recovery.cut_bytes += length - scan.sound as u64;
                 length = scan.sound as u64;
             }
@@ -139,11 +140,11 @@ impl Log {
         }
         // Records may have been written and never synced: they are about to be shown, so they have to stay.
         if let Some(newest) = segments.back() {
-            synced(disk.append(&newest.name)?.as_mut())?;
+            durable &= synced(disk.append(&newest.name)?.as_mut())?;
         }
         let _ = disk.remove(PROBE);
         disk.sync()?;
-        self.resume(segments, last.max(after), recovery);
+        self.resume(segments, last.max(after), recovery, durable);
         Ok(recovery.records)
     }
 }

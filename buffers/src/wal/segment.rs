@@ -84,25 +84,58 @@ pub(super) fn scan(bytes: &Bytes, mut after: Lsn, mut each: impl FnMut(Record)) 
 
 /// Keeps the damaged file as `.corrupt` and puts one with the readable records in its place; gives its length.
 pub(super) fn set_aside(disk: &dyn Disk, name: &str, bytes: &[u8], scan: &Scan) -> io::Result<u64> {
-    let stem = name.strip_suffix(".log").unwrap_or(name);
-    let (aside, whole) = (format!("{stem}.corrupt"), format!("{stem}.tmp"));
+    let aside = format!("{}.corrupt", stem(name));
     disk.remove(&aside)?;
     if scan.records.is_empty() {
         disk.rename(name, &aside)?;
         disk.sync()?;
         return Ok(0);
     }
-    let mut file = disk.create(&whole)?;
-    let mut written = 0;
-    for range in &scan.records {
-        let record = bytes.get(range.clone()).unwrap_or_default();
-        file.write(record)?;
-        written += record.len() as u64;
-    }
-    file.sync()?;
-    // The old file gets its second name before the new one takes its first: a crash in between loses neither.
-    disk.keep_as(name, &aside)?;
-    disk.sync()?;
+    let records = scan.records.iter().map(|range| bytes.get(range.clone()).unwrap_or_default());
+    replace(disk, name, records, || {
+        // The old file gets its second name before the new one takes its first: a crash in between loses neither.
+        disk.keep_as(name, &aside)?;
+        disk.sync()
+    })
+}
+
+/// Puts a durable copy in the place of a file of which a sync failed: another sync would only say that nothing is left to
+/// write, whatever became of it.
+pub(super) fn renew(disk: &dyn Disk, name: &str) -> io::Result<()> {
+    let bytes = disk.read(name)?;
+    replace(disk, name, std::iter::once(bytes.as_slice()), || Ok(())).map(drop)
+}
+
+fn stem(name: &str) -> &str {
+    name.strip_suffix(".log").unwrap_or(name)
+}
+
+/// Puts a durable file of these bytes in the place of one; gives its length. What was begun is removed on an error.
+fn replace<'a>(
+    disk: &dyn Disk,
+    name: &str,
+    parts: impl Iterator<Item = &'a [u8]>,
+    before_it_is_gone: impl FnOnce() -> io::Result<()>,
+) -> io::Result<u64> {
+    let whole = format!("{}.tmp", stem(name));
+    let write = || {
+        let mut file = disk.create(&whole)?;
+        let mut written = 0;
+        for part in parts {
+            file.write(part)?;
+            written += part.len() as u64;
+        }
+        file.sync()?;
+        before_it_is_gone()?;
+        Ok(written)
+    };
+    let written = match write() {
+        Ok(written) => written,
+        Err(e) => {
+            let _ = disk.remove(&whole);
+            return Err(e);
+        }
+    };
     disk.rename(&whole, name)?;
     disk.sync()?;
     Ok(written)

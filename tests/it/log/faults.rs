@@ -102,3 +102,44 @@ fn a_full_disk_is_left_as_soon_as_there_is_space() {
     }
     assert!(full > 200 && late_full > 200, "{full} and {late_full} times full");
 }
+
+/// What a start shows without being able to sync it, for want of space, may go with the power; but not once another
+/// segment has begun behind it.
+#[test]
+fn what_a_full_disk_shows_is_durable_before_more_is_acknowledged() {
+    let mut shown = 0;
+    for seed in seeds(500) {
+        let random = &mut Random::new(seed);
+        let disk = ModelDisk::new(seed);
+        let (mut log, _) = opened(&disk);
+        let acknowledged = random.below(4) as u64;
+        for _ in 0..acknowledged {
+            log.append_batch(&[record(log.next_lsn(), random)]).unwrap();
+        }
+        let unheard: Vec<Record> = (1..4).map(|n| record(Lsn(acknowledged + n), random)).collect();
+        disk.faults(Faults { late: true, ..Faults::default() });
+        // Of making a segment, writing and syncing, up to the sync itself.
+        disk.die_in(random.below(6) as u64);
+        let _ = log.append_batch(&unheard);
+        drop(log);
+        disk.killed();
+        disk.leave_space(0);
+        let (mut log, found) = opened(&disk);
+        shown += u64::from(found.len() as u64 > acknowledged);
+        let next = record(log.next_lsn(), random);
+        // A torn record that was cut made room.
+        disk.leave_space(0);
+        let unwritten = log.append_batch(std::slice::from_ref(&next));
+        assert!(matches!(unwritten, Err(WalError::Full)), "seed {seed}: {unwritten:?}, {disk:?}");
+        disk.leave_space(usize::MAX);
+        log.append_batch(std::slice::from_ref(&next)).unwrap();
+        drop(log);
+        disk.power_lost();
+        let (log, there) = opened(&disk);
+        let recovery = log.recovery().unwrap();
+        assert_eq!((recovery.missing, recovery.corrupt), (0, 0), "seed {seed}: {recovery:?}");
+        assert!(there[..found.len()] == found[..] && there[found.len()..] == [next], "seed {seed}");
+        assert!(disk.contents().keys().all(|name| name.ends_with(".log")), "seed {seed}: {:?}", disk.contents().keys());
+    }
+    assert!(shown > 50, "only {shown} times something was shown that was not acknowledged");
+}
