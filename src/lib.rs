@@ -15,6 +15,7 @@ pub mod doors;
 pub mod evaluation;
 pub mod fixture_api;
 pub mod ingest;
+pub mod join_bench;
 pub mod ledger_file;
 pub mod live;
 pub mod log_health;

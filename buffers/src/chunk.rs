@@ -78,14 +78,20 @@ impl<'a> Run<'a> {
 }
 
 impl Chunk {
-    /// What it holds of one series.
-    pub(crate) fn run(&self, series: u32) -> Option<Run<'_>> {
-        self.run_at(self.series.binary_search(&series).ok()?)
+    /// The place of a series in it.
+    pub(crate) fn place(&self, series: u32) -> Option<u32> {
+        self.series.binary_search(&series).ok().map(|place| place as u32)
     }
 
-    fn run_at(&self, i: usize) -> Option<Run<'_>> {
+    /// What it holds of the series at this place.
+    pub(crate) fn run_at(&self, i: usize) -> Option<Run<'_>> {
         let entry = *self.entries.get(i)?;
         Some(Run { entry, words: &self.words })
+    }
+
+    /// How many series it has.
+    pub(crate) fn series_count(&self) -> usize {
+        self.series.len()
     }
 
     /// All its series, in id order.
@@ -195,10 +201,10 @@ mod tests {
             let chunk = builder.finish((0, 0), 0, 1).unwrap();
             for id in 0..50 {
                 let Some(samples) = series.get(&id) else {
-                    prop_assert!(chunk.run(id).is_none());
+                    prop_assert!(chunk.place(id).is_none());
                     continue;
                 };
-                let (run, samples) = (chunk.run(id).unwrap(), pairs(samples));
+                let (run, samples) = (chunk.run_at(chunk.place(id).unwrap() as usize).unwrap(), pairs(samples));
                 prop_assert_eq!(&run.all().collect::<Vec<_>>(), &samples);
                 for w in ats.windows(2) {
                     prop_assert_eq!(run.asof(w[0]), samples.iter().copied().rfind(|(t, _)| *t <= w[0]));

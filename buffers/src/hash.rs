@@ -6,7 +6,7 @@ const K0: u64 = 0x9e37_79b9_7f4a_7c15;
 const K1: u64 = 0xe703_7ed1_a0b4_28db;
 
 /// Builds [`FixedHasher`]s.
-pub(crate) type FixedState = BuildHasherDefault<FixedHasher>;
+pub type FixedState = BuildHasherDefault<FixedHasher>;
 /// For maps whose keys are hashes already.
 pub(crate) type HashedState = BuildHasherDefault<Hashed>;
 
@@ -52,7 +52,7 @@ pub(crate) fn lasting(bytes: &[u8]) -> [u8; 16] {
 
 /// The fixed hash behind the standard trait.
 #[derive(Default)]
-pub(crate) struct FixedHasher(u64);
+pub struct FixedHasher(u64);
 
 impl Hasher for FixedHasher {
     fn write(&mut self, bytes: &[u8]) {

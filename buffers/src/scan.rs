@@ -1,175 +1,289 @@
-//! Scans for SQL: chunks, blocks and batches as Arrow, one at a time, rows of other teams left out.
+//! Rows as Arrow columns, only those columns that are asked for, rows of other teams left out.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, Float64Array, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray, UInt32Array, UInt64Array,
 };
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use whyd_signals::schema::tables;
-use whyd_signals::{SeriesId, TemplateId, Timestamp};
+use whyd_signals::{Sample, SeriesId, StreamId, Team, TemplateId, Timestamp};
 
-use crate::encoding::Pair;
-use crate::logs::Level;
+use crate::hash::FixedState;
+use crate::logs::{Level, Levels, LineRun};
 use crate::scoped::Scoped;
 
-/// Rows after which a batch is ended.
-const ROWS: usize = 1 << 16;
-
-fn batch(schema: SchemaRef, columns: Vec<ArrayRef>) -> RecordBatch {
-    // The columns are made to the schema just above each call; a batch without rows is what is left of a slip.
-    RecordBatch::try_new(Arc::clone(&schema), columns).unwrap_or_else(|_| RecordBatch::new_empty(schema))
-}
+/// Rows after which a batch is ended, at the end of a series or of the lines of a stream.
+const ROWS: usize = 1 << 13;
 
 fn times(ts: Vec<i64>) -> ArrayRef {
     Arc::new(TimestampNanosecondArray::from(ts).with_timezone("UTC"))
 }
-
-/// Uid and workload of a pod, where it is known.
-type PodColumns<'a> = (Option<&'a str>, Option<String>);
 
 /// Empty is null.
 fn text(value: &str) -> Option<&str> {
     (!value.is_empty()).then_some(value)
 }
 
-#[derive(Default)]
-struct Samples {
-    series: Vec<u32>,
-    ts: Vec<i64>,
-    values: Vec<f64>,
+/// These columns of a schema, in their order; what is not there is left out.
+fn project(schema: &Schema, columns: &[usize]) -> SchemaRef {
+    Arc::new(schema.project(columns).unwrap_or_else(|_| Schema::empty()))
 }
 
-impl Samples {
-    fn push(&mut self, scoped: &Scoped, series: u32, pair: Pair) {
-        self.series.push(series);
-        self.ts.push(pair.0);
-        self.values.push(scoped.sample(series, pair).value);
+fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> RecordBatch {
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
+    // The columns are made to the schema just above each call; a batch without rows is what is left of a slip.
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+        .unwrap_or_else(|_| RecordBatch::new_empty(Arc::clone(schema)))
+}
+
+impl Scoped {
+    /// These samples, each with its series, as columns: `columns` are places in the schema of `samples`.
+    pub fn sample_columns(
+        &self,
+        series: &(impl Iterator<Item = u32> + Clone),
+        samples: &[Sample],
+        columns: &[usize],
+    ) -> RecordBatch {
+        let column = |n: &usize| -> ArrayRef {
+            match n {
+                0 => Arc::new(UInt32Array::from_iter_values(series.clone())),
+                1 => times(samples.iter().map(|s| s.ts.0).collect()),
+                _ => Arc::new(Float64Array::from_iter_values(samples.iter().map(|s| s.value))),
+            }
+        };
+        let made = columns.iter().map(column).collect();
+        batch(&project(&tables::samples(), columns), made, samples.len())
     }
 
-    fn finish(self) -> Option<RecordBatch> {
-        if self.ts.is_empty() {
-            return None;
+    /// The samples of these series from the first to the second time, both included: series by series as they are given,
+    /// those of each in order of time. `columns` are places in the schema of `samples`.
+    pub fn sample_batches(
+        &self,
+        series: Vec<SeriesId>,
+        (from, to): (Timestamp, Timestamp),
+        columns: Arc<[usize]>,
+    ) -> impl Iterator<Item = RecordBatch> + Send + use<> {
+        let scoped = self.clone();
+        let mut series = series.into_iter();
+        std::iter::from_fn(move || {
+            let (mut ids, mut samples) = (Vec::new(), Vec::new());
+            while samples.len() < ROWS {
+                let Some(id) = series.next() else { break };
+                if let Some(history) = scoped.history(id) {
+                    history.between(from, to, &mut samples);
+                    ids.resize(samples.len(), id.0);
+                }
+            }
+            (!samples.is_empty()).then(|| scoped.sample_columns(&ids.iter().copied(), &samples, &columns))
+        })
+    }
+
+    /// What is known of these series. `columns` are places in the schema of `series`.
+    pub fn series_batch(&self, series: &[SeriesId], columns: &[usize]) -> RecordBatch {
+        let known: Vec<_> = series.iter().filter_map(|id| Some((*id, self.meta(*id)?))).collect();
+        let texts = |of: &dyn Fn(&crate::SeriesMeta) -> Option<String>| -> ArrayRef {
+            Arc::new(known.iter().map(|(_, meta)| of(meta)).collect::<StringArray>())
+        };
+        // A pod has hundreds of series; it is looked for once.
+        let of_pods = |of: &dyn Fn(&crate::SeriesMeta) -> Option<String>| -> ArrayRef {
+            let mut pods: HashMap<(u32, &str), Option<String>, FixedState> = HashMap::default();
+            let mut made = StringBuilder::new();
+            for (_, meta) in &known {
+                let pod = pods.entry((meta.namespace_id, &*meta.pod)).or_insert_with(|| of(meta));
+                made.append_option(pod.as_deref());
+            }
+            Arc::new(made.finish())
+        };
+        let shared = |of: fn(&crate::SeriesMeta) -> &str| -> ArrayRef {
+            Arc::new(known.iter().map(|(_, meta)| text(of(meta))).collect::<StringArray>())
+        };
+        let column = |n: &usize| -> ArrayRef {
+            match n {
+                0 => Arc::new(UInt32Array::from_iter_values(known.iter().map(|(id, _)| id.0))),
+                1 => shared(|m| &m.name),
+                2 => texts(&|m| Some(m.labels.to_json())),
+                3 => of_pods(&|m| Some(self.team_of(&m.namespace).as_str().to_owned())),
+                4 => shared(|m| &m.namespace),
+                5 => shared(|m| &m.pod),
+                6 => of_pods(&|m| self.pod_of(m).map(|(_, pod)| pod.metadata.uid.clone())),
+                7 => shared(|m| &m.container),
+                8 => shared(|m| &m.node),
+                _ => of_pods(&|m| self.pod_of(m).map(|(space, pod)| space.workload_of(pod))),
+            }
+        };
+        let made = columns.iter().map(column).collect();
+        batch(&project(&tables::series(), columns), made, known.len())
+    }
+
+    fn pod_of(&self, meta: &crate::SeriesMeta) -> Option<(&crate::state::NamespaceState, &whyd_signals::objects::Pod)> {
+        let space = self.cluster().namespace(&meta.namespace).filter(|_| !meta.pod.is_empty())?;
+        Some((space, &space.pod_named(&meta.pod)?.object))
+    }
+}
+
+/// Which lines are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LinesWanted {
+    /// Those of these streams, in id order; of all where there is none.
+    pub streams: Option<Arc<[StreamId]>>,
+    /// Those of these levels; of all where there is none.
+    pub levels: Option<Levels>,
+}
+
+impl LinesWanted {
+    /// Which lines of a run are wanted, in order.
+    pub fn rows(&self, run: &LineRun<'_>, rows: &mut Vec<u32>) {
+        rows.clear();
+        if self.streams.as_ref().is_some_and(|some| some.binary_search(&run.stream()).is_err()) {
+            return;
         }
-        let columns: Vec<ArrayRef> =
-            vec![Arc::new(UInt32Array::from(self.series)), times(self.ts), Arc::new(Float64Array::from(self.values))];
-        Some(batch(tables::samples(), columns))
+        let all = 0..run.len() as u32;
+        match &self.levels {
+            None => rows.extend(all),
+            Some(levels) => rows.extend(all.zip(run.levels()).filter(|(_, l)| levels.has(**l)).map(|(i, _)| i)),
+        }
     }
 }
 
 impl Scoped {
-    /// The samples from the first to the second time, both included, chunk by chunk; those of a chunk are in the
-    /// order of (series, time), those not yet sealed in order of arrival.
-    pub fn sample_batches(&self, range: (Timestamp, Timestamp)) -> impl Iterator<Item = RecordBatch> + Send + use<> {
-        let (from, to) = (range.0.0, range.1.0);
-        let sealed = self.snapshot.chunks.iter().filter(|(n, c)| self.sees(*n) && c.min_ts <= to && c.max_ts >= from);
-        let sealed: Vec<_> = sealed.map(|(_, c)| Arc::clone(c)).collect();
-        let open: Vec<_> = self.snapshot.tail.iter().filter(|b| b.min_ts <= to && b.max_ts >= from).cloned().collect();
-        let (scoped, other) = (self.clone(), self.clone());
-        let sealed = sealed.into_iter().flat_map(move |chunk| {
-            let (mut out, mut samples) = (Vec::new(), Samples::default());
-            for (series, run) in chunk.runs() {
-                if scoped.meta(SeriesId(series)).is_none() {
-                    continue;
-                }
-                run.between(from, to).for_each(|pair| samples.push(&scoped, series, pair));
-                if samples.ts.len() >= ROWS {
-                    out.extend(std::mem::take(&mut samples).finish());
-                }
-            }
-            out.extend(samples.finish());
-            out
-        });
-        let open = open.into_iter().flat_map(move |block| {
-            let (mut out, mut samples) = (Vec::new(), Samples::default());
-            for (series, ts, bits) in block.scan() {
-                if (from..=to).contains(&ts) && other.meta(SeriesId(series)).is_some() {
-                    samples.push(&other, series, (ts, bits));
-                }
-                if samples.ts.len() >= ROWS {
-                    out.extend(std::mem::take(&mut samples).finish());
-                }
-            }
-            out.extend(samples.finish());
-            out
-        });
-        sealed.chain(open)
-    }
-
-    /// All series.
-    pub fn series_batch(&self) -> RecordBatch {
-        let mut ids = Vec::new();
-        let mut columns: [StringBuilder; 9] = std::array::from_fn(|_| StringBuilder::new());
-        // A pod has hundreds of series; it is looked for once.
-        let mut pods: BTreeMap<(u32, &str), PodColumns<'_>> = BTreeMap::new();
-        for (id, meta) in self.all_series() {
-            ids.push(id.0);
-            let labels = meta.labels.to_json();
-            let team = self.team_of(&meta.namespace);
-            let (uid, workload) = pods.entry((meta.namespace_id, &meta.pod)).or_insert_with(|| {
-                let space = self.cluster().namespace(&meta.namespace).filter(|_| !meta.pod.is_empty());
-                let pod = space.and_then(|space| space.pod_named(&meta.pod)).map(|record| &record.object);
-                let workload = space.zip(pod).map(|(space, pod)| space.workload_of(pod));
-                (pod.map(|p| p.metadata.uid.as_str()), workload)
-            });
-            let row = [
-                text(&meta.name),
-                Some(labels.as_str()),
-                Some(team.as_str()),
-                text(&meta.namespace),
-                text(&meta.pod),
-                *uid,
-                text(&meta.container),
-                text(&meta.node),
-                workload.as_deref(),
-            ];
-            for (column, value) in columns.iter_mut().zip(row) {
-                column.append_option(value);
-            }
-        }
-        let mut all: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from(ids))];
-        all.extend(columns.iter_mut().map(|c| Arc::new(c.finish()) as ArrayRef));
-        batch(tables::series(), all)
-    }
-
-    /// The log lines from the first to the second time, both included, batch by batch, stream by stream.
-    pub fn log_batches(&self, range: (Timestamp, Timestamp)) -> impl Iterator<Item = RecordBatch> + Send + use<> {
-        let (from, to) = (range.0.0, range.1.0);
-        let some = self.snapshot.batches.iter().filter(|b| b.min_ts <= to && b.max_ts >= from);
-        let some: Vec<_> = some.cloned().collect();
+    /// The lines from the first to the second time, both included, as they lie. `columns` are places in the schema of
+    /// `logs`; of so many parts of all this is the one of that number.
+    pub fn log_batches(
+        &self,
+        (from, to): (Timestamp, Timestamp),
+        columns: Arc<[usize]>,
+        wanted: LinesWanted,
+        (part, parts): (usize, usize),
+    ) -> impl Iterator<Item = RecordBatch> + Send + use<> {
+        let of_part = self.snapshot.batches.iter().skip(part).step_by(parts.max(1));
+        let some: Vec<_> = of_part.filter(|b| b.min_ts <= to.0 && b.max_ts >= from.0).cloned().collect();
         let scoped = self.clone();
-        some.into_iter().filter_map(move |b| {
-            let (mut ts, mut templates) = (Vec::new(), Vec::new());
-            let mut resolved: BTreeMap<(u32, TemplateId), TemplateId> = BTreeMap::new();
-            let mut columns: [StringBuilder; 6] = std::array::from_fn(|_| StringBuilder::new());
-            for stream in b.streams() {
-                let Some(meta) = scoped.snapshot.streams.get(stream).filter(|m| scoped.sees(m.namespace_id)) else {
-                    continue;
-                };
-                let team = scoped.team_of(&meta.namespace);
-                for line in b.between(stream, from, to) {
-                    ts.push(line.ts);
-                    let template = resolved.entry((meta.namespace_id, line.template)).or_insert_with(|| {
-                        scoped.snapshot.templates.resolve(&team, line.template).map_or(line.template, |t| t.id)
-                    });
-                    templates.push(template.0);
-                    let level = (line.level != Level::Unknown).then(|| line.level.as_str());
-                    let place = [Some(team.as_str()), text(&meta.namespace), text(&meta.pod), text(&meta.container)];
-                    for (column, value) in columns.iter_mut().zip(place.into_iter().chain([level, Some(line.text)])) {
-                        column.append_option(value);
+        let (mut at, mut first) = (0, 0);
+        std::iter::from_fn(move || {
+            let (mut made, mut rows) = (LineColumns::new(&scoped, &columns), Vec::new());
+            while made.rows() < ROWS {
+                let Some(batch) = some.get(at) else { break };
+                let mut runs = batch.runs_between(first, (from.0, to.0), None, wanted.levels);
+                for (n, run) in runs.by_ref() {
+                    first = n + 1;
+                    wanted.rows(&run, &mut rows);
+                    made.push(&run, &rows);
+                    if made.rows() >= ROWS {
+                        break;
                     }
                 }
+                if made.rows() < ROWS {
+                    (at, first) = (at + 1, 0);
+                }
             }
-            if ts.is_empty() {
-                return None;
-            }
-            let traces = StringArray::new_null(ts.len());
-            let mut all = vec![times(ts)];
-            all.extend(columns.iter_mut().map(|c| Arc::new(c.finish()) as ArrayRef));
-            all.insert(6, Arc::new(UInt64Array::from(templates)));
-            all.push(Arc::new(traces));
-            Some(batch(tables::logs(), all))
+            (made.rows() > 0).then(|| made.finish())
         })
+    }
+}
+
+/// Columns of `logs` in the making.
+pub struct LineColumns<'a> {
+    scoped: &'a Scoped,
+    schema: SchemaRef,
+    columns: Vec<LineColumn>,
+    rows: usize,
+    teams: HashMap<u32, Team, FixedState>,
+    templates: HashMap<(u32, TemplateId), TemplateId, FixedState>,
+}
+
+enum LineColumn {
+    Times(Vec<i64>),
+    Team(StringBuilder),
+    Namespace(StringBuilder),
+    Pod(StringBuilder),
+    Container(StringBuilder),
+    Level(StringBuilder),
+    Template(Vec<u64>),
+    Line(StringBuilder),
+    Trace,
+}
+
+impl LineColumn {
+    fn new(n: usize) -> Self {
+        match n {
+            0 => Self::Times(Vec::new()),
+            1 => Self::Team(StringBuilder::new()),
+            2 => Self::Namespace(StringBuilder::new()),
+            3 => Self::Pod(StringBuilder::new()),
+            4 => Self::Container(StringBuilder::new()),
+            5 => Self::Level(StringBuilder::new()),
+            6 => Self::Template(Vec::new()),
+            7 => Self::Line(StringBuilder::new()),
+            _ => Self::Trace,
+        }
+    }
+
+    fn finish(&mut self, rows: usize) -> ArrayRef {
+        match self {
+            Self::Times(ts) => times(std::mem::take(ts)),
+            Self::Template(ids) => Arc::new(UInt64Array::from(std::mem::take(ids))),
+            Self::Team(texts)
+            | Self::Namespace(texts)
+            | Self::Pod(texts)
+            | Self::Container(texts)
+            | Self::Level(texts)
+            | Self::Line(texts) => Arc::new(texts.finish()),
+            Self::Trace => Arc::new(StringArray::new_null(rows)),
+        }
+    }
+}
+
+impl<'a> LineColumns<'a> {
+    /// `columns` are places in the schema of `logs`.
+    pub fn new(scoped: &'a Scoped, columns: &[usize]) -> Self {
+        let schema = project(&tables::logs(), columns);
+        let columns = columns.iter().map(|n| LineColumn::new(*n)).collect();
+        Self { scoped, schema, columns, rows: 0, teams: HashMap::default(), templates: HashMap::default() }
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Adds these lines of a run.
+    pub fn push(&mut self, run: &LineRun<'_>, rows: &[u32]) {
+        let Some(meta) = self.scoped.stream(run.stream()) else { return };
+        let rows_of = || rows.iter().map(|i| *i as usize);
+        let (templates, teams, namespace) = (&mut self.templates, &mut self.teams, meta.namespace_id);
+        let team = teams.entry(namespace).or_insert_with(|| self.scoped.team_of(&meta.namespace));
+        let repeat = |texts: &mut StringBuilder, value: Option<&str>| {
+            rows.iter().for_each(|_| texts.append_option(value));
+        };
+        for column in &mut self.columns {
+            match column {
+                LineColumn::Times(ts) => ts.extend(rows_of().filter_map(|i| run.times().get(i))),
+                LineColumn::Team(texts) => repeat(texts, Some(team.as_str())),
+                LineColumn::Namespace(texts) => repeat(texts, text(&meta.namespace)),
+                LineColumn::Pod(texts) => repeat(texts, text(&meta.pod)),
+                LineColumn::Container(texts) => repeat(texts, text(&meta.container)),
+                LineColumn::Level(texts) => rows_of().for_each(|i| {
+                    let level = run.levels().get(i).copied().unwrap_or_default();
+                    texts.append_option((level != Level::Unknown).then(|| level.as_str()));
+                }),
+                LineColumn::Template(ids) => ids.extend(rows_of().map(|i| {
+                    let id = run.templates().get(i).copied().unwrap_or_default();
+                    let resolve = || self.scoped.snapshot.templates.resolve(team, id).map_or(id, |t| t.id);
+                    templates.entry((namespace, id)).or_insert_with(resolve).0
+                })),
+                LineColumn::Line(texts) => rows_of().for_each(|i| texts.append_value(run.text(i))),
+                LineColumn::Trace => {}
+            }
+        }
+        self.rows += rows.len();
+    }
+
+    /// What was added; nothing is left.
+    pub fn finish(&mut self) -> RecordBatch {
+        let rows = std::mem::take(&mut self.rows);
+        let made = self.columns.iter_mut().map(|c| c.finish(rows)).collect();
+        batch(&self.schema, made, rows)
     }
 }

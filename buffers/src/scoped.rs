@@ -8,8 +8,7 @@ use whyd_signals::schema::{Alert, Anomaly, Incident, Restart};
 use whyd_signals::templates::Template;
 use whyd_signals::{Access, Range, Sample, SeriesId, StreamId, Team, TemplateId, Timestamp};
 
-use crate::encoding::Pair;
-use crate::logs::{Line, LineRef, LogLine, StreamMeta};
+use crate::logs::{Levels, Line, LineRef, LineRun, LogLine, StreamMeta};
 use crate::series_index::SeriesMeta;
 use crate::snapshot::Snapshot;
 use crate::state::ClusterView;
@@ -123,61 +122,36 @@ impl Scoped {
 
     /// The newest sample at or before `at`, stale markers included.
     pub fn asof(&self, id: SeriesId, at: Timestamp) -> Option<Sample> {
-        let namespace = self.meta(id)?.namespace_id;
-        let (id, at) = (id.0, at.0);
-        let mut best: Option<Pair> = None;
-        let take = |found: Option<Pair>, best: &mut Option<Pair>| {
-            if found.is_some_and(|f| best.is_none_or(|b| f.0 > b.0)) {
-                *best = found;
-            }
-        };
-        // Late rows may lie in newer blocks than earlier ones, so a block is passed over by its times alone.
-        let worth = |min: i64, max: i64, best: Option<Pair>| min <= at && best.is_none_or(|b| max > b.0);
-        for block in self.snapshot.tail.iter().rev() {
-            if worth(block.min_ts, block.max_ts, best) {
-                take(block.asof(id, at), &mut best);
-            }
-        }
-        for chunk in self.snapshot.chunks.of(namespace).iter().rev() {
-            if worth(chunk.min_ts, chunk.max_ts, best) {
-                take(chunk.run(id).and_then(|run| run.asof(at)), &mut best);
-            }
-        }
-        best.map(|pair| self.sample(id, pair))
+        self.history(id)?.asof(at)
     }
 
     /// The samples from `from` to `to`, both included, in time order.
     pub fn slice(&self, id: SeriesId, from: Timestamp, to: Timestamp) -> Vec<Sample> {
-        let Some(meta) = self.meta(id) else { return Vec::new() };
-        let (id, from, to) = (id.0, from.0, to.0);
-        let mut pairs: Vec<Pair> = Vec::new();
-        for chunk in self.snapshot.chunks.of(meta.namespace_id) {
-            if chunk.min_ts <= to
-                && chunk.max_ts >= from
-                && let Some(run) = chunk.run(id)
-            {
-                pairs.extend(run.between(from, to));
-            }
+        let mut samples = Vec::new();
+        if let Some(history) = self.history(id) {
+            history.between(from, to, &mut samples);
         }
-        for block in &self.snapshot.tail {
-            if block.min_ts <= to && block.max_ts >= from {
-                let start = pairs.len();
-                block.collect(id, from, to, &mut pairs);
-                if let Some(fresh) = pairs.get_mut(start..) {
-                    fresh.reverse();
-                }
-            }
-        }
-        if !pairs.is_sorted_by_key(|(ts, _)| *ts) {
-            pairs.sort_unstable_by_key(|(ts, _)| *ts);
-        }
-        pairs.into_iter().map(|pair| self.sample(id, pair)).collect()
+        samples
     }
 
-    pub(crate) fn sample(&self, series: u32, (ts, bits): Pair) -> Sample {
-        let corrections = &self.snapshot.corrections;
-        let bits = if corrections.is_empty() { bits } else { *corrections.get(&(series, ts)).unwrap_or(&bits) };
-        Sample { ts: Timestamp(ts), value: f64::from_bits(bits) }
+    fn sealed(&self) -> impl Iterator<Item = &Arc<crate::chunk::Chunk>> {
+        self.snapshot.chunks.iter().filter(|(n, _)| self.sees(*n)).map(|(_, chunk)| chunk)
+    }
+
+    /// How many samples are sealed, and of how many series at most.
+    pub fn sealed_samples(&self) -> (u64, usize) {
+        let most = self.snapshot.chunks.most_series(|namespace| self.sees(namespace));
+        (self.sealed().map(|chunk| chunk.rows).sum(), most)
+    }
+
+    /// The first and the last time of a sealed sample, in nanoseconds.
+    pub fn sealed_times(&self) -> Option<(i64, i64)> {
+        self.sealed().map(|c| (c.min_ts, c.max_ts)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
+    /// How many lines there are; for who sees all alone, since lines of many teams lie together.
+    pub fn lines_held(&self) -> Option<usize> {
+        (self.access == Access::All).then(|| self.snapshot.batches.iter().map(|b| b.len()).sum())
     }
 
     /// Whether there is any metric series of this namespace.
@@ -277,6 +251,29 @@ impl Scoped {
                 })
             })
             .collect()
+    }
+
+    /// All streams, in id order.
+    pub fn all_streams(&self) -> impl Iterator<Item = (StreamId, &StreamMeta)> {
+        let all = self.snapshot.streams.iter().map(|(id, meta)| (StreamId(id), meta.as_ref()));
+        all.filter(|(_, meta)| self.sees(meta.namespace_id))
+    }
+
+    /// The lines from `from` to `to`, both included, of each stream in each batch that has some, as they lie; only of those
+    /// streams at whose place there is another number than `u32::MAX`, and only where one is of some level. Those of one run
+    /// are in order of time, ties in order of arrival; the runs of a stream may overlap.
+    pub fn line_runs<'a>(
+        &'a self,
+        from: Timestamp,
+        to: Timestamp,
+        wanted: &'a [u32],
+        levels: Option<Levels>,
+    ) -> impl Iterator<Item = LineRun<'a>> {
+        let runs = self
+            .batches_between(from, to)
+            .flat_map(move |batch| batch.runs_between(0, (from.0, to.0), Some(wanted), levels));
+        runs.map(|(_, run)| run)
+            .filter(|run| self.snapshot.streams.get(run.stream().0).is_some_and(|m| self.sees(m.namespace_id)))
     }
 
     /// What a stream is about; `None` when there is none of this id or it is another team's.

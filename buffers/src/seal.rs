@@ -30,6 +30,12 @@ impl Chunks {
         self.by_namespace.iter().enumerate().flat_map(|(n, list)| list.iter().map(move |c| (n as u32, c)))
     }
 
+    /// How many series the fullest chunk of each namespace has, together.
+    pub(crate) fn most_series(&self, sees: impl Fn(u32) -> bool) -> usize {
+        let lists = self.by_namespace.iter().enumerate().filter(|(n, _)| sees(*n as u32));
+        lists.map(|(_, list)| list.iter().map(|c| c.series_count()).max().unwrap_or(0)).sum()
+    }
+
     fn change(&mut self, namespace: u32) -> Option<&mut Vec<Arc<Chunk>>> {
         let lists = Arc::make_mut(&mut self.by_namespace);
         if namespace as usize >= lists.len() {

@@ -5,10 +5,11 @@ use std::sync::{Arc, RwLock};
 
 use whyd_signals::schema::{Anomaly, Incident, Restart};
 use whyd_signals::templates::Resolver;
-use whyd_signals::{Access, Timestamp};
+use whyd_signals::{Access, Sample, Timestamp};
 
 use crate::alerts::Held;
 use crate::catalog::CatalogView;
+use crate::encoding::Pair;
 use crate::lacking::Lacking;
 use crate::logs::{self, Batch, StreamMeta};
 use crate::scoped::Scoped;
@@ -44,6 +45,13 @@ impl Snapshot {
     /// The snapshot as this caller may see it.
     pub fn scoped(self: &Arc<Self>, access: &Access) -> Scoped {
         Scoped::new(Arc::clone(self), access)
+    }
+
+    /// A stored sample, or what won over it since.
+    pub(crate) fn sample(&self, series: u32, (ts, bits): Pair) -> Sample {
+        let corrections = &self.corrections;
+        let bits = if corrections.is_empty() { bits } else { *corrections.get(&(series, ts)).unwrap_or(&bits) };
+        Sample { ts: Timestamp(ts), value: f64::from_bits(bits) }
     }
 }
 

@@ -3,6 +3,7 @@
 //! DataFusion is no authorization boundary. Each query gets a session of its own whose catalog holds the given
 //! tables and nothing else, so what a caller may not see is not there to be named.
 
+mod counters;
 mod deadline;
 mod extent;
 mod functions;
@@ -23,6 +24,8 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, GreedyMemoryPool, MemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionStateBuilder, SessionStateDefaults};
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
@@ -32,6 +35,11 @@ use tokio::time::Instant;
 
 use functions::Functions;
 use held::Held;
+
+use crate::joins::asof_sql::{self, AsofPlanner};
+use crate::joins::planner::Planner;
+use crate::joins::rules::{IntervalJoins, LeftFilters};
+use crate::joins::tally::Tallies;
 
 /// What one engine, and one query of it, may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,9 +89,12 @@ pub enum QueryError {
     Failed(String),
 }
 
-/// The tables that one query may name.
+/// The tables that one query may name, and the functions that know what is in them.
 #[derive(Debug, Clone, Default)]
-pub struct Tables(Vec<(&'static str, Arc<dyn TableProvider>)>);
+pub struct Tables {
+    tables: Vec<(&'static str, Arc<dyn TableProvider>)>,
+    functions: Vec<Arc<ScalarUDF>>,
+}
 
 impl Tables {
     /// No table; still enough for `SELECT 1`.
@@ -94,13 +105,20 @@ impl Tables {
     /// The same and this one.
     #[must_use]
     pub fn with(mut self, name: &'static str, table: Arc<dyn TableProvider>) -> Self {
-        self.0.push((name, table));
+        self.tables.push((name, table));
+        self
+    }
+
+    /// The same and this function.
+    #[must_use]
+    pub fn with_function(mut self, function: ScalarUDF) -> Self {
+        self.functions.push(Arc::new(function));
         self
     }
 
     /// Name and table, in the order given.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Arc<dyn TableProvider>)> {
-        self.0.iter().map(|(name, table)| (*name, table))
+        self.tables.iter().map(|(name, table)| (*name, table))
     }
 }
 
@@ -155,7 +173,7 @@ impl Engine {
             .enable_time()
             .build()
             .map_err(|e| QueryError::Failed(e.to_string()))?;
-        let shared = Arc::new(Shared { limits, environment, functions: Functions::allowed() });
+        let shared = Arc::new(Shared { limits, environment, functions: Functions::allowed(), rules: rules() });
         Ok(Self { shared, threads: Some(threads) })
     }
 
@@ -196,11 +214,29 @@ impl Drop for Engine {
     }
 }
 
+type Rules = Vec<Arc<dyn OptimizerRule + Send + Sync>>;
+
+/// DataFusion's rules and ours. Filters are moved below an as-of join as soon as they have reached it, since a projection
+/// comes in between later.
+fn rules() -> Rules {
+    let mut rules: Rules = Vec::new();
+    for rule in Optimizer::new().rules {
+        let moved = rule.name() == "push_down_filter";
+        rules.push(rule);
+        if moved {
+            rules.push(Arc::new(LeftFilters));
+        }
+    }
+    rules.push(Arc::new(IntervalJoins));
+    rules
+}
+
 #[derive(Debug)]
 struct Shared {
     limits: EngineLimits,
     environment: Arc<RuntimeEnv>,
     functions: Functions,
+    rules: Rules,
 }
 
 impl Shared {
@@ -213,7 +249,8 @@ impl Shared {
     }
 
     async fn run(&self, tables: &Tables, sql: &str, deadline: Instant) -> Result<Vec<RecordBatch>, QueryError> {
-        let statement = gate::admit(sql)?;
+        let mut statement = gate::admit(sql)?;
+        asof_sql::bracket(&mut statement);
         let context = self.session(tables).map_err(|e| self.error(&e))?;
         let state = context.state();
         let plan = state.statement_to_plan(statement).await.map_err(|e| self.error(&e))?;
@@ -241,9 +278,13 @@ impl Shared {
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.environment))
             .with_expr_planners(SessionStateDefaults::default_expr_planners())
-            .with_scalar_functions(self.functions.scalar.clone())
+            .with_scalar_functions([&self.functions.scalar[..], &tables.functions[..]].concat())
             .with_aggregate_functions(self.functions.aggregate.clone())
             .with_window_functions(self.functions.window.clone())
+            .with_relation_planners(vec![Arc::new(AsofPlanner)])
+            .with_optimizer_rules(self.rules.clone())
+            .with_query_planner(Arc::new(Planner))
+            .with_physical_optimizer_rule(Arc::new(Tallies))
             .build();
         let context = SessionContext::new_with_state(state);
         for (name, table) in tables.iter() {

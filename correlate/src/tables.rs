@@ -1,18 +1,18 @@
 //! The tables that SQL sees, each a view of one scoped snapshot: nothing is copied until a scan asks for it.
 //!
-//! Samples and log lines leave the buffers chunk by chunk; the other tables are small and made when scanned.
+//! Samples and log lines leave the buffers piece by piece, and only what the filters leave and the columns that are asked
+//! for; the other tables are small and made when scanned.
 
 mod alerts_rows;
 mod changes_rows;
-mod range;
 mod rows;
 mod scan;
+mod template_of;
+mod wanted;
 
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
-use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
@@ -23,7 +23,8 @@ use whyd_signals::Timestamp;
 use whyd_signals::schema::{Change, tables as schemas};
 
 use crate::engine::Tables;
-use scan::SnapshotScan;
+pub(crate) use scan::{SnapshotScan, SourceKind};
+pub(crate) use wanted::Wanted;
 
 /// All tables over this snapshot. `changes` is what the follower of the cluster found; rows of teams that the
 /// snapshot's access does not allow are left out.
@@ -42,14 +43,14 @@ pub fn tables(scoped: &Scoped, changes: Vec<Change>) -> Tables {
         Source::Incidents,
         Source::Alerts,
     ];
-    sources.into_iter().fold(Tables::new(), |tables, source| {
+    let functions = Tables::new().with_function(template_of::function(scoped));
+    sources.into_iter().fold(functions, |tables, source| {
         tables.with(source.name(), Arc::new(SnapshotTable { scoped: scoped.clone(), source }))
     })
 }
 
 /// From the first to the last time, both included.
 type Range = (Timestamp, Timestamp);
-type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
 
 /// Which rows of a snapshot a table is made of.
 #[derive(Debug, Clone)]
@@ -105,41 +106,42 @@ impl Source {
         matches!(self, Self::Samples | Self::Logs)
     }
 
-    /// Roughly how many rows there are. It only steers which side of a join is held in memory, so that a join
-    /// with the samples never holds those.
-    fn magnitude(&self) -> usize {
-        match self {
-            Self::Samples => 1 << 24,
-            Self::Logs => 1 << 20,
-            Self::Series => 1 << 14,
-            _ => 1 << 10,
-        }
+    /// Whether it has a column `series_id`.
+    fn has_series(&self) -> bool {
+        matches!(self, Self::Samples | Self::Series)
     }
 
-    /// The rows, made as the iterator is drawn from. Rows outside `range` may be among those of small tables.
-    fn batches(&self, scoped: &Scoped, range: Range) -> Batches {
-        let made = match self {
-            Self::Samples => return Box::new(scoped.sample_batches(range).map(Ok)),
-            Self::Logs => return Box::new(scoped.log_batches(range).map(Ok)),
-            Self::Series => Ok(scoped.series_batch()),
-            Self::LogTemplates => rows::log_templates(&scoped.templates()),
-            Self::Events => rows::events(scoped),
-            Self::Pods => rows::pods(scoped),
-            Self::Changes(changes) => changes_rows::batch(changes),
-            Self::Restarts => rows::restarts(&scoped.restarts()),
-            Self::Anomalies => rows::anomalies(&scoped.anomalies()),
-            Self::Incidents => rows::incidents(&scoped.incidents()),
-            Self::Alerts => alerts_rows::batch(scoped),
-        };
-        Box::new(std::iter::once(made))
+    /// The columns of text by which a scan can leave out rows.
+    fn judged(&self) -> &'static [&'static str] {
+        match self {
+            Self::Series => &["name", "team", "namespace", "pod", "container", "node"],
+            Self::Logs => &["team", "namespace", "pod", "container", "level"],
+            _ => &[],
+        }
     }
 }
 
 /// One table.
 #[derive(Debug)]
-struct SnapshotTable {
+pub(crate) struct SnapshotTable {
     scoped: Scoped,
     source: Source,
+}
+
+impl SnapshotTable {
+    /// The table that a provider is, where it is one of these.
+    pub(crate) fn of(provider: &dyn TableProvider) -> Option<&Self> {
+        provider.downcast_ref()
+    }
+
+    /// Of samples and log lines, the columns that are the same in all rows of one series or stream.
+    pub(crate) fn keys(&self) -> Option<&'static [&'static str]> {
+        match self.source {
+            Source::Samples => Some(&["series_id"]),
+            Source::Logs => Some(&["team", "namespace", "pod", "container"]),
+            _ => None,
+        }
+    }
 }
 
 #[async_trait]
@@ -153,24 +155,23 @@ impl TableProvider for SnapshotTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let by_time = self.source.is_by_time();
-        let judge = |f: &&Expr| match range::of(f) {
-            // Inexact: whole chunks are left out, and the filter stays above the scan.
-            Some(_) if by_time => TableProviderFilterPushDown::Inexact,
-            _ => TableProviderFilterPushDown::Unsupported,
+        let judge = |f: &&Expr| match Wanted::of(&self.source, f) {
+            Some(_) => TableProviderFilterPushDown::Exact,
+            None => TableProviderFilterPushDown::Unsupported,
         };
         Ok(filters.iter().map(judge).collect())
     }
 
     async fn scan(
         &self,
-        _: &dyn Session,
+        session: &dyn Session,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let range = if self.source.is_by_time() { range::of_all(filters) } else { range::ALL };
-        let scan = SnapshotScan::new(self.scoped.clone(), self.source.clone(), range, projection.cloned(), limit)?;
+        let wanted = Wanted::of_all(&self.source, filters);
+        let most = session.config().target_partitions();
+        let scan = SnapshotScan::new(self.scoped.clone(), self.source.clone(), wanted, projection, limit, most)?;
         Ok(Arc::new(scan))
     }
 }

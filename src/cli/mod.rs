@@ -1,5 +1,6 @@
 //! The commands: what the user said, then what is done about it, one file each.
 
+mod bench;
 mod demo;
 mod eval;
 mod record;
@@ -58,6 +59,8 @@ enum Command {
     Record(RecordArgs),
     /// How often it is right, on data whose truth is known
     Eval(EvalArgs),
+    /// How fast it is, on data that other engines are measured on
+    Bench(BenchArgs),
     /// Check a configuration file and report every error at once
     CheckConfig {
         /// The file, YAML
@@ -134,6 +137,37 @@ struct RecordArgs {
     #[arg(long, value_name = "ADDR")]
     listen: Option<std::net::SocketAddr>,
     /// Configuration file, YAML: its kubernetes section says which cluster
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct BenchArgs {
+    #[command(subcommand)]
+    of: BenchOf,
+}
+
+#[derive(Debug, Subcommand)]
+enum BenchOf {
+    /// The as-of and the interval join over the data of gen_join.py; prints one line of JSON
+    Join(BenchJoinArgs),
+}
+
+#[derive(Debug, Args)]
+struct BenchJoinArgs {
+    /// A folder that gen_join.py wrote
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Threads of a query
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    threads: u16,
+    /// How often each query is asked; the figures are medians
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    reps: u16,
+    /// MiB for what is loaded, where the configuration has less
+    #[arg(long, value_name = "MIB", default_value_t = 4096)]
+    memory: usize,
+    /// Configuration file, YAML
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -223,6 +257,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Why(args) => why::why(&args),
         Command::Record(args) => record::record(&args),
         Command::Eval(args) => eval::eval(&args),
+        Command::Bench(args) => bench::bench(&args),
         Command::CheckConfig { file } => check_config(&file),
         Command::Schema { of } => {
             let schema = match of {

@@ -3,9 +3,9 @@
 //! The lines of a stream lie together, in the order of time; the streams lie in any order, so that a push of well-kept
 //! streams is a batch as it came, and batches are merged by copying runs of columns.
 
-use whyd_signals::TemplateId;
+use whyd_signals::{StreamId, TemplateId};
 
-use super::Level;
+use super::{Level, Levels};
 
 /// One line, borrowed from where it lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,8 @@ struct Run {
     stream: u32,
     first: u32,
     end: u32,
+    /// Which levels there are among them.
+    levels: Levels,
 }
 
 impl Run {
@@ -39,6 +41,58 @@ pub(crate) struct Tally<'a> {
     pub(crate) stream: u32,
     pub(crate) ts: &'a [i64],
     pub(crate) levels: &'a [Level],
+}
+
+/// Lines of one stream that lie together, in order of time.
+pub struct LineRun<'a> {
+    batch: &'a Batch,
+    stream: u32,
+    rows: std::ops::Range<usize>,
+}
+
+impl<'a> LineRun<'a> {
+    /// Whose lines these are.
+    pub fn stream(&self) -> StreamId {
+        StreamId(self.stream)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// When each was written, in nanoseconds.
+    pub fn times(&self) -> &'a [i64] {
+        self.batch.ts.get(self.rows.clone()).unwrap_or_default()
+    }
+
+    /// How bad each is.
+    pub fn levels(&self) -> &'a [Level] {
+        self.batch.levels.get(self.rows.clone()).unwrap_or_default()
+    }
+
+    /// The template that each was given when it came; by now it may stand for another.
+    pub fn templates(&self) -> &'a [TemplateId] {
+        self.batch.templates.get(self.rows.clone()).unwrap_or_default()
+    }
+
+    /// The place of the `i`th in the order of arrival.
+    pub fn arrival(&self, i: usize) -> u64 {
+        let place = self.batch.arrival.get(self.rows.start + i).copied().unwrap_or_default();
+        self.batch.first_arrival + u64::from(place)
+    }
+
+    /// The `i`th line.
+    pub fn text(&self, i: usize) -> &'a str {
+        let row = self.rows.start + i;
+        let end = self.batch.ends.get(row).map_or(0, |end| *end as usize);
+        self.batch.text.get(self.batch.start(row)..end).unwrap_or_default()
+    }
 }
 
 /// A batch.
@@ -114,6 +168,32 @@ impl Batch {
         })
     }
 
+    /// What each stream from the run of number `first` on has from `from` to `to`, both included, and the run's number. Of
+    /// `wanted`, where it is given, a stream has to have another number than `u32::MAX`; and lines of one of `levels`, where
+    /// those are.
+    pub(crate) fn runs_between<'a>(
+        &'a self,
+        first: usize,
+        (from, to): (i64, i64),
+        wanted: Option<&'a [u32]>,
+        levels: Option<Levels>,
+    ) -> impl Iterator<Item = (usize, LineRun<'a>)> {
+        let is_wanted = move |run: &Run| {
+            levels.is_none_or(|some| some.meets(run.levels))
+                && wanted.is_none_or(|some| some.get(run.stream as usize).is_some_and(|mark| *mark != u32::MAX))
+        };
+        let whole = from <= self.min_ts && to >= self.max_ts;
+        self.runs.iter().enumerate().skip(first).filter(move |(_, run)| is_wanted(run)).filter_map(move |(n, run)| {
+            let mut rows = run.rows();
+            if !whole {
+                let times = self.ts.get(rows.clone()).unwrap_or_default();
+                let (first, end) = (times.partition_point(|ts| *ts < from), times.partition_point(|ts| *ts <= to));
+                rows = rows.start + first..rows.start + end;
+            }
+            (!rows.is_empty()).then_some((n, LineRun { batch: self, stream: run.stream, rows }))
+        })
+    }
+
     /// Lines of one stream from `from` to `to`, both included, in order of time.
     pub(crate) fn between(&self, stream: u32, from: i64, to: i64) -> impl DoubleEndedIterator<Item = Line<'_>> {
         let found = self.runs.binary_search_by_key(&stream, |run| run.stream).ok().and_then(|at| self.runs.get(at));
@@ -173,23 +253,22 @@ impl Batch {
                 |(b, run): (&Self, Run)| Some((*b.ts.get(run.rows())?.first()?, *b.ts.get(run.rows())?.last()?));
             let edges: Vec<(i64, i64)> = parts().filter_map(edges).collect();
             if edges.is_sorted_by(|a, b| a.1 <= b.0) {
-                parts().for_each(|(b, run)| merged.append(b, run));
+                parts().for_each(|(b, run)| merged.append(b, run.rows()));
             } else {
                 let mut rows: Vec<(&Self, usize)> =
                     parts().flat_map(|(b, run)| run.rows().map(move |i| (b, i))).collect();
                 rows.sort_by_key(|(b, i)| b.ts.get(*i));
-                rows.into_iter()
-                    .for_each(|(b, i)| merged.append(b, Run { stream: 0, first: i as u32, end: i as u32 + 1 }));
+                rows.into_iter().for_each(|(b, i)| merged.append(b, i..i + 1));
             }
             let stream = of_stream.first().map_or(0, |(run, _)| run.stream);
-            merged.runs.push(Run { stream, first: first as u32, end: merged.ts.len() as u32 });
+            let levels = of_stream.iter().fold(Levels::default(), |all, (run, _)| all.or(run.levels));
+            merged.runs.push(Run { stream, first: first as u32, end: merged.ts.len() as u32, levels });
         }
         merged
     }
 
     /// Copies consecutive rows of another batch to the end.
-    fn append(&mut self, from: &Self, run: Run) {
-        let rows = run.rows();
+    fn append(&mut self, from: &Self, rows: std::ops::Range<usize>) {
         let (Some(ends), Some(ts), Some(arrival)) =
             (from.ends.get(rows.clone()), from.ts.get(rows.clone()), from.arrival.get(rows.clone()))
         else {
@@ -254,8 +333,9 @@ impl Filling {
             Some(run) if run.stream == stream => {
                 self.disordered |= batch.ts.last().is_some_and(|last| *last > ts);
                 run.end = row + 1;
+                run.levels = run.levels.or(level.into());
             }
-            _ => batch.runs.push(Run { stream, first: row, end: row + 1 }),
+            _ => batch.runs.push(Run { stream, first: row, end: row + 1, levels: level.into() }),
         }
         batch.text.push_str(text);
         batch.ends.push(batch.text.len() as u32);
@@ -297,12 +377,15 @@ fn in_order(batch: &Batch) -> Batch {
         ..Batch::default()
     };
     for (stream, _, i) in rows {
-        let row = ordered.ts.len() as u32;
+        let (row, levels) = (ordered.ts.len() as u32, batch.levels.get(i).copied().unwrap_or_default().into());
         match ordered.runs.last_mut() {
-            Some(run) if run.stream == stream => run.end = row + 1,
-            _ => ordered.runs.push(Run { stream, first: row, end: row + 1 }),
+            Some(run) if run.stream == stream => {
+                run.end = row + 1;
+                run.levels = run.levels.or(levels);
+            }
+            _ => ordered.runs.push(Run { stream, first: row, end: row + 1, levels }),
         }
-        ordered.append(batch, Run { stream, first: i as u32, end: i as u32 + 1 });
+        ordered.append(batch, i..i + 1);
     }
     ordered.fitted()
 }

@@ -15,6 +15,39 @@ pub enum Level {
     Fatal,
 }
 
+/// Some levels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Levels(u8);
+
+impl Levels {
+    /// Whether this is one of them.
+    pub fn has(self, level: Level) -> bool {
+        self.meets(level.into())
+    }
+
+    /// Whether any is in both.
+    pub(crate) fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Those of both.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl From<Level> for Levels {
+    fn from(level: Level) -> Self {
+        Self(1 << level as u8)
+    }
+}
+
+impl FromIterator<Level> for Levels {
+    fn from_iter<I: IntoIterator<Item = Level>>(levels: I) -> Self {
+        levels.into_iter().fold(Self::default(), |all, level| all.or(level.into()))
+    }
+}
+
 /// How much of a line is looked at.
 const LOOKED_AT: usize = 512;
 /// Words looked at where the line starts with a time.

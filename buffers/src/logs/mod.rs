@@ -11,8 +11,9 @@ use whyd_signals::sink::Refusal;
 use whyd_signals::{StreamId, TemplateId, Timestamp};
 
 use batch::Filling;
+pub use batch::LineRun;
 pub(crate) use batch::{Batch, Line};
-pub use level::Level;
+pub use level::{Level, Levels};
 pub use streams::StreamMeta;
 pub(crate) use streams::{Lookup, Streams};
 
@@ -25,8 +26,9 @@ const MERGE: usize = 8;
 const CROWD: usize = 64;
 /// Repeated lines of one push whose room is kept for the next.
 const KEPT_ROOM: usize = 1 << 16;
-/// Bytes above which a batch is not merged further.
-const LARGE: usize = 8 << 20;
+/// Bytes that a merged batch has at most. A stream should have some lines in each: what is looked for in a batch of thousands
+/// of streams is found stream by stream.
+const LARGE: usize = 32 << 20;
 
 /// A log line with what it is known by.
 #[derive(Debug, Clone, PartialEq, Eq)]

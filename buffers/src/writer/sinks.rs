@@ -173,7 +173,7 @@ impl Writer {
         let stored = self.tail.exact(series, ts).or_else(|| {
             let namespace = self.series.registry.meta(series)?.namespace_id;
             let near = self.chunks.of(namespace).iter().rev().filter(|c| c.min_ts <= ts && ts <= c.max_ts);
-            let mut found = near.filter_map(|c| c.run(series)?.asof(ts));
+            let mut found = near.filter_map(|c| c.run_at(c.place(series)? as usize)?.asof(ts));
             found.find(|(t, _)| *t == ts).map(|(_, bits)| bits)
         })?;
         let key = (series, ts);

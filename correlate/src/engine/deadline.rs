@@ -63,7 +63,7 @@ pub(super) fn keep(plan: Arc<dyn ExecutionPlan>, deadline: Instant) -> Result<Ar
 
 /// Operators of several inputs that give back no more rows than they read.
 fn is_known(name: &str) -> bool {
-    matches!(name, "UnionExec" | "InterleaveExec" | "ScalarSubqueryExec")
+    matches!(name, "UnionExec" | "InterleaveExec" | "ScalarSubqueryExec" | "AsofJoinExec")
 }
 
 fn bound(filter: &JoinFilter, deadline: Instant) -> JoinFilter {

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::counters;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
@@ -129,8 +130,13 @@ impl Functions {
     pub(super) fn allowed() -> Self {
         let mut scalar = SessionStateDefaults::default_scalar_functions();
         scalar.retain(|f| SCALAR.contains(&f.name()));
+        // As those who have metrics in SQL call it elsewhere.
+        for bin in scalar.iter_mut().filter(|f| f.name() == "date_bin") {
+            *bin = Arc::new(bin.as_ref().clone().with_aliases(["time_bucket"]));
+        }
         let mut aggregate = SessionStateDefaults::default_aggregate_functions();
         aggregate.retain(|f| AGGREGATE.contains(&f.name()));
+        aggregate.extend(counters::functions());
         let mut window = SessionStateDefaults::default_window_functions();
         window.retain(|f| WINDOW.contains(&f.name()));
         Self { scalar, aggregate, window }

@@ -1,3 +1,13 @@
-//! The joins by time that everything else is made of.
+//! The joins by time that everything else is made of: kernels, and the plans that bring them into SQL.
 
 pub mod kernel;
+
+pub(crate) mod asof;
+pub(crate) mod asof_sql;
+pub(crate) mod columns;
+pub(crate) mod interval;
+pub(crate) mod node;
+pub(crate) mod planner;
+pub(crate) mod right;
+pub(crate) mod rules;
+pub(crate) mod tally;

@@ -6,7 +6,7 @@ use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, StringArray, TimestampNanosecondArray, UInt64Array,
 };
 use arrow::error::ArrowError;
-use arrow::record_batch::RecordBatch;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use serde::Serialize;
 use whyd_buffers::Scoped;
 use whyd_buffers::state::{EventSeen, NamespaceState, Record};
@@ -41,23 +41,26 @@ fn json<'a, R, T: Serialize + 'a>(rows: &'a [R], of: impl Fn(&'a R) -> &'a T) ->
     Arc::new(values.collect::<StringArray>())
 }
 
-pub(super) fn events(scoped: &Scoped) -> Made {
+/// Events may be many: only these columns of them are made.
+pub(super) fn events(scoped: &Scoped, columns: &[usize]) -> Made {
     let spaces = scoped.cluster().namespaces();
     let all: Vec<(&NamespaceState, &EventSeen)> = spaces.flat_map(|n| n.events.iter().map(move |e| (n, e))).collect();
-    let columns = vec![
-        times(&all, |(_, e)| Some(e.at)),
-        texts(&all, |(_, e)| Some(&e.event.metadata.uid)),
-        texts(&all, |(_, e)| Some(&e.event.kind)),
-        texts(&all, |(_, e)| Some(&e.event.reason)),
-        texts(&all, |(_, e)| Some(&e.event.message)),
-        texts(&all, |(_, e)| Some(&e.event.involved_object.kind)),
-        texts(&all, |(_, e)| Some(&e.event.involved_object.namespace)),
-        texts(&all, |(_, e)| Some(&e.event.involved_object.name)),
-        texts(&all, |(_, e)| Some(&e.event.involved_object.uid)),
-        ints(&all, |(_, e)| Some(e.event.count())),
-        texts(&all, |(n, _)| Some(n.team.as_str())),
-    ];
-    RecordBatch::try_new(tables::events(), columns)
+    let column = |n: &usize| match n {
+        0 => times(&all, |(_, e)| Some(e.at)),
+        1 => texts(&all, |(_, e)| Some(&e.event.metadata.uid)),
+        2 => texts(&all, |(_, e)| Some(&e.event.kind)),
+        3 => texts(&all, |(_, e)| Some(&e.event.reason)),
+        4 => texts(&all, |(_, e)| Some(&e.event.message)),
+        5 => texts(&all, |(_, e)| Some(&e.event.involved_object.kind)),
+        6 => texts(&all, |(_, e)| Some(&e.event.involved_object.namespace)),
+        7 => texts(&all, |(_, e)| Some(&e.event.involved_object.name)),
+        8 => texts(&all, |(_, e)| Some(&e.event.involved_object.uid)),
+        9 => ints(&all, |(_, e)| Some(e.event.count())),
+        _ => texts(&all, |(n, _)| Some(n.team.as_str())),
+    };
+    let options = RecordBatchOptions::new().with_row_count(Some(all.len()));
+    let schema = Arc::new(tables::events().project(columns)?);
+    RecordBatch::try_new_with_options(schema, columns.iter().map(column).collect(), &options)
 }
 
 struct PodRow<'a> {

@@ -1,72 +1,255 @@
-//! Reading a table: batches are made one at a time, as they are asked for, and no more of them than the limit needs.
+//! Reading a table: only the columns that are asked for, of the rows that the filters leave, a batch at a time, and no more
+//! of them than the limit needs.
 
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::compute::SortOptions;
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Statistics, internal_err};
+use datafusion::common::{ScalarValue, Statistics, internal_err};
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, ReplaceChildrenOptions, StatisticsArgs,
 };
-use whyd_buffers::Scoped;
+use whyd_buffers::{LinesWanted, Scoped};
+use whyd_signals::SeriesId;
 
-use super::{Range, Source};
+use super::wanted::Wanted;
+use super::{Source, alerts_rows, changes_rows, rows};
+
+/// Rows that are worth a task of their own.
+const ROWS_OF_A_TASK: usize = 1 << 16;
+/// Samples of a series that are taken to be unsealed: how many there are belongs to all teams together.
+const UNSEALED: usize = 8;
+
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
+
+/// What kind of rows a scan reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SourceKind {
+    Samples,
+    Logs,
+    Other,
+}
 
 /// One scan of one table. It holds the snapshot and no rows.
-pub(super) struct SnapshotScan {
+#[derive(Clone)]
+pub(crate) struct SnapshotScan {
     scoped: Scoped,
     source: Source,
-    range: Range,
-    projection: Option<Vec<usize>>,
+    wanted: Wanted,
+    /// The series that are wanted, in id order; all that may be seen where there is none.
+    series: Option<Arc<[SeriesId]>>,
+    lines: LinesWanted,
+    /// Places of the columns in the table.
+    columns: Arc<[usize]>,
     limit: Option<usize>,
+    rows: Precision<usize>,
     properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
 }
 
 impl SnapshotScan {
     pub(super) fn new(
         scoped: Scoped,
         source: Source,
-        range: Range,
-        projection: Option<Vec<usize>>,
+        wanted: Wanted,
+        projection: Option<&Vec<usize>>,
         limit: Option<usize>,
+        most_tasks: usize,
     ) -> Result<Self> {
-        let schema = source.schema();
-        let schema = match &projection {
-            Some(columns) => Arc::new(schema.project(columns)?),
-            None => schema,
+        let whole = source.schema();
+        let columns: Arc<[usize]> = match projection {
+            Some(columns) => columns.as_slice().into(),
+            None => (0..whole.fields().len()).collect(),
+        };
+        let schema = Arc::new(whole.project(&columns)?);
+        let series = source.has_series().then(|| series_of(&scoped, &wanted)).flatten();
+        let lines = if matches!(source, Source::Logs) { lines_of(&scoped, &wanted) } else { LinesWanted::default() };
+        let rows = rows_of(&scoped, &source, series.as_deref());
+        let tasks = match source {
+            Source::Samples | Source::Logs if limit.is_none() => {
+                (rows.get_value().copied().unwrap_or(0) / ROWS_OF_A_TASK).clamp(1, most_tasks.max(1))
+            }
+            _ => 1,
         };
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(1),
+            EquivalenceProperties::new_with_orderings(Arc::clone(&schema), order_of(&source, &schema)),
+            Partitioning::UnknownPartitioning(tasks),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Ok(Self { scoped, source, range, projection, limit, properties: Arc::new(properties) })
+        let metrics = ExecutionPlanMetricsSet::new();
+        Ok(Self {
+            scoped,
+            source,
+            wanted,
+            series,
+            lines,
+            columns,
+            limit,
+            rows,
+            properties: Arc::new(properties),
+            metrics,
+        })
     }
+
+    /// What may be seen of the buffers.
+    pub(crate) fn scoped(&self) -> &Scoped {
+        &self.scoped
+    }
+
+    /// The table's name.
+    pub(crate) fn table(&self) -> &'static str {
+        self.source.name()
+    }
+
+    /// What kind of rows they are.
+    pub(crate) fn kind(&self) -> SourceKind {
+        match self.source {
+            Source::Samples => SourceKind::Samples,
+            Source::Logs => SourceKind::Logs,
+            _ => SourceKind::Other,
+        }
+    }
+
+    /// Which rows are wanted.
+    pub(crate) fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
+    /// Which lines are wanted.
+    pub(crate) fn lines(&self) -> &LinesWanted {
+        &self.lines
+    }
+
+    /// Whether this series is wanted.
+    pub(crate) fn has(&self, id: SeriesId) -> bool {
+        self.series.as_ref().is_none_or(|some| some.binary_search(&id).is_ok())
+    }
+
+    fn all_series(&self) -> Arc<[SeriesId]> {
+        self.series.clone().unwrap_or_else(|| self.scoped.all_series().map(|(id, _)| id).collect())
+    }
+
+    /// Places in the table of columns of this scan.
+    pub(crate) fn columns_of(&self, columns: &[usize]) -> Vec<usize> {
+        columns.iter().filter_map(|n| self.columns.get(*n).copied()).collect()
+    }
+
+    fn batches(&self, (part, parts): (usize, usize)) -> Batches {
+        let (scoped, columns) = (&self.scoped, Arc::clone(&self.columns));
+        let made = match &self.source {
+            Source::Samples => {
+                let all = self.all_series();
+                let each = all.len().div_ceil(parts.max(1));
+                let series = all.chunks(each.max(1)).nth(part).unwrap_or_default().to_vec();
+                return Box::new(scoped.sample_batches(series, self.wanted.range, columns).map(Ok));
+            }
+            Source::Logs => {
+                let part = (part, parts);
+                return Box::new(scoped.log_batches(self.wanted.range, columns, self.lines.clone(), part).map(Ok));
+            }
+            Source::Series => return Box::new(std::iter::once(Ok(scoped.series_batch(&self.all_series(), &columns)))),
+            Source::Events => return Box::new(std::iter::once(rows::events(scoped, &columns).map_err(Into::into))),
+            Source::LogTemplates => rows::log_templates(&scoped.templates()),
+            Source::Pods => rows::pods(scoped),
+            Source::Changes(changes) => changes_rows::batch(changes),
+            Source::Restarts => rows::restarts(&scoped.restarts()),
+            Source::Anomalies => rows::anomalies(&scoped.anomalies()),
+            Source::Incidents => rows::incidents(&scoped.incidents()),
+            Source::Alerts => alerts_rows::batch(scoped),
+        };
+        Box::new(std::iter::once(made.and_then(|batch| batch.project(&columns)).map_err(Into::into)))
+    }
+}
+
+/// The series that are wanted, where not all are; where only some metrics are, no other is looked at.
+fn series_of(scoped: &Scoped, wanted: &Wanted) -> Option<Arc<[SeriesId]>> {
+    let fits = |id: &SeriesId| {
+        let team = |namespace: &str| scoped.team_of(namespace);
+        scoped.meta(*id).is_some_and(|meta| wanted.series_fits(*id, meta, || team(&meta.namespace)))
+    };
+    if let Some(metrics) = wanted.metrics() {
+        let mut some: Vec<SeriesId> = metrics.iter().flat_map(|name| scoped.series_named(name)).filter(fits).collect();
+        some.sort_unstable();
+        return Some(some.into());
+    }
+    match &wanted.series {
+        Some(some) => Some(some.iter().copied().filter(fits).collect()),
+        None if wanted.judges_series() => Some(scoped.all_series().map(|(id, _)| id).filter(fits).collect()),
+        None => None,
+    }
+}
+
+fn lines_of(scoped: &Scoped, wanted: &Wanted) -> LinesWanted {
+    let streams = wanted.judges_streams().then(|| {
+        let all = scoped.all_streams();
+        all.filter(|(_, m)| wanted.stream_fits(m, || scoped.team_of(&m.namespace))).map(|(id, _)| id).collect()
+    });
+    LinesWanted { streams, levels: wanted.levels() }
+}
+
+/// How many rows there are: exactly where that is known at once. Of samples and lines there are taken to be so many, where no
+/// series are told, that a join never holds them.
+fn rows_of(scoped: &Scoped, source: &Source, series: Option<&[SeriesId]>) -> Precision<usize> {
+    const MANY: usize = 1 << 17;
+    match source {
+        Source::Series => match series {
+            Some(some) => Precision::Exact(some.len()),
+            None => Precision::Inexact(1 << 14),
+        },
+        Source::Samples => {
+            let (sealed, all) = scoped.sealed_samples();
+            let sealed = usize::try_from(sealed).unwrap_or(usize::MAX);
+            Precision::Inexact(match series {
+                Some(some) => ((sealed / all.max(1) + UNSEALED) * some.len()).max(1),
+                None => sealed.max(MANY),
+            })
+        }
+        Source::Logs => Precision::Inexact(scoped.lines_held().unwrap_or(1 << 20).max(MANY)),
+        Source::Events => {
+            Precision::Inexact(scoped.cluster().namespaces().map(|n| n.events.len()).sum::<usize>().max(1))
+        }
+        _ => Precision::Inexact(1 << 10),
+    }
+}
+
+/// Samples come in the order of (series, time).
+fn order_of(source: &Source, schema: &SchemaRef) -> Vec<Vec<PhysicalSortExpr>> {
+    if !matches!(source, Source::Samples) {
+        return Vec::new();
+    }
+    let options = SortOptions { descending: false, nulls_first: false };
+    let column = |name: &str| {
+        let at = schema.index_of(name).ok()?;
+        Some(PhysicalSortExpr { expr: Arc::new(Column::new(name, at)), options })
+    };
+    let order: Vec<_> = ["series_id", "ts"].into_iter().map_while(column).collect();
+    if order.is_empty() { Vec::new() } else { vec![order] }
 }
 
 impl fmt::Debug for SnapshotScan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SnapshotScan").field("source", &self.source).field("range", &self.range).finish_non_exhaustive()
+        f.debug_struct("SnapshotScan")
+            .field("source", &self.source)
+            .field("wanted", &self.wanted)
+            .finish_non_exhaustive()
     }
 }
 
 impl DisplayAs for SnapshotScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SnapshotScan: table={}", self.source.name())?;
-        if self.range.0.0 > i64::MIN {
-            write!(f, ", from={}", self.range.0)?;
-        }
-        if self.range.1.0 < i64::MAX {
-            write!(f, ", to={}", self.range.1)?;
-        }
+        write!(f, "SnapshotScan: table={}{}", self.source.name(), self.wanted)?;
         match self.limit {
             Some(limit) => write!(f, ", limit={limit}"),
             None => Ok(()),
@@ -107,37 +290,57 @@ impl ExecutionPlan for SnapshotScan {
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        if partition != 0 {
-            return internal_err!("a scan has one partition");
+        let parts = self.properties.partitioning.partition_count();
+        if partition >= parts {
+            return internal_err!("a scan has {parts} partitions");
         }
-        let (projection, mut left) = (self.projection.clone(), self.limit.unwrap_or(usize::MAX));
-        let mut batches = self.source.batches(&self.scoped, self.range);
+        let mut left = self.limit.unwrap_or(usize::MAX);
+        let mut batches = self.batches((partition, parts));
+        let measured = BaselineMetrics::new(&self.metrics, partition);
         let next = move || -> Option<Result<RecordBatch>> {
             if left == 0 {
                 return None;
             }
+            let timer = measured.elapsed_compute().timer();
             let batch = match batches.next()? {
                 Ok(batch) => batch.slice(0, batch.num_rows().min(left)),
-                Err(e) => return Some(Err(e.into())),
+                Err(e) => return Some(Err(e)),
             };
+            timer.done();
             left -= batch.num_rows();
-            Some(match &projection {
-                Some(columns) => batch.project(columns).map_err(Into::into),
-                None => Ok(batch),
-            })
+            measured.record_output(batch.num_rows());
+            Some(Ok(batch))
         };
         let stream = futures::stream::iter(std::iter::from_fn(next));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
     }
 
     fn fetch(&self) -> Option<usize> {
         self.limit
     }
 
-    fn statistics_from_inputs(&self, _: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
-        let rows = self.source.magnitude().min(self.limit.unwrap_or(usize::MAX));
+    fn statistics_from_inputs(&self, _: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
         let mut statistics = Statistics::new_unknown(&self.schema());
-        statistics.num_rows = Precision::Inexact(rows);
+        let parts = if args.partition().is_some() { self.properties.partitioning.partition_count() } else { 1 };
+        statistics.num_rows = match (self.rows, self.limit) {
+            (rows, None) if parts == 1 => rows,
+            (rows, limit) => {
+                let each = rows.get_value().copied().unwrap_or(0) / parts;
+                Precision::Inexact(each.min(limit.unwrap_or(usize::MAX)))
+            }
+        };
+        if let Some(column) = self.schema().index_of("ts").ok().and_then(|at| statistics.column_statistics.get_mut(at))
+            && matches!(self.source, Source::Samples)
+            && let Some((from, to)) = self.scoped.sealed_times()
+        {
+            let time = |t: i64| Precision::Inexact(ScalarValue::TimestampNanosecond(Some(t), Some("UTC".into())));
+            let (from, to) = (from.max(self.wanted.range.0.0), to.min(self.wanted.range.1.0));
+            (column.min_value, column.max_value) = (time(from), time(to));
+        }
         Ok(Arc::new(statistics))
     }
 }

@@ -3,6 +3,7 @@
 
 mod buffers;
 mod cluster;
+mod joins;
 mod scan;
 mod slt;
 mod twins;

@@ -32,15 +32,32 @@ fn reads(sql: &str, scan: &str) {
 #[test]
 fn times_in_a_filter_bound_the_scan() {
     reads("SELECT * FROM samples", "SnapshotScan: table=samples");
-    for sql in [
-        "SELECT * FROM samples WHERE ts >= '2026-11-22T13:00:15Z' AND ts < '2026-11-22T13:00:30Z'",
-        "SELECT value FROM samples WHERE ts BETWEEN '2026-11-22T13:00:15Z' AND '2026-11-22T13:00:30Z'",
-        "SELECT * FROM samples WHERE TIMESTAMP '2026-11-22 13:00:30' >= ts AND ts > '2026-11-22T14:00:15+01:00' AND value > 1",
-        "SELECT * FROM samples WHERE ts <= '2026-11-22T13:00:30Z' AND ts >= TIMESTAMP '2026-11-22 13:00:30' - INTERVAL '15 seconds'",
+    let bounds = |from: &str, to: &str| {
+        format!("SnapshotScan: table=samples, from=2026-11-22T13:00:{from}Z, to=2026-11-22T13:00:{to}Z")
+    };
+    for (sql, from, to) in [
+        (
+            "SELECT * FROM samples WHERE ts >= '2026-11-22T13:00:15Z' AND ts < '2026-11-22T13:00:30Z'",
+            "15.000000000",
+            "29.999999999",
+        ),
+        (
+            "SELECT value FROM samples WHERE ts BETWEEN '2026-11-22T13:00:15Z' AND '2026-11-22T13:00:30Z'",
+            "15.000000000",
+            "30.000000000",
+        ),
+        (
+            "SELECT * FROM samples WHERE TIMESTAMP '2026-11-22 13:00:30' >= ts AND ts > '2026-11-22T14:00:15+01:00' AND value > 1",
+            "15.000000001",
+            "30.000000000",
+        ),
+        (
+            "SELECT * FROM samples WHERE ts <= '2026-11-22T13:00:30Z' AND ts >= TIMESTAMP '2026-11-22 13:00:30' - INTERVAL '15 seconds'",
+            "15.000000000",
+            "30.000000000",
+        ),
     ] {
-        let scan =
-            "SnapshotScan: table=samples, from=2026-11-22T13:00:15.000000000Z, to=2026-11-22T13:00:30.000000000Z";
-        reads(sql, scan);
+        reads(sql, &bounds(from, to));
     }
     reads(
         "SELECT line FROM logs WHERE ts >= '2026-11-22T13:00:15Z'",
@@ -50,12 +67,27 @@ fn times_in_a_filter_bound_the_scan() {
 }
 
 #[test]
+fn texts_and_series_in_a_filter_bound_the_scan() {
+    reads(
+        "SELECT labels FROM series WHERE name = 'up' AND pod IN ('a', 'b')",
+        "SnapshotScan: table=series, name=up, pod=a|b",
+    );
+    reads("SELECT value FROM samples WHERE series_id = 3", "SnapshotScan: table=samples, series_id=3");
+    reads(
+        "SELECT line FROM logs WHERE team = 'a' AND level = 'error' AND line LIKE '%memory%'",
+        "SnapshotScan: table=logs, level=error, team=a",
+    );
+    let plan = explain("SELECT value FROM samples ORDER BY series_id, ts");
+    assert!(!plan.contains("SortExec"), "they come in that order:\n{plan}");
+}
+
+#[test]
 fn a_limit_reaches_the_scan_unless_a_filter_is_in_between() {
     reads("SELECT value FROM samples LIMIT 3", "SnapshotScan: table=samples, limit=3");
     reads("SELECT value FROM samples WHERE value > 1 LIMIT 3", "SnapshotScan: table=samples");
     reads(
         "SELECT value FROM samples WHERE ts >= '2026-11-22T13:00:15Z' LIMIT 3",
-        "SnapshotScan: table=samples, from=2026-11-22T13:00:15.000000000Z",
+        "SnapshotScan: table=samples, from=2026-11-22T13:00:15.000000000Z, limit=3",
     );
 }
 

@@ -18,7 +18,7 @@ use whyd_signals::{Access, Sample, SeriesId, Timestamp};
 
 use crate::buffers::{ms, scoped, series_ids, write_lines, write_samples, writer};
 
-type Labels = &'static [(&'static str, &'static str)];
+pub(crate) type Labels = &'static [(&'static str, &'static str)];
 
 const SERIES: [Labels; 4] = [
     &[("__name__", "m"), ("container", "c"), ("disk", "1"), ("namespace", "team-a"), ("pod", "p")],
@@ -26,7 +26,7 @@ const SERIES: [Labels; 4] = [
     &[("__name__", "m"), ("container", "c"), ("namespace", "team-a"), ("pod", "q")],
     &[("__name__", "m"), ("container", "c"), ("namespace", "team-b"), ("pod", "p")],
 ];
-const STREAMS: [Labels; 4] = [
+pub(crate) const STREAMS: [Labels; 4] = [
     &[("container", "c"), ("namespace", "team-a"), ("pod", "p")],
     &[("container", "d"), ("namespace", "team-a"), ("pod", "p")],
     &[("container", "c"), ("namespace", "team-a"), ("pod", "q")],
@@ -34,9 +34,9 @@ const STREAMS: [Labels; 4] = [
 ];
 const VALUES: [f64; 6] = [0.0, -0.0, 1.5, f64::INFINITY, f64::NAN, f64::from_bits(whyd_signals::sample::STALE_BITS)];
 /// Seconds of the rows; those of the left sides reach beyond.
-const SECONDS: i64 = 12;
+pub(crate) const SECONDS: i64 = 12;
 
-fn holds<S: Strategy>(cases: u32, strategy: &S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+pub(crate) fn holds<S: Strategy>(cases: u32, strategy: &S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let seed: u64 = std::env::var("SEED").map_or(1, |s| s.parse().unwrap());
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
@@ -48,23 +48,23 @@ fn holds<S: Strategy>(cases: u32, strategy: &S, test: impl Fn(S::Value) -> Resul
 }
 
 /// (which series or stream, second, which value), and whether what was written so far is sealed after it.
-type Row = (usize, i64, usize, bool);
+pub(crate) type Row = (usize, i64, usize, bool);
 
-fn rows() -> impl Strategy<Value = Vec<Row>> {
+pub(crate) fn rows() -> impl Strategy<Value = Vec<Row>> {
     prop::collection::vec((0..4_usize, 0..SECONDS, 0..VALUES.len(), prop::bool::weighted(0.1)), 0..40)
 }
 
 /// (which series, the unknown one included, two seconds).
-fn lefts() -> impl Strategy<Value = Vec<(usize, i64, i64)>> {
+pub(crate) fn lefts() -> impl Strategy<Value = Vec<(usize, i64, i64)>> {
     prop::collection::vec((0..5_usize, -2..SECONDS + 2, -2..SECONDS + 2), 0..12)
 }
 
-fn access() -> impl Strategy<Value = Access> {
+pub(crate) fn access() -> impl Strategy<Value = Access> {
     prop_oneof![Just(Access::All), Just(Access::team("a"))]
 }
 
 /// The rows in a writer, and what has to be stored: of one time the value that is larger.
-fn with_samples(rows: &[Row]) -> (Writer, Vec<SeriesId>, BTreeMap<(usize, i64), f64>) {
+pub(crate) fn with_samples(rows: &[Row]) -> (Writer, Vec<SeriesId>, BTreeMap<(usize, i64), f64>) {
     let mut w = writer();
     let mut ids = series_ids(&mut w, &SERIES.map(|s| s as &[_]));
     ids.push(SeriesId(4_000_000));
@@ -83,18 +83,18 @@ fn with_samples(rows: &[Row]) -> (Writer, Vec<SeriesId>, BTreeMap<(usize, i64), 
     (w, ids, stored)
 }
 
-fn times(ts: impl IntoIterator<Item = Timestamp>) -> TimestampNanosecondArray {
+pub(crate) fn times(ts: impl IntoIterator<Item = Timestamp>) -> TimestampNanosecondArray {
     TimestampNanosecondArray::from_iter_values(ts.into_iter().map(|t| t.0)).with_timezone("UTC")
 }
 
-fn table(columns: Vec<(&str, Arc<dyn Array>)>) -> Arc<MemTable> {
+pub(crate) fn table(columns: Vec<(&str, Arc<dyn Array>)>) -> Arc<MemTable> {
     let fields: Vec<_> = columns.iter().map(|(n, c)| Field::new(*n, c.data_type().clone(), true)).collect();
     let schema = Arc::new(Schema::new(fields));
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns.into_iter().map(|(_, c)| c).collect()).unwrap();
     Arc::new(MemTable::try_new(schema, vec![vec![batch]]).unwrap())
 }
 
-fn sql(scoped: &Scoped, lefts: Arc<MemTable>, sql: &str) -> Vec<RecordBatch> {
+pub(crate) fn sql(scoped: &Scoped, lefts: Arc<MemTable>, sql: &str) -> Vec<RecordBatch> {
     let engine = Engine::new(EngineLimits::default()).unwrap();
     let tables = tables(scoped, Vec::new()).with("lefts", lefts);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

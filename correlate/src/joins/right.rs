@@ -1,0 +1,342 @@
+//! The right side of an interval join: rows of samples or log lines as they lie, fetched by key and time.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, UInt32Array};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{SchemaRef, UInt32Type};
+use arrow::row::{RowConverter, SortField};
+use datafusion::common::{internal_datafusion_err, internal_err};
+use datafusion::error::Result;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use std::collections::HashMap;
+use whyd_buffers::{FixedState, LineColumns, LineRun, LinesWanted, Scoped, StreamMeta};
+use whyd_signals::{SeriesId, Timestamp};
+
+use crate::tables::{SnapshotScan, SourceKind};
+
+/// Rows that are fetched before they are looked at.
+const ROWS: usize = 1 << 14;
+/// No key.
+const NONE: u32 = u32::MAX;
+
+/// A scan with what stands above it: a filter and a choice of columns.
+pub(crate) struct RightRows {
+    scan: Arc<SnapshotScan>,
+    filter: Option<Arc<dyn PhysicalExpr>>,
+    /// Which column of the scan each of ours is.
+    columns: Vec<usize>,
+    schema: SchemaRef,
+}
+
+impl fmt::Display for RightRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.scan.table(), self.scan.wanted())?;
+        match &self.filter {
+            Some(filter) => write!(f, ", filter={filter}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Some of the rows, with the number of their key and their time.
+pub(crate) struct Fetched {
+    pub(crate) keys: Vec<u32>,
+    pub(crate) times: Vec<i64>,
+    /// The columns that were asked for.
+    pub(crate) columns: RecordBatch,
+}
+
+impl Fetched {
+    fn filtered(mut self, by: &BooleanArray) -> Result<Self> {
+        let kept = |n: usize| by.is_valid(n) && by.value(n);
+        let mut n = 0..;
+        self.keys.retain(|_| n.next().is_some_and(kept));
+        let mut n = 0..;
+        self.times.retain(|_| n.next().is_some_and(kept));
+        self.columns = filter_record_batch(&self.columns, by)?;
+        Ok(self)
+    }
+}
+
+impl RightRows {
+    /// The rows that a plan reads, where they are read as they lie.
+    pub(crate) fn of(plan: &Arc<dyn ExecutionPlan>) -> Result<Self> {
+        if let Some(scan) = plan.downcast_ref::<SnapshotScan>() {
+            let columns = (0..scan.schema().fields().len()).collect();
+            return Ok(Self { scan: Arc::new(scan.clone()), filter: None, columns, schema: scan.schema() });
+        }
+        if let Some(coop) = plan.downcast_ref::<CooperativeExec>() {
+            return Self::of(coop.input());
+        }
+        if let Some(filter) = plan.downcast_ref::<FilterExec>() {
+            let below = Self::of(filter.input())?;
+            if below.filter.is_some() {
+                return internal_err!("filters over a filter");
+            }
+            let predicate = moved(filter.predicate(), &below.columns)?;
+            let columns = match filter.projection() {
+                Some(some) => some.iter().filter_map(|n| below.columns.get(*n).copied()).collect(),
+                None => below.columns,
+            };
+            return Ok(Self { filter: Some(predicate), columns, schema: plan.schema(), scan: below.scan });
+        }
+        if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
+            let below = Self::of(projection.input())?;
+            let column = |e: &Arc<dyn PhysicalExpr>| {
+                let at = e.downcast_ref::<Column>()?.index();
+                below.columns.get(at).copied()
+            };
+            let columns: Option<Vec<usize>> = projection.expr().iter().map(|e| column(&e.expr)).collect();
+            let columns = columns.ok_or_else(|| internal_datafusion_err!("an expression over a scan"))?;
+            return Ok(Self { columns, schema: plan.schema(), ..below });
+        }
+        internal_err!("{} does not read rows as they lie", plan.name())
+    }
+
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn scoped(&self) -> &Scoped {
+        self.scan.scoped()
+    }
+
+    /// The name that a column of ours has in its table.
+    fn name_of(&self, column: usize) -> Option<String> {
+        let at = *self.columns.get(column)?;
+        self.scan.schema().fields().get(at).map(|f| f.name().clone())
+    }
+
+    /// Gives each left row the number of its key, and finds the series or streams of each key. `left` are the key columns
+    /// of the left rows, `right` which columns of ours they are equal to.
+    pub(crate) fn keyed(&self, left: &[ArrayRef], right: &[usize]) -> Result<Keyed> {
+        match self.scan.kind() {
+            SourceKind::Samples => self.keyed_by_series(left),
+            SourceKind::Logs => self.keyed_by_stream(left, right),
+            SourceKind::Other => internal_err!("{} has no rows by time", self.scan.table()),
+        }
+    }
+
+    fn keyed_by_series(&self, left: &[ArrayRef]) -> Result<Keyed> {
+        let [ids] = left else { return internal_err!("samples have one key") };
+        let ids: &UInt32Array =
+            ids.as_primitive_opt::<UInt32Type>().ok_or_else(|| internal_datafusion_err!("no id"))?;
+        let mut numbers: HashMap<u32, u32, FixedState> = HashMap::default();
+        let (mut of_left, mut owners) = (Vec::with_capacity(ids.len()), Vec::new());
+        for id in ids {
+            let Some(id) = id.filter(|id| self.scan.has(SeriesId(*id))) else {
+                of_left.push(NONE);
+                continue;
+            };
+            of_left.push(*numbers.entry(id).or_insert_with(|| {
+                owners.push(id);
+                owners.len() as u32 - 1
+            }));
+        }
+        Ok(Keyed { of_left, keys: owners.len(), owners: Owners::Series(owners) })
+    }
+
+    fn keyed_by_stream(&self, left: &[ArrayRef], right: &[usize]) -> Result<Keyed> {
+        let scoped = self.scoped();
+        let streams: Vec<(u32, &StreamMeta)> = scoped.all_streams().map(|(id, meta)| (id.0, meta)).collect();
+        let column = |n: &usize| -> Result<ArrayRef> {
+            let Some(name) = self.name_of(*n) else { return internal_err!("no such key") };
+            if name == "team" {
+                let teams = streams.iter().map(|(_, m)| scoped.team_of(&m.namespace).as_str().to_owned());
+                return Ok(Arc::new(StringArray::from_iter_values(teams)));
+            }
+            let value = |m: &'_ StreamMeta| -> Arc<str> {
+                Arc::clone(match name.as_str() {
+                    "namespace" => &m.namespace,
+                    "pod" => &m.pod,
+                    _ => &m.container,
+                })
+            };
+            let values = streams.iter().map(|(_, m)| Some(value(m)).filter(|v| !v.is_empty()));
+            Ok(Arc::new(values.collect::<StringArray>()))
+        };
+        let ours: Vec<ArrayRef> = right.iter().map(column).collect::<Result<_>>()?;
+        let fields = left.iter().map(|a| SortField::new(a.data_type().clone())).collect();
+        let converter = RowConverter::new(fields)?;
+        let (lefts, ours_rows) = (converter.convert_columns(left)?, converter.convert_columns(&ours)?);
+        let is_null = |columns: &[ArrayRef], n: usize| columns.iter().any(|c| c.is_null(n));
+
+        let mut numbers: HashMap<&[u8], u32, FixedState> = HashMap::default();
+        let rows = left.first().map_or(0, |a| a.len());
+        let mut of_left = Vec::with_capacity(rows);
+        for n in 0..rows {
+            if is_null(left, n) {
+                of_left.push(NONE);
+                continue;
+            }
+            let next = numbers.len() as u32;
+            of_left.push(*numbers.entry(lefts.row(n).data()).or_insert(next));
+        }
+        let most = streams.last().map_or(0, |(id, _)| *id as usize + 1);
+        let mut of_stream = vec![NONE; most];
+        for (n, (id, _)) in streams.iter().enumerate() {
+            if !is_null(&ours, n)
+                && let Some(number) = numbers.get(ours_rows.row(n).data())
+                && let Some(place) = of_stream.get_mut(*id as usize)
+            {
+                *place = *number;
+            }
+        }
+        Ok(Keyed { of_left, keys: numbers.len(), owners: Owners::Streams(of_stream) })
+    }
+
+    /// All rows of these keys from the first to the last time, both included, some at a time. `wanted` are columns of ours.
+    pub(crate) fn fetch<'a>(
+        &'a self,
+        keyed: &'a Keyed,
+        range: (i64, i64),
+        wanted: &[usize],
+    ) -> Result<impl Iterator<Item = Result<Fetched>> + Send + 'a> {
+        let asked = self.scan.wanted().range;
+        let range = (Timestamp(range.0.max(asked.0.0)), Timestamp(range.1.min(asked.1.0)));
+        // What the filter reads is fetched too, behind what is wanted.
+        let mut columns: Vec<usize> = wanted.iter().filter_map(|n| self.columns.get(*n).copied()).collect();
+        let filter = match &self.filter {
+            Some(filter) => Some(gathered(filter, &mut columns)?),
+            None => None,
+        };
+        let columns = self.scan.columns_of(&columns);
+        let wanted: Vec<usize> = (0..wanted.len()).collect();
+        let rows: Box<dyn Iterator<Item = Fetched> + Send + 'a> = match &keyed.owners {
+            Owners::Series(ids) => Box::new(self.samples(ids, range, columns)),
+            Owners::Streams(of_stream) => Box::new(self.lines(of_stream, range, columns)),
+        };
+        Ok(rows.map(move |fetched| {
+            let mut fetched = fetched;
+            if let Some(filter) = &filter {
+                let by = filter.evaluate(&fetched.columns)?.into_array(fetched.columns.num_rows())?;
+                let by = by.as_boolean_opt().ok_or_else(|| internal_datafusion_err!("a filter that is no truth"))?;
+                fetched = fetched.filtered(by)?;
+            }
+            fetched.columns = fetched.columns.project(&wanted)?;
+            Ok(fetched)
+        }))
+    }
+
+    /// The lines of these keys as they lie, run by run, where these are lines and no filter is left; which lines of each are
+    /// wanted, [`RightRows::wanted_lines`] says.
+    pub(crate) fn line_runs<'a>(
+        &'a self,
+        keyed: &'a Keyed,
+        range: (i64, i64),
+    ) -> Option<impl Iterator<Item = (u32, LineRun<'a>)> + 'a> {
+        let Owners::Streams(of_stream) = &keyed.owners else { return None };
+        let asked = self.scan.wanted().range;
+        let range = (Timestamp(range.0).max(asked.0), Timestamp(range.1).min(asked.1));
+        let runs = self.scoped().line_runs(range.0, range.1, of_stream, self.scan.lines().levels);
+        let keyed = runs.filter_map(|run| Some((*of_stream.get(run.stream().0 as usize)?, run)));
+        self.filter.is_none().then_some(keyed)
+    }
+
+    /// Which lines of a run are wanted.
+    pub(crate) fn wanted_lines(&self) -> &LinesWanted {
+        self.scan.lines()
+    }
+
+    /// Whether these columns are the text of lines and nothing else.
+    pub(crate) fn is_text(&self, columns: &[usize]) -> bool {
+        self.scan.kind() == SourceKind::Logs
+            && self.filter.is_none()
+            && matches!(columns, [one] if self.name_of(*one).as_deref() == Some("line"))
+    }
+
+    fn samples<'a>(
+        &'a self,
+        ids: &'a [u32],
+        range: (Timestamp, Timestamp),
+        columns: Vec<usize>,
+    ) -> impl Iterator<Item = Fetched> + 'a {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let (mut keys, mut samples) = (Vec::new(), Vec::new());
+            while samples.len() < ROWS {
+                let Some(id) = ids.get(next) else { break };
+                if let Some(history) = self.scoped().history(SeriesId(*id)) {
+                    history.between(range.0, range.1, &mut samples);
+                    keys.resize(samples.len(), next as u32);
+                }
+                next += 1;
+            }
+            if samples.is_empty() {
+                return None;
+            }
+            let series = |n: &u32| ids.get(*n as usize).copied().unwrap_or_default();
+            let columns = self.scoped().sample_columns(&keys.iter().map(series), &samples, &columns);
+            Some(Fetched { keys, times: samples.iter().map(|s| s.ts.0).collect(), columns })
+        })
+    }
+
+    fn lines<'a>(
+        &'a self,
+        of_stream: &'a [u32],
+        range: (Timestamp, Timestamp),
+        columns: Vec<usize>,
+    ) -> impl Iterator<Item = Fetched> + 'a {
+        let wanted = self.scan.lines();
+        let mut runs = self.scoped().line_runs(range.0, range.1, of_stream, wanted.levels);
+        let mut rows = Vec::new();
+        std::iter::from_fn(move || {
+            let (mut keys, mut times) = (Vec::new(), Vec::new());
+            let mut made = LineColumns::new(self.scoped(), &columns);
+            for run in runs.by_ref() {
+                let Some(key) = of_stream.get(run.stream().0 as usize) else { continue };
+                wanted.rows(&run, &mut rows);
+                let of_run = run.times();
+                times.extend(rows.iter().filter_map(|n| of_run.get(*n as usize)));
+                keys.resize(times.len(), *key);
+                made.push(&run, &rows);
+                if times.len() >= ROWS {
+                    break;
+                }
+            }
+            (!times.is_empty()).then(|| Fetched { keys, times, columns: made.finish() })
+        })
+    }
+}
+
+/// Left rows and series or streams by the number of their key.
+pub(crate) struct Keyed {
+    /// Of each left row; `u32::MAX` where it has none that any row could equal.
+    pub(crate) of_left: Vec<u32>,
+    /// How many keys there are.
+    pub(crate) keys: usize,
+    owners: Owners,
+}
+
+enum Owners {
+    /// The series of each key.
+    Series(Vec<u32>),
+    /// The key of each stream.
+    Streams(Vec<u32>),
+}
+
+/// The same expression over other columns: `places` says where each is.
+fn moved(expr: &Arc<dyn PhysicalExpr>, places: &[usize]) -> Result<Arc<dyn PhysicalExpr>> {
+    super::columns::replaced(expr, |column| {
+        let at = places.get(column.index()).ok_or_else(|| internal_datafusion_err!("no such column"))?;
+        Ok(Arc::new(Column::new(column.name(), *at)))
+    })
+}
+
+/// The same expression over a batch of `columns`, to which what it reads is added.
+fn gathered(expr: &Arc<dyn PhysicalExpr>, columns: &mut Vec<usize>) -> Result<Arc<dyn PhysicalExpr>> {
+    super::columns::replaced(expr, |column| {
+        let at = columns.iter().position(|c| *c == column.index()).unwrap_or_else(|| {
+            columns.push(column.index());
+            columns.len() - 1
+        });
+        Ok(Arc::new(Column::new(column.name(), at)))
+    })
+}
