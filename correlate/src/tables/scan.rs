@@ -28,6 +28,8 @@ use super::{Source, alerts_rows, changes_rows, rows};
 
 /// Rows that are worth a task of their own.
 const ROWS_OF_A_TASK: usize = 1 << 16;
+/// As many as DataFusion's operators take at a time.
+const ROWS_OF_A_PIECE: usize = 1 << 13;
 /// Samples of a series that are taken to be unsealed: how many there are belongs to all teams together.
 const UNSEALED: usize = 8;
 
@@ -159,8 +161,8 @@ impl SnapshotScan {
                 let part = (part, parts);
                 return Box::new(scoped.log_batches(self.wanted.range, columns, self.lines.clone(), part).map(Ok));
             }
-            Source::Series => return Box::new(std::iter::once(Ok(scoped.series_batch(&self.all_series(), &columns)))),
-            Source::Events => return Box::new(std::iter::once(rows::events(scoped, &columns).map_err(Into::into))),
+            Source::Series => return in_pieces(scoped.series_batch(&self.all_series(), &columns)),
+            Source::Events => rows::events(scoped, &columns),
             Source::LogTemplates => rows::log_templates(&scoped.templates()),
             Source::Pods => rows::pods(scoped),
             Source::Changes(changes) => changes_rows::batch(changes),
@@ -169,8 +171,21 @@ impl SnapshotScan {
             Source::Incidents => rows::incidents(&scoped.incidents()),
             Source::Alerts => alerts_rows::batch(scoped),
         };
-        Box::new(std::iter::once(made.and_then(|batch| batch.project(&columns)).map_err(Into::into)))
+        let made = match self.source {
+            Source::Events => made,
+            _ => made.and_then(|batch| batch.project(&columns)),
+        };
+        match made {
+            Ok(batch) => in_pieces(batch),
+            Err(e) => Box::new(std::iter::once(Err(e.into()))),
+        }
     }
+}
+
+/// The same rows in batches that tasks can share.
+fn in_pieces(whole: RecordBatch) -> Batches {
+    let starts = (0..whole.num_rows()).step_by(ROWS_OF_A_PIECE);
+    Box::new(starts.map(move |from| Ok(whole.slice(from, ROWS_OF_A_PIECE.min(whole.num_rows() - from)))))
 }
 
 /// The series that are wanted, where not all are; where only some metrics are, no other is looked at.
