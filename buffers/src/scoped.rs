@@ -144,11 +144,6 @@ impl Scoped {
         (self.sealed().map(|chunk| chunk.rows).sum(), most)
     }
 
-    /// The first and the last time of a sealed sample, in nanoseconds.
-    pub fn sealed_times(&self) -> Option<(i64, i64)> {
-        self.sealed().map(|c| (c.min_ts, c.max_ts)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
-    }
-
     /// How many lines there are; for who sees all alone, since lines of many teams lie together.
     pub fn lines_held(&self) -> Option<usize> {
         (self.access == Access::All).then(|| self.snapshot.batches.iter().map(|b| b.len()).sum())

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, ListArray, TimestampNanosecondArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, TimestampNanosecondType};
-use datafusion::common::{ScalarValue, internal_datafusion_err};
+use datafusion::common::{ScalarValue, internal_datafusion_err, not_impl_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
@@ -54,8 +54,11 @@ impl AggregateUDFImpl for Counter {
         Ok(DataType::Float64)
     }
 
-    fn accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Samples { what: self.what, samples: Vec::new() }))
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        if args.is_distinct {
+            return not_impl_err!("{} takes no DISTINCT: a sample that is there twice rose by nothing", self.name());
+        }
+        Ok(Box::new(Samples { what: self.what, samples: Vec::new(), rose: 0.0, disordered: false }))
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
@@ -74,6 +77,14 @@ fn item(of: DataType) -> FieldRef {
 struct Samples {
     what: What,
     samples: Vec<(i64, f64)>,
+    /// By how much, unless the samples are not in order of time.
+    rose: f64,
+    disordered: bool,
+}
+
+/// From one sample to the next; from nothing where the counter began again.
+fn rise(from: (i64, f64), to: (i64, f64)) -> f64 {
+    if to.1 < from.1 { to.1 } else { to.1 - from.1 }
 }
 
 impl Samples {
@@ -82,7 +93,13 @@ impl Samples {
         let times = times.as_primitive_opt::<TimestampNanosecondType>().ok_or_else(wrong)?;
         let values = values.as_primitive_opt::<Float64Type>().ok_or_else(wrong)?;
         let both = times.iter().zip(values).filter_map(|(t, v)| Some((t?, v?)));
-        self.samples.extend(both.filter(|(_, v)| !v.is_nan()));
+        for sample in both.filter(|(_, v)| !v.is_nan()) {
+            if let Some(last) = self.samples.last() {
+                self.disordered |= sample.0 <= last.0;
+                self.rose += rise(*last, sample);
+            }
+            self.samples.push(sample);
+        }
         Ok(())
     }
 }
@@ -96,8 +113,12 @@ impl Accumulator for Samples {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        self.samples.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
-        let rose: f64 = self.samples.windows(2).map(|w| if w[1].1 < w[0].1 { w[1].1 } else { w[1].1 - w[0].1 }).sum();
+        if self.disordered {
+            self.samples.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+            self.rose = self.samples.windows(2).map(|w| rise(w[0], w[1])).sum();
+            self.disordered = false;
+        }
+        let rose = self.rose;
         let span =
             self.samples.last().zip(self.samples.first()).map_or(0, |(last, first)| last.0.saturating_sub(first.0));
         Ok(ScalarValue::Float64((span > 0).then(|| match self.what {

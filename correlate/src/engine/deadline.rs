@@ -25,6 +25,8 @@ use datafusion::physical_plan::unnest::UnnestExec;
 use thiserror::Error;
 use tokio::time::Instant;
 
+use crate::joins::interval::IntervalJoinExec;
+
 /// What a filter fails with.
 #[derive(Debug, Error)]
 #[error("too late")]
@@ -48,7 +50,7 @@ pub(super) fn keep(plan: Arc<dyn ExecutionPlan>, deadline: Instant) -> Result<Ar
                 }
                 None => node,
             }
-        } else if node.is::<CrossJoinExec>() || node.is::<UnnestExec>() {
+        } else if node.is::<CrossJoinExec>() || node.is::<UnnestExec>() || node.is::<IntervalJoinExec>() {
             node
         } else if node.children().len() > 1 && !is_known(node.name()) {
             // A join that this file does not know how to bound; no setting of ours makes the planner choose one.

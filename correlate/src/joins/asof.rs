@@ -259,7 +259,6 @@ impl LookedUp {
             times.as_primitive_opt::<TimestampNanosecondType>().ok_or_else(|| internal_datafusion_err!("no time"))?;
         let (from, to) = self.scan.wanted().range;
         let strict = self.matched.op == Operator::Gt;
-        let before = known.histories.len();
         let find = |(id, at): (Option<u32>, Option<i64>)| -> Option<(u32, Sample)> {
             let (id, at) = (id?, at?);
             let at = if strict { at.checked_sub(1)? } else { at };
@@ -267,7 +266,7 @@ impl LookedUp {
             (found.ts >= from).then_some((id, found))
         };
         let found: Vec<Option<(u32, Sample)>> = keys.iter().zip(times.iter()).map(find).collect();
-        self.reservation.try_grow(known.histories.len().saturating_sub(before) * EACH)?;
+        self.reservation.try_resize(known.histories.len() * EACH)?;
         let column = |n: &usize| -> ArrayRef {
             match n {
                 0 => Arc::new(found.iter().map(|f| f.map(|(id, _)| id)).collect::<UInt32Array>()),
@@ -286,6 +285,8 @@ impl LookedUp {
     }
 }
 
+/// What one key of a held side takes beside its bytes: its place in the table, and its rows.
+const EACH_KEY: usize = size_of::<(OwnedRow, Vec<u32>)>() + 48;
 /// About what one remembered series takes: its place in the table, and runs in some chunks.
 const EACH: usize = 512;
 
@@ -326,16 +327,28 @@ impl Held {
             })
             .await?;
         let rows = concat_batches(&schema, &batches)?;
-        reservation.try_grow(rows.get_array_memory_size() + rows.num_rows() * 64)?;
+        drop(batches);
+        reservation.try_resize(rows.get_array_memory_size())?;
         let keys = matched.on.iter().map(|(_, right)| values(right, &rows)).collect::<Result<Vec<_>>>()?;
         let times = values(&matched.right_time, &rows)?;
         let fields = keys.iter().map(|k| SortField::new(k.data_type().clone())).collect();
         let converter = RowConverter::new(fields)?;
         let mut by_key: HashMap<OwnedRow, Vec<u32>> = HashMap::new();
         let mut turns = Turns::default();
+        let mut bytes = 0;
         each_key(&converter, &keys, rows.num_rows(), |n, key| {
             if times.is_valid(n) {
-                by_key.entry(key).or_default().push(n as u32);
+                let length = key.as_ref().len();
+                by_key.entry(key).or_insert_with(|| {
+                    bytes += EACH_KEY + length;
+                    Vec::new()
+                });
+            }
+        })?;
+        reservation.try_grow(bytes + rows.num_rows() * 8)?;
+        each_key(&converter, &keys, rows.num_rows(), |n, key| {
+            if let Some(of_key) = by_key.get_mut(&key).filter(|_| times.is_valid(n)) {
+                of_key.push(n as u32);
             }
         })?;
         turns.took(rows.num_rows()).await;

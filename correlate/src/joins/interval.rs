@@ -115,7 +115,8 @@ impl Lefts {
             Ok([whole]) => whole,
             Err(batches) => {
                 let rows = concat_batches(&schema, &batches)?;
-                reservation.try_grow(rows.get_array_memory_size())?;
+                drop(batches);
+                reservation.try_resize(rows.get_array_memory_size())?;
                 rows
             }
         };
@@ -388,7 +389,8 @@ struct Making {
     left: usize,
     right: usize,
     paired: Vec<bool>,
-    ended: bool,
+    /// From which left row on those without a pair are still to be given.
+    alone: usize,
 }
 
 impl Pairs {
@@ -410,18 +412,20 @@ impl Pairs {
             }
         }
         self.fetched.add(keys.len());
+        let pieces: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
         let columns = match batches.first() {
             Some(first) => concat_batches(&first.schema(), &batches)?,
             None => RecordBatch::new_empty(Arc::clone(right.schema())),
         };
         self.reservation.try_grow(columns.get_array_memory_size())?;
         drop(batches);
+        self.reservation.shrink(pieces);
         let rights = Rights::of(&keys, &times, lefts.keyed.keys);
         timer.done();
         let paired = vec![false; if self.interval.outer { lefts.rows.num_rows() } else { 0 }];
         let by_key = lefts.by_key();
         let making =
-            Making { pairs: self, lefts, by_key, rights, columns, key: 0, left: 0, right: 0, paired, ended: false };
+            Making { pairs: self, lefts, by_key, rights, columns, key: 0, left: 0, right: 0, paired, alone: 0 };
         Ok(futures::stream::try_unfold(making, |mut making| async move {
             loop {
                 let Some(batch) = making.next()? else { return Ok(None) };
@@ -462,12 +466,11 @@ impl Making {
         if !lefts.is_empty() {
             return self.filtered(lefts, rights).map(Some);
         }
-        if self.ended || !self.pairs.interval.outer {
-            return Ok(None);
-        }
-        self.ended = true;
-        let alone = self.paired.iter().enumerate().filter(|(_, paired)| !**paired).map(|(row, _)| row as u32);
-        let lefts: UInt32Array = alone.collect::<Vec<u32>>().into();
+        let rest = self.paired.iter().enumerate().skip(self.alone);
+        let alone: Vec<u32> = rest.filter(|(_, paired)| !**paired).map(|(row, _)| row as u32).take(ROWS).collect();
+        let Some(last) = alone.last() else { return Ok(None) };
+        self.alone = *last as usize + 1;
+        let lefts = UInt32Array::from(alone);
         let rights = UInt32Array::new_null(lefts.len());
         self.pair(&lefts, &rights).map(Some)
     }

@@ -12,7 +12,6 @@ use datafusion::error::Result;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use std::collections::HashMap;
@@ -72,20 +71,13 @@ impl RightRows {
             let columns = (0..scan.schema().fields().len()).collect();
             return Ok(Self { scan: Arc::new(scan.clone()), filter: None, columns, schema: scan.schema() });
         }
-        if let Some(coop) = plan.downcast_ref::<CooperativeExec>() {
-            return Self::of(coop.input());
-        }
         if let Some(filter) = plan.downcast_ref::<FilterExec>() {
             let below = Self::of(filter.input())?;
-            if below.filter.is_some() {
-                return internal_err!("filters over a filter");
+            if below.filter.is_some() || filter.projection().is_some() {
+                return internal_err!("a filter that was moved");
             }
             let predicate = moved(filter.predicate(), &below.columns)?;
-            let columns = match filter.projection() {
-                Some(some) => some.iter().filter_map(|n| below.columns.get(*n).copied()).collect(),
-                None => below.columns,
-            };
-            return Ok(Self { filter: Some(predicate), columns, schema: plan.schema(), scan: below.scan });
+            return Ok(Self { filter: Some(predicate), schema: plan.schema(), ..below });
         }
         if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
             let below = Self::of(projection.input())?;
@@ -315,8 +307,25 @@ pub(crate) struct Keyed {
     owners: Owners,
 }
 
+impl Keyed {
+    /// The keys of which every so manieth is one of a part, without the left rows.
+    pub(crate) fn part(&self, part: usize, parts: usize) -> Self {
+        let is_of_part = |key: usize| key % parts.max(1) == part;
+        let owners = match &self.owners {
+            Owners::Series(ids) => {
+                let of_part = |(key, id): (usize, &u32)| if is_of_part(key) { *id } else { NONE };
+                Owners::Series(ids.iter().enumerate().map(of_part).collect())
+            }
+            Owners::Streams(keys) => {
+                Owners::Streams(keys.iter().map(|key| if is_of_part(*key as usize) { *key } else { NONE }).collect())
+            }
+        };
+        Self { of_left: Vec::new(), keys: self.keys, owners }
+    }
+}
+
 enum Owners {
-    /// The series of each key.
+    /// The series of each key; none of it is of another part.
     Series(Vec<u32>),
     /// The key of each stream.
     Streams(Vec<u32>),

@@ -63,7 +63,9 @@ fn interval(join: &Join) -> Result<Option<LogicalPlan>> {
     let (swapped, by, kind) = made;
     let (left, right) = if swapped { (&join.right, &join.left) } else { (&join.left, &join.right) };
     let is_key = |e: &Expr| matches!(e, Expr::Column(c) if by.keys.contains(&c.name.as_str()));
-    if !pairs(swapped).all(|(_, r)| is_key(&r)) {
+    // A series has one number: where two are to be equal to it, one of them is left to a plain join.
+    let too_many = by.keys == ["series_id"] && join.on.len() > 1;
+    if too_many || !pairs(swapped).all(|(l, r)| is_key(&r) && is_sure(&l)) {
         return Ok(None);
     }
     let Some(Bounds { lower, upper, rest }) = Bounds::of(filter, left.schema(), right.schema(), &by.time) else {
@@ -125,7 +127,7 @@ impl Bounds {
         let is_time = |e: &Expr| matches!(e, Expr::Column(c) if c == time);
         for part in split_conjunction_owned(unfolded(filter)) {
             let found = Compared::of(&part, left, right)
-                .filter(|c| is_time(&c.right) && is_time_type(&c.left, left))
+                .filter(|c| is_time(&c.right) && is_time_type(&c.left, left) && is_sure(&c.left))
                 .map(|c| c.op);
             // Of `left op right`: where the left time is at most the right one, it is a lower bound of that.
             match found {
@@ -148,6 +150,22 @@ fn unfolded(filter: &Expr) -> Expr {
         part => vec![part],
     });
     conjunction(parts).unwrap_or_else(|| filter.clone())
+}
+
+/// Whether an expression has a value whatever the row: it is asked of left rows that have no pair, too.
+fn is_sure(expr: &Expr) -> bool {
+    match expr {
+        Expr::Column(_) | Expr::Literal(..) => true,
+        Expr::Alias(alias) => is_sure(&alias.expr),
+        Expr::BinaryExpr(binary) => {
+            matches!(binary.op, Operator::Plus | Operator::Minus) && is_sure(&binary.left) && is_sure(&binary.right)
+        }
+        Expr::ScalarFunction(function) => {
+            ["date_bin", "date_trunc", "coalesce", "least", "greatest"].contains(&function.name())
+                && function.args.iter().all(is_sure)
+        }
+        _ => false,
+    }
 }
 
 fn is_time_type(expr: &Expr, schema: &DFSchema) -> bool {

@@ -14,22 +14,30 @@ use arrow::array::{
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef};
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{internal_datafusion_err, internal_err};
+use datafusion::common::{exec_err, internal_datafusion_err, internal_err};
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::EmitTo;
-use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::ScalarFunctionExpr;
+use datafusion::physical_expr::expressions::{BinaryExpr, CastExpr, Column, Literal};
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::execution_plan::{Boundedness, ChildrenPropertiesMode, EmissionType};
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties, ReplaceChildrenOptions,
@@ -53,6 +61,24 @@ enum Tallied {
 }
 
 impl Tallied {
+    /// What two values make together. As DataFusion has it, NaN wins over what came before it.
+    fn of_floats(self, c: f64, v: f64) -> f64 {
+        match self {
+            Self::Min if c < v => c,
+            Self::Max if c > v => c,
+            Self::Min | Self::Max => v,
+            _ => c + v,
+        }
+    }
+
+    fn of_ints(self, c: i64, v: i64) -> i64 {
+        match self {
+            Self::Min => c.min(v),
+            Self::Max => c.max(v),
+            _ => c.wrapping_add(v),
+        }
+    }
+
     fn named(name: &str) -> Option<Self> {
         match name {
             "count" => Some(Self::Count),
@@ -101,7 +127,7 @@ impl PhysicalOptimizerRule for Tallies {
     }
 
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        let made = plan.transform_up(|node| {
+        let made = whole(&plan)?.unwrap_or(plan).transform_up(|node| {
             let Some(aggregate) = node.downcast_ref::<AggregateExec>() else { return Ok(Transformed::no(node)) };
             match tally(aggregate)? {
                 Some(tally) => Ok(Transformed::yes(Arc::new(tally) as Arc<dyn ExecutionPlan>)),
@@ -110,6 +136,51 @@ impl PhysicalOptimizerRule for Tallies {
         })?;
         Ok(made.data)
     }
+}
+
+/// Where the answer is an aggregate over the join, made in parts and put together, and nothing above it asks in how many parts it
+/// comes: one tally of as many tasks, whose cells are added up, instead of parts whose groups are looked for again.
+fn whole(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
+        return in_one(aggregate).map(|tally| tally.map(|tally| Arc::new(tally) as Arc<dyn ExecutionPlan>));
+    }
+    let indifferent = plan.is::<ProjectionExec>()
+        || plan.is::<FilterExec>()
+        || plan.is::<SortExec>()
+        || plan.is::<CoalescePartitionsExec>()
+        || plan.is::<SortPreservingMergeExec>();
+    let ([below], true) = (&plan.children()[..], indifferent) else { return Ok(None) };
+    match whole(below)? {
+        Some(below) => {
+            let anew = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+            Arc::clone(plan).replace_children(vec![below], anew).map(Some)
+        }
+        None => Ok(None),
+    }
+}
+
+fn in_one(last: &AggregateExec) -> Result<Option<IntervalTallyExec>> {
+    let is_last = matches!(last.mode(), AggregateMode::Final | AggregateMode::FinalPartitioned);
+    if !is_last || last.limit_options().is_some() {
+        return Ok(None);
+    }
+    let mut below = last.input();
+    while below.is::<RepartitionExec>() || below.is::<CoalescePartitionsExec>() {
+        let [input] = below.children()[..] else { return Ok(None) };
+        below = input;
+    }
+    let first = below.downcast_ref::<AggregateExec>().filter(|a| *a.mode() == AggregateMode::Partial);
+    let Some(tally) = first.map(tally).transpose()?.flatten() else { return Ok(None) };
+    let tasks = tally.properties.partitioning.partition_count();
+    let left = match tally.left.downcast_ref::<RepartitionExec>() {
+        Some(repartition) => Arc::clone(repartition.input()),
+        None => Arc::clone(&tally.left),
+    };
+    let left: Arc<dyn ExecutionPlan> = match left.output_partitioning().partition_count() {
+        1 => left,
+        _ => Arc::new(CoalescePartitionsExec::new(left)),
+    };
+    Ok(Some(IntervalTallyExec::of(left, tally.plan, last.schema(), Some(tasks))))
 }
 
 fn tally(aggregate: &AggregateExec) -> Result<Option<IntervalTallyExec>> {
@@ -128,6 +199,9 @@ fn tally(aggregate: &AggregateExec) -> Result<Option<IntervalTallyExec>> {
     // What an expression over the join's columns is of the left ones or of the right ones that are read.
     let of_side = |expr: &Arc<dyn PhysicalExpr>, columns: &mut Vec<usize>| -> Result<Option<Group>> {
         let expr = through_all(expr, &through)?;
+        if !is_sure(&expr, &join.schema())? {
+            return Ok(None);
+        }
         let used = collect_columns(&expr);
         if used.iter().all(|c| c.index() < lefts) {
             return Ok(Some(Group::Left(expr)));
@@ -185,6 +259,26 @@ fn tally(aggregate: &AggregateExec) -> Result<Option<IntervalTallyExec>> {
     Ok(Some(IntervalTallyExec::new(Arc::clone(&join.left), Arc::new(plan), aggregate.schema())))
 }
 
+/// Whether an expression has a value whatever the row: it is asked of rows that are in no pair, too.
+fn is_sure(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<bool> {
+    let kind_is_sure = if let Some(cast) = expr.downcast_ref::<CastExpr>() {
+        let from = cast.expr().data_type(schema)?;
+        from.is_numeric() && *cast.cast_type() == DataType::Float64
+    } else if let Some(binary) = expr.downcast_ref::<BinaryExpr>() {
+        let sure = matches!(binary.op(), Operator::Plus | Operator::Minus | Operator::Multiply);
+        sure && expr.data_type(schema)? == DataType::Float64
+    } else if let Some(function) = expr.downcast_ref::<ScalarFunctionExpr>() {
+        ["date_bin", "date_trunc", "coalesce", "nanvl", "template_of"].contains(&function.name())
+    } else {
+        expr.is::<Column>() || expr.is::<Literal>()
+    };
+    let mut all = kind_is_sure;
+    for child in expr.children() {
+        all = all && is_sure(child, schema)?;
+    }
+    Ok(all)
+}
+
 type Exprs = Vec<Arc<dyn PhysicalExpr>>;
 
 /// The interval join below, and the projections in between, the uppermost first.
@@ -209,24 +303,30 @@ fn through_all(expr: &Arc<dyn PhysicalExpr>, projections: &[Exprs]) -> Result<Ar
 pub(crate) struct IntervalTallyExec {
     left: Arc<dyn ExecutionPlan>,
     plan: Arc<Plan>,
+    /// Where it is made as a whole, in how many tasks; else each partition is a part.
+    tasks: Option<usize>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl IntervalTallyExec {
     fn new(left: Arc<dyn ExecutionPlan>, plan: Arc<Plan>, schema: SchemaRef) -> Self {
+        Self::of(left, plan, schema, None)
+    }
+
+    fn of(left: Arc<dyn ExecutionPlan>, plan: Arc<Plan>, schema: SchemaRef, tasks: Option<usize>) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
             left.output_partitioning().clone(),
             EmissionType::Final,
             Boundedness::Bounded,
         );
-        Self { left, plan, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
+        Self { left, plan, tasks, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
     }
 
     fn over(&self, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         match (children.pop(), children.len()) {
-            (Some(left), 0) => Ok(Arc::new(Self::new(left, Arc::clone(&self.plan), self.schema()))),
+            (Some(left), 0) => Ok(Arc::new(Self::of(left, Arc::clone(&self.plan), self.schema(), self.tasks))),
             _ => internal_err!("an interval join has one input: the other is read where it lies"),
         }
     }
@@ -245,7 +345,12 @@ impl DisplayAs for IntervalTallyExec {
         });
         let groups: Vec<String> = groups.collect();
         let made: Vec<&str> = self.plan.aggregates.iter().map(|a| a.name.as_str()).collect();
-        write!(f, "IntervalTallyExec: gby=[{}], aggr=[{}], {}", groups.join(", "), made.join(", "), self.plan.interval)
+        if let Some(tasks) = self.tasks {
+            write!(f, "IntervalTallyExec: tasks={tasks}, ")?;
+        } else {
+            write!(f, "IntervalTallyExec: ")?;
+        }
+        write!(f, "gby=[{}], aggr=[{}], {}", groups.join(", "), made.join(", "), self.plan.interval)
     }
 }
 
@@ -259,7 +364,10 @@ impl ExecutionPlan for IntervalTallyExec {
     }
 
     fn required_input_distribution(&self) -> Vec<Distribution> {
-        vec![self.plan.interval.distribution()]
+        match self.tasks {
+            Some(_) => vec![Distribution::SinglePartition],
+            None => vec![self.plan.interval.distribution()],
+        }
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
@@ -295,11 +403,11 @@ impl ExecutionPlan for IntervalTallyExec {
         let reservation = MemoryConsumer::new("IntervalTally").register(context.memory_pool());
         let measured = BaselineMetrics::new(&self.metrics, partition);
         let fetched = MetricBuilder::new(&self.metrics).counter("right_rows", partition);
-        let (plan, schema) = (Arc::clone(&self.plan), self.schema());
+        let (plan, schema, tasks) = (Arc::clone(&self.plan), self.schema(), self.tasks.unwrap_or(1));
         let stream = futures::stream::once(async move {
             let lefts = Lefts::of(&plan.interval, input, &reservation).await?;
             let timer = measured.elapsed_compute().timer();
-            let made = plan.tally(lefts, &schema, &reservation, &fetched).await?;
+            let made = plan.tally(lefts, &schema, tasks, reservation, fetched).await?;
             timer.done();
             measured.record_output(made.num_rows());
             Ok(made)
@@ -440,6 +548,8 @@ impl Values {
 
 /// What has been made of each cell.
 enum Cells {
+    /// As many as there are pairs.
+    Pairs,
     Counts(Vec<i64>),
     Floats(Vec<Option<f64>>),
     Ints(Vec<Option<i64>>),
@@ -448,14 +558,26 @@ enum Cells {
 impl Cells {
     fn new(values: &Values) -> Self {
         match values {
-            Values::All | Values::Known(_) => Self::Counts(Vec::new()),
+            Values::All => Self::Pairs,
+            Values::Known(_) => Self::Counts(Vec::new()),
             Values::Floats(_) => Self::Floats(Vec::new()),
             Values::Ints(_) => Self::Ints(Vec::new()),
         }
     }
 
+    /// None yet, of the same kind.
+    fn alike(&self) -> Self {
+        match self {
+            Self::Pairs => Self::Pairs,
+            Self::Counts(_) => Self::Counts(Vec::new()),
+            Self::Floats(_) => Self::Floats(Vec::new()),
+            Self::Ints(_) => Self::Ints(Vec::new()),
+        }
+    }
+
     fn grow(&mut self, cells: usize) {
         match self {
+            Self::Pairs => {}
             Self::Counts(all) => all.resize(cells, 0),
             Self::Floats(all) => all.resize(cells, None),
             Self::Ints(all) => all.resize(cells, None),
@@ -475,24 +597,14 @@ impl Cells {
             (Self::Floats(cells), Values::Floats(values)) => {
                 for (row, cell) in pairs {
                     if let (Some(cell), Some(Some(v))) = (cells.get_mut(cell), values.get(row)) {
-                        *cell = Some(cell.map_or(*v, |c| match what {
-                            // As DataFusion has it: NaN wins over what came before it.
-                            Tallied::Min if c < *v => c,
-                            Tallied::Max if c > *v => c,
-                            Tallied::Min | Tallied::Max => *v,
-                            _ => c + v,
-                        }));
+                        *cell = Some(cell.map_or(*v, |c| what.of_floats(c, *v)));
                     }
                 }
             }
             (Self::Ints(cells), Values::Ints(values)) => {
                 for (row, cell) in pairs {
                     if let (Some(cell), Some(Some(v))) = (cells.get_mut(cell), values.get(row)) {
-                        *cell = Some(cell.map_or(*v, |c| match what {
-                            Tallied::Min => c.min(*v),
-                            Tallied::Max => c.max(*v),
-                            _ => c.wrapping_add(*v),
-                        }));
+                        *cell = Some(cell.map_or(*v, |c| what.of_ints(c, *v)));
                     }
                 }
             }
@@ -501,10 +613,32 @@ impl Cells {
         }
     }
 
+    /// Takes in a cell of another part.
+    fn merge(&mut self, what: Tallied, cell: usize, other: &Self, of_other: usize) {
+        match (self, other) {
+            (Self::Counts(all), Self::Counts(others)) => {
+                if let (Some(n), Some(more)) = (all.get_mut(cell), others.get(of_other)) {
+                    *n += more;
+                }
+            }
+            (Self::Floats(all), Self::Floats(others)) => {
+                if let (Some(c), Some(Some(v))) = (all.get_mut(cell), others.get(of_other)) {
+                    *c = Some(c.map_or(*v, |c| what.of_floats(c, *v)));
+                }
+            }
+            (Self::Ints(all), Self::Ints(others)) => {
+                if let (Some(c), Some(Some(v))) = (all.get_mut(cell), others.get(of_other)) {
+                    *c = Some(c.map_or(*v, |c| what.of_ints(c, *v)));
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn column(&self, cells: &[u32], pairs: &[i64]) -> ArrayRef {
         let of = |n: &u32| *n as usize;
         match self {
-            Self::Counts(all) if all.is_empty() => {
+            Self::Pairs => {
                 Arc::new(Int64Array::from_iter_values(cells.iter().filter_map(|n| pairs.get(of(n)).copied())))
             }
             Self::Counts(all) => {
@@ -529,6 +663,14 @@ enum Places {
 }
 
 impl Places {
+    fn of(lefts: usize, rights: usize) -> Self {
+        if lefts.saturating_mul(rights) <= DENSE {
+            Self::Dense(rights)
+        } else {
+            Self::Sparse { known: HashMap::default(), groups: Vec::new() }
+        }
+    }
+
     fn place(&mut self, left: u32, right: u32) -> usize {
         match self {
             Self::Dense(rights) => left as usize * *rights + right as usize,
@@ -551,27 +693,94 @@ impl Places {
     }
 }
 
+/// The cells that some of the keys have met.
+struct Tally {
+    /// The columns of the right groups.
+    rights: Vec<ArrayRef>,
+    places: Places,
+    /// How many pairs each cell has.
+    pairs: Vec<i64>,
+    cells: Vec<Cells>,
+}
+
+impl Tally {
+    /// Room for cells up to this number.
+    fn grow(&mut self, to: usize, all: usize, reservation: &MemoryReservation) -> Result<()> {
+        if to <= self.pairs.len() {
+            return Ok(());
+        }
+        // Sparse ones come one by one, but are not reserved one by one.
+        let room = if all <= DENSE { all } else { to.next_power_of_two() };
+        reservation.try_grow((room - self.pairs.len()) * (8 + 16 * self.cells.len() + 24))?;
+        self.pairs.resize(room, 0);
+        self.cells.iter_mut().for_each(|c| c.grow(room));
+        Ok(())
+    }
+}
+
 impl Plan {
     async fn tally(
-        &self,
+        self: Arc<Self>,
         lefts: Lefts,
         schema: &SchemaRef,
-        reservation: &MemoryReservation,
-        fetched: &datafusion::physical_plan::metrics::Count,
+        tasks: usize,
+        reservation: MemoryReservation,
+        fetched: Count,
     ) -> Result<RecordBatch> {
-        let right_schema = self.interval.right.schema().project(&self.columns)?;
-        let of = |left: bool| {
-            self.groups.iter().filter_map(move |g| match g {
-                Group::Left(e) if left => Some(Arc::clone(e)),
-                Group::Right(e) if !left => Some(Arc::clone(e)),
-                _ => None,
-            })
-        };
-        let mut left_side = Side::new(of(true).collect(), &lefts.rows.schema())?;
+        let exprs = self.groups.iter().filter_map(|g| match g {
+            Group::Left(e) => Some(Arc::clone(e)),
+            Group::Right(_) => None,
+        });
+        let mut left_side = Side::new(exprs.collect(), &lefts.rows.schema())?;
         let mut left_groups = Vec::with_capacity(lefts.rows.num_rows());
         left_side.number(&lefts.rows, &mut left_groups)?;
+        reservation.try_grow(left_side.size())?;
 
-        let exprs: Vec<_> = of(false).collect();
+        let count = left_side.len();
+        let shared = Arc::new((lefts, left_groups, reservation, fetched));
+        let parts = (0..tasks).map(|part| {
+            let (plan, shared) = (Arc::clone(&self), Arc::clone(&shared));
+            let made = async move {
+                let (lefts, left_groups, reservation, fetched) = &*shared;
+                plan.part(lefts, (left_groups, count), (part, tasks), reservation, fetched).await
+            };
+            if tasks == 1 {
+                futures::future::Either::Left(made)
+            } else {
+                let task = SpawnedTask::spawn(made);
+                futures::future::Either::Right(async move {
+                    task.join().await.unwrap_or_else(|e| exec_err!("a part of a join broke off: {e}"))
+                })
+            }
+        });
+        let mut parts = futures::future::try_join_all(parts).await?;
+        let (_, _, reservation, _) = &*shared;
+        let tally = match parts.pop() {
+            Some(one) if parts.is_empty() => one,
+            Some(last) => {
+                parts.push(last);
+                self.merged(&parts, count, reservation)?
+            }
+            None => return internal_err!("a join of no part"),
+        };
+        self.emit(schema, &mut left_side, &tally)
+    }
+
+    /// What the keys of one part have met.
+    async fn part(
+        &self,
+        lefts: &Lefts,
+        (left_groups, left_count): (&[u32], usize),
+        (part, parts): (usize, usize),
+        reservation: &MemoryReservation,
+        fetched: &Count,
+    ) -> Result<Tally> {
+        let right_schema = self.interval.right.schema().project(&self.columns)?;
+        let exprs = self.groups.iter().filter_map(|g| match g {
+            Group::Right(e) => Some(Arc::clone(e)),
+            Group::Left(_) => None,
+        });
+        let exprs: Vec<_> = exprs.collect();
         let of_text = matches!(&exprs[..], [one] if one.is::<Column>()) && self.interval.right.is_text(&self.columns);
         let mut right_side = match of_text && self.aggregates.iter().all(|a| a.of.is_none()) {
             true => Rightly::Text(TextGroups::default()),
@@ -583,9 +792,10 @@ impl Plan {
         let mut turns = Turns::default();
         let span = lefts.span().unwrap_or((i64::MAX, i64::MIN));
         let right = &self.interval.right;
+        let keyed = lefts.keyed.part(part, parts);
         if let Rightly::Text(groups) = &mut right_side {
             let mut wanted = Vec::new();
-            for (key, run) in right.line_runs(&lefts.keyed, span).into_iter().flatten() {
+            for (key, run) in right.line_runs(&keyed, span).into_iter().flatten() {
                 right.wanted_lines().rows(&run, &mut wanted);
                 reservation.try_grow(wanted.len() * 32)?;
                 let rows = || wanted.iter().map(|row| *row as usize);
@@ -596,7 +806,7 @@ impl Plan {
             }
         }
         if let Rightly::Columns(side) = &mut right_side {
-            for rows in right.fetch(&lefts.keyed, span, &self.columns)? {
+            for rows in right.fetch(&keyed, span, &self.columns)? {
                 let rows = rows?;
                 reservation.try_grow(rows.keys.len() * (32 + 16 * values.len()))?;
                 side.number(&rows.columns, &mut right_groups)?;
@@ -610,38 +820,23 @@ impl Plan {
         }
         fetched.add(keys.len());
         let rights = Rights::of(&keys, &times, lefts.keyed.keys);
-        reservation.try_grow(left_side.size() + right_side.size())?;
+        reservation.try_grow(right_side.size())?;
         drop((keys, times));
         // As the rows are laid out, so that those of a left row are read one after the other.
         let right_groups: Vec<u32> =
             rights.layout.rows.iter().map(|row| right_groups.get(*row as usize).copied().unwrap_or_default()).collect();
 
-        let all = left_side.len().saturating_mul(right_side.len());
-        let mut places = if all <= DENSE {
-            Places::Dense(right_side.len())
-        } else {
-            Places::Sparse { known: HashMap::default(), groups: Vec::new() }
-        };
-        let mut cells: Vec<Cells> = values.iter().map(Cells::new).collect();
-        let mut pairs: Vec<i64> = Vec::new();
-        let grow = |to: usize, pairs: &mut Vec<i64>, cells: &mut Vec<Cells>| -> Result<()> {
-            if to > pairs.len() {
-                // Sparse ones one by one, but not reserved one by one.
-                let room = if all <= DENSE { all } else { to.next_power_of_two() };
-                reservation.try_grow((room - pairs.len()) * (8 + 16 * cells.len() + 24))?;
-                pairs.resize(room, 0);
-                cells
-                    .iter_mut()
-                    .zip(&values)
-                    .filter(|(_, v)| !matches!(v, Values::All))
-                    .for_each(|(c, _)| c.grow(room));
-            }
-            Ok(())
+        let all = left_count.saturating_mul(right_side.len());
+        let mut tally = Tally {
+            places: Places::of(left_count, right_side.len()),
+            rights: right_side.columns()?,
+            pairs: Vec::new(),
+            cells: values.iter().map(Cells::new).collect(),
         };
         let by_key = lefts.by_key();
         let mut of_row: Vec<(usize, usize)> = Vec::new();
         let only_counts = values.iter().all(|v| matches!(v, Values::All));
-        for key in 0..lefts.keyed.keys {
+        for key in (part..lefts.keyed.keys).step_by(parts) {
             let range = rights.layout.range(key);
             let times = rights.times.get(range.clone()).unwrap_or_default();
             for left in by_key.rows.get(by_key.range(key)).unwrap_or_default() {
@@ -653,10 +848,11 @@ impl Plan {
                 if of_rows.is_empty() {
                     continue;
                 }
-                if let (Places::Dense(width), true) = (&places, only_counts) {
-                    grow(all, &mut pairs, &mut cells)?;
+                if let (Places::Dense(width), true) = (&tally.places, only_counts) {
                     let start = group as usize * *width;
-                    let of_left = pairs.get_mut(start..start + *width).unwrap_or_default();
+                    let end = start + *width;
+                    tally.grow(all, all, reservation)?;
+                    let of_left = tally.pairs.get_mut(start..end).unwrap_or_default();
                     for right in of_rows {
                         if let Some(n) = of_left.get_mut(*right as usize) {
                             *n += 1;
@@ -667,43 +863,83 @@ impl Plan {
                 of_row.clear();
                 let rows = rights.layout.rows.get(from..to).unwrap_or_default();
                 for (row, right) in rows.iter().zip(of_rows) {
-                    let cell = places.place(group, *right);
-                    grow(cell + 1, &mut pairs, &mut cells)?;
-                    if let Some(n) = pairs.get_mut(cell) {
+                    let cell = tally.places.place(group, *right);
+                    tally.grow(cell + 1, all, reservation)?;
+                    if let Some(n) = tally.pairs.get_mut(cell) {
                         *n += 1;
                     }
                     of_row.push((*row as usize, cell));
                 }
-                for ((aggregate, values), cells) in self.aggregates.iter().zip(&values).zip(&mut cells) {
+                for ((aggregate, values), cells) in self.aggregates.iter().zip(&values).zip(&mut tally.cells) {
                     cells.add(aggregate.what, values, of_row.iter().copied());
                 }
             }
         }
-        self.emit(schema, (&mut left_side, &mut right_side), &places, &pairs, &cells)
+        Ok(tally)
     }
 
-    fn emit(
-        &self,
-        schema: &SchemaRef,
-        (left, right): (&mut Side, &mut Rightly<'_>),
-        places: &Places,
-        pairs: &[i64],
-        cells: &[Cells],
-    ) -> Result<RecordBatch> {
-        let met: Vec<u32> = pairs.iter().enumerate().filter(|(_, n)| **n > 0).map(|(cell, _)| cell as u32).collect();
-        let (of_left, of_right): (Vec<u32>, Vec<u32>) = met.iter().map(|cell| places.groups(*cell)).unzip();
+    /// One of several: their right groups are numbered anew, and what is of the same two groups is added up.
+    fn merged(&self, parts: &[Tally], left_count: usize, reservation: &MemoryReservation) -> Result<Tally> {
+        let fields = parts.first().map_or(Vec::new(), |p| {
+            p.rights.iter().enumerate().map(|(n, c)| Field::new(n.to_string(), c.data_type().clone(), true)).collect()
+        });
+        let mut values = match fields.is_empty() {
+            true => None,
+            false => Some(new_group_values(Arc::new(Schema::new(fields)), &GroupOrdering::None)?),
+        };
+        let mut numbers: Vec<Vec<usize>> = Vec::new();
+        for part in parts {
+            let mut of_part = Vec::new();
+            match &mut values {
+                Some(values) if part.rights.iter().all(|c| !c.is_empty()) => {
+                    values.intern(&part.rights, &mut of_part)?;
+                }
+                Some(_) => {}
+                None => of_part.push(0),
+            }
+            numbers.push(of_part);
+        }
+        let count = values.as_ref().map_or(1, |v| v.len());
+        let all = left_count.saturating_mul(count);
+        let mut merged = Tally {
+            places: Places::of(left_count, count),
+            rights: values.as_mut().map_or(Ok(Vec::new()), |v| v.emit(EmitTo::All))?,
+            pairs: Vec::new(),
+            cells: parts.first().map_or(Vec::new(), |first| first.cells.iter().map(Cells::alike).collect()),
+        };
+        for (part, numbers) in parts.iter().zip(&numbers) {
+            for (cell, pairs) in part.pairs.iter().enumerate().filter(|(_, n)| **n > 0) {
+                let (left, right) = part.places.groups(cell as u32);
+                let right = numbers.get(right as usize).copied().unwrap_or_default();
+                let place = merged.places.place(left, right as u32);
+                merged.grow(place + 1, all, reservation)?;
+                if let Some(n) = merged.pairs.get_mut(place) {
+                    *n += pairs;
+                }
+                for ((aggregate, into), of) in self.aggregates.iter().zip(&mut merged.cells).zip(&part.cells) {
+                    into.merge(aggregate.what, place, of, cell);
+                }
+            }
+        }
+        Ok(merged)
+    }
+
+    fn emit(&self, schema: &SchemaRef, left: &mut Side, tally: &Tally) -> Result<RecordBatch> {
+        let met = tally.pairs.iter().enumerate().filter(|(_, n)| **n > 0);
+        let met: Vec<u32> = met.map(|(cell, _)| cell as u32).collect();
+        let (of_left, of_right): (Vec<u32>, Vec<u32>) = met.iter().map(|cell| tally.places.groups(*cell)).unzip();
         let (of_left, of_right) = (UInt32Array::from(of_left), UInt32Array::from(of_right));
-        let (mut left, mut right) = (left.columns()?.into_iter(), right.columns()?.into_iter());
+        let (mut left, mut right) = (left.columns()?.into_iter(), tally.rights.iter().cloned());
         let mut columns: Vec<ArrayRef> = Vec::new();
         for group in &self.groups {
-            let (side, rows) = match group {
-                Group::Left(_) => (&mut left, &of_left),
-                Group::Right(_) => (&mut right, &of_right),
+            let (column, rows) = match group {
+                Group::Left(_) => (left.next(), &of_left),
+                Group::Right(_) => (right.next(), &of_right),
             };
-            let column = side.next().ok_or_else(|| internal_datafusion_err!("a group without a column"))?;
+            let column = column.ok_or_else(|| internal_datafusion_err!("a group without a column"))?;
             columns.push(take(&column, rows, None)?);
         }
-        columns.extend(cells.iter().map(|c| c.column(&met, pairs)));
+        columns.extend(tally.cells.iter().map(|c| c.column(&met, &tally.pairs)));
         let options = RecordBatchOptions::new().with_row_count(Some(met.len()));
         Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
     }

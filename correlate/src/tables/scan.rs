@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{ScalarValue, Statistics, internal_err};
+use datafusion::common::{Statistics, internal_err};
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
@@ -339,6 +339,7 @@ impl ExecutionPlan for SnapshotScan {
     }
 
     fn statistics_from_inputs(&self, _: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        // Of columns nothing is told: what is known of sealed samples is not true of all, and bounds that cross are an error.
         let mut statistics = Statistics::new_unknown(&self.schema());
         let parts = if args.partition().is_some() { self.properties.partitioning.partition_count() } else { 1 };
         statistics.num_rows = match (self.rows, self.limit) {
@@ -348,14 +349,6 @@ impl ExecutionPlan for SnapshotScan {
                 Precision::Inexact(each.min(limit.unwrap_or(usize::MAX)))
             }
         };
-        if let Some(column) = self.schema().index_of("ts").ok().and_then(|at| statistics.column_statistics.get_mut(at))
-            && matches!(self.source, Source::Samples)
-            && let Some((from, to)) = self.scoped.sealed_times()
-        {
-            let time = |t: i64| Precision::Inexact(ScalarValue::TimestampNanosecond(Some(t), Some("UTC".into())));
-            let (from, to) = (from.max(self.wanted.range.0.0), to.min(self.wanted.range.1.0));
-            (column.min_value, column.max_value) = (time(from), time(to));
-        }
         Ok(Arc::new(statistics))
     }
 }

@@ -190,12 +190,57 @@ fn which_joins_are_recognised() {
         let plan = plan_of(&sql);
         assert!(plan.contains(name), "no {name:?} for {sql}\n{plan}");
     }
+    // What is in parts is put together once, where nothing above asks for parts.
+    let plan = plan_of(&format!("SELECT e.name, g.line, count(*) AS n {of_lines} GROUP BY 1, 2 ORDER BY n DESC"));
+    assert!(plan.contains("IntervalTallyExec: tasks=2") && !plan.contains("AggregateExec"), "{plan}");
     // A filter of the left side reaches its scan.
     let plan = plan_of(
         "SELECT i.name, s.value FROM (SELECT *, TIMESTAMP '2026-11-22 13:00:30' AS at FROM series) i
          ASOF JOIN samples s MATCH_CONDITION (i.at >= s.ts) ON s.series_id = i.series_id WHERE i.name = 'up' AND s.value > 0",
     );
     assert!(plan.contains("table=series, name=up"), "{plan}");
+}
+
+/// Rows that are in no pair are in no answer, and neither are the errors that they would make.
+#[test]
+fn rows_without_a_pair_make_no_error() {
+    let writer = cluster::filled();
+    let ask = |sql: &str| asked(tables(&scoped(&writer, &Access::All), Vec::new()), 2, sql);
+    for sql in [
+        // Only lines of web-1 have `=` in them.
+        "SELECT CAST(split_part(g.line, '=', 3) AS BIGINT), count(*) FROM events e JOIN logs g ON g.namespace = e.namespace
+         AND g.pod = e.name AND g.ts BETWEEN e.ts - INTERVAL '1 day' AND e.ts - INTERVAL '1 hour' GROUP BY 1",
+        "SELECT e.uid, g.line FROM events e JOIN logs g ON g.pod = e.reason
+         AND g.ts BETWEEN CAST(e.message AS TIMESTAMP WITH TIME ZONE) AND e.ts",
+        // Both are asked of a series that is one and the same.
+        "SELECT s.value FROM series a JOIN series b ON a.pod = b.name JOIN restarts r ON r.pod = a.pod JOIN samples s
+         ON s.series_id = a.series_id AND s.series_id = b.series_id AND s.ts BETWEEN r.started_at AND r.finished_at",
+        // Bounds that no sealed sample lies in.
+        "SELECT * FROM samples WHERE ts > '2027-01-01T00:00:00Z' AND value > 0",
+        "SELECT * FROM samples WHERE ts < '2025-01-01T00:00:00Z' AND value > 0",
+    ] {
+        assert_eq!(ask(sql).unwrap(), Vec::<Vec<String>>::new(), "{sql}");
+    }
+}
+
+/// A join that gives pairs without end gives way to others, and to its timeout.
+#[test]
+fn pairs_without_end_are_given_up_in_time() {
+    let mut w = writer();
+    let line: Vec<(&[(&str, &str)], i64, &str)> = (0..5_000).map(|n| (STREAMS[0], n % 10_000, "words")).collect();
+    write_lines(&mut w, ms(60_000), &line);
+    let scoped = scoped(&w, &Access::All);
+    let many = table(vec![("pod", Arc::new(StringArray::from_iter_values((0..5_000).map(|_| "p"))) as Arc<dyn Array>)]);
+    let limits = EngineLimits { timeout: std::time::Duration::from_millis(300), ..EngineLimits::default() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let tables = tables(&scoped, Vec::new()).with("many", many);
+    let sql = "SELECT sum(length) FROM (SELECT character_length(g.line) * character_length(m.pod) AS length
+        FROM (SELECT pod, TIMESTAMPTZ '2026-11-22T13:00:00Z' AS at FROM many) m JOIN logs g ON g.pod = m.pod
+        AND g.ts BETWEEN m.at - INTERVAL '1 hour' AND m.at + INTERVAL '1 hour')";
+    let begun = std::time::Instant::now();
+    let answer = runtime.block_on(Engine::new(limits).unwrap().query(tables, sql));
+    assert!(matches!(answer, Err(QueryError::Timeout(_))), "{answer:?}");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(3), "{:?}", begun.elapsed());
 }
 
 #[test]
