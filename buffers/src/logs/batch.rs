@@ -81,12 +81,6 @@ impl<'a> LineRun<'a> {
         self.batch.templates.get(self.rows.clone()).unwrap_or_default()
     }
 
-    /// The place of the `i`th in the order of arrival.
-    pub fn arrival(&self, i: usize) -> u64 {
-        let place = self.batch.arrival.get(self.rows.start + i).copied().unwrap_or_default();
-        self.batch.first_arrival + u64::from(place)
-    }
-
     /// The `i`th line.
     pub fn text(&self, i: usize) -> &'a str {
         let row = self.rows.start + i;

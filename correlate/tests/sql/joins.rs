@@ -1,6 +1,8 @@
 //! The joins by time as SQL has them, against plain plans of DataFusion over the same rows: on random rows with ties, NULLs,
 //! repetitions, late rows and empty sides, sealed and unsealed, seen by the platform or by one team, in one task or two.
 //!
+//! `WHYD_SQL_CASES=500 cargo test --release --workspace --test sql joins::` asks of more of them.
+//!
 //! A `LIMIT` that leaves everything keeps a side from being recognised, so the plan is then DataFusion's own.
 
 use std::sync::Arc;
@@ -44,12 +46,17 @@ fn over(scoped: &Scoped, series: &[Option<u32>], spans: &[(Option<i64>, i64)]) -
     tables(scoped, Vec::new()).with("lefts", left)
 }
 
+/// Each asks some two hundred queries.
+fn cases() -> u32 {
+    std::env::var("WHYD_SQL_CASES").map_or(20, |n| n.parse().unwrap())
+}
+
 const EVERY: &str = "(SELECT * FROM samples LIMIT 1000000)";
 
 #[test]
 fn joins_of_samples_are_what_plain_plans_say() {
     let nulls = prop::collection::vec((prop::bool::weighted(0.1), prop::bool::weighted(0.1)), 12);
-    holds(60, &(rows(), lefts(), access(), nulls, 1..3_usize), |(rows, lefts, access, nulls, tasks)| {
+    holds(cases(), &(rows(), lefts(), access(), nulls, 1..3_usize), |(rows, lefts, access, nulls, tasks)| {
         let (w, ids, _) = with_samples(&rows);
         let scoped = scoped(&w, &access);
         let series: Vec<_> = lefts.iter().zip(&nulls).map(|(l, n)| Some(ids[l.0].0).filter(|_| !n.0)).collect();
@@ -107,7 +114,7 @@ fn joins_of_samples_are_what_plain_plans_say() {
 #[test]
 fn joins_of_lines_are_what_plain_plans_say() {
     let lefts = prop::collection::vec((0..4_usize, any::<bool>(), -2..SECONDS + 2, -2..SECONDS + 2), 0..8);
-    holds(60, &(rows(), lefts, access(), 1..3_usize), |(rows, lefts, access, tasks): (Vec<Row>, _, _, _)| {
+    holds(cases(), &(rows(), lefts, access(), 1..3_usize), |(rows, lefts, access, tasks): (Vec<Row>, _, _, _)| {
         let mut w = writer();
         for (stream, second, kind, seal) in &rows {
             let line = ["level=error x", "level=info y", "words", "level=warn z", "level=error w", "words too"][*kind];
