@@ -122,6 +122,8 @@ pub(crate) struct Builder {
     series: Vec<u32>,
     entries: Vec<Entry>,
     words: Vec<u64>,
+    /// What encoding needs meanwhile.
+    room: Vec<i64>,
     range: Option<(i64, i64)>,
     rows: u64,
 }
@@ -132,7 +134,7 @@ impl Builder {
         let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return };
         let (times_at, times) = self.times(samples);
         let values_at = self.words.len() as u32;
-        let values = values::encode(samples, &mut self.words);
+        let values = values::encode(samples, &mut self.room, &mut self.words);
         self.series.push(series);
         self.entries.push(Entry { times_at, values_at, count: samples.len() as u32, times, values });
         let (min, max) = self.range.unwrap_or((first.0, last.0));

@@ -211,15 +211,13 @@ pub(crate) fn chunks_of(
     let received = blocks.iter().fold((i64::MAX, i64::MIN), |(a, b), s| (a.min(s.received.0), b.max(s.received.1)));
     let done = kept.is_open(generation);
     let rows = || blocks.iter().flat_map(Visible::scan);
-    let Some((lowest, highest)) = rows().fold(None, |range: Option<(u32, u32)>, (id, ..)| {
-        Some(range.map_or((id, id), |(a, b)| (a.min(id), b.max(id))))
-    }) else {
+    let (mut lowest, mut highest) = (u32::MAX, 0);
+    rows().for_each(|(id, ..)| (lowest, highest) = (lowest.min(id), highest.max(id)));
+    if lowest > highest {
         return Vec::new();
-    };
-    let mut places = vec![0u32; (highest - lowest) as usize + 1];
-    for (id, ..) in rows() {
-        places[(id - lowest) as usize] += 1;
     }
+    let mut places = vec![0u32; (highest - lowest) as usize + 1];
+    rows().for_each(|(id, ..)| places[(id - lowest) as usize] += 1);
     let counted = places.iter().enumerate().filter(|(_, n)| **n > 0).map(|(i, n)| (lowest + i as u32, *n));
     // A series that is gone meanwhile was not written for longer than the window.
     let mut order: Vec<(u32, u32, u32)> =
@@ -231,11 +229,11 @@ pub(crate) fn chunks_of(
         total += n;
     }
     let mut sorted: Vec<Pair> = vec![(0, 0); total as usize];
-    for (id, ts, bits) in rows() {
+    rows().for_each(|(id, ts, bits)| {
         let place = &mut places[(id - lowest) as usize];
         sorted[*place as usize] = (ts, bits);
         *place += 1;
-    }
+    });
     let (mut out, mut from, mut samples) = (Vec::new(), 0usize, Vec::new());
     for group in order.chunk_by(|a, b| a.0 == b.0) {
         let mut builder = Builder::default();

@@ -31,27 +31,57 @@ enum Kind {
     Bits(u8),
 }
 
+/// Added to a float of less than 2^51 and taken away again, it rounds to the nearest integer, which then stands in the
+/// low bits of the sum.
+const ROUNDS: f64 = 6_755_399_441_055_744.0;
+
+/// The nearest integer.
+#[inline]
+fn nearest(x: f64) -> i64 {
+    if x.abs() < (1u64 << 51) as f64 {
+        ((x + ROUNDS).to_bits() as i64).wrapping_sub(ROUNDS.to_bits() as i64)
+    } else {
+        x.round() as i64
+    }
+}
+
 /// The integer that this value is of, over a power of ten.
 #[inline]
 fn decimal(value: u64, power: f64) -> Option<i64> {
-    let n = (f64::from_bits(value) * power).round() as i64;
+    let n = nearest(f64::from_bits(value) * power);
     // Negative zero and NaN do not come back with the same bits.
     let is_exact = n.abs_diff(0) <= EXACT as u64 && (n as f64 / power).to_bits() == value;
     is_exact.then_some(n)
 }
 
-/// The least power of ten over which all of these are integers.
-fn exponent(values: &(impl Iterator<Item = u64> + Clone)) -> Option<u8> {
+/// What stands for a stale marker among integers: no decimal is so low.
+const NO_INTEGER: i64 = i64::MIN;
+
+/// Makes integers of these values, over the least power of ten for which all are; `None` where there is none.
+fn integers(samples: &[Pair], stale: bool, out: &mut Vec<i64>) -> Option<u8> {
+    let fill = |exponent: usize, out: &mut Vec<i64>| -> Option<Option<u64>> {
+        let power = *POWERS.get(exponent)?;
+        out.clear();
+        for (_, value) in samples {
+            match decimal(*value, power) {
+                Some(n) => out.push(n),
+                None if stale && *value == STALE_BITS => out.push(NO_INTEGER),
+                None => return Some(Some(*value)),
+            }
+        }
+        Some(None)
+    };
     let mut exponent = 0;
-    for value in values.clone() {
-        exponent += POWERS.get(exponent..)?.iter().position(|power| decimal(value, *power).is_some())?;
+    while let Some(value) = fill(exponent, out)? {
+        // More digits of a large value may be more than a float has: then none of a higher power fits either.
+        let higher = POWERS.get(exponent + 1..)?.iter().position(|power| decimal(value, *power).is_some())?;
+        exponent += 1 + higher;
     }
-    // More digits of a large value may be more than a float has.
-    let power = POWERS.get(exponent)?;
-    (exponent == 0 || values.clone().all(|value| decimal(value, *power).is_some())).then_some(exponent as u8)
+    Some(exponent as u8)
 }
 
 /// Least and highest of these.
+#[inline]
 fn range<T: Ord + Copy>(mut of: impl Iterator<Item = T>) -> Option<(T, T)> {
     let first = of.next()?;
     Some(of.fold((first, first), |(low, high), n| (low.min(n), high.max(n))))
@@ -65,48 +95,90 @@ struct Plan {
     step: Option<u64>,
 }
 
-/// Appends the values of these samples.
-pub(crate) fn encode(samples: &[Pair], out: &mut Vec<u64>) -> Form {
+/// Appends the values of these samples. What is in `room` does not matter: it saves making another.
+pub(crate) fn encode(samples: &[Pair], room: &mut Vec<i64>, out: &mut Vec<u64>) -> Form {
     let mut stale = samples.iter().any(|(_, bits)| *bits == STALE_BITS);
-    let all = samples.iter().enumerate().map(|(i, (_, bits))| (i as i64, *bits));
-    let values = all.filter(|(_, bits)| *bits != STALE_BITS);
-    let (low, high) = range(values.clone().map(|(_, bits)| bits)).unwrap_or_default();
-    // No code is left to stand for it, but then the least is 0 and it is its own.
-    stale &= high - low != u64::MAX;
-    let shift = (values.clone().fold(0, |differ, (_, bits)| differ | (bits - low)) | 1 << 63).trailing_zeros() as u8;
-    let mut plan = Plan { kind: Kind::Bits(shift), width: width((high - low) >> shift, stale), base: low, step: None };
-    if high > low
-        && let Some(exponent) = exponent(&values.clone().map(|(_, bits)| bits))
-    {
-        let power = POWERS[usize::from(exponent)];
-        let integers = values.map(|(i, bits)| (i, (f64::from_bits(bits) * power).round() as i64));
-        for better in [level(exponent, integers.clone(), stale), line(exponent, integers, stale)] {
-            // What a line takes more is its step.
-            let words = |p: &Plan| bits::words_for(samples.len(), p.width) + usize::from(p.step.is_some());
-            if words(&better) < words(&plan) {
-                plan = better;
-            }
+    let Plan { kind, width, base, step } = match stale {
+        true => {
+            let values = samples.iter().map(|(_, bits)| *bits).filter(|bits| *bits != STALE_BITS);
+            plan(samples, values, &mut stale, room)
         }
-    }
-    let Plan { kind, width, base, step } = plan;
+        false => plan(samples, samples.iter().map(|(_, bits)| *bits), &mut stale, room),
+    };
+    out.reserve(2 + bits::words_for(samples.len(), width));
     out.push(base);
     out.extend(step);
-    let (form, step) = (Form { kind, width, stale }, step.unwrap_or(0));
-    bits::pack(out, width, samples.iter().enumerate().map(|(i, (_, bits))| form.code(*bits, i, base, step)));
+    let form = Form { kind, width, stale };
+    let marker = form.highest();
+    let is_marker = |code: bool| stale && code;
+    let (base, step) = (base, step.unwrap_or(0));
+    match kind {
+        Kind::Decimal(_) | Kind::Line(_) => {
+            let code = |(i, n): (usize, &i64)| match is_marker(*n == NO_INTEGER) {
+                true => marker,
+                false => (*n as u64).wrapping_sub(base).wrapping_sub(step.wrapping_mul(i as u64)),
+            };
+            bits::pack(out, width, room.iter().enumerate().map(code));
+        }
+        Kind::Bits(shift) => {
+            let code = |(_, value): &Pair| match is_marker(*value == STALE_BITS) {
+                true => marker,
+                false => value.wrapping_sub(base) >> shift,
+            };
+            bits::pack(out, width, samples.iter().map(code));
+        }
+    }
     form
 }
 
-fn level(exponent: u8, integers: impl Iterator<Item = (i64, i64)>, stale: bool) -> Plan {
-    let (low, high) = range(integers.map(|(_, n)| n)).unwrap_or_default();
+/// The form that takes least; with decimals, `integers` are those of the samples. `values` are theirs without stale markers.
+fn plan(samples: &[Pair], values: impl Iterator<Item = u64> + Clone, stale: &mut bool, room: &mut Vec<i64>) -> Plan {
+    let first = values.clone().next().unwrap_or_default();
+    let (low, high, differ) = values
+        .fold((first, first, 0), |(low, high, differ), bits| (low.min(bits), high.max(bits), differ | (bits ^ first)));
+    // No code is left to stand for it, but then the least is 0 and it is its own.
+    *stale &= high - low != u64::MAX;
+    // Where the last bits of all are the same, so are those of all differences: none.
+    let shift = (differ | 1 << 63).trailing_zeros() as u8;
+    let of_bits = width((high - low) >> shift, *stale);
+    let mut best = Plan { kind: Kind::Bits(shift), width: of_bits, base: low, step: None };
+    if high > low
+        && let Some(exponent) = integers(samples, *stale, room)
+    {
+        for better in [level(exponent, room, *stale), line(exponent, room, *stale)] {
+            // What a line takes more is its step.
+            let words = |p: &Plan| bits::words_for(samples.len(), p.width) + usize::from(p.step.is_some());
+            if words(&better) < words(&best) {
+                best = better;
+            }
+        }
+    }
+    best
+}
+
+fn level(exponent: u8, integers: &[i64], stale: bool) -> Plan {
+    let known = integers.iter().copied();
+    let (low, high) = match stale {
+        true => range(known.filter(|n| *n != NO_INTEGER)),
+        false => range(known),
+    }
+    .unwrap_or_default();
     Plan { kind: Kind::Decimal(exponent), width: width((high - low) as u64, stale), base: low as u64, step: None }
 }
 
-fn line(exponent: u8, integers: impl Iterator<Item = (i64, i64)> + Clone, stale: bool) -> Plan {
-    let ((from, first), (to, last)) = integers
-        .clone()
-        .fold(((0, 0), (0, 0)), |(first, last), at| if last == (0, 0) { (at, at) } else { (first, at) });
+fn line(exponent: u8, integers: &[i64], stale: bool) -> Plan {
+    let is_known = |n: &i64| !stale || *n != NO_INTEGER;
+    let at = |i: Option<usize>| i.and_then(|i| Some((i as i64, *integers.get(i)?))).unwrap_or_default();
+    let (from, first) = at(integers.iter().position(is_known));
+    let (to, last) = at(integers.iter().rposition(is_known));
     let step = if to > from { (last - first) / (to - from) } else { 0 };
-    let (low, high) = range(integers.map(|(i, n)| n - i * step)).unwrap_or_default();
+    let off = |(i, n): (usize, &i64)| n - i as i64 * step;
+    let known = integers.iter().enumerate();
+    let (low, high) = match stale {
+        true => range(known.filter(|(_, n)| is_known(n)).map(off)),
+        false => range(known.map(off)),
+    }
+    .unwrap_or_default();
     let width = width((high - low) as u64, stale);
     Plan { kind: Kind::Line(exponent), width, base: low as u64, step: Some(step as u64) }
 }
@@ -125,18 +197,6 @@ impl Form {
     /// The code of the stale marker.
     fn highest(self) -> u64 {
         if self.width == 0 { 0 } else { u64::MAX >> (64 - u32::from(self.width)) }
-    }
-
-    fn code(self, value: u64, i: usize, base: u64, step: u64) -> u64 {
-        if self.stale && value == STALE_BITS {
-            return self.highest();
-        }
-        let integer = |exponent: u8| (f64::from_bits(value) * POWERS[usize::from(exponent)]).round() as i64 as u64;
-        match self.kind {
-            Kind::Decimal(exponent) => integer(exponent).wrapping_sub(base),
-            Kind::Line(exponent) => integer(exponent).wrapping_sub(base).wrapping_sub(step.wrapping_mul(i as u64)),
-            Kind::Bits(shift) => value.wrapping_sub(base) >> shift,
-        }
     }
 
     /// The bits of the value at `i`.
@@ -171,7 +231,7 @@ mod tests {
     fn check(values: &[u64]) -> (usize, Form) {
         let samples: Vec<Pair> = values.iter().map(|v| (0, *v)).collect();
         let mut words = Vec::new();
-        let form = encode(&samples, &mut words);
+        let form = encode(&samples, &mut vec![7], &mut words);
         let read: Vec<u64> = (0..values.len()).map(|i| form.get(&words, i)).collect();
         assert_eq!(read, values);
         (words.len(), form)

@@ -239,14 +239,19 @@ impl Batch {
         };
         let mut all: Vec<(Run, usize)> =
             some.iter().enumerate().flat_map(|(n, b)| b.runs.iter().map(move |run| (*run, n))).collect();
-        all.sort_unstable_by_key(|(run, n)| (run.stream, *n));
+        // Those of each batch are in order already, and of one stream the batches' order is kept.
+        all.sort_by_key(|(run, _)| run.stream);
         for of_stream in all.chunk_by(|a, b| a.0.stream == b.0.stream) {
             let first = merged.ts.len();
             let parts = || of_stream.iter().filter_map(|(run, n)| some.get(*n).map(|b| (*b, *run)));
-            let edges =
-                |(b, run): (&Self, Run)| Some((*b.ts.get(run.rows())?.first()?, *b.ts.get(run.rows())?.last()?));
-            let edges: Vec<(i64, i64)> = parts().filter_map(edges).collect();
-            if edges.is_sorted_by(|a, b| a.1 <= b.0) {
+            let mut newest = i64::MIN;
+            let follow = parts().all(|(b, run)| {
+                let times = b.ts.get(run.rows()).unwrap_or_default();
+                let follows = times.first().is_none_or(|ts| *ts >= newest);
+                newest = times.last().copied().unwrap_or(newest);
+                follows
+            });
+            if follow {
                 parts().for_each(|(b, run)| merged.append(b, run.rows()));
             } else {
                 let mut rows: Vec<(&Self, usize)> =
