@@ -24,7 +24,7 @@ use whyd_buffers::{LinesWanted, Scoped};
 use whyd_signals::SeriesId;
 
 use super::wanted::Wanted;
-use super::{Source, alerts_rows, changes_rows, rows};
+use super::{Source, alerts_rows, changes_rows, hidden, rows};
 
 /// Rows that are worth a task of their own.
 const ROWS_OF_A_TASK: usize = 1 << 16;
@@ -166,9 +166,13 @@ impl SnapshotScan {
             Source::LogTemplates => rows::log_templates(&scoped.templates()),
             Source::Pods => rows::pods(scoped),
             Source::Changes(changes) => changes_rows::batch(changes),
-            Source::Restarts => rows::restarts(&scoped.restarts()),
+            Source::Restarts => {
+                rows::restarts(&scoped.each_restart().map(|r| hidden::restart(scoped, r)).collect::<Vec<_>>())
+            }
             Source::Anomalies => rows::anomalies(&scoped.anomalies()),
-            Source::Incidents => rows::incidents(&scoped.incidents()),
+            Source::Incidents => {
+                rows::incidents(&scoped.each_incident().map(|i| hidden::incident(scoped, i)).collect::<Vec<_>>())
+            }
             Source::Alerts => alerts_rows::batch(scoped),
         };
         let made = match self.source {

@@ -208,6 +208,53 @@ fn which_joins_are_recognised() {
     assert!(plan.contains("table=series, name=up"), "{plan}");
 }
 
+/// What comes in another order, late or twice is joined as if it had come once and in order.
+#[test]
+fn joins_do_not_know_in_which_order_rows_came() {
+    let lefts = prop::collection::vec((0..4_usize, -2..SECONDS + 2, -2..SECONDS + 2), 1..8);
+    let places = prop::collection::vec(any::<u32>(), 80);
+    holds(cases(), &(rows(), lefts, places, 1..3_usize), |(rows, lefts, places, tasks): (Vec<Row>, _, Vec<u32>, _)| {
+        let in_order: Vec<Row> = rows.iter().map(|(of, second, kind, _)| (*of, *second, *kind, false)).collect();
+        let mut shuffled: Vec<(u32, Row)> = places.into_iter().zip(rows.iter().chain(&rows).copied()).collect();
+        shuffled.sort_by_key(|(place, _)| *place);
+        let shuffled: Vec<Row> = shuffled.into_iter().map(|(_, row)| row).collect();
+        let answers = [in_order, shuffled].map(|rows| {
+            let (mut w, ids, _) = with_samples(&rows);
+            for (stream, second, kind, seal) in &rows {
+                let line = ["level=error x", "level=info y", "words", "level=warn z", "level=error w", "w"][*kind];
+                write_lines(&mut w, ms(60_000), &[(STREAMS[*stream], second * 1000, line)]);
+                if *seal {
+                    w.seal(ms(12 * 60_000));
+                }
+            }
+            let scoped = scoped(&w, &Access::All);
+            let of = |name: &'static str| {
+                let label = |i: usize| STREAMS[i].iter().find(|(n, _)| *n == name).unwrap().1;
+                Arc::new(StringArray::from_iter_values(lefts.iter().map(|l| label(l.0)))) as Arc<dyn Array>
+            };
+            let left = table(vec![
+                ("ord", Arc::new(Int64Array::from_iter_values(0..lefts.len() as i64))),
+                ("series_id", Arc::new(UInt32Array::from_iter_values(lefts.iter().map(|l| ids[l.0].0)))),
+                ("namespace", of("namespace")),
+                ("pod", of("pod")),
+                ("lo", Arc::new(times(lefts.iter().map(|l| ms(l.1 * 1000))))),
+                ("hi", Arc::new(times(lefts.iter().map(|l| ms(l.2 * 1000))))),
+            ]);
+            [
+                "SELECT l.ord, s.ts, s.value FROM lefts l
+                 ASOF JOIN samples s MATCH_CONDITION (l.lo >= s.ts) ON s.series_id = l.series_id",
+                "SELECT l.ord, s.ts, s.value FROM lefts l
+                 JOIN samples s ON s.series_id = l.series_id AND s.ts BETWEEN l.lo AND l.hi",
+                "SELECT l.hi, g.level, g.line, count(*) FROM lefts l JOIN logs g ON g.namespace = l.namespace AND g.pod = l.pod
+                 AND g.ts BETWEEN l.lo AND l.hi GROUP BY 1, 2, 3",
+            ]
+            .map(|sql| asked(tables(&scoped, Vec::new()).with("lefts", left.clone()), tasks, sql).unwrap())
+        });
+        prop_assert_eq!(&answers[0], &answers[1]);
+        Ok(())
+    });
+}
+
 /// Rows that are in no pair are in no answer, and neither are the errors that they would make.
 #[test]
 fn rows_without_a_pair_make_no_error() {

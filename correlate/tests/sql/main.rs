@@ -3,6 +3,7 @@
 
 mod buffers;
 mod cluster;
+mod hidden;
 mod joins;
 mod scan;
 mod slt;

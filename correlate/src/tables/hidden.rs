@@ -1,0 +1,52 @@
+//! Rows that are a caller's own but speak of others: what names those is left out, as it is of the API's answers.
+
+use std::sync::Arc;
+
+use whyd_buffers::Scoped;
+use whyd_signals::schema::{EvidenceSource, Incident, Restart, Root};
+
+fn sees(scoped: &Scoped, namespace: &str) -> bool {
+    scoped.access().allows(&scoped.team_of(namespace))
+}
+
+/// A node is no team's, and every pod names its own.
+fn sees_root(scoped: &Scoped, root: &Root) -> bool {
+    match root.kind.as_str() {
+        "Node" => true,
+        "Namespace" => sees(scoped, &root.name),
+        _ => sees(scoped, &root.namespace),
+    }
+}
+
+/// The row without the names of namespaces that may not be seen.
+pub(super) fn restart(scoped: &Scoped, row: &Arc<Restart>) -> Arc<Restart> {
+    let root = row.root.as_ref().filter(|root| sees_root(scoped, root));
+    if root == row.root.as_ref() && row.speaks_of.iter().all(|namespace| sees(scoped, namespace)) {
+        return Arc::clone(row);
+    }
+    let mut shown = Restart::clone(row);
+    shown.root = root.cloned();
+    shown.summary = format!("{}; it speaks of namespaces that you may not see", row.cause);
+    shown.cause_detail = None;
+    // A log line is the caller's own, whatever it names.
+    let own = row.pod.as_ref().map(|pod| format!("Pod/{pod}"));
+    shown.evidence.retain(|e| e.source == EvidenceSource::Logs || Some(&e.object) == own.as_ref());
+    shown.ruled_out.clear();
+    shown.missing.clear();
+    Arc::new(shown)
+}
+
+/// The incident without the names of namespaces that may not be seen.
+pub(super) fn incident(scoped: &Scoped, row: &Arc<Incident>) -> Arc<Incident> {
+    let root = row.root.as_ref().filter(|root| sees_root(scoped, root));
+    let is_seen = |member: &String| sees(scoped, member.split('/').next().unwrap_or_default());
+    let whole = root == row.root.as_ref() && row.members.iter().all(is_seen);
+    if whole && row.speaks_of.iter().all(|namespace| sees(scoped, namespace)) {
+        return Arc::clone(row);
+    }
+    let mut shown = Incident::clone(row);
+    shown.root = root.cloned();
+    shown.members.retain(is_seen);
+    shown.summary = format!("{}; it reaches beyond the namespaces that you may see", row.cause);
+    Arc::new(shown)
+}
