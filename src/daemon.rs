@@ -28,6 +28,7 @@ use crate::log_health::LogShown;
 use crate::objects::Objects;
 use crate::pull_health::PullHealth;
 use crate::pulling;
+use crate::sql::Queries;
 use crate::view::{Shown, View};
 use crate::watches::Watches;
 use crate::wiring;
@@ -79,7 +80,9 @@ impl Daemon {
         let otlp_http = listen("otlp.http", config.otlp.http, asked).await?;
         let otlp_grpc = listen("otlp.grpc", config.otlp.grpc, asked).await?;
         let receivers = http::router(to.clone());
-        let api_state = whyd_api::Api::new(Arc::clone(&view) as _, door, Arc::clone(&clock));
+        let queries = Queries::new(config, Arc::clone(&view)).context("the threads that answer SQL")?;
+        let api_state =
+            whyd_api::Api::new(Arc::clone(&view) as _, door, Arc::clone(&clock)).with_sql(Arc::new(queries));
         let alerts_read = read::router(api_state.clone(), wiring::alerts_read(config, &clock));
         let router = whyd_api::router(api_state, receivers.merge(alerts_read));
         let mut until = closing.clone();

@@ -27,6 +27,7 @@ pub mod recording;
 pub mod render;
 pub mod replay;
 pub mod report;
+pub mod sql;
 pub mod template_quality;
 pub mod view;
 pub mod watches;

@@ -14,6 +14,7 @@ pub mod reader;
 pub mod routes;
 mod scope;
 mod shown_by;
+pub mod sql;
 
 pub use access::{Anonymous, Door, Grant};
 pub use listen::{Deadlines, serve};
@@ -22,3 +23,4 @@ pub use reader::{
 };
 pub use routes::openapi::document;
 pub use routes::{Api, router};
+pub use sql::{Sql, SqlAnswering, SqlRefusal, SqlRows};

@@ -40,6 +40,8 @@ pub(crate) enum ErrorKind {
     RequestTimeout,
     Replaying,
     Overloaded,
+    QueryLimit,
+    QueryFailed,
 }
 
 impl ErrorKind {
@@ -58,6 +60,8 @@ impl ErrorKind {
             }
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request-timeout", "the request came too slowly"),
             Self::Replaying => (StatusCode::SERVICE_UNAVAILABLE, "replaying", "the log is still being read back"),
+            Self::QueryLimit => (StatusCode::UNPROCESSABLE_ENTITY, "query-limit", "the query is over a limit"),
+            Self::QueryFailed => (StatusCode::UNPROCESSABLE_ENTITY, "query-failed", "the query failed"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "the answer took too long"),
         }
     }

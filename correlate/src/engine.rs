@@ -9,6 +9,7 @@ mod extent;
 mod functions;
 mod gate;
 mod held;
+mod json;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +36,7 @@ use tokio::time::Instant;
 
 use functions::Functions;
 use held::Held;
+pub use json::rows as rows_as_json;
 
 use crate::joins::asof_sql::{self, AsofPlanner};
 use crate::joins::planner::Planner;

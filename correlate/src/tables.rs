@@ -5,6 +5,7 @@
 
 mod alerts_rows;
 mod changes_rows;
+mod hidden;
 mod rows;
 mod scan;
 mod template_of;

@@ -23,5 +23,6 @@ mod remote_write;
 mod scenarios;
 mod sealed;
 mod server;
+mod sql;
 mod until;
 mod variants;

@@ -8,6 +8,7 @@ pub mod openapi;
 mod prometheus;
 mod query;
 mod restarts;
+mod sql;
 mod timeline;
 mod why;
 
@@ -23,6 +24,7 @@ use crate::access::Door;
 use crate::dto;
 use crate::problem::{ErrorKind, Failure, render};
 use crate::reader::{Reader, Status};
+use crate::sql::Sql;
 
 /// What every route is given.
 #[derive(Clone)]
@@ -32,12 +34,20 @@ pub struct Api {
     pub(crate) clock: Clock,
     /// Who may evaluate a query when.
     turns: Arc<prometheus::Turns>,
+    /// `None`: no SQL is answered.
+    sql: Option<Arc<dyn Sql>>,
 }
 
 impl Api {
     /// Routes over `reader`, behind `door`; `clock` tells what is now where a query does not.
     pub fn new(reader: Arc<dyn Reader>, door: Door, clock: Clock) -> Self {
-        Self { reader, door: Arc::new(door), clock, turns: Arc::default() }
+        Self { reader, door: Arc::new(door), clock, turns: Arc::default(), sql: None }
+    }
+
+    /// The same, with this answering SQL.
+    #[must_use]
+    pub fn with_sql(self, sql: Arc<dyn Sql>) -> Self {
+        Self { sql: Some(sql), ..self }
     }
 }
 
@@ -65,6 +75,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/incidents", get(incidents::incidents)),
         ("/api/v1/incidents/{id}", get(incidents::incident)),
         ("/api/v1/workloads/{namespace}/{name}/timeline", get(timeline::timeline)),
+        ("/api/v1/sql", get(sql::sql).post(sql::sql)),
         ("/livez", get(health::livez)),
         ("/readyz", get(health::readyz)),
         ("/metrics", get(metrics::metrics)),

@@ -323,6 +323,7 @@ async fn another_team_never_shows() {
         "/metrics",
         "/metrics/incidents",
         "/openapi.json",
+        "/api/v1/sql?query=SELECT%20*%20FROM%20restarts",
         "/none",
     ];
     for uri in tries {

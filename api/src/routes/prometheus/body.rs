@@ -25,7 +25,7 @@ const PIECE: u16 = 32 << 10;
 
 /// The room for what is not sent yet.
 #[derive(Debug, Clone)]
-pub(super) struct Unsent(pub(super) Arc<Semaphore>);
+pub(in crate::routes) struct Unsent(pub(super) Arc<Semaphore>);
 
 impl Default for Unsent {
     fn default() -> Self {
@@ -34,7 +34,7 @@ impl Default for Unsent {
 }
 
 /// An answer that is being written. What goes beyond a bound is not kept; [`Text::check`] tells.
-pub(super) struct Text {
+pub(in crate::routes) struct Text {
     unsent: Unsent,
     stop: Stop,
     pieces: VecDeque<Bytes>,
@@ -45,7 +45,7 @@ pub(super) struct Text {
 }
 
 impl Text {
-    pub(super) fn new(unsent: Unsent, stop: Stop) -> Self {
+    pub(in crate::routes) fn new(unsent: Unsent, stop: Stop) -> Self {
         Self { unsent, stop, pieces: VecDeque::new(), last: Vec::new(), room: None, length: 0, refused: None }
     }
 
@@ -55,7 +55,7 @@ impl Text {
         self.refused.clone().map_or_else(|| self.stop.check(), Err)
     }
 
-    pub(super) fn push(&mut self, text: &str) {
+    pub(in crate::routes) fn push(&mut self, text: &str) {
         let mut rest = text.as_bytes();
         while !rest.is_empty() && self.refused.is_none() {
             if self.room.is_none() || self.last.len() == usize::from(PIECE) {
@@ -103,7 +103,7 @@ impl Text {
 
     /// # Errors
     /// As [`Text::check`].
-    pub(super) fn finish(mut self) -> Result<Pieces, Error> {
+    pub(in crate::routes) fn finish(mut self) -> Result<Pieces, Error> {
         self.check()?;
         self.ends();
         Ok(Pieces { left: self.length as u64, pieces: self.pieces })
@@ -129,7 +129,7 @@ impl AsRef<[u8]> for Piece {
 }
 
 /// The body of an answer; each piece is gone when it is sent.
-pub(super) struct Pieces {
+pub(in crate::routes) struct Pieces {
     pieces: VecDeque<Bytes>,
     left: u64,
 }

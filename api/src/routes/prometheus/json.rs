@@ -11,7 +11,7 @@ use super::body::{Pieces, Text};
 use crate::promql::{Error, Instant, Labels, Series, Steps};
 
 /// Answers what `pieces` hold.
-pub(super) fn whole(pieces: Pieces) -> Response {
+pub(in crate::routes) fn whole(pieces: Pieces) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], Body::new(pieces)).into_response()
 }
 

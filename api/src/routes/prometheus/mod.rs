@@ -17,12 +17,15 @@ use axum::routing::{MethodRouter, get};
 use tokio::time::{Instant, timeout_at};
 use whyd_signals::Access;
 
-use self::body::{Pieces, Text};
+use self::body::Pieces;
+pub(super) use self::body::Text;
+pub(super) use self::json::whole;
 use self::params::Params;
 pub(super) use self::turns::Turns;
 use super::Api;
 use crate::access::Caller;
-use crate::promql::{self, Error, Labels, OWN, Source, Stop};
+pub(super) use crate::promql::Stop;
+use crate::promql::{self, Error, Labels, OWN, Source};
 
 /// How long a query may take, its time of waiting included; less than the listener gives a request.
 const LONGEST: Duration = Duration::from_secs(20);

@@ -26,7 +26,7 @@ pub(in crate::routes) struct Turns {
 
 /// Held while a query is evaluated.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(in crate::routes) struct Turn {
     _each: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
 }
@@ -40,11 +40,16 @@ impl Default for Turns {
 
 impl Turns {
     /// The turn of this caller when it comes: first among its own, then among all.
-    pub(super) async fn take(&self, access: &Access) -> Result<Turn, Error> {
+    pub(in crate::routes) async fn take(&self, access: &Access) -> Result<Turn, Error> {
         let closed = |_| Error::Canceled("query queue");
         let each = self.of(access)?.acquire_owned().await.map_err(closed)?;
         let all = Arc::clone(&self.all).acquire_owned().await.map_err(closed)?;
         Ok(Turn { _each: each, _all: all })
+    }
+
+    /// The room for what is written and not sent yet.
+    pub(in crate::routes) fn unsent(&self) -> Unsent {
+        self.unsent.clone()
     }
 
     fn of(&self, access: &Access) -> Result<Arc<Semaphore>, Error> {

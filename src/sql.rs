@@ -1,0 +1,92 @@
+//! SQL as the API asks for it: the engine over what its caller may see at that instant.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use whyd_api::dto::SqlColumn;
+use whyd_api::{Sql, SqlAnswering, SqlRefusal, SqlRows};
+use whyd_correlate::changes;
+use whyd_correlate::engine::{Engine, EngineLimits, QueryError, Tables, rows_as_json};
+use whyd_correlate::tables::tables;
+use whyd_signals::Access;
+use whyd_signals::schema::Change;
+
+use crate::config::Config;
+use crate::view::View;
+
+/// Bytes of an answer's rows.
+const MOST: usize = 30 << 20;
+/// How long a query may run; with its time of waiting less than the listener gives a request.
+const LONGEST: Duration = Duration::from_secs(15);
+
+/// The engine, and what it reads.
+pub struct Queries {
+    engine: Arc<Engine>,
+    view: Arc<View>,
+}
+
+impl Queries {
+    /// Over this view; all queries together may take a sixteenth of the memory.
+    ///
+    /// # Errors
+    /// When the engine's threads cannot be started.
+    pub fn new(config: &Config, view: Arc<View>) -> Result<Self, QueryError> {
+        let limits = EngineLimits { memory_bytes: config.memory / 16, timeout: LONGEST, ..EngineLimits::default() };
+        Ok(Self { engine: Arc::new(Engine::new(limits)?), view })
+    }
+
+    fn tables(&self, access: &Access, query: &str) -> Tables {
+        let scoped = self.view.scoped(access);
+        // They are derived from all objects, for a query that names them and no other.
+        let changes: Vec<Change> = match query.to_ascii_lowercase().contains("changes") {
+            true => {
+                let of_namespaces = scoped.cluster().namespaces().flat_map(changes::of_namespace);
+                of_namespaces.chain(scoped.cluster().nodes().flat_map(changes::of_node)).collect()
+            }
+            false => Vec::new(),
+        };
+        tables(&scoped, changes)
+    }
+}
+
+impl Sql for Queries {
+    fn answer(&self, access: &Access, query: String) -> SqlAnswering {
+        let (engine, tables) = (Arc::clone(&self.engine), self.tables(access, &query));
+        Box::pin(async move {
+            let batches = engine.query(tables, &query).await.map_err(|why| refusal(&why))?;
+            let columns = batches.first().map(|b| b.schema()).into_iter().flat_map(|schema| {
+                let of =
+                    |f: &arrow::datatypes::FieldRef| SqlColumn { name: f.name().clone(), kind: kind(f.data_type()) };
+                schema.fields().iter().map(of).collect::<Vec<_>>()
+            });
+            let columns = columns.collect();
+            let made = tokio::task::spawn_blocking(move || rows_as_json(&batches, MOST)).await;
+            let made = made.map_err(|_| SqlRefusal::Failed("the answer could not be written".to_owned()))?;
+            let rows = made.map_err(|why| SqlRefusal::Failed(why.to_string()))?;
+            let over = || SqlRefusal::Limit(format!("the answer has more than {} MiB: narrow the query", MOST >> 20));
+            Ok(SqlRows { columns, rows: rows.ok_or_else(over)? })
+        })
+    }
+}
+
+/// A type as SQL calls it.
+fn kind(of: &arrow::datatypes::DataType) -> String {
+    use arrow::datatypes::DataType;
+    match of {
+        DataType::Utf8 => "text".to_owned(),
+        DataType::Timestamp(..) => "timestamp".to_owned(),
+        DataType::Float64 => "double".to_owned(),
+        DataType::Boolean => "boolean".to_owned(),
+        of if of.is_integer() => "bigint".to_owned(),
+        of => of.to_string().to_ascii_lowercase(),
+    }
+}
+
+fn refusal(why: &QueryError) -> SqlRefusal {
+    let text = why.to_string();
+    match why {
+        QueryError::Refused(_) | QueryError::Invalid(_) => SqlRefusal::Invalid(text),
+        QueryError::TooManyRows { .. } | QueryError::Memory { .. } | QueryError::Timeout(_) => SqlRefusal::Limit(text),
+        QueryError::Failed(_) => SqlRefusal::Failed(text),
+    }
+}
