@@ -39,8 +39,13 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the daemon with an empty log in this folder, and nothing else than receivers.
     pub(crate) fn whyd(dir: &Path) -> Self {
+        Self::whyd_with(dir, "kubernetes: {enabled: false}\n")
+    }
+
+    /// The same with this configuration.
+    pub(crate) fn whyd_with(dir: &Path, text: &str) -> Self {
         let config = dir.join("whyd.yaml");
-        std::fs::write(&config, "kubernetes: {enabled: false}\n").unwrap();
+        std::fs::write(&config, text).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_whyd"))
             .args(["run", "--listen", "127.0.0.1:0", "--config"])
             .arg(&config)
@@ -75,6 +80,12 @@ impl Server {
             std::thread::yield_now();
         }
         Some(Self { child, address })
+    }
+
+    /// Where it listens.
+    #[allow(dead_code)]
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     fn proc(&self, file: &str) -> String {
@@ -113,7 +124,7 @@ impl Server {
     }
 
     /// Sends pushes over one connection, each after the answer to the one before. All have to be taken.
-    fn send<'a>(&self, pushes: impl Iterator<Item = &'a Push>) {
+    pub(crate) fn send<'a>(&self, pushes: impl Iterator<Item = &'a Push>) {
         let mut socket = TcpStream::connect(self.address).unwrap();
         socket.set_nodelay(true).unwrap();
         let mut answer = Vec::new();
