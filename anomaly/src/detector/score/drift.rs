@@ -20,13 +20,13 @@ pub(super) struct Drift {
 
 impl Drift {
     /// Takes the residual into the mean, and gives the mean over its usual size.
-    pub(super) fn deviation(&mut self, residual: f64, floor: f64) -> f64 {
+    pub(super) fn deviation(&mut self, residual: f64, floor: f64) -> Option<f64> {
         self.mean += GAIN * (residual - self.mean);
         if self.seen < SETTLE || self.error.count() < KNOWN {
-            return 0.0;
+            return None;
         }
         // A mean of sixteen varies less than one value by the square root of the gain.
-        self.mean.abs() / (1.2 * self.error.mean() + floor * 0.343)
+        Some(self.mean.abs() / (1.2 * self.error.mean() + floor * 0.343))
     }
 
     pub(super) fn push(&mut self, pace: &Pace) {

@@ -18,15 +18,15 @@ pub(super) struct Local {
 
 impl Local {
     /// The distance from the mean of the last eight, over its usual.
-    pub(super) fn deviation(&mut self, value: f64, floor: f64) -> f64 {
+    pub(super) fn deviation(&mut self, value: f64, floor: f64) -> Option<f64> {
         if usize::from(self.filled) < VALUES {
             self.now = None;
-            return 0.0;
+            return None;
         }
         let mean = self.ring.iter().sum::<f64>() / VALUES as f64;
         let off = (value - mean).abs();
         self.now = Some(off);
-        if self.error.count() < 32 { 0.0 } else { off / (1.2 * self.error.mean() + floor) }
+        (self.error.count() >= 32).then(|| off / (1.2 * self.error.mean() + floor))
     }
 
     pub(super) fn push(&mut self, value: f64, pace: &Pace) {

@@ -29,9 +29,9 @@ use self::season::Season;
 use self::sustain::Sustain;
 use self::tail::Tail;
 
-/// The negative logarithm of a chance of one in a thousand: what scores 1. Since an episode is told at its onset and
+/// The negative logarithm of a chance of one in three thousand: what scores 1. Since an episode is told at its onset and
 /// its records only, about one in several thousand usual values passes it.
-const RARE: f64 = 6.907_755;
+const RARE: f64 = 8.006_368;
 /// The most that is told; it keeps rows finite where the past was exactly constant.
 const MAX_SCORE: f64 = 1000.0;
 /// The least spread, as a share of the standard deviation over all of the past.
@@ -115,14 +115,15 @@ impl Scorer {
         if pace.gap {
             self.restart();
         }
-        let level = self.level.usual();
-        let floor = (FLOOR * level.deviation).max(least.absolute).max(least.relative * level.median.abs());
-        let floor = floor.max(1e-9 * value.abs()).max(f64::MIN_POSITIVE);
+        let level = self.level.usual(value, &pace);
+        let known = least.absolute.max(least.relative * level.median.abs());
+        let scaled = known > 0.0 || !level.still;
+        let floor = (FLOOR * level.deviation).max(known).max(1e-9 * value.abs()).max(f64::MIN_POSITIVE);
         let footing = self.season.footing(ts, value, level.median);
 
         let deviations = [
-            (value - level.median).abs() / (level.spread + floor),
-            footing.season.map_or(0.0, |(error, usual)| error / (1.2 * usual + floor)),
+            Some((value - level.median).abs() / (level.spread + floor)),
+            footing.season.map(|(error, usual)| error / (1.2 * usual + floor)),
             self.local.deviation(value, floor),
             self.drift.deviation(value - footing.expected, floor),
         ];
@@ -131,10 +132,8 @@ impl Scorer {
         let mut rarest = (0.0, Part::Level);
         let names = [Part::Level, Part::Season, Part::Local, Part::Drift];
         for (((tail, deviation), part), told) in self.tails.iter_mut().zip(deviations).zip(names).zip(&mut parts) {
-            if !settled || deviation <= 0.0 && part != Part::Level {
-                continue;
-            }
-            let score = (tail.observe(deviation, &pace) / RARE).min(MAX_SCORE);
+            let Some(deviation) = deviation.filter(|_| settled) else { continue };
+            let score = (tail.observe(deviation, scaled) / RARE).min(MAX_SCORE);
             *told = score as f32;
             if score > rarest.0 && (part != Part::Season || footing.proven) {
                 rarest = (score, part);
@@ -169,3 +168,6 @@ impl Scorer {
         self.drift.restart();
     }
 }
+
+#[cfg(test)]
+mod tests;

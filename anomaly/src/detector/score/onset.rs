@@ -9,8 +9,11 @@ use super::cadence::Pace;
 const QUIET_STEPS: f64 = 100.0;
 /// A record is so much more than the one before.
 const MORE: f64 = 1.1;
+/// Nothing opens below this.
+const OPENS: f64 = 0.65;
 
-/// Tells the first of an episode, and what exceeds all of it so far.
+/// Tells the first of an episode, and what exceeds all of it so far. A series of slowly growing records would be told
+/// often; hence the tenth more.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Record {
     peak: f64,
@@ -22,7 +25,7 @@ impl Record {
         if ts.seconds_since(self.at) > QUIET_STEPS * pace.step_s {
             self.peak = 0.0;
         }
-        let record = score > MORE * self.peak;
+        let record = score > OPENS && score > MORE * self.peak;
         if record {
             self.peak = score;
             self.at = ts;

@@ -31,6 +31,7 @@ pub(super) struct Error {
 
 impl Error {
     const CUT: f64 = 6.0;
+    const LET: f64 = 0.01;
     const LOOSE: u32 = 40;
 
     pub(super) fn mean(&self) -> f64 {
@@ -43,7 +44,8 @@ impl Error {
 
     pub(super) fn push(&mut self, distance: f64, pace: &Pace) {
         self.count = self.count.saturating_add(1);
-        let cut = if self.count > Self::LOOSE { Self::CUT * self.mean } else { f64::MAX };
+        // A share of what is cut is let through, so that a mean of nothing can grow.
+        let cut = if self.count > Self::LOOSE { Self::CUT * self.mean + Self::LET * distance } else { f64::MAX };
         self.mean += (distance.min(cut) - self.mean) * pace.steady.max(1.0 / f64::from(self.count));
     }
 }
