@@ -77,9 +77,9 @@ impl Tail {
         if excess > 0.0 {
             self.excesses = self.excesses.saturating_add(1);
             self.excess += (excess - self.excess) / (PRIOR_WEIGHT + f64::from(self.excesses)).min(REMEMBERED);
-            self.quantile *= 1.0 + stride * BODY;
+            self.quantile = (self.quantile * (1.0 + stride * BODY)).min(deviation);
         } else {
-            self.quantile *= 1.0 - stride * (1.0 - BODY);
+            self.quantile = (self.quantile * (1.0 - stride * (1.0 - BODY))).max(deviation);
         }
         self.quantile = self.quantile.clamp(1e-6, 1e12);
         rare.max(0.0) * (n / KNOWN).min(1.0)
