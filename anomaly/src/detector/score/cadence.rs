@@ -13,8 +13,9 @@ const ASSUMED_STEP_S: f64 = 60.0;
 /// The pace at one value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Pace {
-    /// The learnt step, in seconds.
+    /// The learnt step, in seconds, and its square root, which may lag.
     pub(super) step_s: f64,
+    pub(super) root_s: f64,
     /// What this value weighs in a mean over the long memory; more while there is little past.
     pub(super) gain: f64,
     /// What it weighs once there is much.
@@ -30,6 +31,7 @@ pub(super) struct Cadence {
     last: Timestamp,
     step_s: f64,
     count: u32,
+    root_s: f64,
 }
 
 impl Cadence {
@@ -56,7 +58,17 @@ impl Cadence {
         self.last = self.last.max(ts);
         self.count = self.count.saturating_add(1);
         let step_s = if self.step_s > 0.0 { self.step_s } else { ASSUMED_STEP_S };
+        if self.count < 64 || self.count.is_multiple_of(64) {
+            self.root_s = step_s.sqrt();
+        }
         let steady = 1.0 / (MEMORY_S / step_s).max(LEAST_MEMORY);
-        Pace { step_s, gain: steady.max(1.0 / f64::from(self.count)), steady, count: self.count, gap }
+        Pace {
+            step_s,
+            root_s: self.root_s,
+            gain: steady.max(1.0 / f64::from(self.count)),
+            steady,
+            count: self.count,
+            gap,
+        }
     }
 }

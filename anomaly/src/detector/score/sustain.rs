@@ -29,7 +29,7 @@ impl Sustain {
     /// Takes a score; the highest mean within the hold.
     pub(super) fn observe(&mut self, ts: Timestamp, score: f64, pace: &Pace) -> f64 {
         self.mean += GAIN * (score - self.mean);
-        let cell_s = (HOLD_S * pace.step_s.sqrt() / CELLS as f64).max(pace.step_s);
+        let cell_s = (HOLD_S * pace.root_s / CELLS as f64).max(pace.step_s);
         let passed = ts.seconds_since(self.opened);
         if passed >= cell_s {
             for _ in 0..((passed / cell_s) as usize).clamp(1, CELLS) {
