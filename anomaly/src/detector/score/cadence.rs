@@ -61,14 +61,13 @@ impl Cadence {
         if self.count < 64 || self.count.is_multiple_of(64) {
             self.root_s = step_s.sqrt();
         }
-        let steady = 1.0 / (MEMORY_S / step_s).max(LEAST_MEMORY);
-        Pace {
-            step_s,
-            root_s: self.root_s,
-            gain: steady.max(1.0 / f64::from(self.count)),
-            steady,
-            count: self.count,
-            gap,
-        }
+        let steady = (step_s / MEMORY_S).min(1.0 / LEAST_MEMORY);
+        Pace { step_s, root_s: self.root_s, gain: either(steady, self.count), steady, count: self.count, gap }
     }
+}
+
+/// What one of so many weighs in their mean, and no less than `steady`. A division is what it avoids.
+pub(super) fn either(steady: f64, count: u32) -> f64 {
+    let count = f64::from(count);
+    if steady * count >= 1.0 { steady } else { 1.0 / count }
 }

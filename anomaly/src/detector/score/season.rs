@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 
-use super::cadence::Pace;
+use super::cadence::{Pace, either};
 
 const DAY_S: i64 = 86_400;
 /// A quarter of an hour, and an hour.
@@ -46,7 +46,7 @@ impl Error {
         self.count = self.count.saturating_add(1);
         // A share of what is cut is let through, so that a mean of nothing can grow.
         let cut = if self.count > Self::LOOSE { Self::CUT * self.mean + Self::LET * distance } else { f64::MAX };
-        self.mean += (distance.min(cut) - self.mean) * pace.steady.max(1.0 / f64::from(self.count));
+        self.mean += (distance.min(cut) - self.mean) * either(pace.steady, self.count);
     }
 }
 

@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cadence::either;
+
 /// The quantile where the tail begins.
 const BODY: f64 = 0.98;
 /// Where more than a tenth of all deviations lie as near to the quantile as this or beyond, it is no quantile but a
@@ -55,7 +57,7 @@ impl Tail {
     pub(super) fn observe(&mut self, deviation: f64, scaled: bool) -> f64 {
         self.count = self.count.saturating_add(1);
         let n = f64::from(self.count);
-        let gain = RATE.max(1.0 / (n + 1.0));
+        let gain = either(RATE, self.count.saturating_add(1));
         if !(deviation >= NONE && deviation.is_finite()) {
             self.moving -= self.moving * gain;
             return 0.0;
@@ -69,11 +71,10 @@ impl Tail {
             rare = rare.min(ln(n + 1.0));
         }
         self.nonzero = self.nonzero.saturating_add(1);
-        let k = f64::from(self.nonzero);
         self.moving += (1.0 - self.moving) * gain;
-        self.beyond +=
-            (f64::from(u8::from(deviation >= NEAR * self.quantile)) - self.beyond) * RATE.max(1.0 / (k + 1.0));
-        let stride = STRIDE * FOLLOW.max(1.0 / k);
+        self.beyond += (f64::from(u8::from(deviation >= NEAR * self.quantile)) - self.beyond)
+            * either(RATE, self.nonzero.saturating_add(1));
+        let stride = STRIDE * either(FOLLOW, self.nonzero);
         if excess > 0.0 {
             self.excesses = self.excesses.saturating_add(1);
             self.excess += (excess - self.excess) / (PRIOR_WEIGHT + f64::from(self.excesses)).min(REMEMBERED);
@@ -82,7 +83,7 @@ impl Tail {
             self.quantile = (self.quantile * (1.0 - stride * (1.0 - BODY))).max(deviation);
         }
         self.quantile = self.quantile.clamp(1e-6, 1e12);
-        rare.max(0.0) * (n / KNOWN).min(1.0)
+        if n < KNOWN { rare.max(0.0) * n / KNOWN } else { rare.max(0.0) }
     }
 }
 
