@@ -34,7 +34,7 @@ fn main() -> std::io::Result<()> {
             let _ = match scored {
                 Some(s) => {
                     let [level, season, local, drift] = s.parts;
-                    writeln!(out, "{},{},{level},{season},{local},{drift}", s.anomaly_score, s.sustained)
+                    writeln!(out, "{},{},{level},{season},{local},{drift}", bounded(s.anomaly_score), s.sustained)
                 }
                 None => writeln!(out, "0,0,0,0,0,0"),
             };
@@ -43,6 +43,12 @@ fn main() -> std::io::Result<()> {
     }
     println!("{values} values, {} ns each, {} bytes a series", spent / values.max(1) as u128, Scorer::BYTES);
     Ok(())
+}
+
+/// Into 0..1 by the map of the scorer, which applies it by itself only to files where something is above 1; for one
+/// threshold over all files it has to be the same for each.
+fn bounded(score: f64) -> f64 {
+    score / (1.0 + score)
 }
 
 fn row(line: &str) -> Option<(Timestamp, f64)> {

@@ -29,9 +29,9 @@ use self::season::Season;
 use self::sustain::Sustain;
 use self::tail::Tail;
 
-/// The negative logarithm of a chance of one in three thousand: what scores 1. Since an episode is told at its onset and
+/// The negative logarithm of a chance of one in 2500: what scores 1. Since an episode is told at its onset and
 /// its records only, about one in several thousand usual values passes it.
-const RARE: f64 = 8.006_368;
+const RARE: f64 = 7.824_046;
 /// The most that is told; it keeps rows finite where the past was exactly constant.
 const MAX_SCORE: f64 = 1000.0;
 /// The least spread, as a share of the standard deviation over all of the past.

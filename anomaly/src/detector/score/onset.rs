@@ -10,7 +10,7 @@ const QUIET_STEPS: f64 = 100.0;
 /// A record is so much more than the one before.
 const MORE: f64 = 1.1;
 /// Nothing opens below this.
-const OPENS: f64 = 0.65;
+const OPENS: f64 = 0.664;
 
 /// Tells the first of an episode, and what exceeds all of it so far. A series of slowly growing records would be told
 /// often; hence the tenth more.

@@ -36,7 +36,7 @@ fn noise_passes_one_about_once_in_several_thousand() {
             let mut noise = Noise::new(seed);
             passed += run((0..20_000).map(|_| draw(&mut noise))).iter().filter(|s| s.anomaly_score > 1.0).count();
         }
-        assert!(passed <= 50, "{name}: {passed} of 100000");
+        assert!(passed <= 60, "{name}: {passed} of 100000");
     }
 }
 
