@@ -6,6 +6,7 @@ pub mod log_rate;
 pub mod onset;
 pub mod rate;
 pub mod robust;
+pub mod score;
 
 #[cfg(test)]
 pub(crate) mod synthetic;

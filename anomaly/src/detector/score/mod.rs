@@ -1,0 +1,173 @@
+//! One causal score for one series: how unlike its own past a value is, what was usual, and which part says so.
+//!
+//! Four parts each give a deviation in units of the series' own spread, so that neither scale nor offset matters:
+//! the level of days, the same time of day or week, the last few values, and a drift too slow for those. A tail of
+//! extremes ([`tail`]) turns each deviation into the logarithm of how rare it is, and the rarest speaks. All windows
+//! are times, counted in steps of the series' learnt cadence where what matters is how many values there are.
+//!
+//! Two questions, two answers. [`Scored::anomaly_score`] is sharp: above 1 only where something opens or grows.
+//! [`Scored::sustained`] says how unusual the last hours were, and is what it falls back on, squashed below ½.
+
+mod cadence;
+mod drift;
+mod level;
+mod local;
+mod onset;
+mod season;
+mod sustain;
+mod tail;
+
+use serde::{Deserialize, Serialize};
+use whyd_signals::{Timestamp, is_stale};
+
+use self::cadence::Cadence;
+use self::drift::Drift;
+use self::level::Level;
+use self::local::Local;
+use self::onset::{Dating, Record};
+use self::season::Season;
+use self::sustain::Sustain;
+use self::tail::Tail;
+
+/// The negative logarithm of a chance of one in 2500: what scores 1. Since an episode is told at its onset and
+/// its records only, about one in several thousand usual values passes it.
+const RARE: f64 = 7.824_046;
+/// The most that is told; it keeps rows finite where the past was exactly constant.
+const MAX_SCORE: f64 = 1000.0;
+/// The least spread, as a share of the standard deviation over all of the past.
+const FLOOR: f64 = 0.05;
+/// Nothing is judged before so many values.
+const LEAST: u32 = 20;
+
+/// A part of the score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Part {
+    /// The level of the last days.
+    #[default]
+    Level,
+    /// The same time of the day or of the week.
+    Season,
+    /// The last few values.
+    Local,
+    /// A mean that moved, each value of it still usual.
+    Drift,
+}
+
+/// How many there are.
+pub const PARTS: usize = 4;
+
+/// A value judged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scored {
+    /// Above 1 where an anomaly opens or grows; between, below ½ and growing with `sustained`.
+    pub anomaly_score: f64,
+    /// How unusual the last hours were, not bounded: 1 is as rare as an `anomaly_score` of 1.
+    pub sustained: f64,
+    /// What was expected here: by season if that has proven better, else the median of the level.
+    pub expected: f64,
+    /// Half of the usual values are within so much of it.
+    pub spread: f64,
+    /// Which part speaks.
+    pub part: Part,
+    /// What each part says of this value alone, in the order of [`Part`]; 1 is rare.
+    pub parts: [f32; PARTS],
+    /// Since when the values lean to the side where they are now.
+    pub since: Timestamp,
+}
+
+/// The least spread that matters, beside what is learnt. None by default: then all depends on the past alone.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Least {
+    /// In the metric's unit.
+    pub absolute: f64,
+    /// As a share of the median.
+    pub relative: f64,
+}
+
+/// The score of one gauge or rate. Constant in size, see [`Scorer::BYTES`].
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Scorer {
+    cadence: Cadence,
+    level: Level,
+    season: Season,
+    local: Local,
+    drift: Drift,
+    tails: [Tail; PARTS],
+    sustain: Sustain,
+    record: Record,
+    dating: Dating,
+}
+
+impl Scorer {
+    /// The most that one takes, in bytes.
+    pub const BYTES: usize = size_of::<Self>() + Season::HEAP;
+
+    /// Judges a value against the past, then adds it. `None` for a stale marker, what is not a number, and while there
+    /// are fewer than twenty values.
+    ///
+    /// Time may stand still or jump: after a gap nothing of the last few values is left, the long past stays.
+    pub fn observe(&mut self, ts: Timestamp, value: f64, least: &Least) -> Option<Scored> {
+        if is_stale(value) || !value.is_finite() {
+            self.restart();
+            return None;
+        }
+        let pace = self.cadence.observe(ts);
+        if pace.gap {
+            self.restart();
+        }
+        let level = self.level.usual(value, &pace);
+        let known = least.absolute.max(least.relative * level.median.abs());
+        let scaled = known > 0.0 || !level.still;
+        let floor = (FLOOR * level.deviation).max(known).max(1e-9 * value.abs()).max(f64::MIN_POSITIVE);
+        let footing = self.season.footing(ts, value, level.median);
+
+        let deviations = [
+            Some((value - level.median).abs() / (level.spread + floor)),
+            footing.season.map(|(error, usual)| error / (1.2 * usual + floor)),
+            self.local.deviation(value, floor),
+            self.drift.deviation(value - footing.expected, floor),
+        ];
+        let settled = self.cadence.count() > LEAST;
+        let mut parts = [0f32; PARTS];
+        let mut rarest = (0.0, Part::Level);
+        let names = [Part::Level, Part::Season, Part::Local, Part::Drift];
+        for (((tail, deviation), part), told) in self.tails.iter_mut().zip(deviations).zip(names).zip(&mut parts) {
+            let Some(deviation) = deviation.filter(|_| settled) else { continue };
+            let score = (tail.observe(deviation, scaled) / RARE).min(MAX_SCORE);
+            *told = score as f32;
+            if score > rarest.0 && (part != Part::Season || footing.proven) {
+                rarest = (score, part);
+            }
+        }
+        let since = self.dating.observe(ts, (value - footing.expected) / (footing.usual + floor));
+        self.level.push(value, &pace, footing.level_usual);
+        self.season.push(value, &pace, &footing);
+        self.local.push(value, &pace);
+        self.drift.push(&pace);
+        if !settled {
+            return None;
+        }
+        let (score, part) = rarest;
+        let sustained = self.sustain.observe(ts, score, &pace);
+        let background = 0.5 * sustained / (0.5 + sustained);
+        let opens = self.record.observe(ts, score, &pace);
+        Some(Scored {
+            anomaly_score: if opens { score.max(background) } else { background },
+            sustained,
+            expected: footing.expected,
+            spread: footing.usual,
+            part,
+            parts,
+            since,
+        })
+    }
+
+    /// The series starts afresh, as after a restart of what it measures: its last values say nothing about the next.
+    pub fn restart(&mut self) {
+        self.local.restart();
+        self.drift.restart();
+    }
+}
+
+#[cfg(test)]
+mod tests;
