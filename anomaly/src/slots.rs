@@ -58,6 +58,12 @@ impl<K: Copy + Eq + Hash, V: Clone> Slots<K, V> {
         self.index.len()
     }
 
+    /// The entry of `key`, where there is one.
+    pub(crate) fn get(&self, key: K) -> Option<&V> {
+        let at = *self.index.get(&key)? as usize;
+        self.slots.get(at)?.as_ref().map(|slot| slot.value.as_ref())
+    }
+
     /// The entry of `key`, made when there is none; `None` when the table is full.
     pub(crate) fn entry(&mut self, key: K, now: Timestamp, make: impl FnOnce() -> V) -> Option<&mut V> {
         let at = match self.index.get(&key) {

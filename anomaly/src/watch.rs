@@ -11,9 +11,14 @@ use crate::detector::log_rate::{LogRate, What};
 use crate::detector::onset::Onset;
 use crate::detector::rate::Rate;
 use crate::detector::robust::{Direction, Robust};
+use crate::detector::score::Scorer;
 use crate::slots::Slots;
 use crate::watched::{self, Kind, Watched};
 use crate::wording;
+use baseline::Baselines;
+
+mod baseline;
+mod judged;
 
 /// Slots looked at for idleness in one tick.
 const SWEEP: usize = 2048;
@@ -59,6 +64,8 @@ pub struct SeriesKey<'a> {
     pub container: &'a str,
     pub metric: &'a str,
     pub kind: Kind,
+    /// The caller's choice, as of [`LineKey::group`]: what is usual for a metric of it is known to its next pod.
+    pub workload: u64,
 }
 
 /// Lines that are counted together, and whom the line at hand came from.
@@ -80,6 +87,8 @@ pub struct Stats {
     pub series: usize,
     /// Groups of log lines watched.
     pub streams: usize,
+    /// Metrics of workloads whose usual days are known to their next pods.
+    pub baselines: usize,
     /// Upper bound of the bytes they take.
     pub bytes: usize,
     /// Samples of series there was no room for.
@@ -99,6 +108,7 @@ struct SeriesState {
     rate: Rate,
     last: Option<Timestamp>,
     robust: Robust,
+    scorer: Box<Scorer>,
     unusual: Onset,
     climb: Option<Box<Climbing>>,
 }
@@ -121,21 +131,25 @@ pub struct Detectors {
 pub struct Learnt {
     series: Slots<u32, SeriesState>,
     streams: Slots<u64, LogRate>,
+    baselines: Baselines,
     anomalies: u64,
 }
 
 impl Detectors {
     /// The most that the state of one series takes, in bytes.
     pub const SERIES_BYTES: usize =
-        size_of::<SeriesState>() + Robust::BYTES + size_of::<Climbing>() + ClimbDetector::BYTES + 32;
+        size_of::<SeriesState>() + Robust::BYTES + Scorer::BYTES + size_of::<Climbing>() + ClimbDetector::BYTES + 32;
     /// The most that the state of one group of lines takes, in bytes.
     pub const STREAM_BYTES: usize = LogRate::BYTES + 32;
 
     /// With nothing learnt. Of `config.bytes` a quarter at most goes to log rates.
     pub fn new(config: Config) -> Self {
         let streams = config.streams.min(config.bytes / 4 / Self::STREAM_BYTES);
-        let series = config.series.min((config.bytes - streams * Self::STREAM_BYTES) / Self::SERIES_BYTES);
-        Self { config, learnt: Learnt { series: Slots::new(series), streams: Slots::new(streams), anomalies: 0 } }
+        // There are no more baselines than series.
+        let of_series = Self::SERIES_BYTES + Baselines::BYTES;
+        let series = config.series.min((config.bytes - streams * Self::STREAM_BYTES) / of_series);
+        let (baselines, streams) = (Baselines::new(series), Slots::new(streams));
+        Self { config, learnt: Learnt { series: Slots::new(series), streams, baselines, anomalies: 0 } }
     }
 
     /// What was learnt so far.
@@ -147,6 +161,7 @@ impl Detectors {
     pub fn resume(&mut self, learnt: Learnt) {
         self.learnt.series.resume(learnt.series);
         self.learnt.streams.resume(learnt.streams);
+        self.learnt.baselines.resume(learnt.baselines);
         self.learnt.anomalies = learnt.anomalies;
     }
 
@@ -166,7 +181,8 @@ impl Detectors {
         value: f64,
     ) -> Option<Anomaly> {
         let every = self.config.every_metric;
-        let state = self.learnt.series.entry(key.id.0, ts, || SeriesState::new(key, every))?;
+        let baselines = &mut self.learnt.baselines;
+        let state = self.learnt.series.entry(key.id.0, ts, || SeriesState::new(key, every, baselines))?;
         let watched = state.watched?;
         if state.last.is_some_and(|last| ts <= last) {
             return None;
@@ -177,7 +193,9 @@ impl Detectors {
             Kind::Gauge if is_stale(value) || !value.is_finite() => return None,
             Kind::Gauge => value,
         };
-        let (score, expected, text) = state.judge(watched, key, limit, ts, value, self.config.learning)?;
+        let judged = state.judge(watched, key, limit, ts, value, self.config.learning);
+        baselines.learn(key, ts, &state.scorer);
+        let (score, expected, text) = judged?;
         self.learnt.anomalies += 1;
         Some(Anomaly {
             ts,
@@ -233,6 +251,7 @@ impl Detectors {
     pub fn tick(&mut self, now: Timestamp) {
         self.learnt.series.sweep(now, self.config.idle, SWEEP);
         self.learnt.streams.sweep(now, self.config.idle, SWEEP);
+        self.learnt.baselines.sweep(now, SWEEP);
     }
 
     /// Counters and sizes.
@@ -240,7 +259,10 @@ impl Detectors {
         Stats {
             series: self.learnt.series.len(),
             streams: self.learnt.streams.len(),
-            bytes: self.learnt.series.len() * Self::SERIES_BYTES + self.learnt.streams.len() * Self::STREAM_BYTES,
+            baselines: self.learnt.baselines.len(),
+            bytes: self.learnt.series.len() * Self::SERIES_BYTES
+                + self.learnt.streams.len() * Self::STREAM_BYTES
+                + self.learnt.baselines.len() * Baselines::BYTES,
             refused_samples: self.learnt.series.refused,
             refused_lines: self.learnt.streams.refused,
             evicted: self.learnt.series.evicted + self.learnt.streams.evicted,
@@ -250,7 +272,7 @@ impl Detectors {
 }
 
 impl SeriesState {
-    fn new(key: &SeriesKey<'_>, every_metric: bool) -> Self {
+    fn new(key: &SeriesKey<'_>, every_metric: bool, baselines: &Baselines) -> Self {
         let any = match key.kind {
             Kind::Gauge => &watched::ANY_GAUGE,
             Kind::Counter => &watched::ANY_COUNTER,
@@ -266,6 +288,7 @@ impl SeriesState {
             rate: Rate::default(),
             last: None,
             robust: Robust::default(),
+            scorer: baselines.of(key),
             unusual: Onset::default(),
             climb: None,
         }
@@ -282,7 +305,7 @@ impl SeriesState {
         learning: Duration,
     ) -> Option<(f64, f64, String)> {
         let words = if watched.words.is_empty() { key.metric } else { watched.words };
-        let judged = self.robust.observe(ts, value, &watched.tuning, learning);
+        let judged = judged::judge(&mut self.robust, &mut self.scorer, (ts, value), &watched.tuning, learning);
         let unusual = judged.filter(|judged| self.unusual.observe(ts, judged.score));
         if let Some(limit) = limit.filter(|_| key.kind == Kind::Gauge && watched.tuning.direction != Direction::Below) {
             let climbing = self.climb.get_or_insert_default();
@@ -294,7 +317,11 @@ impl SeriesState {
             }
         }
         unusual.map(|judged| {
-            (judged.score, judged.expected, wording::unusual(words, watched.unit, value, judged.expected))
+            (
+                judged.score,
+                judged.expected,
+                wording::unusual(words, watched.unit, value, judged.expected, judged.usual_at),
+            )
         })
     }
 }

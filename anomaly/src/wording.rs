@@ -2,20 +2,24 @@
 
 use std::time::Duration;
 
+use whyd_signals::Timestamp;
+
 use crate::detector::climb::Climb;
 use crate::detector::log_rate::{Burst, What};
 use crate::watched::Unit;
 
-/// "memory working set 3.1x its usual: 312 MiB, usually 100 MiB".
-pub(crate) fn unusual(words: &str, unit: Unit, value: f64, expected: f64) -> String {
+/// "memory working set 3.1x its usual: 312 MiB, usually 100 MiB"; where the time of the day or week makes it unusual, "its usual
+/// for Tuesday 14:00".
+pub(crate) fn unusual(words: &str, unit: Unit, value: f64, expected: f64, at: Option<Timestamp>) -> String {
     let (is, was) = (amount(value, unit), amount(expected, unit));
+    let at = at.map_or_else(String::new, |at| format!(" for {}", time_of_week(at)));
     let ratio = value / expected;
     if expected > 0.0 && (1.1..1000.0).contains(&ratio) {
-        format!("{words} {ratio:.1}x its usual: {is}, usually {was}")
+        format!("{words} {ratio:.1}x its usual{at}: {is}, usually {was}")
     } else if expected > 0.0 && (0.0..0.995).contains(&ratio) {
-        format!("{words} at {:.0} % of its usual: {is}, usually {was}", ratio * 100.0)
+        format!("{words} at {:.0} % of its usual{at}: {is}, usually {was}", ratio * 100.0)
     } else {
-        format!("{words} {is}, usually {was}")
+        format!("{words} {is}, usually {was}{at}")
     }
 }
 
@@ -42,6 +46,15 @@ pub(crate) fn burst(burst: &Burst) -> String {
     } else {
         format!("{words}: {is} in the last minute, usually none")
     }
+}
+
+/// "Tuesday 14:00", in UTC.
+fn time_of_week(at: Timestamp) -> String {
+    const DAYS: [&str; 7] = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
+    let minutes = at.0.div_euclid(60_000_000_000);
+    // The epoch was a Thursday.
+    let day = DAYS.get(minutes.div_euclid(1440).rem_euclid(7) as usize).copied().unwrap_or_default();
+    format!("{day} {:02}:{:02}", minutes.rem_euclid(1440) / 60, minutes.rem_euclid(60))
 }
 
 fn amount(value: f64, unit: Unit) -> String {
@@ -96,15 +109,15 @@ mod tests {
         const MIB: f64 = 1_048_576.0;
         let check = |got: String, expected: &str| assert_eq!(got, expected);
         check(
-            unusual("memory working set", Unit::Bytes, 312.0 * MIB, 100.0 * MIB),
+            unusual("memory working set", Unit::Bytes, 312.0 * MIB, 100.0 * MIB, None),
             "memory working set 3.1x its usual: 312 MiB, usually 100 MiB",
         );
         check(
-            unusual("network receive errors", Unit::PerSecond, 5.25, 0.0),
+            unusual("network receive errors", Unit::PerSecond, 5.25, 0.0, None),
             "network receive errors 5.25/s, usually 0/s",
         );
         check(
-            unusual("memory left on the node", Unit::Bytes, 1.5 * 1024.0 * MIB, 6.0 * 1024.0 * MIB),
+            unusual("memory left on the node", Unit::Bytes, 1.5 * 1024.0 * MIB, 6.0 * 1024.0 * MIB, None),
             "memory left on the node at 25 % of its usual: 1.5 GiB, usually 6 GiB",
         );
         let climb = Climb {

@@ -53,17 +53,20 @@ pub(crate) fn write(dir: &Path, restarts: usize, every: Duration) -> Times {
     };
     let apps: Vec<usize> = (0..restarts).step_by(REPLICAS).collect();
     let template = json!({"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [container()]}});
-    let spec = |n: usize| json!({"replicas": REPLICAS, "selector": {"matchLabels": {"app": app(n)}}, "template": template});
+    let spec =
+        |n: usize| json!({"replicas": REPLICAS, "selector": {"matchLabels": {"app": app(n)}}, "template": template});
     let namespaces = vec![json!({"metadata": {"name": NAMESPACE, "uid": "uid-ns", "resourceVersion": "1"}})];
     let nodes = vec![json!({"metadata": {"name": "node-1", "uid": "uid-node", "resourceVersion": "1"},
         "status": {"conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": created}]}})];
     let deployments = apps.iter().map(|n| json!({"metadata": meta(&app(*n), NAMESPACE, json!([])), "spec": spec(*n)}));
     let sets = apps.iter().map(|n| {
-        let owner = json!([{"kind": "Deployment", "name": app(*n), "uid": format!("uid-{}", app(*n)), "controller": true}]);
+        let owner =
+            json!([{"kind": "Deployment", "name": app(*n), "uid": format!("uid-{}", app(*n)), "controller": true}]);
         json!({"metadata": meta(&set(*n), NAMESPACE, owner), "spec": spec(*n)})
     });
     let pods = |n: usize, version: usize, killed: Option<Timestamp>| {
-        let owner = json!([{"kind": "ReplicaSet", "name": set(n), "uid": format!("uid-{}", set(n)), "controller": true}]);
+        let owner =
+            json!([{"kind": "ReplicaSet", "name": set(n), "uid": format!("uid-{}", set(n)), "controller": true}]);
         let mut metadata = meta(&pod(n), NAMESPACE, owner);
         metadata["resourceVersion"] = json!(version.to_string());
         let last = killed.map_or(json!({}), |at| {

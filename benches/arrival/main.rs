@@ -10,13 +10,17 @@
 #![allow(clippy::disallowed_methods)]
 
 mod cluster;
-#[path = "../loki_push/encode.rs"]
-mod lines_encode;
 #[path = "../loki_push/lines.rs"]
+#[allow(dead_code)]
 mod lines;
+#[path = "../loki_push/encode.rs"]
+#[allow(dead_code)]
+mod lines_encode;
 #[path = "../remote_write/encode.rs"]
+#[allow(dead_code)]
 mod samples_encode;
 #[path = "../measured/server.rs"]
+#[allow(dead_code)]
 mod server;
 
 use std::path::Path;
@@ -98,10 +102,15 @@ fn paced(server: &Server, pushes: &[Push], a_second: u32) {
 }
 
 /// Tells of one restart after the other when it is due, and asks until each has its verdict.
-async fn asked(server: &Server, time: &watch::Sender<whyd_signals::Timestamp>, begins: cluster::Times) -> Vec<Duration> {
+async fn asked(
+    server: &Server,
+    time: &watch::Sender<whyd_signals::Timestamp>,
+    begins: cluster::Times,
+) -> Vec<Duration> {
     let client = reqwest::Client::new();
     let cause = async |n: usize| {
-        let url = format!("http://{}/api/v1/why?namespace={}&pod={}", server.address(), cluster::NAMESPACE, cluster::pod(n));
+        let url =
+            format!("http://{}/api/v1/why?namespace={}&pod={}", server.address(), cluster::NAMESPACE, cluster::pod(n));
         let answer: serde_json::Value = client.get(url).send().await.unwrap().json().await.unwrap();
         answer["restarts"][0]["cause"].as_str().map(str::to_owned)
     };

@@ -129,6 +129,7 @@ impl Feed {
                 container: &meta.container,
                 metric: &meta.name,
                 kind,
+                workload: watched.facts.workload_key,
             };
             if let Some(found) = detectors.observe_sample(&key, watched.limit, sample.ts, sample.value) {
                 self.anomalies.push(found);

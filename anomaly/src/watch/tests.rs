@@ -30,6 +30,7 @@ fn run(case: &Case, step: f64, seed: u64) -> Vec<Anomaly> {
         container: "cart",
         metric: case.metric,
         kind,
+        workload: 1,
     };
     let (mut s, mut count) = (0.0, 0.0);
     let mut found = Vec::new();
@@ -186,6 +187,7 @@ fn what_is_not_watched_gives_nothing_and_bounds_hold() {
         container,
         metric,
         kind: Kind::Gauge,
+        workload: u64::from(id),
     };
     for s in 0..1000 {
         let value = if s < 500 { 1e8 } else { 1e10 };
@@ -223,4 +225,64 @@ fn an_error_burst_is_told_once() {
     assert!(text.starts_with("error lines: ") && text.ends_with(", usually none"), "{text}");
     assert_eq!(told.iter().filter(|(m, _)| *m == "log_errors").count(), 1);
     assert!(found[0].ts.0 < 3610 * 1_000_000_000);
+}
+
+/// Feeds days of a container's CPU usage, a value a minute; what is told, with the day, hour and minute.
+fn days_of(
+    detectors: &mut Detectors,
+    id: u32,
+    days: std::ops::Range<i64>,
+    cores: impl Fn(i64, i64) -> f64,
+) -> Vec<(i64, i64, String)> {
+    let team = Team::new("demo");
+    let key = SeriesKey {
+        id: SeriesId(id),
+        team: &team,
+        namespace: "shop",
+        pod: "cart",
+        container: "cart",
+        metric: "container_cpu_usage_seconds_total",
+        kind: Kind::Counter,
+        workload: 7,
+    };
+    let (mut noise, mut count, mut found) = (Noise::new(u64::from(id)), 0.0, Vec::new());
+    for minute in days.start * 1440..days.end * 1440 {
+        count += (cores(minute / 1440, minute % 1440) + 0.01 * noise.normal()).max(0.0) * 60.0;
+        let told = detectors.observe_sample(&key, None, Timestamp(minute * 60_000_000_000), count);
+        found.extend(told.map(|anomaly| (minute / 1440, minute % 1440, anomaly.text)));
+    }
+    found
+}
+
+/// A working day from eight to six, and work at three in the night of the ninth day.
+fn working_day(day: i64, minute: i64) -> f64 {
+    let work = (480..1080).contains(&minute);
+    if work || (day == 9 && (180..210).contains(&minute)) { 1.0 } else { 0.1 }
+}
+
+#[test]
+fn what_happens_each_day_is_told_until_it_is_known_and_by_night_is_told_with_its_hour() {
+    let mut detectors = Detectors::new(Config::default());
+    let found = days_of(&mut detectors, 1, 0..10, working_day);
+    assert!(found.iter().any(|(day, ..)| *day == 0), "the first morning is no usual one: {found:?}");
+    assert!(!found.iter().any(|(day, ..)| (4..9).contains(day)), "days that are known: {found:?}");
+    let (_, minute, text) = found.iter().find(|(day, ..)| *day == 9).unwrap();
+    assert!((180..184).contains(minute), "{found:?}");
+    // The epoch's ninth day was a Saturday.
+    assert!(text.contains("for Saturday 03:0"), "{text}");
+}
+
+#[test]
+fn a_new_pod_knows_its_workloads_days_and_a_new_workload_does_not() {
+    let mut detectors = Detectors::new(Config::default());
+    days_of(&mut detectors, 1, 0..6, working_day);
+    assert_eq!(detectors.stats().baselines, 1);
+    let of_next = days_of(&mut detectors, 2, 6..8, working_day);
+    assert!(of_next.is_empty(), "{of_next:?}");
+    let mut other = Detectors::new(Config::default());
+    assert!(!days_of(&mut other, 2, 6..8, working_day).is_empty());
+    // What is known outlives the detectors that learnt it.
+    let mut resumed = Detectors::new(Config::default());
+    resumed.resume(detectors.learnt());
+    assert!(days_of(&mut resumed, 3, 8..9, working_day).is_empty());
 }

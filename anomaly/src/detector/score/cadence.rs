@@ -39,6 +39,11 @@ impl Cadence {
         self.count
     }
 
+    /// How far the past reaches, holes left out.
+    pub(super) fn reach_s(&self) -> f64 {
+        f64::from(self.count) * self.step_s
+    }
+
     pub(super) fn observe(&mut self, ts: Timestamp) -> Pace {
         let mut gap = false;
         if self.count > 0 {

@@ -17,6 +17,8 @@ mod season;
 mod sustain;
 mod tail;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use whyd_signals::{Timestamp, is_stale};
 
@@ -123,7 +125,8 @@ impl Scorer {
 
         let deviations = [
             Some((value - level.median).abs() / (level.spread + floor)),
-            footing.season.map(|(error, usual)| error / (1.2 * usual + floor)),
+            // What was off before the season was known says nothing of it.
+            footing.season.filter(|_| footing.proven).map(|(error, usual)| error / (1.2 * usual + floor)),
             self.local.deviation(value, floor),
             self.drift.deviation(value - footing.expected, floor),
         ];
@@ -135,7 +138,7 @@ impl Scorer {
             let Some(deviation) = deviation.filter(|_| settled) else { continue };
             let score = (tail.observe(deviation, scaled) / RARE).min(MAX_SCORE);
             *told = score as f32;
-            if score > rarest.0 && (part != Part::Season || footing.proven) {
+            if score > rarest.0 {
                 rarest = (score, part);
             }
         }
@@ -160,6 +163,16 @@ impl Scorer {
             parts,
             since,
         })
+    }
+
+    /// Whether it is time to note what it has learnt: at every 64th value.
+    pub fn is_due(&self) -> bool {
+        self.cadence.count().is_multiple_of(64)
+    }
+
+    /// How far its past reaches, holes left out.
+    pub fn reach(&self) -> Duration {
+        Duration::try_from_secs_f64(self.cadence.reach_s()).unwrap_or_default()
     }
 
     /// The series starts afresh, as after a restart of what it measures: its last values say nothing about the next.

@@ -191,29 +191,3 @@ proptest::proptest! {
         }
     }
 }
-
-/// Not an assertion on time, which other tenants spoil: `cargo test --release timing -- --ignored --nocapture`.
-#[test]
-#[ignore = "prints the time a value takes"]
-fn timing() {
-    let mut noise = Noise::new(9);
-    let values: Vec<f64> = (0..200_000).map(|i| daily(i, &mut noise)).collect();
-    let mut scorer = Scorer::default();
-    let mut sum = 0.0;
-    // Of short runs the fastest: others use this machine too.
-    let mut took: Vec<u128> = Vec::new();
-    for (block, values) in (0..).zip(values.chunks(1000)) {
-        let start = std::time::Instant::now();
-        for (i, value) in (0..).zip(values) {
-            let scored = scorer.observe(at(1000 * block + i), *value, &Least::default());
-            sum += scored.map_or(0.0, |s| s.anomaly_score);
-        }
-        took.push(start.elapsed().as_nanos() / values.len() as u128);
-    }
-    took.sort_unstable();
-    assert!(sum > 0.0);
-    #[allow(clippy::print_stdout)]
-    {
-        println!("{} ns a value, median {}, {} bytes a series", took[0], took[took.len() / 2], Scorer::BYTES);
-    }
-}

@@ -1,0 +1,53 @@
+//! One score of a value: by the last hours, and by the days once a day is known.
+
+use std::time::Duration;
+
+use whyd_signals::Timestamp;
+
+use crate::detector::robust::{Direction, Robust, Tuning};
+use crate::detector::score::{Least, Part, Scorer};
+
+/// From so much past on a series knows its days; until then the last hours speak.
+const DAY: Duration = Duration::from_secs(86_400);
+/// So many of the least spreads that matter a value has to be off, whatever is usual.
+const SPREADS: f64 = 6.0;
+
+/// A value judged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Judged {
+    /// Above 1 is anomalous.
+    pub(super) score: f64,
+    /// What was usual.
+    pub(super) expected: f64,
+    /// The time whose usual it was, where the time of the day or week decides that.
+    pub(super) usual_at: Option<Timestamp>,
+}
+
+/// Judges a value by both and shows it to both; `None` while neither knows enough.
+pub(super) fn judge(
+    robust: &mut Robust,
+    scorer: &mut Scorer,
+    (ts, value): (Timestamp, f64),
+    tuning: &Tuning,
+    learning: Duration,
+) -> Option<Judged> {
+    let of_hours = robust.observe(ts, value, tuning, learning);
+    let least = Least { absolute: tuning.floor, relative: tuning.relative };
+    let scored = scorer.observe(ts, value, &least);
+    // How a program starts is unlike its days, which another pod may have taught.
+    let of_hours = of_hours?;
+    let Some(scored) = scored.filter(|_| scorer.reach() >= DAY) else {
+        return Some(Judged { score: of_hours.score, expected: of_hours.expected, usual_at: None });
+    };
+    let expected = scored.expected;
+    let off = value - expected;
+    let is_bad = match tuning.direction {
+        Direction::Above => off > 0.0,
+        Direction::Below => off < 0.0,
+        Direction::Both => true,
+    };
+    let matters = off.abs() >= SPREADS * tuning.floor.max(tuning.relative * expected.abs());
+    let of_part = scored.parts.get(scored.part as usize).copied().map_or(0.0, f64::from);
+    let score = if is_bad && matters { of_part } else { 0.0 };
+    Some(Judged { score, expected, usual_at: (scored.part == Part::Season).then_some(ts) })
+}
