@@ -7,13 +7,26 @@ use anyhow::Context;
 
 use super::{EvalArgs, EvalOf, configured, print};
 use crate::evaluation::{self, Evaluation};
-use crate::template_quality;
+use crate::{rca_quality, template_quality};
 
 pub(super) fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
     match args.of {
         EvalOf::Why => why(args),
+        EvalOf::Rca => rca(args),
         EvalOf::Templates => templates(args),
     }
+}
+
+fn rca(args: &EvalArgs) -> anyhow::Result<ExitCode> {
+    let told = if args.blind { rca_quality::Told::Nothing } else { rca_quality::Told::Onset };
+    let cases = rca_quality::cases(&args.dir, &configured(args.config.as_ref())?, told)?;
+    if let Some(out) = &args.out {
+        let rankings = serde_json::to_string_pretty(&rca_quality::rankings(&cases))?;
+        std::fs::write(out, rankings).with_context(|| format!("{}", out.display()))?;
+    }
+    let rows = rca_quality::quality(&cases);
+    let json = || serde_json::to_string_pretty(&serde_json::json!({ "quality": rows, "cases": cases }));
+    print(&if args.json { json()? } else { rca_quality::text(&cases, &rows) })
 }
 
 fn templates(args: &EvalArgs) -> anyhow::Result<ExitCode> {

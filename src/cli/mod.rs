@@ -177,15 +177,19 @@ struct EvalArgs {
     /// What is evaluated
     #[arg(value_enum)]
     of: EvalOf,
-    /// why: a folder of captures, each with truth.json or expected.json; templates: a folder of <system>.content.txt with
-    /// <system>.truth.csv
+    /// why: a folder of captures, each with truth.json or expected.json; rca: a folder of captures or of metrics.csv.gz,
+    /// each with truth.json; templates: a folder of <system>.content.txt with <system>.truth.csv
     dir: PathBuf,
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Write to this file, too: of why the JSON, of templates system,line_id,template_id,template for each line
+    /// Write to this file, too: of why the JSON, of rca the names best first by case, of templates
+    /// system,line_id,template_id,template for each line
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Of rca: do not tell when it began; it is looked for in each capture's window
+    #[arg(long)]
+    blind: bool,
     /// Configuration file, YAML
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -193,6 +197,8 @@ struct EvalArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum EvalOf {
+    /// Roots of faults: how often the root is ranked first, by set and kind of fault
+    Rca,
     /// Causes of restarts: precision and recall, confusion, calibration
     Why,
     /// Templates of log lines: GA, FGA, PA and FTA by system
