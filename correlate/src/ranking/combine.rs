@@ -6,7 +6,7 @@ use super::{Facts, Found, Ranked, Reason, WINDOW, flow, hops, metrics};
 /// Beside the strongest evidence all of it counts a little.
 const ALL: f64 = 0.1;
 /// Metrics beside lines count up to this: among a thousand series some jump at any time.
-const METRICS: f64 = 1.0;
+const METRICS: f64 = 0.5;
 /// How much of the evidence against a caller is passed on to those it calls.
 const PASSED: f64 = 0.8;
 

@@ -2,7 +2,7 @@
 //!
 //! The lines of a request within one candidate are steps from kind to kind, with a start and an end. How often a step
 //! follows a kind does not depend on how much is going on, so a change of the traffic changes little, while an
-//! exception, an early return or a missing line each change a step. A line of no request is a step from nothing: then it
+//! exception, an early return or a missing line each make a step more frequent. A line of no request is a step from nothing: then it
 //! is the share of its kind that counts, which a new or a vanished kind changes.
 //!
 //! What goes wrong at one candidate is often seen at those that called it. Of the candidates at which a request took an
@@ -28,6 +28,13 @@ struct Step {
     at: i64,
 }
 
+impl Step {
+    fn same_of_request(&self, other: &Self) -> bool {
+        let of = |s: &Self| (s.candidate, s.after, s.next, s.window, s.request);
+        of(self) == of(other)
+    }
+}
+
 /// A step that is more frequent, or rarer, than it used to be.
 #[derive(Debug, Clone, Copy)]
 struct Change {
@@ -44,6 +51,8 @@ struct Change {
 pub(super) fn found(facts: &Facts, lines: &[Line], windows: &Windows) -> Vec<Option<Found>> {
     let mut steps = steps(lines, windows);
     steps.sort_unstable();
+    // What a request repeats is one observation: it depends on the request.
+    steps.dedup_by(|a, b| a.request != 0 && a.same_of_request(b));
     let (changes, past) = changes(&steps);
     let past = Past::new(past);
     let mut best: Vec<Option<(f64, Reason)>> = vec![None; facts.candidates as usize];
@@ -72,7 +81,7 @@ pub(super) fn found(facts: &Facts, lines: &[Line], windows: &Windows) -> Vec<Opt
             blamed.extend(*blame);
         }
         let share = |n: usize| if all > 0.0 { n as f64 / all } else { 0.0 };
-        put(change.candidate, change.by.abs() * (1.0 - share(blamed.len())), because(None));
+        put(change.candidate, change.by * (1.0 - share(blamed.len())), because(None));
         blamed.sort_unstable();
         for same in blamed.chunk_by(|a, b| a == b) {
             if let Some(candidate) = same.first() {
@@ -133,7 +142,7 @@ fn changes(steps: &[Step]) -> (Vec<Change>, Vec<(u32, u32, f64)>) {
                 let rest = (in_all - x - new.0, all - n - new.1);
                 let Some(by) = deviation((x, *n), rest) else { continue };
                 if *window > 0 {
-                    past.push((step.candidate, *window, by.abs()));
+                    past.push((step.candidate, *window, by.max(0.0)));
                 } else {
                     let Step { candidate, after, next, .. } = *step;
                     changes.push(Change { candidate, after, next, by, now: (x, *n), before: rest });

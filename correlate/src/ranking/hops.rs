@@ -13,13 +13,13 @@ use super::{Facts, Found, Line, Reason};
 /// Times of a step without which there is no past.
 const FEW: usize = 8;
 /// More of one step and window say nothing more: they are slow together.
-const MOST: f64 = 8.0;
+const MOST: f64 = 16.0;
 /// Deviations of a step that are within what chance does, in standard deviations.
 const CHANCE: f64 = 2.0;
 /// What a step counts for the one who called.
-const CALLER: f64 = 0.8;
+const CALLER: f64 = 0.75;
 /// Evidence of `n` kinds of steps is divided by the `n` to this power: between a sum and a mean.
-const KINDS: f64 = 0.25;
+const KINDS: f64 = 0.2;
 /// An excess that is never worth mentioning.
 const LEAST: f64 = 2.0;
 /// Shorter times are as good as none: clocks and writers are no better, in nanoseconds.
@@ -30,6 +30,7 @@ struct Hop {
     from: (u32, u64),
     to: (u32, u64),
     window: u32,
+    request: u64,
     took: i64,
     callee: u32,
 }
@@ -87,7 +88,7 @@ fn hops(lines: &[Line], windows: &Windows) -> Vec<Hop> {
             let Some(window) = windows.of(b.at) else { break };
             let callee = if place(a.candidate) < place(b.candidate) { b.candidate } else { a.candidate };
             let (from, to) = ((a.candidate, a.template), (b.candidate, b.template));
-            hops.push(Hop { from, to, window, took: (b.at - a.at).max(TICK), callee });
+            hops.push(Hop { from, to, window, request: b.request, took: (b.at - a.at).max(TICK), callee });
         }
     }
     hops
@@ -116,8 +117,12 @@ fn judge(same: &[Hop], excesses: &mut Vec<Excess>) {
     };
     for of_window in same.chunk_by(|a, b| a.window == b.window) {
         let Some(window) = of_window.first().map(|h| h.window) else { continue };
-        let n = of_window.len() as f64;
-        let mean = of_window.iter().map(|h| score(h.took as f64)).sum::<f64>() / n;
+        let (mut n, mut sum) = (0.0, 0.0);
+        for of_request in of_window.chunk_by(|a, b| a.request == b.request) {
+            n += 1.0;
+            sum += of_request.iter().map(|h| score(h.took as f64)).sum::<f64>() / of_request.len() as f64;
+        }
+        let mean = sum / n;
         let by = (mean * n.min(MOST).sqrt() - CHANCE).max(0.0);
         let mut took: Vec<f64> = of_window.iter().map(|h| h.took as f64).collect();
         let is = if window == 0 { quantile(&mut took, 0.5).unwrap_or(0.0) / 1e9 } else { 0.0 };

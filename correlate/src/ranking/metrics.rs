@@ -15,7 +15,7 @@ const LEAST: f64 = 1.0;
 /// Values without which there is no past.
 const FEW: usize = 8;
 /// A window has so many samples, if need be by being longer.
-const STEPS: i64 = 3;
+const STEPS: i64 = 5;
 
 struct Measured {
     candidate: u32,
@@ -85,7 +85,8 @@ fn measure(series: &Series, onset: i64, until: i64, length: i64) -> Option<Measu
 /// The second farthest on either side, whichever of the two is the farther; of one value nothing is known.
 fn second(values: &mut [f64], median: f64, bad: Bad) -> Option<f64> {
     values.sort_unstable_by(f64::total_cmp);
-    let (least, most) = (*values.get(1)?, *values.get(values.len().checked_sub(2)?)?);
+    let second = usize::from(values.len() > 1);
+    let (least, most) = (*values.get(second)?, *values.get(values.len().checked_sub(1 + second)?)?);
     let (less, more) = (least.min(median), most.max(median));
     Some(match bad {
         Bad::More => more,

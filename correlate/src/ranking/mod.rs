@@ -15,7 +15,7 @@ mod usual;
 mod windows;
 
 pub use combine::rank;
-pub use onset::{find, search};
+pub use onset::find;
 
 use std::time::Duration;
 
