@@ -64,6 +64,7 @@ pub(super) fn found(facts: &Facts, lines: &[Line], windows: &Windows) -> Vec<Opt
         }
     };
     let unusual = unusual(&steps, &changes);
+    let mut passed = Vec::new();
     for change in &changes {
         let because = |seen_at| Reason::Course {
             after: (change.after != EDGE).then_some(change.after),
@@ -85,10 +86,12 @@ pub(super) fn found(facts: &Facts, lines: &[Line], windows: &Windows) -> Vec<Opt
         blamed.sort_unstable();
         for same in blamed.chunk_by(|a, b| a == b) {
             if let Some(candidate) = same.first() {
-                put(*candidate, change.by * share(same.len()), because(Some(change.candidate)));
+                passed.push((*candidate, change.by * share(same.len()), because(Some(change.candidate))));
             }
         }
     }
+    // After what each showed itself, which says more where both are as strong.
+    passed.into_iter().for_each(|(candidate, by, because)| put(candidate, by, because));
     let times = |(candidate, held): (usize, Option<(f64, Reason)>)| {
         let (by, because) = held?;
         Some(Found { times: past.times(candidate as u32, by, LEAST), because })
