@@ -24,33 +24,68 @@ pub struct Outcome {
 }
 
 /// Feeds messages in their order, ticking once a second of their time; after the last one time moves on by `lateness`.
-pub fn run(mut core: Core, messages: Vec<Envelope>, lateness: Duration) -> Outcome {
-    let mut problems = Vec::new();
-    let mut ticked = messages.first().map_or(Timestamp(0), |m| m.received);
-    for (n, envelope) in messages.into_iter().enumerate() {
+pub fn run(core: Core, messages: Vec<Envelope>, lateness: Duration) -> Outcome {
+    let mut replay = Replay::new(core);
+    for envelope in messages {
+        replay.feed(envelope);
+    }
+    replay.end(lateness)
+}
+
+/// A replay that can be looked at while it goes on.
+pub struct Replay {
+    core: Core,
+    ticked: Option<Timestamp>,
+    fed: usize,
+    problems: Vec<String>,
+}
+
+impl Replay {
+    /// Of nothing yet.
+    pub fn new(core: Core) -> Self {
+        Self { core, ticked: None, fed: 0, problems: Vec::new() }
+    }
+
+    /// The next message; those that came at one time in the order in which they came.
+    pub fn feed(&mut self, envelope: Envelope) {
         let at = envelope.received;
+        let mut ticked = self.ticked.unwrap_or(at);
         while at >= ticked.plus(TICK) {
             ticked = ticked.plus(TICK);
-            core.step(ticked, Message::Tick);
+            self.core.step(ticked, Message::Tick);
         }
+        self.ticked = Some(ticked);
+        let n = self.fed;
+        self.fed += 1;
         let media = envelope.media;
-        for reply in deliver(&mut core, at, envelope) {
+        for reply in deliver(&mut self.core, at, envelope) {
             match reply {
                 Reply::Stored(_) => {}
                 Reply::Partial { refused, .. } => {
                     let counts: Vec<String> = refused.iter().map(|(why, n)| format!("{n} {}", why.as_str())).collect();
-                    problems.push(format!("message {n} ({media:?}): refused {}", counts.join(", ")));
+                    self.problems.push(format!("message {n} ({media:?}): refused {}", counts.join(", ")));
                 }
                 Reply::Invalid(why) | Reply::TooLarge(why) | Reply::Overloaded(why) | Reply::OverQuota(why) => {
-                    problems.push(format!("message {n} ({media:?}): {why}"));
+                    self.problems.push(format!("message {n} ({media:?}): {why}"));
                 }
             }
         }
     }
-    core.step(ticked.plus(TICK), Message::Tick);
-    let at = ticked.plus(TICK).plus(lateness);
-    core.step(at, Message::Tick);
-    Outcome { snapshot: core.snapshot(), problems, core, at }
+
+    /// What readers see by now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.core.snapshot()
+    }
+
+    /// Time moves on by `lateness`, and that was it.
+    pub fn end(self, lateness: Duration) -> Outcome {
+        let Self { mut core, ticked, problems, .. } = self;
+        let ticked = ticked.unwrap_or(Timestamp(0));
+        core.step(ticked.plus(TICK), Message::Tick);
+        let at = ticked.plus(TICK).plus(lateness);
+        core.step(at, Message::Tick);
+        Outcome { snapshot: core.snapshot(), problems, core, at }
+    }
 }
 
 /// One message in, durable at once: a replay has nothing to lose.

@@ -336,6 +336,9 @@ pub struct Ranked {
     pub name: String,
     /// Higher is likelier.
     pub score: f64,
+    /// What is unlike its past, the strongest first, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<String>,
 }
 
 /// Something that keeps an answer from being whole.

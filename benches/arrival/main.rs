@@ -23,12 +23,14 @@ mod samples_encode;
 #[allow(dead_code)]
 mod server;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use samples_encode::{Load, Order, Version};
 use server::{Push, Server};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use whyd::capture::Capture;
 use whyd::fixture_api::FixtureApi;
@@ -107,12 +109,11 @@ async fn asked(
     time: &watch::Sender<whyd_signals::Timestamp>,
     begins: cluster::Times,
 ) -> Vec<Duration> {
-    let client = reqwest::Client::new();
     let cause = async |n: usize| {
-        let url =
-            format!("http://{}/api/v1/why?namespace={}&pod={}", server.address(), cluster::NAMESPACE, cluster::pod(n));
-        let answer: serde_json::Value = client.get(url).send().await.unwrap().json().await.unwrap();
-        answer["restarts"][0]["cause"].as_str().map(str::to_owned)
+        let path = format!("/api/v1/why?namespace={}&pod={}", cluster::NAMESPACE, cluster::pod(n));
+        let answer = get(server.address(), &path).await;
+        let cause = answer.split_once("\"cause\":\"")?.1;
+        cause.split('"').next().map(str::to_owned)
     };
     let began = Instant::now();
     let mut looks = tokio::time::interval(ASKED_EVERY);
@@ -140,4 +141,14 @@ async fn asked(
         waiting = open;
     }
     taken
+}
+
+/// What a path answers, head and body.
+async fn get(from: SocketAddr, path: &str) -> String {
+    let mut socket = TcpStream::connect(from).await.unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nhost: whyd\r\nconnection: close\r\n\r\n");
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    answer
 }

@@ -18,6 +18,7 @@ mod last_words;
 pub mod ledger;
 mod probe;
 pub mod quantity;
+pub mod ranking;
 mod readiness;
 pub mod redact;
 mod refused;

@@ -7,13 +7,35 @@ use anyhow::Context;
 
 use super::{EvalArgs, EvalOf, configured, print};
 use crate::evaluation::{self, Evaluation};
-use crate::template_quality;
+use crate::{detect_quality, rca_quality, template_quality};
 
 pub(super) fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
     match args.of {
         EvalOf::Why => why(args),
+        EvalOf::Detect => detect(args),
+        EvalOf::Rca => rca(args),
         EvalOf::Templates => templates(args),
     }
+}
+
+fn detect(args: &EvalArgs) -> anyhow::Result<ExitCode> {
+    let all = detect_quality::scored(&args.dir)?;
+    if let Some(out) = &args.out {
+        detect_quality::write(&all, out)?;
+    }
+    print(&if args.json { serde_json::to_string_pretty(&all)? } else { detect_quality::text(&all) })
+}
+
+fn rca(args: &EvalArgs) -> anyhow::Result<ExitCode> {
+    let told = if args.blind { rca_quality::Told::Nothing } else { rca_quality::Told::Onset };
+    let cases = rca_quality::cases(&args.dir, &configured(args.config.as_ref())?, told)?;
+    if let Some(out) = &args.out {
+        let rankings = serde_json::to_string_pretty(&rca_quality::rankings(&cases))?;
+        std::fs::write(out, rankings).with_context(|| format!("{}", out.display()))?;
+    }
+    let rows = rca_quality::quality(&cases);
+    let json = || serde_json::to_string_pretty(&serde_json::json!({ "quality": rows, "cases": cases }));
+    print(&if args.json { json()? } else { rca_quality::text(&cases, &rows) })
 }
 
 fn templates(args: &EvalArgs) -> anyhow::Result<ExitCode> {

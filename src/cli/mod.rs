@@ -111,7 +111,7 @@ struct DemoArgs {
 struct ReplayArgs {
     /// A capture: a folder with capture.json
     capture: PathBuf,
-    /// Print one JSON object
+    /// Print one JSON object, with the workloads that are likeliest the root of what was wrong in the last ten minutes
     #[arg(long)]
     json: bool,
     /// Stop at this time, RFC 3339 [default: the capture's end]
@@ -177,15 +177,20 @@ struct EvalArgs {
     /// What is evaluated
     #[arg(value_enum)]
     of: EvalOf,
-    /// why: a folder of captures, each with truth.json or expected.json; templates: a folder of <system>.content.txt with
-    /// <system>.truth.csv
+    /// why: a folder of captures, each with truth.json or expected.json; detect: a folder of series, <name>.csv or
+    /// <name>.csv.gz with timestamp,value or Data,Label; rca: a folder of captures or of metrics.csv.gz,
+    /// each with truth.json; templates: a folder of <system>.content.txt with <system>.truth.csv
     dir: PathBuf,
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Write to this file, too: of why the JSON, of templates system,line_id,template_id,template for each line
+    /// Write to this file, too: of why the JSON, of rca the names best first by case, of templates
+    /// system,line_id,template_id,template for each line; of detect it is a folder, which gets <name>.scores.csv of each
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Of rca: do not tell when it began; it is looked for in each capture's window
+    #[arg(long)]
+    blind: bool,
     /// Configuration file, YAML
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -193,6 +198,10 @@ struct EvalArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum EvalOf {
+    /// Anomalies of single series: the scores that the field's scorers read, and what one value takes
+    Detect,
+    /// Roots of faults: how often the root is ranked first, by set and kind of fault
+    Rca,
     /// Causes of restarts: precision and recall, confusion, calibration
     Why,
     /// Templates of log lines: GA, FGA, PA and FTA by system

@@ -14,7 +14,7 @@ use crate::capture::Capture;
 use crate::config::Config;
 use crate::render::Style;
 use crate::report::report;
-use crate::{replay, wiring};
+use crate::{replay, suspects, wiring};
 
 pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let mut config = configured(args.config.as_ref())?;
@@ -48,7 +48,7 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         let out = dto::Replay {
             restarts: restarts.iter().map(|r| dto::Restart::from(r.as_ref())).collect(),
             incidents: incidents.iter().map(|i| dto::Incident::from(i.as_ref())).collect(),
-            ranking: Vec::new(),
+            ranking: suspects::ranking(&scoped, last_message(&outcome, config.lateness), config.window),
             problems: unknown.chain(told).collect(),
             incident_changes: changes,
         };
@@ -67,6 +67,11 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         text.push_str(&told_changes(&changes));
     }
     print(&text)
+}
+
+/// When the last message came.
+fn last_message(outcome: &replay::Outcome, lateness: std::time::Duration) -> Timestamp {
+    outcome.at.minus(lateness)
 }
 
 /// How the rules of the configuration change the incidents that there would be without them.

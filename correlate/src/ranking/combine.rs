@@ -1,0 +1,68 @@
+//! One ranking of all evidence.
+
+use super::windows::Windows;
+use super::{Facts, Found, Ranked, Reason, WINDOW, flow, hops, metrics};
+
+/// Beside the strongest evidence all of it counts a little.
+const ALL: f64 = 0.1;
+/// Metrics beside lines count up to this: among a thousand series some jump at any time.
+const METRICS: f64 = 0.5;
+/// How much of the evidence against a caller is passed on to those it calls.
+const PASSED: f64 = 0.8;
+
+/// Ranks all candidates at `onset`, by what happened before `until`, which is at most a window later. Both are in
+/// nanoseconds. The likeliest root is first; of equals the one that comes first among the candidates.
+pub fn rank(facts: &Facts, onset: i64, until: i64) -> Vec<Ranked> {
+    let mut lines = facts.lines.clone();
+    lines.sort_unstable();
+    rank_sorted(facts, &lines, onset, until)
+}
+
+/// The same, of lines that are sorted already.
+pub(super) fn rank_sorted(facts: &Facts, lines: &[super::Line], onset: i64, until: i64) -> Vec<Ranked> {
+    let length = i64::try_from(WINDOW.as_nanos()).unwrap_or(i64::MAX);
+    let windows = Windows::new(onset, until, length);
+    let metrics = metrics::found(facts, onset, until, length);
+    let flow = flow::found(facts, lines, &windows);
+    let hops = hops::found(facts, lines, &windows);
+    let mut by_metrics: Vec<f64> = metrics.iter().map(|found| strength(found.as_ref())).collect();
+    pass_on(&mut by_metrics, &facts.calls);
+
+    let mut ranked = Vec::with_capacity(facts.candidates as usize);
+    let kinds = by_metrics.into_iter().zip(metrics).zip(flow).zip(hops);
+    for (candidate, (((by_metrics, metric), flow), hop)) in (0..facts.candidates).zip(kinds) {
+        let squashed = METRICS * by_metrics / (2.0 + by_metrics);
+        let parts = [(squashed, metric), (strength(flow.as_ref()), flow), (strength(hop.as_ref()), hop)];
+        let most = parts.iter().fold(0.0_f64, |most, part| most.max(part.0));
+        let score = most + ALL * parts.iter().map(|part| part.0).sum::<f64>();
+        let mut parts: Vec<(f64, Reason)> = parts.into_iter().filter_map(|(s, f)| Some((s, f?.because))).collect();
+        parts.sort_by(|a, b| b.0.total_cmp(&a.0));
+        ranked.push(Ranked { candidate, score, because: parts.into_iter().map(|part| part.1).collect() });
+    }
+    ranked.sort_by(|a, b| b.score.total_cmp(&a.score)); // stable: equals stay in order
+    ranked
+}
+
+/// In doublings of what is usual.
+fn strength(found: Option<&Found>) -> f64 {
+    found.map_or(0.0, |found| (1.0 + found.times.max(0.0)).log2())
+}
+
+/// A caller suffers from what it calls: its evidence counts for those too, in the proportion of their own.
+fn pass_on(strengths: &mut [f64], calls: &[(u32, u32)]) {
+    let mut calls = calls.to_vec();
+    calls.sort_unstable();
+    calls.dedup();
+    calls.retain(|(caller, callee)| caller != callee);
+    let mut passed = vec![0.0; strengths.len()];
+    let of = |candidate: u32| strengths.get(candidate as usize).copied().unwrap_or(0.0);
+    for of_caller in calls.chunk_by(|a, b| a.0 == b.0) {
+        let all: f64 = of_caller.iter().map(|call| of(call.1)).sum();
+        for (caller, callee) in of_caller.iter().filter(|_| all > 0.0) {
+            if let Some(place) = passed.get_mut(*callee as usize) {
+                *place += PASSED * of(*caller) * of(*callee) / all;
+            }
+        }
+    }
+    strengths.iter_mut().zip(passed).for_each(|(own, more)| *own += more);
+}

@@ -1,0 +1,134 @@
+//! Which workload is the root of what is wrong at one time: every candidate's evidence, against what is usual.
+//!
+//! Plain values in, a ranking out. There are three kinds of evidence: metrics ([`metrics`]) far from their past; requests
+//! that take another course ([`flow`]) than others did; and steps of requests that take longer ([`hops`]). Each is
+//! measured over the window of the incident and over all windows before it alike, and what counts is how far it goes
+//! beyond what is usual ([`usual`]): for this candidate, and for whichever candidate was most conspicuous then.
+
+mod combine;
+mod flow;
+mod hops;
+mod metrics;
+mod normal;
+mod onset;
+mod usual;
+mod windows;
+
+pub use combine::rank;
+pub use onset::find;
+
+use std::time::Duration;
+
+/// How long the window of an incident is, and each one before it: what comes much later is of something else.
+pub const WINDOW: Duration = Duration::from_secs(150);
+
+/// Which way of a metric is bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Bad {
+    /// Either.
+    #[default]
+    Both,
+    /// More than usual.
+    More,
+    /// Less than usual.
+    Less,
+}
+
+/// A metric of a candidate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Whose it is: a place among the candidates.
+    pub candidate: u32,
+    /// What is measured; series of one number are compared with each other.
+    pub metric: u32,
+    /// When each value was measured, in nanoseconds, rising.
+    pub times: Vec<i64>,
+    /// The values, in any unit; what is not finite is passed over.
+    pub values: Vec<f64>,
+    /// Which way is bad.
+    pub bad: Bad,
+}
+
+/// A line of a log, or anything else that happens to a candidate and has a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Line {
+    /// The request (trace) that it is of; 0 where it is of none.
+    pub request: u64,
+    /// When it was written, in nanoseconds.
+    pub at: i64,
+    /// Whose it is: a place among the candidates.
+    pub candidate: u32,
+    /// What kind of line it is.
+    pub template: u64,
+}
+
+/// All that is looked at.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// How many candidates there are.
+    pub candidates: u32,
+    /// Their metrics.
+    pub series: Vec<Series>,
+    /// Their lines, in any order.
+    pub lines: Vec<Line>,
+    /// Who calls whom, where that is known besides the requests' lines.
+    pub calls: Vec<(u32, u32)>,
+}
+
+/// Evidence against a candidate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Reason {
+    /// A metric is far from what it was.
+    Metric {
+        /// Which.
+        metric: u32,
+        /// What it was in the middle of its past.
+        was: f64,
+        /// What it went to.
+        is: f64,
+    },
+    /// Requests take another course.
+    Course {
+        /// After a line of this kind; `None` at the start of the candidate's part, or outside of any request.
+        after: Option<u64>,
+        /// Comes a line of this kind; `None` where its part ends.
+        next: Option<u64>,
+        /// How often, of how many.
+        now: (u32, u32),
+        /// How often before, of how many.
+        before: (u32, u32),
+        /// Whoever showed it, where the requests went wrong at this candidate earlier.
+        seen_at: Option<u32>,
+    },
+    /// A step of requests takes longer.
+    Slow {
+        /// To, or from, or within this candidate.
+        with: u32,
+        /// The median before, in seconds.
+        was: f64,
+        /// The median now, in seconds.
+        is: f64,
+    },
+}
+
+/// One place of a ranking.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ranked {
+    /// Who: a place among the candidates.
+    pub candidate: u32,
+    /// Higher is likelier; comparable within a ranking, and between those of one cluster.
+    pub score: f64,
+    /// Why, the strongest first.
+    pub because: Vec<Reason>,
+}
+
+/// What one kind of evidence says of one candidate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Found {
+    /// As often as usual; 1 is what the most conspicuous usually reach.
+    times: f64,
+    because: Reason,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! Who is suspected, and by what: the workloads of a snapshot, with their metrics and lines, as the ranking wants them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use whyd_api::dto;
+use whyd_buffers::Scoped;
+use whyd_correlate::ranking::{self, Bad, Facts, Line, Ranked, Reason, Series};
+use whyd_signals::{TemplateId, Timestamp, is_stale};
+
+/// Before a moment, how far back what was wrong then may have begun.
+const LOOKED_AT: Duration = Duration::from_secs(600);
+/// Places of a ranking that are told.
+const PLACES: usize = 20;
+
+/// A workload.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Suspect {
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// Its kind; `Pod` where it is not known what the pod belongs to.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// All there is to be looked at, and what the numbers in it stand for.
+#[derive(Debug, Default)]
+pub struct Suspects {
+    /// In the order of their places among the candidates.
+    pub who: Vec<Suspect>,
+    /// What is ranked.
+    pub facts: Facts,
+    metrics: Vec<Arc<str>>,
+    templates: BTreeMap<u64, Arc<str>>,
+}
+
+impl Suspects {
+    /// What the snapshot holds of the time from `from` to `to`, both included.
+    pub fn of(scoped: &Scoped, from: Timestamp, to: Timestamp) -> Self {
+        let mut owners = Owners::default();
+        let of_series: Vec<_> = scoped
+            .all_series()
+            .filter(|(_, meta)| !meta.pod.is_empty() && !meta.name.ends_with("_bucket"))
+            .map(|(id, meta)| (id, owners.place(scoped, &meta.namespace, &meta.pod), Arc::clone(&meta.name)))
+            .collect();
+        let of_streams: BTreeMap<_, _> = scoped
+            .all_streams()
+            .filter(|(_, meta)| !meta.pod.is_empty())
+            .map(|(id, meta)| (id, (owners.place(scoped, &meta.namespace, &meta.pod), Arc::clone(&meta.namespace))))
+            .collect();
+        // Candidates in the order of their names, so that no order of arrival decides between equals.
+        let places: BTreeMap<&Suspect, u32> = owners.who.keys().zip(0..).collect();
+        let mut place_of = vec![0; owners.who.len()];
+        for (suspect, number) in &owners.who {
+            if let (Some(place), Some(number)) = (places.get(suspect), place_of.get_mut(*number as usize)) {
+                *number = *place;
+            }
+        }
+        let place = |number: u32| place_of.get(number as usize).copied().unwrap_or(u32::MAX);
+
+        let mut suspects = Self { who: owners.who.keys().cloned().collect(), ..Self::default() };
+        let mut names: Vec<Arc<str>> = of_series.iter().map(|s| Arc::clone(&s.2)).collect();
+        names.sort_unstable();
+        names.dedup();
+        for (id, number, name) in of_series {
+            let samples = scoped.slice(id, from, to);
+            let mut rows = samples.iter().filter(|s| !is_stale(s.value)).map(|s| (s.ts.0, s.value));
+            let (times, values) = if is_counter(&name) { rates(rows) } else { rows.by_ref().unzip() };
+            let metric = names.binary_search(&name).map_or(u32::MAX, |at| at as u32);
+            let candidate = place(number);
+            suspects.facts.series.push(Series { candidate, metric, times, values, bad: Bad::Both });
+        }
+        suspects.metrics = names;
+
+        let most = of_streams.keys().next_back().map_or(0, |id| id.0 as usize + 1);
+        let mut wanted = vec![u32::MAX; most];
+        for id in of_streams.keys() {
+            if let Some(mark) = wanted.get_mut(id.0 as usize) {
+                *mark = 0;
+            }
+        }
+        let mut resolved: BTreeMap<(Arc<str>, TemplateId), u64> = BTreeMap::new();
+        for run in scoped.line_runs(from, to, &wanted, None) {
+            let Some((number, namespace)) = of_streams.get(&run.stream()) else { continue };
+            let candidate = place(*number);
+            for (i, (at, id)) in run.times().iter().zip(run.templates()).enumerate() {
+                let template = *resolved.entry((Arc::clone(namespace), *id)).or_insert_with(|| {
+                    let Some(template) = scoped.template(namespace, *id) else { return id.0 };
+                    suspects.templates.insert(template.id.0, template.text);
+                    template.id.0
+                });
+                let request = trace_of(run.text(i)).map_or(0, hash);
+                suspects.facts.lines.push(Line { request, at: *at, candidate, template });
+            }
+        }
+        suspects.facts.candidates = u32::try_from(suspects.who.len()).unwrap_or(u32::MAX);
+        suspects
+    }
+
+    /// A place of the ranking, in words.
+    pub fn told(&self, ranked: &Ranked) -> Vec<String> {
+        ranked.because.iter().map(|reason| self.reason(reason)).collect()
+    }
+
+    fn reason(&self, reason: &Reason) -> String {
+        let name = |of: u32| self.who.get(of as usize).map_or("?", |s| s.name.as_str());
+        let text = |id: u64| self.templates.get(&id).map_or("a line", |t| t.as_ref());
+        match reason {
+            Reason::Metric { metric, was, is } => {
+                let metric = self.metrics.get(*metric as usize).map_or("a metric", |m| m.as_ref());
+                format!("{metric} went from {was:.4} to {is:.4}")
+            }
+            Reason::Course { after, next, now, before, seen_at } => {
+                let next = next.map_or("nothing more".to_owned(), |t| format!("\"{}\"", text(t)));
+                let after = after.map_or("at the start".to_owned(), |t| format!("after \"{}\"", text(t)));
+                let at = seen_at.map_or(String::new(), |c| format!("at {}, later in the same requests, ", name(c)));
+                let (now, before) = (format!("{} of {}", now.0, now.1), format!("{} of {}", before.0, before.1));
+                format!("{at}{after} came {next} in {now} cases, in {before} before")
+            }
+            Reason::Slow { with, was, is } => {
+                format!("steps with {} took {:.1} ms, {:.1} ms before", name(*with), is * 1e3, was * 1e3)
+            }
+        }
+    }
+}
+
+/// The workloads by how likely each is the root of what was wrong in the ten minutes before `until`, best first. What is
+/// usual is learnt from the window before.
+pub fn ranking(scoped: &Scoped, until: Timestamp, window: Duration) -> Vec<dto::Ranked> {
+    let suspects = Suspects::of(scoped, until.minus(window), until);
+    let (_, ranked) = ranking::find(&suspects.facts, until.minus(LOOKED_AT).0, until.0.saturating_add(1));
+    let place = |r: &Ranked| {
+        let Suspect { namespace, kind, name } = suspects.who.get(r.candidate as usize)?;
+        let because = suspects.told(r);
+        let (namespace, kind, name) = (namespace.to_string(), kind.clone(), name.clone());
+        Some(dto::Ranked { kind, namespace, name, score: r.score, because })
+    };
+    ranked.iter().filter(|r| r.score > 0.0).filter_map(place).take(PLACES).collect()
+}
+
+/// Which workload each pod is of, numbered as they are met.
+#[derive(Default)]
+struct Owners {
+    pods: BTreeMap<(Arc<str>, Arc<str>), u32>,
+    who: BTreeMap<Suspect, u32>,
+}
+
+impl Owners {
+    fn place(&mut self, scoped: &Scoped, namespace: &Arc<str>, pod: &Arc<str>) -> u32 {
+        let key = (Arc::clone(namespace), Arc::clone(pod));
+        if let Some(place) = self.pods.get(&key) {
+            return *place;
+        }
+        let workload = scoped.cluster().namespace(namespace).and_then(|space| {
+            let pod = space.pods_called(pod).last().or_else(|| space.pod_named(pod))?;
+            Some(space.workload_of(&pod.object))
+        });
+        let workload = workload.unwrap_or_else(|| format!("Pod/{pod}"));
+        let (kind, name) = workload.split_once('/').unwrap_or(("", &workload));
+        let suspect = Suspect { namespace: Arc::clone(namespace), kind: kind.to_owned(), name: name.to_owned() };
+        let next = u32::try_from(self.who.len()).unwrap_or(u32::MAX);
+        let place = *self.who.entry(suspect).or_insert(next);
+        self.pods.insert(key, place);
+        place
+    }
+}
+
+/// By the convention of Prometheus.
+fn is_counter(name: &str) -> bool {
+    ["_total", "_count", "_sum"].iter().any(|suffix| name.ends_with(suffix))
+}
+
+/// The increase of a counter per second; after a reset it began at 0.
+fn rates(mut rows: impl Iterator<Item = (i64, f64)>) -> (Vec<i64>, Vec<f64>) {
+    let Some(mut last) = rows.next() else { return (Vec::new(), Vec::new()) };
+    let rate = |(ts, value): (i64, f64)| {
+        let increase = if value < last.1 { value } else { value - last.1 };
+        let rate = increase / ((ts - last.0).max(1) as f64 / 1e9);
+        last = (ts, value);
+        (ts, rate)
+    };
+    rows.map(rate).unzip()
+}
+
+/// The id of the trace that a line names, in hexadecimal digits: `TraceID: 4bf9...`, `trace_id=4bf9...`, `"traceId":"4bf9..."`.
+fn trace_of(line: &str) -> Option<&str> {
+    let mut from = 0;
+    loop {
+        let rest = line.get(from..)?;
+        from += rest.find("race").or_else(|| rest.find("RACE"))? + 4;
+        let rest = line.as_bytes().get(from..)?;
+        let key =
+            rest.iter().take(3).take_while(|c| matches!(c, b'_' | b'-' | b'.' | b'i' | b'I' | b'd' | b'D')).count();
+        let after = rest.get(key..)?;
+        let gap = after.iter().take(4).take_while(|c| matches!(c, b':' | b'=' | b' ' | b'"' | b'\'')).count();
+        let digits = after.get(gap..)?.iter().take_while(|c| c.is_ascii_hexdigit()).count();
+        if key >= 2 && gap > 0 && (16..=32).contains(&digits) {
+            return line.get(from + key + gap..from + key + gap + digits);
+        }
+    }
+}
+
+/// FNV-1a, and never 0.
+fn hash(text: &str) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, step).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn a_trace_is_named_in_many_ways() {
+        let id = "88ebfbcebbbc0884eabd9178e1808940";
+        for line in [
+            format!("INFO TraceID: {id} SpanID: 1 [x]"),
+            format!("trace_id={id} done"),
+            format!("{{\"traceId\":\"{id}\"}}"),
+            format!("tracing on, trace-id {id}"),
+        ] {
+            assert_eq!(trace_of(&line), Some(id), "{line}");
+        }
+        assert_eq!(trace_of("stack trace: abc"), None);
+        assert_eq!(trace_of("é trace"), None);
+    }
+
+    #[test]
+    fn a_counter_is_its_increase_and_may_begin_anew() {
+        let second = 1_000_000_000;
+        let (times, values) = rates([(0, 10.0), (second, 14.0), (3 * second, 2.0)].into_iter());
+        assert_eq!((times, values), (vec![second, 3 * second], vec![4.0, 1.0]));
+    }
+}
