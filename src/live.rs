@@ -21,6 +21,8 @@ use crate::ingest::Ingest;
 use crate::ledger_file::LedgerFile;
 use crate::view::View;
 
+/// A restart that came is looked at no later than so long after the tick before: soon, and many together once.
+const NEWS: Duration = Duration::from_millis(50);
 /// How often the log forgets what is past the window.
 const TRIM: Duration = Duration::from_secs(60);
 
@@ -104,7 +106,7 @@ impl Live {
     /// Takes deliveries until there are no more senders. Blocks; meant for a thread of its own.
     pub fn run(mut self, mut inbox: Receiver<Delivery>, runtime: &Handle) {
         let mut tick = runtime.block_on(async { Instant::now() }) + self.times.tick;
-        let mut trim = tick;
+        let (mut ticked, mut trim) = (tick, tick);
         let mut checkpoint = tick + CHECKPOINT;
         loop {
             let first = runtime.block_on(async { tokio::time::timeout_at(tick, inbox.recv()).await });
@@ -113,9 +115,12 @@ impl Live {
                 Ok(Some(delivery)) => self.batch(delivery, &mut inbox),
                 Err(_) => {}
             }
+            if self.ingest.core().has_new_restarts() {
+                tick = tick.min(ticked + NEWS);
+            }
             let now = runtime.block_on(async { Instant::now() });
             if now >= tick {
-                tick = now + self.times.tick;
+                (ticked, tick) = (now, now + self.times.tick);
                 self.tick();
                 if now >= trim {
                     trim = now + TRIM;

@@ -10,8 +10,8 @@ use whyd_api::dto::{self, MemorySample, MemoryUse};
 use whyd_api::{Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Visit, Wanted};
 use whyd_buffers::{Scoped, SeriesMeta, Snapshot, Stats};
 use whyd_core::{Core, Counters, Pulls};
-use whyd_correlate::changes;
 use whyd_correlate::redact::redact;
+use whyd_correlate::{changes, cohorts};
 use whyd_signals::schema::{Alert, Anomaly, Change, Incident, Restart};
 use whyd_signals::{Access, Ranges, Resource, Sample, SeriesId, Timestamp};
 
@@ -192,6 +192,22 @@ impl Reader for View {
         found.extend(scoped.cluster().nodes().flat_map(changes::of_node));
         found.sort();
         found
+    }
+
+    fn cohorts(&self, access: &Access, since: Timestamp, until: Timestamp) -> dto::Cohorts {
+        let found = cohorts::of(&self.scoped(access), since, until);
+        let (workloads, troubled) = (found.workloads, found.troubled);
+        let cohort = |c: cohorts::Cohort| {
+            let text = format!(
+                "{} of {troubled} workloads in trouble share the {} {}, which {} of all {workloads} have",
+                c.troubled_sharing, c.shares, c.value, c.sharing
+            );
+            let (shares, value, members) = (c.shares.to_owned(), c.value, c.members);
+            let (troubled_sharing, sharing, chance) = (c.troubled_sharing, c.sharing, c.chance);
+            dto::Cohort { shares, value, troubled_sharing, sharing, chance, members, text }
+        };
+        let cohorts = found.cohorts.into_iter().map(cohort).collect();
+        dto::Cohorts { workloads, troubled, cohorts, ..dto::Cohorts::default() }
     }
 
     fn told(&self, access: &Access, of: &TellsOf<'_>) -> Vec<Told> {

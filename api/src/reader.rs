@@ -8,7 +8,7 @@ use whyd_signals::schema::{Alert, Anomaly, Change, Incident, Restart};
 use whyd_signals::{Access, Sample as MetricSample, Team, Timestamp};
 
 use crate::alertmanager::Active;
-use crate::dto::MemoryUse;
+use crate::dto::{Cohorts, MemoryUse};
 
 /// The daemon's state as the routes see it. Every call takes the newest snapshot, does no IO and does not wait.
 ///
@@ -25,6 +25,10 @@ pub trait Reader: Send + Sync + 'static {
     /// The alerts that others raised about what is in one of these namespaces or about these nodes, in any order.
     fn told(&self, _access: &Access, _of: &TellsOf<'_>) -> Vec<Told> {
         Vec::new()
+    }
+    /// What workloads with trouble in this time have in common. It counts all pods, so it is asked on a thread that may block.
+    fn cohorts(&self, _access: &Access, _since: Timestamp, _until: Timestamp) -> Cohorts {
+        Cohorts::default()
     }
     /// The memory of the container of a row that met its limit, over its instances; `None` for other rows.
     fn memory(&self, access: &Access, row: &Restart) -> Option<MemoryUse>;

@@ -211,6 +211,11 @@ impl Core {
         (self.write2.bytes(), self.write2.forgotten())
     }
 
+    /// Whether a restart came that no tick has looked at: the sooner one comes, the sooner there is a verdict.
+    pub fn has_new_restarts(&self) -> bool {
+        self.ledger.has_new()
+    }
+
     /// Takes in rows that stood before the log that will be read back; to be called before it is, and after
     /// [`Core::take_up`].
     pub fn restore(&mut self, rows: Vec<Restart>) {

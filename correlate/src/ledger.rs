@@ -184,6 +184,11 @@ impl Ledger {
             || self.refusals.is_open()
     }
 
+    /// Whether something ended, was replaced or did not start of which [`Ledger::evaluate`] has not seen anything yet.
+    pub fn has_new(&self) -> bool {
+        self.entries.has_new()
+    }
+
     /// New logs, metrics or events came for this namespace: its open verdicts are looked at again.
     pub fn touch(&mut self, namespace: &str) {
         if !self.touched.contains(namespace) {

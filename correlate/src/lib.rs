@@ -5,6 +5,7 @@
 pub mod case;
 pub mod cause;
 pub mod changes;
+pub mod cohorts;
 mod complaint;
 mod disruption;
 pub mod engine;

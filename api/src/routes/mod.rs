@@ -1,6 +1,7 @@
 //! The routes, one file each.
 
 mod alerts;
+mod cohorts;
 mod health;
 mod incidents;
 mod metrics;
@@ -75,6 +76,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/incidents", get(incidents::incidents)),
         ("/api/v1/incidents/{id}", get(incidents::incident)),
         ("/api/v1/workloads/{namespace}/{name}/timeline", get(timeline::timeline)),
+        ("/api/v1/cohorts", get(cohorts::cohorts)),
         ("/api/v1/sql", get(sql::sql).post(sql::sql)),
         ("/livez", get(health::livez)),
         ("/readyz", get(health::readyz)),

@@ -5,7 +5,7 @@ use axum::response::IntoResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{health, incidents, metrics, prometheus, restarts, sql, timeline, why};
+use super::{cohorts, health, incidents, metrics, prometheus, restarts, sql, timeline, why};
 use crate::dto;
 
 #[derive(OpenApi)]
@@ -17,6 +17,7 @@ use crate::dto;
         incidents::incidents,
         incidents::incident,
         timeline::timeline,
+        cohorts::cohorts,
         sql::sql,
         health::livez,
         health::readyz,

@@ -135,6 +135,11 @@ impl Entries {
         self.queue.is_due(now)
     }
 
+    /// Whether any was never looked at.
+    pub(super) fn has_new(&self) -> bool {
+        self.queue.has_new()
+    }
+
     /// The entries that came to nothing since the last call.
     pub(super) fn take_back(&mut self) -> Vec<Key> {
         std::mem::take(&mut self.taken_back)

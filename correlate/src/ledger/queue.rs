@@ -38,6 +38,11 @@ impl Queue {
         self.turns.first().is_some_and(|(at, _)| *at <= now)
     }
 
+    /// Whether any is open that was never looked at.
+    pub(super) fn has_new(&self) -> bool {
+        self.turns.first().is_some_and(|(at, _)| *at == Timestamp::MIN)
+    }
+
     /// Opens an entry, whose turn comes first of all.
     pub(super) fn open(&mut self, key: Key) {
         let at = Timestamp::MIN;
@@ -92,6 +97,7 @@ mod tests {
         let key: Key = ("uid".into(), "app".into(), "id".into());
         let mut queue = Queue::default();
         queue.open(key.clone());
+        assert!(queue.has_new());
         let (start, by) = (Timestamp(0), Timestamp(0).plus(Duration::from_secs(120)));
         let mut now = start;
         let mut turns = Vec::new();
@@ -103,6 +109,7 @@ mod tests {
             }
             now = now.plus(Duration::from_millis(250));
         }
+        assert!(!queue.has_new());
         assert_eq!(turns, [0.0, 0.25, 0.75, 1.75, 3.75, 7.75, 15.75, 31.75, 63.75]);
         assert_eq!(queue.take(by), std::slice::from_ref(&key), "the last turn is when it stands");
         queue.close(&key);

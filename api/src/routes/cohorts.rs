@@ -1,0 +1,59 @@
+//! `GET /api/v1/cohorts`: what workloads in trouble have in common.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::query::{Checks, Raw, known};
+use super::{Api, problems};
+use crate::access::Caller;
+use crate::dto;
+use crate::problem::{ErrorKind, Failure, ProblemDetails};
+
+/// How far back is looked where nothing is said.
+const BACK: Duration = Duration::from_secs(3600);
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CohortsQuery {
+    /// Restarts from this time on; an hour before `until` if not given.
+    #[param(format = DateTime)]
+    since: Option<String>,
+    /// Restarts until this time; now if not given.
+    #[param(format = DateTime)]
+    until: Option<String>,
+}
+
+/// Whether what restarted shares a node, a zone, an image or a ConfigMap more than chance would have it: an exact test on the
+/// numbers of workloads, of those that the caller may see.
+#[utoipa::path(get, path = "/api/v1/cohorts", tag = "api", params(CohortsQuery), responses(
+    (status = 200, description = "what they share, the least likely by chance first", body = dto::Cohorts),
+    (status = 400, description = "the query is not valid", body = ProblemDetails, content_type = "application/problem+json"),
+    (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
+    (status = 503, description = "too many queries wait", body = ProblemDetails,
+        content_type = "application/problem+json"),
+))]
+pub(super) async fn cohorts(
+    State(api): State<Api>,
+    Caller(access): Caller,
+    query: Raw<CohortsQuery>,
+) -> Result<Json<dto::Cohorts>, Failure> {
+    let query = known(query)?;
+    let mut checks = Checks::default();
+    let until = checks.time("until", query.until.as_deref()).unwrap_or_else(|| (api.clock)());
+    let since = checks.time("since", query.since.as_deref()).unwrap_or_else(|| until.minus(BACK));
+    checks.done()?;
+    let busy = |_| Failure::new(ErrorKind::Overloaded, "too many queries are there already: try again later");
+    let turn = api.turns.take(&access).await.map_err(busy)?;
+    let problems = problems(&api.reader.status());
+    let made = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        api.reader.cohorts(&access, since, until)
+    });
+    let found = made.await.map_err(|_| Failure::new(ErrorKind::QueryFailed, "it could not be counted"))?;
+    Ok(Json(dto::Cohorts { since, until, problems, ..found }))
+}
