@@ -106,7 +106,7 @@ impl Live {
     /// Takes deliveries until there are no more senders. Blocks; meant for a thread of its own.
     pub fn run(mut self, mut inbox: Receiver<Delivery>, runtime: &Handle) {
         let mut tick = runtime.block_on(async { Instant::now() }) + self.times.tick;
-        let (mut ticked, mut trim) = (tick, tick);
+        let (mut next_news, mut trim) = (tick, tick);
         let mut checkpoint = tick + CHECKPOINT;
         loop {
             let first = runtime.block_on(async { tokio::time::timeout_at(tick, inbox.recv()).await });
@@ -116,12 +116,14 @@ impl Live {
                 Err(_) => {}
             }
             if self.ingest.core().has_new_restarts() {
-                tick = tick.min(ticked + NEWS);
+                tick = tick.min(next_news);
             }
             let now = runtime.block_on(async { Instant::now() });
             if now >= tick {
-                (ticked, tick) = (now, now + self.times.tick);
                 self.tick();
+                let took = runtime.block_on(async { Instant::now() }) - now;
+                // Where a tick takes long, others have their turn in between.
+                (next_news, tick) = (now + NEWS.max(took * 4), now + self.times.tick);
                 if now >= trim {
                     trim = now + TRIM;
                     let horizon = (self.clock)().minus(self.times.keep);

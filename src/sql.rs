@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use whyd_api::dto::SqlColumn;
-use whyd_api::{Sql, SqlAnswering, SqlRefusal, SqlRows};
+use whyd_api::{Sql, SqlAnswering, SqlHeld, SqlRefusal, SqlRows};
+use whyd_buffers::Scoped;
 use whyd_correlate::changes;
-use whyd_correlate::engine::{Engine, EngineLimits, QueryError, Tables, rows_as_json};
+use whyd_correlate::engine::{Engine, EngineLimits, QueryError, Tables};
 use whyd_correlate::tables::tables;
 use whyd_signals::Access;
 use whyd_signals::schema::Change;
@@ -34,37 +35,31 @@ impl Queries {
         let limits = EngineLimits { memory_bytes: config.memory / 16, timeout: LONGEST, ..EngineLimits::default() };
         Ok(Self { engine: Arc::new(Engine::new(limits)?), view })
     }
+}
 
-    fn tables(&self, access: &Access, query: &str) -> Tables {
-        let scoped = self.view.scoped(access);
-        // They are derived from all objects, for a query that names them and no other.
-        let changes: Vec<Change> = match query.to_ascii_lowercase().contains("changes") {
-            true => {
-                let of_namespaces = scoped.cluster().namespaces().flat_map(changes::of_namespace);
-                of_namespaces.chain(scoped.cluster().nodes().flat_map(changes::of_node)).collect()
-            }
-            false => Vec::new(),
-        };
-        tables(&scoped, changes)
-    }
+/// What a caller may see, as tables.
+fn tables_of(scoped: &Scoped, query: &str) -> Tables {
+    // They are derived from all objects, for a query that names them and no other.
+    let changes: Vec<Change> = match query.to_ascii_lowercase().contains("changes") {
+        true => {
+            let of_namespaces = scoped.cluster().namespaces().flat_map(changes::of_namespace);
+            of_namespaces.chain(scoped.cluster().nodes().flat_map(changes::of_node)).collect()
+        }
+        false => Vec::new(),
+    };
+    tables(scoped, changes)
 }
 
 impl Sql for Queries {
-    fn answer(&self, access: &Access, query: String) -> SqlAnswering {
-        let (engine, tables) = (Arc::clone(&self.engine), self.tables(access, &query));
+    fn answer(&self, access: &Access, query: String, held: SqlHeld) -> SqlAnswering {
+        let (engine, scoped) = (Arc::clone(&self.engine), self.view.scoped(access));
         Box::pin(async move {
-            let batches = engine.query(tables, &query).await.map_err(|why| refusal(&why))?;
-            let columns = batches.first().map(|b| b.schema()).into_iter().flat_map(|schema| {
-                let of =
-                    |f: &arrow::datatypes::FieldRef| SqlColumn { name: f.name().clone(), kind: kind(f.data_type()) };
-                schema.fields().iter().map(of).collect::<Vec<_>>()
-            });
-            let columns = columns.collect();
-            let made = tokio::task::spawn_blocking(move || rows_as_json(&batches, MOST)).await;
-            let made = made.map_err(|_| SqlRefusal::Failed("the answer could not be written".to_owned()))?;
-            let rows = made.map_err(|why| SqlRefusal::Failed(why.to_string()))?;
-            let over = || SqlRefusal::Limit(format!("the answer has more than {} MiB: narrow the query", MOST >> 20));
-            Ok(SqlRows { columns, rows: rows.ok_or_else(over)? })
+            let asked = query.clone();
+            let answer = engine.query_json(move || tables_of(&scoped, &asked), query, MOST, held).await;
+            let answer = answer.map_err(|why| refusal(&why))?;
+            let column =
+                |f: &arrow::datatypes::FieldRef| SqlColumn { name: f.name().clone(), kind: kind(f.data_type()) };
+            Ok(SqlRows { columns: answer.schema.fields().iter().map(column).collect(), rows: answer.rows })
         })
     }
 }
@@ -86,7 +81,10 @@ fn refusal(why: &QueryError) -> SqlRefusal {
     let text = why.to_string();
     match why {
         QueryError::Refused(_) | QueryError::Invalid(_) => SqlRefusal::Invalid(text),
-        QueryError::TooManyRows { .. } | QueryError::Memory { .. } | QueryError::Timeout(_) => SqlRefusal::Limit(text),
+        QueryError::TooManyRows { .. }
+        | QueryError::TooLong { .. }
+        | QueryError::Memory { .. }
+        | QueryError::Timeout(_) => SqlRefusal::Limit(text),
         QueryError::Failed(_) => SqlRefusal::Failed(text),
     }
 }

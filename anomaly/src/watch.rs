@@ -23,6 +23,9 @@ mod judged;
 /// Slots looked at for idleness in one tick.
 const SWEEP: usize = 2048;
 
+/// A workload has several pods: there is a baseline for so many series.
+const SERIES_OF_BASELINE: usize = 4;
+
 /// Bounds and times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -107,6 +110,8 @@ struct SeriesState {
     watched: Option<&'static Watched>,
     rate: Rate,
     last: Option<Timestamp>,
+    /// When it was first judged.
+    born: Option<Timestamp>,
     robust: Robust,
     scorer: Box<Scorer>,
     unusual: Onset,
@@ -145,10 +150,9 @@ impl Detectors {
     /// With nothing learnt. Of `config.bytes` a quarter at most goes to log rates.
     pub fn new(config: Config) -> Self {
         let streams = config.streams.min(config.bytes / 4 / Self::STREAM_BYTES);
-        // There are no more baselines than series.
-        let of_series = Self::SERIES_BYTES + Baselines::BYTES;
+        let of_series = Self::SERIES_BYTES + Baselines::BYTES / SERIES_OF_BASELINE;
         let series = config.series.min((config.bytes - streams * Self::STREAM_BYTES) / of_series);
-        let (baselines, streams) = (Baselines::new(series), Slots::new(streams));
+        let (baselines, streams) = (Baselines::new(series / SERIES_OF_BASELINE), Slots::new(streams));
         Self { config, learnt: Learnt { series: Slots::new(series), streams, baselines, anomalies: 0 } }
     }
 
@@ -287,6 +291,7 @@ impl SeriesState {
             watched,
             rate: Rate::default(),
             last: None,
+            born: None,
             robust: Robust::default(),
             scorer: baselines.of(key),
             unusual: Onset::default(),
@@ -305,7 +310,8 @@ impl SeriesState {
         learning: Duration,
     ) -> Option<(f64, f64, String)> {
         let words = if watched.words.is_empty() { key.metric } else { watched.words };
-        let judged = judged::judge(&mut self.robust, &mut self.scorer, (ts, value), &watched.tuning, learning);
+        let born = *self.born.get_or_insert(ts);
+        let judged = judged::judge(&mut self.robust, &mut self.scorer, (ts, value), born, &watched.tuning, learning);
         let unusual = judged.filter(|judged| self.unusual.observe(ts, judged.score));
         if let Some(limit) = limit.filter(|_| key.kind == Kind::Gauge && watched.tuning.direction != Direction::Below) {
             let climbing = self.climb.get_or_insert_default();

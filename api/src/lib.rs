@@ -23,4 +23,4 @@ pub use reader::{
 };
 pub use routes::openapi::document;
 pub use routes::{Api, router};
-pub use sql::{Sql, SqlAnswering, SqlRefusal, SqlRows};
+pub use sql::{Sql, SqlAnswering, SqlHeld, SqlRefusal, SqlRows};

@@ -8,9 +8,12 @@ use crate::dto::SqlColumn;
 
 /// Answers one query over the tables that a caller may see.
 pub trait Sql: Send + Sync + 'static {
-    /// The answer when it is there. Dropping what is returned stops the query.
-    fn answer(&self, access: &Access, query: String) -> SqlAnswering;
+    /// The answer when it is there. Dropping what is returned stops the query; `held` is kept until it has stopped.
+    fn answer(&self, access: &Access, query: String, held: SqlHeld) -> SqlAnswering;
 }
+
+/// What is let go of when a query has ended.
+pub type SqlHeld = Box<dyn Send>;
 
 /// An answer that is being made.
 pub type SqlAnswering = Pin<Box<dyn Future<Output = Result<SqlRows, SqlRefusal>> + Send>>;

@@ -1,9 +1,10 @@
 //! What workloads in trouble have in common more than chance would have it: a node, a zone, an image, a ConfigMap.
 //!
 //! Workloads are counted and not pods, since the pods of one share nearly everything anyway. Of `workloads`, `sharing` have a
-//! pod with an attribute; of those in trouble, `troubled_sharing` had it with a pod that was in trouble. If trouble had
-//! nothing to do with the attribute, that number would be hypergeometric, and the upper tail is its chance, exactly
-//! (Fisher 1935). It is multiplied by the number of attributes that were looked at (Bonferroni).
+//! pod with an attribute; of those in trouble, `troubled_sharing` had it with a pod that was in trouble. If trouble chose
+//! workloads at random, that number would be hypergeometric at most, and its upper tail is the chance (Fisher's exact test,
+//! 1935). Nodes and zones have to stand out among the pods of the workloads in trouble, too, since trouble does choose the large
+//! ones. It is multiplied by the number of attributes that could have stood out (Bonferroni).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,8 @@ const CHANCE: f64 = 0.01;
 const LEAST: u64 = 3;
 /// Workloads that a cohort names.
 const NAMED: usize = 20;
+/// What the pods of one workload may differ in.
+const VARIES: [&str; 2] = ["node", "zone"];
 /// The label by which a node says its zone.
 const ZONE: &str = "topology.kubernetes.io/zone";
 
@@ -120,18 +123,41 @@ fn counted(names: &[String], pods: &[Counted]) -> Cohorts {
             }
         }
     }
-    let looked_at = sharing.values().filter(|(_, in_trouble)| !in_trouble.is_empty()).count();
-    let factorials = Factorials::upto(workloads);
+    // All that could have come out, whatever did.
+    let looked_at = sharing.values().filter(|(all, _)| all.len() as u64 >= LEAST).count();
+    let factorials = Factorials::upto(pods.len() as u64);
     let found = sharing.into_iter().filter(|(_, (_, in_trouble))| in_trouble.len() as u64 >= LEAST);
     let cohort = |((shares, value), (all, in_trouble)): (&Attribute, (BTreeSet<u32>, BTreeSet<u32>))| {
         let (k, of) = (in_trouble.len() as u64, all.len() as u64);
-        let chance = (factorials.tail(k, of, troubled, workloads) * looked_at as f64).min(1.0);
+        let by_workloads = factorials.tail(k, of, troubled, workloads);
+        // A large workload has pods on most nodes: the pods in trouble have to be on this one more than its others are.
+        let by_pods =
+            if VARIES.contains(shares) { within(&factorials, pods, &of_troubled, shares, value) } else { 0.0 };
+        let chance = (by_workloads.max(by_pods) * looked_at as f64).min(1.0);
         let members = in_trouble.iter().filter_map(|n| names.get(*n as usize)).take(NAMED).cloned().collect();
         Cohort { shares, value: value.clone(), troubled_sharing: k, sharing: of, chance, members }
     };
     let mut cohorts: Vec<Cohort> = found.map(cohort).filter(|c| c.chance <= CHANCE).collect();
     cohorts.sort_by(|a, b| a.chance.total_cmp(&b.chance).then_with(|| (a.shares, &a.value).cmp(&(b.shares, &b.value))));
     Cohorts { workloads, troubled, cohorts }
+}
+
+/// The chance that of the pods of workloads in trouble so many of those in trouble have this, as they do. Where all have it
+/// there is nothing to be compared with: 0.
+fn within(
+    factorials: &Factorials,
+    pods: &[Counted],
+    of_troubled: &BTreeSet<u32>,
+    shares: &'static str,
+    value: &String,
+) -> f64 {
+    let (mut all, mut having, mut troubled, mut both) = (0, 0, 0, 0);
+    for pod in pods.iter().filter(|pod| of_troubled.contains(&pod.workload)) {
+        let has = pod.attributes.iter().any(|(kind, of)| *kind == shares && of == value);
+        (all, having) = (all + 1, having + u64::from(has));
+        (troubled, both) = (troubled + u64::from(pod.troubled), both + u64::from(pod.troubled && has));
+    }
+    if all == having { 0.0 } else { factorials.tail(both, having, troubled, all) }
 }
 
 /// Logarithms of factorials.
@@ -198,12 +224,24 @@ mod tests {
         let [node] = &found.cohorts[..] else { panic!("{found:?}") };
         assert_eq!((node.shares, node.value.as_str()), ("node", "node-3"));
         assert_eq!((node.troubled_sharing, node.sharing, found.workloads), (found.troubled, node.sharing, 20));
-        assert!(node.chance < 0.001 && node.members.len() as u64 == node.troubled_sharing, "{node:?}");
+        assert!(node.chance < 0.01 && node.members.len() as u64 == node.troubled_sharing, "{node:?}");
         // As many workloads, wherever they are.
         let (names, all) = pods(|n, _| n % 3 == 0);
         assert_eq!(counted(&names, &all).cohorts, []);
         let (names, all) = pods(|_, _| true);
         assert_eq!(counted(&names, &all).cohorts, [], "all are in trouble: no node is to blame");
+    }
+
+    #[test]
+    fn large_workloads_are_in_every_zone_and_no_zone_is_to_blame() {
+        let names: Vec<String> = (0..100).map(|n| format!("shop/Deployment/app-{n}")).collect();
+        let one = |workload: u32, zone: u32, troubled| {
+            let attributes = vec![("zone", format!("zone-{zone}"))];
+            Counted { workload, attributes, troubled }
+        };
+        let small = (0..80u32).map(|n| one(n, n % 3, false));
+        let large = (80..100u32).flat_map(|n| (0..9u32).map(move |pod| one(n, pod % 3, pod < 3)));
+        assert_eq!(counted(&names, &small.chain(large).collect::<Vec<_>>()).cohorts, []);
     }
 
     #[test]

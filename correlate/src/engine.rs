@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::common::runtime::SpawnedTask;
@@ -36,7 +37,6 @@ use tokio::time::Instant;
 
 use functions::Functions;
 use held::Held;
-pub use json::rows as rows_as_json;
 
 use crate::joins::asof_sql::{self, AsofPlanner};
 use crate::joins::planner::Planner;
@@ -77,6 +77,12 @@ pub enum QueryError {
         /// The limit.
         max: usize,
     },
+    /// The answer has more bytes than were asked for.
+    #[error("the answer has more than {} MiB: narrow the query", .max >> 20)]
+    TooLong {
+        /// The limit, in bytes.
+        max: usize,
+    },
     /// The memory of all queries is used up.
     #[error("the query needs more memory than the {bytes} bytes that all queries share")]
     Memory {
@@ -90,6 +96,18 @@ pub enum QueryError {
     #[error("{0}")]
     Failed(String),
 }
+
+/// An answer as text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JsonAnswer {
+    /// Names and types of the columns.
+    pub schema: SchemaRef,
+    /// A JSON array of rows, each an array of values.
+    pub rows: String,
+}
+
+/// Columns of an answer in text, at most.
+const MAX_COLUMNS: usize = 500;
 
 /// The tables that one query may name, and the functions that know what is in them.
 #[derive(Debug, Clone, Default)]
@@ -189,6 +207,36 @@ impl Engine {
         self.shared.environment.memory_pool.reserved()
     }
 
+    /// Answers as [`Engine::query`] does, as JSON text of at most `most` bytes. The tables are made and the text is written on the
+    /// engine's own threads, while what the answer takes is counted; `held` is let go of when all that has ended, and not
+    /// when the caller has lost patience.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub async fn query_json(
+        &self,
+        tables: impl FnOnce() -> Tables + Send + 'static,
+        sql: String,
+        most: usize,
+        held: impl Send + 'static,
+    ) -> Result<JsonAnswer, QueryError> {
+        let shared = Arc::clone(&self.shared);
+        let task = {
+            let _entered = self.threads.as_ref().map(Runtime::enter);
+            SpawnedTask::spawn(async move {
+                let _held = held;
+                let (batches, _counted) = shared.query(&tables(), &sql).await?;
+                let schema = batches.first().map(RecordBatch::schema).unwrap_or_else(|| Arc::new(Schema::empty()));
+                if schema.fields().len() > MAX_COLUMNS {
+                    return Err(QueryError::Refused(format!("an answer may have {MAX_COLUMNS} columns")));
+                }
+                let rows = json::rows(&batches, most).map_err(|why| QueryError::Failed(why.to_string()))?;
+                Ok(JsonAnswer { schema, rows: rows.ok_or(QueryError::TooLong { max: most })? })
+            })
+        };
+        task.join().await.unwrap_or_else(|e| Err(QueryError::Failed(format!("the query broke off: {e}"))))
+    }
+
     /// Answers one `SELECT` or `EXPLAIN` over `tables`.
     ///
     /// There is always at least one batch, so that an empty answer still tells its columns. Dropping the future
@@ -201,7 +249,7 @@ impl Engine {
         let task = {
             let _entered = self.threads.as_ref().map(Runtime::enter);
             // Aborted when it is dropped.
-            SpawnedTask::spawn(async move { shared.query(&tables, &sql).await })
+            SpawnedTask::spawn(async move { shared.query(&tables, &sql).await.map(|(batches, _)| batches) })
         };
         task.join().await.unwrap_or_else(|e| Err(QueryError::Failed(format!("the query broke off: {e}"))))
     }
@@ -242,7 +290,7 @@ struct Shared {
 }
 
 impl Shared {
-    async fn query(&self, tables: &Tables, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
+    async fn query(&self, tables: &Tables, sql: &str) -> Result<(Vec<RecordBatch>, Held), QueryError> {
         let deadline = Instant::now() + self.limits.timeout;
         match tokio::time::timeout_at(deadline, self.run(tables, sql, deadline)).await {
             Ok(answer) => answer,
@@ -250,7 +298,7 @@ impl Shared {
         }
     }
 
-    async fn run(&self, tables: &Tables, sql: &str, deadline: Instant) -> Result<Vec<RecordBatch>, QueryError> {
+    async fn run(&self, tables: &Tables, sql: &str, deadline: Instant) -> Result<(Vec<RecordBatch>, Held), QueryError> {
         let mut statement = gate::admit(sql)?;
         asof_sql::bracket(&mut statement);
         let context = self.session(tables).map_err(|e| self.error(&e))?;
@@ -295,7 +343,8 @@ impl Shared {
         Ok(context)
     }
 
-    async fn collect(&self, mut stream: SendableRecordBatchStream) -> Result<Vec<RecordBatch>, QueryError> {
+    /// The rows, and what holds their memory.
+    async fn collect(&self, mut stream: SendableRecordBatchStream) -> Result<(Vec<RecordBatch>, Held), QueryError> {
         let mut held = Held::new(&self.environment.memory_pool);
         let mut rows = 0;
         let mut batches = Vec::new();
@@ -313,7 +362,7 @@ impl Shared {
         if batches.is_empty() {
             batches.push(RecordBatch::new_empty(stream.schema()));
         }
-        Ok(batches)
+        Ok((batches, held))
     }
 
     fn error(&self, error: &DataFusionError) -> QueryError {

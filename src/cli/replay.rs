@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use whyd_api::dto;
+use whyd_buffers::Scoped;
 use whyd_correlate::rules::Rules;
 use whyd_signals::schema::Incident;
 use whyd_signals::{Access, Resource, Timestamp};
@@ -45,11 +46,15 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         });
         let told = capture.problems().iter().chain(&outcome.problems);
         let told = told.map(|p| dto::Problem { source: None, detail: p.clone() });
+        let (ranking, unranked) = match ranking(&outcome, &scoped, &config) {
+            Ok(ranking) => (ranking, None),
+            Err(why) => (Vec::new(), Some(dto::Problem { source: None, detail: why })),
+        };
         let out = dto::Replay {
             restarts: restarts.iter().map(|r| dto::Restart::from(r.as_ref())).collect(),
             incidents: incidents.iter().map(|i| dto::Incident::from(i.as_ref())).collect(),
-            ranking: suspects::ranking(&scoped, last_message(&outcome, config.lateness), config.window),
-            problems: unknown.chain(told).collect(),
+            ranking,
+            problems: unknown.chain(told).chain(unranked).collect(),
             incident_changes: changes,
         };
         return print(&serde_json::to_string_pretty(&out)?);
@@ -69,9 +74,17 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     print(&text)
 }
 
-/// When the last message came.
-fn last_message(outcome: &replay::Outcome, lateness: std::time::Duration) -> Timestamp {
-    outcome.at.minus(lateness)
+/// Rows that a ranking looks at, at most: it has them all in memory at once.
+const RANKED: u64 = 4_000_000;
+
+/// The likeliest roots of what was wrong in the last ten minutes.
+fn ranking(outcome: &replay::Outcome, scoped: &Scoped, config: &Config) -> Result<Vec<dto::Ranked>, String> {
+    let stats = outcome.core.stats();
+    let rows = stats.samples_held + stats.lines_held;
+    if rows > RANKED {
+        return Err(format!("{rows} samples and lines are more than the {RANKED} of which workloads are ranked"));
+    }
+    Ok(suspects::ranking(scoped, outcome.at.minus(config.lateness), config.window))
 }
 
 /// How the rules of the configuration change the incidents that there would be without them.

@@ -61,6 +61,8 @@ pub(super) fn load(dir: &Path, config: &Config, told: &impl Fn(&str)) -> Result<
         }
         sent += rows;
     }
+    let dropped: u64 = loading.core.stats().dropped.values().sum();
+    ensure!(dropped == 0, "{dropped} rows found no room: give it more by --memory");
     Ok(loading.core.snapshot())
 }
 

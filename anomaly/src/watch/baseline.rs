@@ -1,7 +1,8 @@
 //! What is usual for a metric of a workload, kept for its next pods.
 //!
 //! Each series learns by itself; now and then what the one with the longest past has learnt is noted for its workload. A pod
-//! that comes new begins with that, so that a rollout forgets no season; a workload that comes new begins with nothing.
+//! that comes new begins with that, so that a rollout forgets no season; a workload that comes new begins with nothing. Only
+//! what a container has one series of: volumes, devices and nodes have nothing to learn from each other.
 
 use std::time::Duration;
 
@@ -12,11 +13,12 @@ use super::SeriesKey;
 use crate::detector::score::Scorer;
 use crate::hash64;
 use crate::slots::Slots;
+use crate::watched;
 
 /// A workload without pods is remembered for so long.
 const KEPT: Duration = Duration::from_secs(14 * 86_400);
 /// Less past than this is not worth noting.
-const STEP: Duration = Duration::from_secs(1800);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// By workload and metric.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,6 +47,9 @@ impl Baselines {
 
     /// What a new series begins with.
     pub(super) fn of(&self, key: &SeriesKey<'_>) -> Box<Scorer> {
+        if !is_shared(key) {
+            return Box::default();
+        }
         let known = self.0.get(place(key)).and_then(|baseline| baseline.learnt.as_ref());
         let mut scorer = known.cloned().unwrap_or_default();
         scorer.restart();
@@ -54,7 +59,7 @@ impl Baselines {
     /// Notes what a series has learnt, when that is more than what is known.
     pub(super) fn learn(&mut self, key: &SeriesKey<'_>, ts: Timestamp, learnt: &Scorer) {
         // Asked at each value: what is too young to matter costs nothing.
-        if learnt.reach() < STEP || !learnt.is_due() {
+        if !learnt.is_due() || learnt.reach() < DAY || !is_shared(key) {
             return;
         }
         let Some(baseline) = self.0.entry(place(key), ts, Baseline::default) else { return };
@@ -66,6 +71,12 @@ impl Baselines {
     pub(super) fn sweep(&mut self, now: Timestamp, most: usize) {
         self.0.sweep(now, KEPT, most);
     }
+}
+
+/// Whether a container has one series of it.
+fn is_shared(key: &SeriesKey<'_>) -> bool {
+    let watched = watched::of(key.metric).is_some_and(|watched| watched.per_container);
+    watched && !key.pod.is_empty() && !key.container.is_empty() && !key.metric.contains("_fs_")
 }
 
 fn place(key: &SeriesKey<'_>) -> u64 {

@@ -28,6 +28,7 @@ pub(super) fn judge(
     robust: &mut Robust,
     scorer: &mut Scorer,
     (ts, value): (Timestamp, f64),
+    born: Timestamp,
     tuning: &Tuning,
     learning: Duration,
 ) -> Option<Judged> {
@@ -49,5 +50,7 @@ pub(super) fn judge(
     let matters = off.abs() >= SPREADS * tuning.floor.max(tuning.relative * expected.abs());
     let of_part = scored.parts.get(scored.part as usize).copied().map_or(0.0, f64::from);
     let score = if is_bad && matters { of_part } else { 0.0 };
+    // Its days may be those of another pod, which need not be alike: until it has one of its own both have to say so.
+    let score = if ts < born.plus(DAY) { score.min(of_hours.score) } else { score };
     Some(Judged { score, expected, usual_at: (scored.part == Part::Season).then_some(ts) })
 }

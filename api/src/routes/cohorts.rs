@@ -7,7 +7,10 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use tokio::time::timeout;
+
 use super::query::{Checks, Raw, known};
+use super::sql::LONGEST_WAIT;
 use super::{Api, problems};
 use crate::access::Caller;
 use crate::dto;
@@ -47,8 +50,9 @@ pub(super) async fn cohorts(
     let until = checks.time("until", query.until.as_deref()).unwrap_or_else(|| (api.clock)());
     let since = checks.time("since", query.since.as_deref()).unwrap_or_else(|| until.minus(BACK));
     checks.done()?;
-    let busy = |_| Failure::new(ErrorKind::Overloaded, "too many queries are there already: try again later");
-    let turn = api.turns.take(&access).await.map_err(busy)?;
+    let busy = || Failure::new(ErrorKind::Overloaded, "too many queries are there already: try again later");
+    let turn = timeout(LONGEST_WAIT, api.turns.take(&access)).await;
+    let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
     let problems = problems(&api.reader.status());
     let made = tokio::task::spawn_blocking(move || {
         let _turn = turn;

@@ -17,7 +17,7 @@ use crate::sql::SqlRefusal;
 /// Bytes that a request may have.
 const MAX_BYTES: usize = 256 << 10;
 /// How long a query waits for its turn.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// The query of a request: of a GET the parameter `query`; of a POST a form with it, JSON with it, or else the body itself.
 pub(super) struct Query(String);
@@ -84,8 +84,8 @@ pub(super) async fn sql(
     };
     let busy = || Failure::new(ErrorKind::Overloaded, "too many queries are there already: try again later");
     let turn = timeout(LONGEST_WAIT, api.turns.take(&access)).await;
-    let _turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
-    let answer = engine.answer(&access, query).await.map_err(|why| match why {
+    let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+    let answer = engine.answer(&access, query, Box::new(turn)).await.map_err(|why| match why {
         SqlRefusal::Invalid(detail) => Failure::new(ErrorKind::InvalidQuery, detail),
         SqlRefusal::Limit(detail) => Failure::new(ErrorKind::QueryLimit, detail),
         SqlRefusal::Failed(detail) => Failure::new(ErrorKind::QueryFailed, detail),

@@ -172,14 +172,14 @@ fn line(exponent: u8, integers: &[i64], stale: bool) -> Plan {
     let (from, first) = at(integers.iter().position(is_known));
     let (to, last) = at(integers.iter().rposition(is_known));
     let step = if to > from { (last - first) / (to - from) } else { 0 };
-    let off = |(i, n): (usize, &i64)| n - i as i64 * step;
+    let off = |(i, n): (usize, &i64)| n.wrapping_sub((i as i64).wrapping_mul(step));
     let known = integers.iter().enumerate();
     let (low, high) = match stale {
         true => range(known.filter(|(_, n)| is_known(n)).map(off)),
         false => range(known.map(off)),
     }
     .unwrap_or_default();
-    let width = width((high - low) as u64, stale);
+    let width = width(high.wrapping_sub(low) as u64, stale);
     Plan { kind: Kind::Line(exponent), width, base: low as u64, step: Some(step as u64) }
 }
 

@@ -1,5 +1,8 @@
 //! The `alerts` table: what others raised and an Alertmanager told.
 
+use std::sync::Arc;
+
+use arrow::array::StringArray;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use whyd_buffers::Scoped;
@@ -7,6 +10,7 @@ use whyd_signals::Team;
 use whyd_signals::schema::{Alert, tables};
 
 use super::rows::{texts, times};
+use crate::redact::redact;
 
 struct Row<'a> {
     alert: &'a Alert,
@@ -26,7 +30,7 @@ pub(super) fn batch(scoped: &Scoped) -> Result<RecordBatch, ArrowError> {
         texts(&rows, |r| Some(&r.alert.container)),
         texts(&rows, |r| Some(&r.alert.name)),
         texts(&rows, |r| Some(&r.alert.severity)),
-        texts(&rows, |r| Some(&r.alert.summary)),
+        Arc::new(rows.iter().map(|r| Some(redact(&r.alert.summary))).collect::<StringArray>()),
         texts(&rows, |r| Some(&r.alert.fingerprint)),
     ];
     RecordBatch::try_new(tables::alerts(), columns)

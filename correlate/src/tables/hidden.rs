@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use whyd_buffers::Scoped;
-use whyd_signals::schema::{EvidenceSource, Incident, Restart, Root};
+use whyd_signals::schema::{Incident, Restart, Root};
 
 fn sees(scoped: &Scoped, namespace: &str) -> bool {
     scoped.access().allows(&scoped.team_of(namespace))
@@ -28,9 +28,8 @@ pub(super) fn restart(scoped: &Scoped, row: &Arc<Restart>) -> Arc<Restart> {
     shown.root = root.cloned();
     shown.summary = format!("{}; it speaks of namespaces that you may not see", row.cause);
     shown.cause_detail = None;
-    // A log line is the caller's own, whatever it names.
-    let own = row.pod.as_ref().map(|pod| format!("Pod/{pod}"));
-    shown.evidence.retain(|e| e.source == EvidenceSource::Logs || Some(&e.object) == own.as_ref());
+    // Whose an object of the evidence is, its name does not say.
+    shown.evidence.clear();
     shown.ruled_out.clear();
     shown.missing.clear();
     Arc::new(shown)

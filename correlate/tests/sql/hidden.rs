@@ -51,9 +51,7 @@ fn rows_that_speak_of_another_team_do_not_name_it() {
     for sql in ["SELECT * FROM restarts", "SELECT * FROM incidents"] {
         assert!(shown(&writer, &Access::All, sql).contains("Deployment"), "{sql}");
         let seen = shown(&writer, &Access::team("a"), sql);
-        // The line of its own log, twice, is the team's.
-        let lines = seen.matches("cannot reach canary").count() + seen.matches("it says canary").count();
-        assert_eq!(seen.matches("canary").count(), lines, "{sql}: {seen}");
+        assert!(!seen.contains("canary"), "{sql}: {seen}");
         assert!(!seen.contains("team-b") && seen.contains("team-a"), "{sql}: {seen}");
     }
 }

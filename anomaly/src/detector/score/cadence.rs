@@ -32,6 +32,7 @@ pub(super) struct Cadence {
     step_s: f64,
     count: u32,
     root_s: f64,
+    reach_s: f64,
 }
 
 impl Cadence {
@@ -41,7 +42,7 @@ impl Cadence {
 
     /// How far the past reaches, holes left out.
     pub(super) fn reach_s(&self) -> f64 {
-        f64::from(self.count) * self.step_s
+        self.reach_s
     }
 
     pub(super) fn observe(&mut self, ts: Timestamp) -> Pace {
@@ -52,6 +53,7 @@ impl Cadence {
                 if self.step_s <= 0.0 {
                     self.step_s = passed;
                 } else if passed < GAP_STEPS * self.step_s {
+                    self.reach_s += passed;
                     self.step_s += (passed - self.step_s) * (1.0 / f64::from(self.count)).max(0.01);
                 } else {
                     // A hole says little of the cadence, unless holes are the cadence.

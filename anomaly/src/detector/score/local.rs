@@ -1,4 +1,4 @@
-//! The last few values: how far one is from the polynomial through those before it.
+//! The last few values: how far one is from their mean, a polynomial of degree 0. Higher degrees found less.
 
 use serde::{Deserialize, Serialize};
 

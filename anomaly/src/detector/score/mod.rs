@@ -36,6 +36,8 @@ use self::tail::Tail;
 const RARE: f64 = 7.824_046;
 /// The most that is told; it keeps rows finite where the past was exactly constant.
 const MAX_SCORE: f64 = 1000.0;
+/// No value beyond this is taken for one: its square has to be a number.
+const MOST: f64 = 1e30;
 /// The least spread, as a share of the standard deviation over all of the past.
 const FLOOR: f64 = 0.05;
 /// Nothing is judged before so many values.
@@ -109,7 +111,7 @@ impl Scorer {
     ///
     /// Time may stand still or jump: after a gap nothing of the last few values is left, the long past stays.
     pub fn observe(&mut self, ts: Timestamp, value: f64, least: &Least) -> Option<Scored> {
-        if is_stale(value) || !value.is_finite() {
+        if is_stale(value) || value.is_nan() || value.abs() > MOST {
             self.restart();
             return None;
         }
