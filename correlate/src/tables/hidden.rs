@@ -1,4 +1,5 @@
-//! Rows that are a caller's own but speak of others: what names those is left out, as it is of the API's answers.
+//! Rows that are a caller's own but speak of others: what names those is left out. It is stricter than the API's second lock, which
+//! keeps the evidence that it can tell apart.
 
 use std::sync::Arc;
 
