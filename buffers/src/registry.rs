@@ -12,6 +12,7 @@ use whyd_signals::sink::{AHEAD, RawLabels};
 
 use crate::catalog::Catalog;
 use crate::hash::{HashedState, hash};
+use crate::logs::Level;
 
 /// How many keys of one hash are told apart. Only an attack reaches it; the next key is refused.
 const COLLISIONS: u64 = 16;
@@ -33,6 +34,17 @@ pub(crate) struct Slot {
     pub(crate) next: u32,
     /// The sweep before which it was last written.
     pub(crate) epoch: u32,
+    /// Of what the id is about, what each row asks: beside what a row changes it is not waited for.
+    pub(crate) about: About,
+}
+
+/// What each row of a series or stream asks of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct About {
+    /// The number of its namespace.
+    pub(crate) namespace: u32,
+    /// How bad a line is that does not say.
+    pub(crate) level: Level,
 }
 
 impl Slot {
@@ -138,7 +150,13 @@ impl<M> Default for Registry<M> {
     }
 }
 
-impl<M> Registry<M> {
+/// What an id can be about.
+pub(crate) trait Meta {
+    /// What each row asks of it.
+    fn about(&self) -> About;
+}
+
+impl<M: Meta> Registry<M> {
     /// The state of one id.
     pub(crate) fn slot(&self, id: u32) -> Option<&Slot> {
         self.slots.get(id as usize / PAGE)?.get(id as usize % PAGE)
@@ -204,7 +222,8 @@ impl<M> Registry<M> {
         self.ids.insert(place, id);
         self.live += 1;
         self.key_bytes += key.len();
-        let slot = Slot { key: Some(key), last: i64::MIN, before: i64::MIN, next: NONE, epoch: self.epoch };
+        let (epoch, about) = (self.epoch, meta.about());
+        let slot = Slot { key: Some(key), last: i64::MIN, before: i64::MIN, next: NONE, epoch, about };
         self.len += 1;
         self.make_room();
         if let Some(s) = self.slot_mut(id) {
@@ -308,7 +327,8 @@ impl<M> Registry<M> {
     /// Slots for all ids that were given.
     fn make_room(&mut self) {
         while self.slots.len() * PAGE < self.len as usize {
-            let empty = Slot { key: None, last: i64::MIN, before: i64::MIN, next: NONE, epoch: 0 };
+            let about = About::default();
+            let empty = Slot { key: None, last: i64::MIN, before: i64::MIN, next: NONE, epoch: 0, about };
             self.slots.push(vec![empty; PAGE].into_boxed_slice());
         }
     }

@@ -12,8 +12,9 @@ use whyd_signals::{SeriesId, Team};
 use crate::budget::Limits;
 use crate::hash::{FixedState, HashedState, hash_parts};
 use crate::labels::{self, Labels};
+use crate::logs::Level;
 use crate::names::{Around, Names, Namespaces};
-use crate::registry::{HeldIds, NONE, Registry, Slot};
+use crate::registry::{About, HeldIds, Meta, NONE, Registry, Slot};
 use crate::replicas::Replicas;
 use crate::shares::Shares;
 
@@ -69,6 +70,12 @@ impl SeriesMeta {
     /// The value of one label.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.get(name)
+    }
+}
+
+impl Meta for SeriesMeta {
+    fn about(&self) -> About {
+        About { namespace: self.namespace_id, level: Level::Unknown }
     }
 }
 

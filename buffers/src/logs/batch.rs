@@ -7,6 +7,9 @@ use whyd_signals::{StreamId, TemplateId};
 
 use super::{Level, Levels};
 
+/// Runs are counted stream by stream, instead of compared, where their streams are no more than so many times as many.
+const SPARSE: usize = 8;
+
 /// One line, borrowed from where it lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Line<'a> {
@@ -237,13 +240,17 @@ impl Batch {
             tier,
             ..Self::default()
         };
-        let mut all: Vec<(Run, usize)> =
-            some.iter().enumerate().flat_map(|(n, b)| b.runs.iter().map(move |run| (*run, n))).collect();
-        // Those of each batch are in order already, and of one stream the batches' order is kept.
-        all.sort_by_key(|(run, _)| run.stream);
+        let all = in_order_of_streams(some);
         for of_stream in all.chunk_by(|a, b| a.0.stream == b.0.stream) {
-            let first = merged.ts.len();
-            let parts = || of_stream.iter().filter_map(|(run, n)| some.get(*n).map(|b| (*b, *run)));
+            let first = merged.ts.len() as u32;
+            if let [(run, n)] = of_stream
+                && let Some(batch) = some.get(*n as usize)
+            {
+                merged.append(batch, run.rows());
+                merged.runs.push(Run { first, end: merged.ts.len() as u32, ..*run });
+                continue;
+            }
+            let parts = || of_stream.iter().filter_map(|(run, n)| some.get(*n as usize).map(|b| (*b, *run)));
             let mut newest = i64::MIN;
             let follow = parts().all(|(b, run)| {
                 let times = b.ts.get(run.rows()).unwrap_or_default();
@@ -261,7 +268,7 @@ impl Batch {
             }
             let stream = of_stream.first().map_or(0, |(run, _)| run.stream);
             let levels = of_stream.iter().fold(Levels::default(), |all, (run, _)| all.or(run.levels));
-            merged.runs.push(Run { stream, first: first as u32, end: merged.ts.len() as u32, levels });
+            merged.runs.push(Run { stream, first, end: merged.ts.len() as u32, levels });
         }
         merged
     }
@@ -276,18 +283,61 @@ impl Batch {
         let (start, end) = (from.start(rows.start), ends.last().map_or(0, |end| *end as usize));
         let moved = self.text.len();
         self.text.push_str(from.text.get(start..end).unwrap_or_default());
+        let later = (from.first_arrival - self.first_arrival) as u32;
+        let (levels, templates) = (from.levels.get(rows.clone()).unwrap_or_default(), from.templates.get(rows));
+        // Mostly it is one row, and of one each column is a write and not a call.
+        if let ([_], [ts], [n], [level], Some([template])) = (ends, ts, arrival, levels, templates) {
+            self.ends.push(self.text.len() as u32);
+            self.ts.push(*ts);
+            self.arrival.push(n + later);
+            self.levels.push(*level);
+            self.templates.push(*template);
+            return;
+        }
         self.ends.extend(ends.iter().map(|end| (*end as usize - start + moved) as u32));
         self.ts.extend_from_slice(ts);
-        let later = from.first_arrival - self.first_arrival;
-        self.arrival.extend(arrival.iter().map(|n| (u64::from(*n) + later) as u32));
-        self.levels.extend_from_slice(from.levels.get(rows.clone()).unwrap_or_default());
-        self.templates.extend_from_slice(from.templates.get(rows).unwrap_or_default());
+        self.arrival.extend(arrival.iter().map(|n| n + later));
+        self.levels.extend_from_slice(levels);
+        self.templates.extend_from_slice(templates.unwrap_or_default());
     }
 
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>() + self.text.len() + self.len() * (4 + 8 + 4 + 1 + 8) + self.runs.len() * size_of::<Run>()
     }
+}
+
+/// The runs of these batches, each with the number of its batch, by stream, and of one stream in the order of the batches.
+fn in_order_of_streams(some: &[&Batch]) -> Vec<(Run, u32)> {
+    let runs = || some.iter().zip(0..).flat_map(|(b, n)| b.runs.iter().map(move |run| (*run, n)));
+    let count: usize = some.iter().map(|b| b.runs.len()).sum();
+    // Those of each batch are in order already.
+    let low = some.iter().filter_map(|b| b.runs.first()).map(|run| run.stream).min().unwrap_or(0);
+    let high = some.iter().filter_map(|b| b.runs.last()).map(|run| run.stream).max().unwrap_or(0);
+    let streams = (high - low) as usize + 1;
+    if streams > SPARSE * count {
+        let mut all: Vec<(Run, u32)> = runs().collect();
+        all.sort_by_key(|(run, _)| run.stream);
+        return all;
+    }
+    let mut places = vec![0_u32; streams];
+    let at = |run: &Run| (run.stream - low) as usize;
+    runs().for_each(|(run, _)| places.get_mut(at(&run)).into_iter().for_each(|n| *n += 1));
+    let mut sum = 0;
+    for place in &mut places {
+        sum += std::mem::replace(place, sum);
+    }
+    let none = Run { stream: 0, first: 0, end: 0, levels: Levels::default() };
+    let mut all = vec![(none, 0); count];
+    for (run, n) in runs() {
+        if let Some(place) = places.get_mut(at(&run))
+            && let Some(into) = all.get_mut(*place as usize)
+        {
+            *into = (run, n);
+            *place += 1;
+        }
+    }
+    all
 }
 
 /// A batch in the making: lines as they come.

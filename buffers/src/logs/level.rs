@@ -191,6 +191,10 @@ fn word(text: &[u8]) -> &[u8] {
 fn leading(text: &[u8]) -> Option<Level> {
     let tokens = text.split(u8::is_ascii_whitespace).filter(|t| !t.is_empty());
     for (i, token) in tokens.take(WORDS).enumerate() {
+        // Most tokens are words in the middle of a sentence, or numbers.
+        if i > 0 && token.first().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
+            continue;
+        }
         let opening = token.iter().take_while(|b| matches!(b, b'[' | b'(' | b'<' | b'"' | b'|')).count();
         let bare = token.get(opening..).unwrap_or_default();
         let name = word(bare);

@@ -159,9 +159,8 @@ impl LogStore {
         if let Some(current) = self.staging.current.filter(|c| c.stream == stream) {
             return Some(current);
         }
-        let last = self.streams.registry.slot(stream)?.last;
-        let hint = self.streams.registry.meta(stream).map_or(Level::Unknown, |m| m.level);
-        self.staging.current = Some(Current { stream, last, hint });
+        let slot = self.streams.registry.slot(stream)?;
+        self.staging.current = Some(Current { stream, last: slot.last, hint: slot.about.level });
         self.staging.current
     }
 
@@ -245,25 +244,27 @@ impl LogStore {
         self.pending.clear();
     }
 
-    /// Publishes what was staged up to this number; `template` gives each line its template, asked stream by stream.
+    /// Publishes what was staged up to this number; `template` gives each line its template, asked stream by stream: of the
+    /// number of its namespace, what tells its name, and the text.
     /// `widest` is the longest span of receive times that a batch may have.
     pub(crate) fn publish(
         &mut self,
         upto: u64,
         widest: i64,
         kept: Durable,
-        mut template: impl FnMut(&StreamMeta, u32, &str) -> TemplateId,
+        mut template: impl FnMut(u32, &dyn Fn() -> Option<Arc<str>>, &str) -> TemplateId,
     ) -> Vec<Arc<Batch>> {
         let mut fresh = Vec::new();
         while self.pending.front().is_some_and(|(number, _)| *number <= upto) {
             let Some((_, mut batch)) = self.pending.pop_front() else { break };
             let registry = &self.streams.registry;
-            let mut of: Option<(u32, &Arc<StreamMeta>)> = None;
+            let mut of: Option<(u32, u32)> = None;
             batch.set_templates(|stream, text| {
                 if of.is_none_or(|(s, _)| s != stream) {
-                    of = registry.meta(stream).map(|meta| (stream, meta));
+                    of = registry.slot(stream).map(|slot| (stream, slot.about.namespace));
                 }
-                of.map_or(TemplateId::default(), |(_, meta)| template(meta, stream, text))
+                let name = || registry.meta(stream).map(|meta| Arc::clone(&meta.namespace));
+                of.map_or(TemplateId::default(), |(_, namespace)| template(namespace, &name, text))
             });
             batch.generation = self.generation;
             self.lines += batch.len() as u64;

@@ -10,7 +10,7 @@ use super::Level;
 use crate::hash::{HashedState, hash_parts};
 use crate::labels::{self, Labels};
 use crate::names::{Around, Names, Namespaces};
-use crate::registry::{HeldIds, Registry};
+use crate::registry::{About, HeldIds, Meta, Registry};
 use crate::shares::Shares;
 
 /// What a stream is about.
@@ -45,6 +45,12 @@ impl StreamMeta {
             namespace_id,
             labels: labels.clone(),
         })
+    }
+}
+
+impl Meta for StreamMeta {
+    fn about(&self) -> About {
+        About { namespace: self.namespace_id, level: self.level }
     }
 }
 

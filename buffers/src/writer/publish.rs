@@ -1,6 +1,5 @@
 //! Publishing, sealing and dropping.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use whyd_signals::templates::TreeId;
 use whyd_signals::{Sample, SeriesId, StreamId, Team, TemplateId, Timestamp, Verb};
 
 use super::{Mark, StagedObject, Writer};
-use crate::logs::{Batch, Level, StreamMeta};
+use crate::logs::{Batch, Level};
 use crate::seal;
 use crate::state::Applied;
 use crate::tail::Block;
@@ -113,18 +112,18 @@ impl Writer {
             }
         }
         let (cluster, templates) = (&self.cluster, &mut self.templates);
-        // A tree for each namespace, asked for once, and the one of the stream at hand.
-        let mut trees: BTreeMap<u32, TreeId> = BTreeMap::new();
-        let mut of: Option<(u32, TreeId)> = None;
-        let template = |meta: &StreamMeta, stream: u32, text: &str| -> TemplateId {
-            let tree = match of {
-                Some((known, tree)) if known == stream => tree,
-                _ => *trees.entry(meta.namespace_id).or_insert_with(|| {
-                    let space = &meta.namespace;
-                    templates.tree(&if space.is_empty() { Team::platform() } else { cluster.team_of(space) })
-                }),
-            };
-            of = Some((stream, tree));
+        // A tree for each namespace, asked for once.
+        let mut trees: Vec<Option<TreeId>> = vec![None; self.namespaces.names().len()];
+        let template = |namespace: u32, name: &dyn Fn() -> Option<Arc<str>>, text: &str| -> TemplateId {
+            let known = trees.get(namespace as usize).copied().flatten();
+            let tree = known.unwrap_or_else(|| {
+                let space = name().unwrap_or_default();
+                let tree = templates.tree(&if space.is_empty() { Team::platform() } else { cluster.team_of(&space) });
+                if let Some(place) = trees.get_mut(namespace as usize) {
+                    *place = Some(tree);
+                }
+                tree
+            });
             templates.template_of(tree, text)
         };
         published.batches = self.logs.publish(mark.number, nanos(self.limits.window) / 8, self.kept, template);
@@ -192,7 +191,7 @@ impl Writer {
         }
         self.changed();
         let registry = &self.series.registry;
-        let namespace_of = |id| registry.meta(id).map(|m| m.namespace_id);
+        let namespace_of = |id| registry.slot(id).filter(|s| s.key().is_some()).map(|s| s.about.namespace);
         let corrections = Arc::make_mut(&mut self.corrections);
         for alike in blocks.chunk_by(|a, b| self.kept.class(a.generation) == self.kept.class(b.generation)) {
             for (namespace, chunk) in seal::chunks_of(alike, self.kept, namespace_of, corrections) {
