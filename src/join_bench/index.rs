@@ -47,7 +47,7 @@ impl Index {
             let (namespace, pod, metric) =
                 (Texts::of(&batch, "namespace")?, Texts::of(&batch, "pod")?, Texts::of(&batch, "metric")?);
             self.writer.begin(Timestamp(ms.value(0) * 1_000_000), None);
-            let mut ids = Vec::with_capacity(batch.num_rows());
+            let mut decoded = Vec::with_capacity(batch.num_rows());
             for row in 0..batch.num_rows() {
                 let key = (pod.get(row).to_owned(), metric.get(row).to_owned());
                 let id = match known.get(&key) {
@@ -63,19 +63,18 @@ impl Index {
                         id
                     }
                 };
-                ids.push(id);
+                decoded.push((id, Timestamp(ms.value(row) * 1_000_000), values.value(row)));
             }
             self.publish();
             let begun = cpu_seconds()?;
-            for from in (0..ids.len()).step_by(ROWS) {
-                let to = (from + ROWS).min(ids.len());
-                self.writer.begin(Timestamp(ms.value(to - 1) * 1_000_000), None);
-                for (row, id) in (from..to).zip(&ids[from..to]) {
-                    let at = Timestamp(ms.value(row) * 1_000_000);
-                    self.writer.sample(*id, at, values.value(row)).map_err(refused)?;
+            for body in decoded.chunks(ROWS) {
+                let Some((_, received, _)) = body.last() else { continue };
+                self.writer.begin(*received, None);
+                for (id, at, value) in body {
+                    self.writer.sample(*id, *at, *value).map_err(refused)?;
                 }
                 self.publish();
-                self.seal(ms.value(to - 1) * 1_000_000);
+                self.seal(*received);
             }
             self.cpu += cpu_seconds()? - begun;
         }
@@ -91,7 +90,7 @@ impl Index {
             let (namespace, pod) = (Texts::of(&batch, "namespace")?, Texts::of(&batch, "pod")?);
             let (level, template) = (Texts::of(&batch, "level")?, Texts::of(&batch, "template")?);
             self.writer.begin(Timestamp(ms.value(0) * 1_000_000), None);
-            let mut ids = Vec::with_capacity(batch.num_rows());
+            let mut decoded = Vec::with_capacity(batch.num_rows());
             for row in 0..batch.num_rows() {
                 let key = (pod.get(row).to_owned(), level.get(row).to_owned());
                 let id = match known.get(&key) {
@@ -105,23 +104,20 @@ impl Index {
                         id
                     }
                 };
-                ids.push(id);
+                decoded.push((id, Timestamp(ms.value(row) * 1_000_000), template.get(row)));
             }
             self.publish();
+            // As pushes have them: stream by stream. When they came is the time of the last.
+            let received: Vec<Timestamp> = decoded.chunks(ROWS).filter_map(|push| Some(push.last()?.1)).collect();
+            decoded.chunks_mut(ROWS).for_each(|push| push.sort_by_key(|line| line.0));
             let begun = cpu_seconds()?;
-            for from in (0..ids.len()).step_by(ROWS) {
-                let to = (from + ROWS).min(ids.len());
-                self.writer.begin(Timestamp(ms.value(to - 1) * 1_000_000), None);
-                // As a push has them: stream by stream.
-                let mut order: Vec<usize> = (from..to).collect();
-                order.sort_by_key(|row| ids[*row]);
-                for row in order {
-                    self.writer
-                        .line(ids[row], Timestamp(ms.value(row) * 1_000_000), template.get(row))
-                        .map_err(refused)?;
+            for (push, received) in decoded.chunks(ROWS).zip(received) {
+                self.writer.begin(received, None);
+                for (id, at, text) in push {
+                    self.writer.line(*id, *at, text).map_err(refused)?;
                 }
                 self.publish();
-                self.seal(ms.value(to - 1) * 1_000_000);
+                self.seal(received);
             }
             self.cpu += cpu_seconds()? - begun;
         }
@@ -134,10 +130,10 @@ impl Index {
     }
 
     /// Once a second of the data's time, as a daemon does.
-    fn seal(&mut self, at: i64) {
-        if at >= self.sealed.saturating_add(SECOND) {
-            self.sealed = at;
-            self.writer.seal(Timestamp(at));
+    fn seal(&mut self, at: Timestamp) {
+        if at.0 >= self.sealed.saturating_add(SECOND) {
+            self.sealed = at.0;
+            self.writer.seal(at);
         }
     }
 }
