@@ -245,7 +245,8 @@ impl LookedUp {
                 let made = this.joined(&batch, &mut known)?;
                 timer.done();
                 this.measured.record_output(made.num_rows());
-                turns.took(made.num_rows()).await;
+                // After each batch: a task that was woken by this one waits for the thread that this one has, however idle others are.
+                turns.took(made.num_rows() * LOOKED_UP).await;
                 Ok(Some((made, (this, input, known, turns))))
             },
         )
@@ -285,6 +286,8 @@ impl LookedUp {
     }
 }
 
+/// A sample that is looked up takes as long as so many pairs of rows that lie beside each other.
+const LOOKED_UP: usize = 32;
 /// What one key of a held side takes beside its bytes: its place in the table, and its rows.
 const EACH_KEY: usize = size_of::<(OwnedRow, Vec<u32>)>() + 48;
 /// About what one remembered series takes: its place in the table, and runs in some chunks.

@@ -41,10 +41,12 @@ fn json<'a, R, T: Serialize + 'a>(rows: &'a [R], of: impl Fn(&'a R) -> &'a T) ->
     Arc::new(values.collect::<StringArray>())
 }
 
-/// Events may be many: only these columns of them are made.
-pub(super) fn events(scoped: &Scoped, columns: &[usize]) -> Made {
-    let spaces = scoped.cluster().namespaces();
-    let all: Vec<(&NamespaceState, &EventSeen)> = spaces.flat_map(|n| n.events.iter().map(move |e| (n, e))).collect();
+/// Events may be many: only these columns of them are made, of one of as many parts.
+pub(super) fn events(scoped: &Scoped, columns: &[usize], (part, parts): (usize, usize)) -> Made {
+    let spaces = || scoped.cluster().namespaces();
+    let each = spaces().map(|n| n.events.len()).sum::<usize>().div_ceil(parts.max(1));
+    let of_part = spaces().flat_map(|n| n.events.iter().map(move |e| (n, e))).skip(part * each).take(each);
+    let all: Vec<(&NamespaceState, &EventSeen)> = of_part.collect();
     let column = |n: &usize| match n {
         0 => times(&all, |(_, e)| Some(e.at)),
         1 => texts(&all, |(_, e)| Some(&e.event.metadata.uid)),

@@ -28,6 +28,8 @@ use super::{Source, alerts_rows, changes_rows, hidden, rows};
 
 /// Rows that are worth a task of their own.
 const ROWS_OF_A_TASK: usize = 1 << 16;
+/// Events that are: their texts are put together for a scan.
+const EVENTS_OF_A_TASK: usize = 1 << 12;
 /// As many as DataFusion's operators take at a time.
 const ROWS_OF_A_PIECE: usize = 1 << 13;
 /// Samples of a series that are taken to be unsealed: how many there are belongs to all teams together.
@@ -78,11 +80,14 @@ impl SnapshotScan {
         let series = source.has_series().then(|| series_of(&scoped, &wanted)).flatten();
         let lines = if matches!(source, Source::Logs) { lines_of(&scoped, &wanted) } else { LinesWanted::default() };
         let rows = rows_of(&scoped, &source, series.as_deref());
-        let tasks = match source {
-            Source::Samples | Source::Logs if limit.is_none() => {
-                (rows.get_value().copied().unwrap_or(0) / ROWS_OF_A_TASK).clamp(1, most_tasks.max(1))
-            }
-            _ => 1,
+        let of_a_task = match source {
+            Source::Samples | Source::Logs => ROWS_OF_A_TASK,
+            Source::Events => EVENTS_OF_A_TASK,
+            _ => usize::MAX,
+        };
+        let tasks = match limit {
+            None => (rows.get_value().copied().unwrap_or(0) / of_a_task).clamp(1, most_tasks.max(1)),
+            Some(_) => 1,
         };
         let properties = PlanProperties::new(
             EquivalenceProperties::new_with_orderings(Arc::clone(&schema), order_of(&source, &schema)),
@@ -162,7 +167,7 @@ impl SnapshotScan {
                 return Box::new(scoped.log_batches(self.wanted.range, columns, self.lines.clone(), part).map(Ok));
             }
             Source::Series => return in_pieces(scoped.series_batch(&self.all_series(), &columns)),
-            Source::Events => rows::events(scoped, &columns),
+            Source::Events => rows::events(scoped, &columns, (part, parts)),
             Source::LogTemplates => rows::log_templates(&scoped.templates()),
             Source::Pods => rows::pods(scoped),
             Source::Changes(changes) => changes_rows::batch(changes),

@@ -210,7 +210,18 @@ impl Plan {
             pairs: Vec::new(),
             cells: parts.first().map_or(Vec::new(), |first| first.cells.iter().map(Cells::alike).collect()),
         };
+        let only_counts = merged.cells.iter().all(|cells| matches!(cells, Cells::Pairs));
         for (part, numbers) in parts.iter().zip(&numbers) {
+            if let (Places::Dense(of_part), Places::Dense(width), true) = (&part.places, &merged.places, only_counts) {
+                let (of_part, width) = ((*of_part).max(1), (*width).max(1));
+                merged.grow(all, all, reservation)?;
+                for (from, into) in part.pairs.chunks(of_part).zip(merged.pairs.chunks_mut(width)) {
+                    for (pairs, right) in from.iter().zip(numbers) {
+                        into.get_mut(*right).into_iter().for_each(|n| *n += pairs);
+                    }
+                }
+                continue;
+            }
             for (cell, pairs) in part.pairs.iter().enumerate().filter(|(_, n)| **n > 0) {
                 let (left, right) = part.places.groups(cell as u32);
                 let right = numbers.get(right as usize).copied().unwrap_or_default();
