@@ -3,6 +3,7 @@
 //! Every error is reported at once. With no file at all the defaults work inside a cluster.
 
 mod alertmanager;
+mod anomaly;
 mod otlp;
 mod pull;
 mod replicas;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use whyd_anomaly::Watched;
 use whyd_buffers::ReplicaRule;
 use whyd_collector::source::http::OTLP_LIMIT;
 use whyd_collector::wire::inflate;
@@ -22,6 +24,7 @@ use whyd_signals::{Timestamp, causes};
 
 pub use self::alertmanager::AlertmanagerConfig;
 use self::alertmanager::AlertmanagerFile;
+use self::anomaly::AnomalyFile;
 use self::otlp::OtlpFile;
 pub use self::otlp::{OtlpConfig, Port};
 pub use self::pull::PullConfig;
@@ -46,6 +49,8 @@ pub struct ConfigFile {
     kubernetes: KubernetesFile,
     /// Sources that are asked, for what they do not send and for what was missed.
     pull: PullFile,
+    /// Which metrics are held against their own past.
+    anomaly: AnomalyFile,
     /// How replicas that send the same are told from each other.
     replicas: ReplicasFile,
     /// How a namespace is mapped to a team.
@@ -214,6 +219,8 @@ pub struct Config {
     pub kubernetes: bool,
     pub kubernetes_url: Option<String>,
     pub pulls: Vec<PullConfig>,
+    /// Metrics that are watched beside those that are watched unasked.
+    pub watch: Vec<Watched>,
     pub replicas: ReplicaRule,
     pub team_prefix: String,
     pub anonymous: bool,
@@ -275,6 +282,7 @@ impl ConfigFile {
     /// Everything that is wrong, each with its key.
     pub fn validate(self) -> Result<Config, Vec<String>> {
         let mut wrong = Errors::default();
+        let watch = wrong.watch(self.anomaly);
         let l = &self.limits;
         let http = wrong.address("listen.http", self.listen.http.as_deref().unwrap_or("0.0.0.0:8080"));
         let memory = wrong.bytes("limits.memory", l.memory.as_deref().unwrap_or("2GiB")) as usize;
@@ -310,7 +318,8 @@ impl ConfigFile {
             otlp: wrong.otlp(&self.otlp),
             kubernetes: self.kubernetes.enabled.unwrap_or(true),
             kubernetes_url: self.kubernetes.url.map(|text| wrong.url("kubernetes.url", &text)),
-            pulls: wrong.pulls(self.pull),
+            pulls: wrong.pulls(self.pull, &watch),
+            watch,
             replicas: wrong.replicas(self.replicas),
             team_prefix: self.teams.prefix.unwrap_or_else(|| "team-".into()),
             anonymous: self.access.anonymous.unwrap_or(self.access.tokens.is_empty()),

@@ -29,6 +29,7 @@ use crate::objects::Objects;
 use crate::pull_health::PullHealth;
 use crate::pulling;
 use crate::sql::Queries;
+use crate::stopwatch::thread_time;
 use crate::view::{Shown, View};
 use crate::watches::Watches;
 use crate::wiring;
@@ -57,7 +58,7 @@ impl Daemon {
         let address = listener.local_addr()?;
         let asked = config.http;
         let config = &Config { http: address, ..config.clone() };
-        let core = wiring::core(config);
+        let core = wiring::core(config).timed(Box::new(thread_time));
         let peers = config.alertmanager.urls.iter().map(|url| Arc::new(Peer::new(url.clone()))).collect();
         let board = Arc::new(Board::new(peers));
         let statuses = Statuses::default();

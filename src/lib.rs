@@ -31,6 +31,7 @@ pub mod render;
 pub mod replay;
 pub mod report;
 pub mod sql;
+pub mod stopwatch;
 pub mod suspects;
 pub mod template_quality;
 pub mod view;

@@ -44,7 +44,11 @@ pub fn core_within(config: &Config, bound: impl FnOnce(&mut Limits)) -> Core {
     let writer = Writer::new(limits, Box::new(miner))
         .with_replicas(config.replicas.clone())
         .with_teams(Arc::new(move |n, l| rule.team_of(n, l)));
-    let detectors = Detectors::new(DetectorConfig { bytes: config.memory / 16, ..DetectorConfig::default() });
+    let detectors = Detectors::new(DetectorConfig {
+        bytes: config.memory / 16,
+        asked: config.watch.clone(),
+        ..DetectorConfig::default()
+    });
     let core = CoreConfig {
         cluster: config.cluster.clone(),
         lateness: config.lateness,

@@ -58,6 +58,23 @@ impl<K: Copy + Eq + Hash, V: Clone> Slots<K, V> {
         self.index.len()
     }
 
+    /// How many places there are, empty ones among them.
+    pub(crate) fn places(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The entries at these places.
+    pub(crate) fn at(&self, places: std::ops::Range<usize>) -> impl Iterator<Item = (K, &V)> {
+        let end = places.end.min(self.slots.len());
+        let some = self.slots.get(places.start.min(end)..end).unwrap_or_default();
+        some.iter().flatten().map(|slot| (slot.key, slot.value.as_ref()))
+    }
+
+    /// From now on so many entries at the most; those that are there stay.
+    pub(crate) fn bound(&mut self, cap: usize) {
+        self.cap = cap.min(u32::MAX as usize);
+    }
+
     /// The entry of `key`, where there is one.
     pub(crate) fn get(&self, key: K) -> Option<&V> {
         let at = *self.index.get(&key)? as usize;

@@ -1,5 +1,6 @@
 //! What the core drives: every published sample and line goes through here, and anomalies come out at their onset.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,21 +14,26 @@ use crate::detector::rate::Rate;
 use crate::detector::robust::{Direction, Robust};
 use crate::detector::score::Scorer;
 use crate::slots::Slots;
-use crate::watched::{self, Kind, Watched};
+use crate::watched::{Kind, WatchList, Watched};
 use crate::wording;
 use baseline::Baselines;
+use standing::Board;
+pub use standing::{Basis, Standing};
 
 mod baseline;
 mod judged;
+mod standing;
 
 /// Slots looked at for idleness in one tick.
 const SWEEP: usize = 2048;
 
 /// A workload has several pods: there is a baseline for so many series.
 const SERIES_OF_BASELINE: usize = 4;
+/// What programs tell of themselves may take one of so many places for series.
+const PART_OF_CROWDED: usize = 4;
 
 /// Bounds and times.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Bytes of all detectors' state.
     pub bytes: usize,
@@ -39,8 +45,8 @@ pub struct Config {
     pub learning: Duration,
     /// State not touched for so long goes.
     pub idle: Duration,
-    /// Watch every metric, not just those of [`watched::WATCHED`].
-    pub every_metric: bool,
+    /// Metrics that are asked for, beside [`crate::watched::WATCHED`].
+    pub asked: Vec<Watched>,
 }
 
 impl Default for Config {
@@ -51,7 +57,7 @@ impl Default for Config {
             streams: 10_000,
             learning: Duration::from_secs(600),
             idle: Duration::from_secs(2 * 3600),
-            every_metric: false,
+            asked: Vec::new(),
         }
     }
 }
@@ -65,8 +71,8 @@ pub struct SeriesKey<'a> {
     pub namespace: &'a str,
     pub pod: &'a str,
     pub container: &'a str,
-    pub metric: &'a str,
-    pub kind: Kind,
+    /// What [`Detectors::watches`] says of its metric.
+    pub watched: &'a Watched,
     /// The caller's choice, as of [`LineKey::group`]: what is usual for a metric of it is known to its next pod.
     pub workload: u64,
 }
@@ -94,8 +100,12 @@ pub struct Stats {
     pub baselines: usize,
     /// Upper bound of the bytes they take.
     pub bytes: usize,
+    /// Values that were judged, or learnt from, since the state began.
+    pub judged: u64,
     /// Samples of series there was no room for.
     pub refused_samples: u64,
+    /// Times that what a workload's series had learnt could not be kept for its next pods.
+    pub refused_baselines: u64,
     /// Lines of groups there was no room for.
     pub refused_lines: u64,
     /// States dropped as idle.
@@ -106,12 +116,16 @@ pub struct Stats {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct SeriesState {
-    #[serde(with = "watched::by_name")]
-    watched: Option<&'static Watched>,
+    /// How it was read: what was learnt of a gauge says nothing of a counter.
+    kind: Kind,
     rate: Rate,
     last: Option<Timestamp>,
     /// When it was first judged.
     born: Option<Timestamp>,
+    /// When it had learnt for long enough.
+    learnt: Option<Timestamp>,
+    /// What was usual at its last value, once that is known.
+    expected: Option<f64>,
     robust: Robust,
     scorer: Box<Scorer>,
     unusual: Onset,
@@ -128,15 +142,22 @@ struct Climbing {
 #[derive(Debug)]
 pub struct Detectors {
     config: Config,
+    watch_list: WatchList,
+    /// Places for series, and of them those for what programs tell of themselves.
+    places: (usize, usize),
     learnt: Learnt,
+    board: Board,
 }
 
 /// What the detectors have learnt. A copy shares with the original what neither has written since.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Learnt {
     series: Slots<u32, SeriesState>,
+    /// Those of metrics that are [`Watched::crowded`].
+    crowded: Slots<u32, SeriesState>,
     streams: Slots<u64, LogRate>,
     baselines: Baselines,
+    judged: u64,
     anomalies: u64,
 }
 
@@ -152,8 +173,17 @@ impl Detectors {
         let streams = config.streams.min(config.bytes / 4 / Self::STREAM_BYTES);
         let of_series = Self::SERIES_BYTES + Baselines::BYTES / SERIES_OF_BASELINE;
         let series = config.series.min((config.bytes - streams * Self::STREAM_BYTES) / of_series);
-        let (baselines, streams) = (Baselines::new(series / SERIES_OF_BASELINE), Slots::new(streams));
-        Self { config, learnt: Learnt { series: Slots::new(series), streams, baselines, anomalies: 0 } }
+        let places = (series, series / PART_OF_CROWDED);
+        let learnt = Learnt {
+            series: Slots::new(places.0),
+            crowded: Slots::new(places.1),
+            streams: Slots::new(streams),
+            baselines: Baselines::new(series / SERIES_OF_BASELINE),
+            judged: 0,
+            anomalies: 0,
+        };
+        let watch_list = WatchList::new(config.asked.clone());
+        Self { config, watch_list, places, learnt, board: Board::default() }
     }
 
     /// What was learnt so far.
@@ -164,15 +194,26 @@ impl Detectors {
     /// Goes on with what was learnt before; the bounds stay these.
     pub fn resume(&mut self, learnt: Learnt) {
         self.learnt.series.resume(learnt.series);
+        self.learnt.crowded.resume(learnt.crowded);
         self.learnt.streams.resume(learnt.streams);
         self.learnt.baselines.resume(learnt.baselines);
+        self.learnt.judged = learnt.judged;
         self.learnt.anomalies = learnt.anomalies;
     }
 
     /// How a metric of this name is read, if it is watched: ask once a series, and leave the samples of others away.
-    pub fn watches(&self, metric: &str) -> Option<Kind> {
-        let counter = || if metric.ends_with("_total") { Kind::Counter } else { Kind::Gauge };
-        watched::of(metric).map(|w| w.kind).or_else(|| self.config.every_metric.then(counter))
+    pub fn watches(&self, metric: &str) -> Option<Arc<Watched>> {
+        self.watch_list.of(metric).map(Arc::clone)
+    }
+
+    /// All metrics that are watched.
+    pub fn watch_list(&self) -> &WatchList {
+        &self.watch_list
+    }
+
+    /// What is known of each watched series, as of some ticks ago, in parts that are shared.
+    pub fn standings(&self) -> Vec<Arc<[Standing]>> {
+        self.board.parts()
     }
 
     /// Takes a sample as it was published; the anomaly that it opens. `limit` is the container's limit of what the
@@ -184,30 +225,39 @@ impl Detectors {
         ts: Timestamp,
         value: f64,
     ) -> Option<Anomaly> {
-        let every = self.config.every_metric;
-        let baselines = &mut self.learnt.baselines;
-        let state = self.learnt.series.entry(key.id.0, ts, || SeriesState::new(key, every, baselines))?;
-        let watched = state.watched?;
+        let watched = key.watched;
+        if watched.per_container && (key.container.is_empty() || key.container == "POD") {
+            return None;
+        }
+        let Learnt { series, crowded, baselines, judged, anomalies, .. } = &mut self.learnt;
+        let left = self.places.0.saturating_sub(if watched.crowded { series.len() } else { crowded.len() });
+        let table = if watched.crowded { crowded } else { series };
+        table.bound(if watched.crowded { left.min(self.places.1) } else { left });
+        let state = table.entry(key.id.0, ts, || SeriesState::new(key, baselines))?;
+        if state.kind != watched.kind {
+            *state = SeriesState::new(key, baselines);
+        }
         if state.last.is_some_and(|last| ts <= last) {
             return None;
         }
         state.last = Some(ts);
-        let value = match key.kind {
+        let value = match watched.kind {
             Kind::Counter => state.rate.observe(ts, value)?,
             Kind::Gauge if is_stale(value) || !value.is_finite() => return None,
             Kind::Gauge => value,
         };
-        let judged = state.judge(watched, key, limit, ts, value, self.config.learning);
+        *judged += 1;
+        let judged = state.judge(watched, limit, ts, value, self.config.learning);
         baselines.learn(key, ts, &state.scorer);
         let (score, expected, text) = judged?;
-        self.learnt.anomalies += 1;
+        *anomalies += 1;
         Some(Anomaly {
             ts,
             team: key.team.clone(),
             namespace: key.namespace.to_owned(),
             pod: key.pod.to_owned(),
             container: key.container.to_owned(),
-            metric: key.metric.to_owned(),
+            metric: watched.metric.clone().into_owned(),
             score,
             value,
             expected,
@@ -254,44 +304,43 @@ impl Detectors {
     /// Drops idle state, a part of it each time.
     pub fn tick(&mut self, now: Timestamp) {
         self.learnt.series.sweep(now, self.config.idle, SWEEP);
+        self.learnt.crowded.sweep(now, self.config.idle, SWEEP);
         self.learnt.streams.sweep(now, self.config.idle, SWEEP);
         self.learnt.baselines.sweep(now, SWEEP);
+        self.board.turn([&self.learnt.series, &self.learnt.crowded], self.config.learning);
     }
 
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
+        let Learnt { series, crowded, streams, baselines, judged, anomalies } = &self.learnt;
+        let watched = series.len() + crowded.len();
         Stats {
-            series: self.learnt.series.len(),
-            streams: self.learnt.streams.len(),
-            baselines: self.learnt.baselines.len(),
-            bytes: self.learnt.series.len() * Self::SERIES_BYTES
-                + self.learnt.streams.len() * Self::STREAM_BYTES
-                + self.learnt.baselines.len() * Baselines::BYTES,
-            refused_samples: self.learnt.series.refused,
-            refused_lines: self.learnt.streams.refused,
-            evicted: self.learnt.series.evicted + self.learnt.streams.evicted,
-            anomalies: self.learnt.anomalies,
+            series: watched,
+            streams: streams.len(),
+            baselines: baselines.len(),
+            bytes: watched * Self::SERIES_BYTES
+                + streams.len() * Self::STREAM_BYTES
+                + baselines.len() * Baselines::BYTES
+                + self.board.bytes(),
+            judged: *judged,
+            refused_samples: series.refused + crowded.refused,
+            refused_baselines: baselines.refused(),
+            refused_lines: streams.refused,
+            evicted: series.evicted + crowded.evicted + streams.evicted,
+            anomalies: *anomalies,
         }
     }
 }
 
 impl SeriesState {
-    fn new(key: &SeriesKey<'_>, every_metric: bool, baselines: &Baselines) -> Self {
-        let any = match key.kind {
-            Kind::Gauge => &watched::ANY_GAUGE,
-            Kind::Counter => &watched::ANY_COUNTER,
-        };
-        let sum_of_pod = key.container.is_empty() || key.container == "POD";
-        let watched = match watched::of(key.metric) {
-            Some(watched) if watched.per_container && sum_of_pod => None,
-            Some(watched) => Some(watched),
-            None => every_metric.then_some(any),
-        };
+    fn new(key: &SeriesKey<'_>, baselines: &Baselines) -> Self {
         Self {
-            watched,
+            kind: key.watched.kind,
             rate: Rate::default(),
             last: None,
             born: None,
+            learnt: None,
+            expected: None,
             robust: Robust::default(),
             scorer: baselines.of(key),
             unusual: Onset::default(),
@@ -303,17 +352,22 @@ impl SeriesState {
     fn judge(
         &mut self,
         watched: &Watched,
-        key: &SeriesKey<'_>,
         limit: Option<f64>,
         ts: Timestamp,
         value: f64,
         learning: Duration,
     ) -> Option<(f64, f64, String)> {
-        let words = if watched.words.is_empty() { key.metric } else { watched.words };
+        let words = watched.words.as_ref();
         let born = *self.born.get_or_insert(ts);
         let judged = judged::judge(&mut self.robust, &mut self.scorer, (ts, value), born, &watched.tuning, learning);
+        self.expected = judged.map(|judged| judged.expected);
+        if judged.is_some() {
+            self.learnt.get_or_insert(ts);
+        }
         let unusual = judged.filter(|judged| self.unusual.observe(ts, judged.score));
-        if let Some(limit) = limit.filter(|_| key.kind == Kind::Gauge && watched.tuning.direction != Direction::Below) {
+        if let Some(limit) =
+            limit.filter(|_| watched.kind == Kind::Gauge && watched.tuning.direction != Direction::Below)
+        {
             let climbing = self.climb.get_or_insert_default();
             let climb = climbing.detector.observe(ts, value, limit);
             // A projection rests on four points at least: no second look is needed.
@@ -323,11 +377,9 @@ impl SeriesState {
             }
         }
         unusual.map(|judged| {
-            (
-                judged.score,
-                judged.expected,
-                wording::unusual(words, watched.unit, value, judged.expected, judged.usual_at),
-            )
+            let mut text = wording::unusual(words, watched.unit, value, judged.expected, judged.usual_at);
+            text.push_str(&wording::since(judged.since, ts));
+            (judged.score, judged.expected, text)
         })
     }
 }

@@ -1,7 +1,15 @@
 //! Which metrics are watched unasked, and why. Each has a question behind it that a restart raises.
+//!
+//! Of a resource it is saturation and errors, and use where that has a limit (the USE method); of requests, those that are
+//! under way, which grow with their number and with what each takes. Nothing of kube-state-metrics is here: what it says of
+//! objects is known from the objects themselves, and sooner.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::detector::robust::{Direction, Tuning};
-use serde::{Deserialize, Serialize};
 
 /// How the numbers of a series are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,10 +33,10 @@ pub enum Unit {
 }
 
 /// A metric and how it is judged.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Watched {
     /// Its name on the wire.
-    pub metric: &'static str,
+    pub metric: Cow<'static, str>,
     /// Gauge or counter.
     pub kind: Kind,
     /// What its value, or rate, is counted in.
@@ -37,34 +45,65 @@ pub struct Watched {
     pub tuning: Tuning,
     /// Its series without a container are sums over the pod and would tell the same twice.
     pub per_container: bool,
+    /// A program's own, of which a pod may have any number of series: all of these share a part of the room.
+    pub crowded: bool,
     /// Its name in words.
-    pub words: &'static str,
+    pub words: Cow<'static, str>,
     /// Why it is watched.
-    pub why: &'static str,
+    pub why: Cow<'static, str>,
 }
+
+impl Watched {
+    /// A metric that somebody asks for, its unit told by its name. `least` is how far off it has to be at the least.
+    pub fn asked(metric: String, kind: Kind, (direction, least): (Direction, f64), per_container: bool) -> Self {
+        let unit = match kind {
+            Gauge if metric.ends_with("_bytes") => Unit::Bytes,
+            Gauge => Unit::Plain,
+            Counter => Unit::PerSecond,
+        };
+        let tuning = Tuning { direction, floor: least / LEAST_SPREADS, relative: 0.1 };
+        let (words, why) = (Cow::Owned(metric.clone()), Cow::Borrowed("asked for in the configuration"));
+        Self { metric: Cow::Owned(metric), kind, unit, tuning, per_container, crowded: true, words, why }
+    }
+}
+
+/// So many of its least spreads a value has to be off to be told.
+const LEAST_SPREADS: f64 = 6.0;
 
 use Direction::{Above, Below};
 use Kind::{Counter, Gauge};
 
 const MIB: f64 = 1_048_576.0;
 
+type Read = (Kind, Unit, bool);
+
 const fn row(
     metric: &'static str,
-    (kind, unit, per_container): (Kind, Unit, bool),
+    (kind, unit, per_container): Read,
     (direction, floor, relative): (Direction, f64, f64),
     words: &'static str,
     why: &'static str,
 ) -> Watched {
-    Watched { metric, kind, unit, per_container, tuning: Tuning { direction, floor, relative }, words, why }
+    let tuning = Tuning { direction, floor, relative };
+    let (metric, words, why) = (Cow::Borrowed(metric), Cow::Borrowed(words), Cow::Borrowed(why));
+    Watched { metric, kind, unit, tuning, per_container, crowded: false, words, why }
 }
 
-const CONTAINER_BYTES: (Kind, Unit, bool) = (Gauge, Unit::Bytes, true);
-const CONTAINER_COUNT: (Kind, Unit, bool) = (Gauge, Unit::Plain, true);
-const CONTAINER_EVENTS: (Kind, Unit, bool) = (Counter, Unit::PerSecond, true);
-const CONTAINER_WAIT: (Kind, Unit, bool) = (Counter, Unit::Share, true);
-const POD_EVENTS: (Kind, Unit, bool) = (Counter, Unit::PerSecond, false);
-const NODE_BYTES: (Kind, Unit, bool) = (Gauge, Unit::Bytes, false);
-const NODE_WAIT: (Kind, Unit, bool) = (Counter, Unit::Share, false);
+/// Of a program's own requests: bad is more.
+const fn requests(metric: &'static str, kind: Kind, floor: f64, words: &'static str, why: &'static str) -> Watched {
+    let tuning = Tuning { direction: Above, floor, relative: 0.1 };
+    let (metric, words, why) = (Cow::Borrowed(metric), Cow::Borrowed(words), Cow::Borrowed(why));
+    Watched { metric, kind, unit: Unit::Plain, tuning, per_container: false, crowded: true, words, why }
+}
+
+const CONTAINER_BYTES: Read = (Gauge, Unit::Bytes, true);
+const CONTAINER_COUNT: Read = (Gauge, Unit::Plain, true);
+const CONTAINER_EVENTS: Read = (Counter, Unit::PerSecond, true);
+const CONTAINER_WAIT: Read = (Counter, Unit::Share, true);
+const POD_EVENTS: Read = (Counter, Unit::PerSecond, false);
+const NODE_BYTES: Read = (Gauge, Unit::Bytes, false);
+const NODE_COUNT: Read = (Gauge, Unit::Plain, false);
+const NODE_WAIT: Read = (Counter, Unit::Share, false);
 
 /// The table, in order of metric.
 #[rustfmt::skip]
@@ -82,51 +121,54 @@ pub const WATCHED: &[Watched] = &[
     row("container_pressure_cpu_waiting_seconds_total", CONTAINER_WAIT, (Above, 0.02, 0.1), "time waiting for CPU", "starved by its neighbours or its own limit"),
     row("container_pressure_io_waiting_seconds_total", CONTAINER_WAIT, (Above, 0.02, 0.1), "time waiting for IO", "a slow disk fails probes"),
     row("container_pressure_memory_waiting_seconds_total", CONTAINER_WAIT, (Above, 0.02, 0.1), "time waiting for memory", "reclaim under the limit, before the kill"),
+    row("container_sockets", CONTAINER_COUNT, (Above, 8.0, 0.1), "open sockets", "connections that are never closed end in too many open files"),
     row("container_threads", CONTAINER_COUNT, (Above, 8.0, 0.1), "threads", "a leak ends at the pids limit"),
+    requests("db_client_connection_pending_requests", Gauge, 4.0, "requests waiting for a database connection", "a slow database uses up the pool before anything fails"),
+    requests("grpc_server_handling_seconds_sum", Counter, 0.5, "gRPC requests under way on average", "requests pile up where a dependency hangs, before probes fail"),
+    requests("http_client_active_requests", Gauge, 4.0, "open requests to others", "a dependency that hangs keeps them open"),
+    requests("http_request_duration_seconds_sum", Counter, 0.5, "requests under way on average", "requests pile up where a dependency hangs, before probes fail"),
+    requests("http_server_active_requests", Gauge, 4.0, "requests under way", "requests pile up where a dependency hangs, before probes fail"),
+    requests("http_server_request_duration_seconds_sum", Counter, 0.5, "requests under way on average", "requests pile up where a dependency hangs, before probes fail"),
     row("kubelet_volume_stats_available_bytes", NODE_BYTES, (Below, 64.0 * MIB, 0.03), "space left on the volume", "a full volume stops its writer"),
+    row("kubelet_volume_stats_inodes_free", NODE_COUNT, (Below, 1000.0, 0.03), "inodes left on the volume", "a volume without inodes stops its writer as a full one does"),
     row("node_filesystem_avail_bytes", NODE_BYTES, (Below, 256.0 * MIB, 0.03), "space left on the node", "a full node evicts"),
+    row("node_filesystem_files_free", NODE_COUNT, (Below, 10_000.0, 0.03), "inodes left on the node", "a node without inodes evicts"),
     row("node_memory_MemAvailable_bytes", NODE_BYTES, (Below, 128.0 * MIB, 0.03), "memory left on the node", "a node without memory evicts or kills"),
     row("node_network_receive_errs_total", POD_EVENTS, (Above, 0.1, 0.1), "network receive errors of the node", "one broken node breaks pods of many workloads"),
     row("node_network_transmit_errs_total", POD_EVENTS, (Above, 0.1, 0.1), "network transmit errors of the node", "one broken node breaks pods of many workloads"),
+    row("node_nf_conntrack_entries", NODE_COUNT, (Above, 1000.0, 0.1), "connections tracked by the node", "a full table drops new connections of every pod"),
+    row("node_pressure_cpu_waiting_seconds_total", NODE_WAIT, (Above, 0.05, 0.1), "time waiting for CPU on the node", "a node short of CPU fails probes of all its pods"),
     row("node_pressure_io_waiting_seconds_total", NODE_WAIT, (Above, 0.02, 0.1), "time waiting for IO on the node", "a slow disk makes the node not ready"),
     row("node_pressure_memory_waiting_seconds_total", NODE_WAIT, (Above, 0.02, 0.1), "time waiting for memory on the node", "a node short of memory stalls before it evicts"),
 ];
 
-/// Any gauge, when all metrics are watched.
-pub const ANY_GAUGE: Watched = row("", (Gauge, Unit::Plain, false), (Direction::Both, 0.0, 0.05), "", "asked for");
-/// Any counter, when all metrics are watched.
-pub const ANY_COUNTER: Watched =
-    row("", (Counter, Unit::PerSecond, false), (Direction::Both, 0.0, 0.1), "", "asked for");
+/// All that is watched: what is watched unasked, and what somebody asked for. Copies share it.
+#[derive(Debug, Clone)]
+pub struct WatchList(Arc<[Arc<Watched>]>);
 
-/// The row of this metric.
-pub fn of(metric: &str) -> Option<&'static Watched> {
-    WATCHED.binary_search_by(|w| w.metric.cmp(metric)).ok().and_then(|at| WATCHED.get(at))
+impl WatchList {
+    /// With these beside [`WATCHED`]; of two of one name the one that is asked for counts.
+    pub fn new(asked: Vec<Watched>) -> Self {
+        let mut rows: Vec<Arc<Watched>> = asked.into_iter().chain(WATCHED.iter().cloned()).map(Arc::new).collect();
+        rows.sort_by(|a, b| a.metric.cmp(&b.metric));
+        rows.dedup_by(|later, kept| later.metric == kept.metric);
+        Self(rows.into())
+    }
+
+    /// The row of this metric.
+    pub fn of(&self, metric: &str) -> Option<&Arc<Watched>> {
+        self.0.binary_search_by(|w| w.metric.as_ref().cmp(metric)).ok().and_then(|at| self.0.get(at))
+    }
+
+    /// All rows, by name.
+    pub fn rows(&self) -> &[Arc<Watched>] {
+        &self.0
+    }
 }
 
-/// A row written as its name; the two without one as their kind.
-pub(crate) mod by_name {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::{ANY_COUNTER, ANY_GAUGE, Kind, Watched, of};
-
-    #[derive(Serialize, Deserialize)]
-    enum Name<T> {
-        Metric(T),
-        Any(Kind),
-    }
-
-    pub(crate) fn serialize<S: Serializer>(row: &Option<&'static Watched>, to: S) -> Result<S::Ok, S::Error> {
-        let name = row.map(|w| if w.metric.is_empty() { Name::Any(w.kind) } else { Name::Metric(w.metric) });
-        name.serialize(to)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'static Watched>, D::Error> {
-        let name: Option<Name<String>> = Option::deserialize(from)?;
-        Ok(name.and_then(|name| match name {
-            Name::Metric(metric) => of(&metric),
-            Name::Any(Kind::Gauge) => Some(&ANY_GAUGE),
-            Name::Any(Kind::Counter) => Some(&ANY_COUNTER),
-        }))
+impl Default for WatchList {
+    fn default() -> Self {
+        Self::new(Vec::new())
     }
 }
 
@@ -138,10 +180,23 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_each_metric_is_found() {
         assert!(WATCHED.is_sorted_by(|a, b| a.metric < b.metric));
+        let list = WatchList::default();
         for watched in WATCHED {
-            assert_eq!(of(watched.metric), Some(watched));
-            assert_eq!(watched.metric.ends_with("_total"), watched.kind == Counter, "{}", watched.metric);
+            assert_eq!(list.of(&watched.metric).map(AsRef::as_ref), Some(watched));
+            let counts = watched.metric.ends_with("_total") || watched.metric.ends_with("_sum");
+            assert_eq!(counts, watched.kind == Counter, "{}", watched.metric);
+            assert!(!watched.words.is_empty() && !watched.why.is_empty(), "{}", watched.metric);
         }
-        assert_eq!(of("up"), None);
+        assert_eq!((list.of("up"), list.rows().len()), (None, WATCHED.len()));
+    }
+
+    #[test]
+    fn what_is_asked_for_stands_beside_and_counts_first() {
+        let asked = |metric: &str| Watched::asked(metric.to_owned(), Gauge, (Below, 12.0), false);
+        let list = WatchList::new(vec![asked("queue_bytes"), asked("container_threads")]);
+        let queue = list.of("queue_bytes").unwrap();
+        assert_eq!((queue.unit, queue.tuning.floor, queue.words.as_ref()), (Unit::Bytes, 2.0, "queue_bytes"));
+        assert_eq!(list.of("container_threads").unwrap().tuning.direction, Below);
+        assert_eq!(list.rows().len(), WATCHED.len() + 1);
     }
 }

@@ -8,6 +8,10 @@ use crate::detector::climb::Climb;
 use crate::detector::log_rate::{Burst, What};
 use crate::watched::Unit;
 
+/// What began so shortly before it was told began as it was told.
+const SHORT_S: f64 = 60.0;
+const DAY_NS: i64 = 86_400_000_000_000;
+
 /// "memory working set 3.1x its usual: 312 MiB, usually 100 MiB"; where the time of the day or week makes it unusual, "its usual
 /// for Tuesday 14:00".
 pub(crate) fn unusual(words: &str, unit: Unit, value: f64, expected: f64, at: Option<Timestamp>) -> String {
@@ -21,6 +25,17 @@ pub(crate) fn unusual(words: &str, unit: Unit, value: f64, expected: f64, at: Op
     } else {
         format!("{words} {is}, usually {was}{at}")
     }
+}
+
+/// ", since 14:02", in UTC, where it began well before it was told; the day before it where that is another.
+pub(crate) fn since(since: Timestamp, told: Timestamp) -> String {
+    if told.seconds_since(since) < SHORT_S {
+        return String::new();
+    }
+    let at = time_of_week(since);
+    let same_day = since.0.div_euclid(DAY_NS) == told.0.div_euclid(DAY_NS);
+    let at = if same_day { at.rsplit(' ').next().unwrap_or_default() } else { &at };
+    format!(", since {at}")
 }
 
 /// "memory working set at 82 % of its limit and climbing 1.2 MiB/s, reaches it in 40 s".
@@ -120,6 +135,10 @@ mod tests {
             unusual("memory left on the node", Unit::Bytes, 1.5 * 1024.0 * MIB, 6.0 * 1024.0 * MIB, None),
             "memory left on the node at 25 % of its usual: 1.5 GiB, usually 6 GiB",
         );
+        let at = |minute: i64| Timestamp(minute * 60_000_000_000);
+        check(since(at(842), at(850)), ", since 14:02");
+        check(since(at(1439), at(1450)), ", since Thursday 23:59");
+        check(since(at(850), at(850)), "");
         let climb = Climb {
             slope_per_s: 1.2 * MIB,
             fraction_of_limit: 0.82,

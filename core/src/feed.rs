@@ -120,15 +120,14 @@ impl Feed {
                     touched.insert(meta.namespace.to_string());
                 }
             }
-            let Some(kind) = watched.kind else { continue };
+            let Some(read) = &watched.read else { continue };
             let key = SeriesKey {
                 id,
                 team: &watched.facts.team,
                 namespace: &meta.namespace,
                 pod: &meta.pod,
                 container: &meta.container,
-                metric: &meta.name,
-                kind,
+                watched: read,
                 workload: watched.facts.workload_key,
             };
             if let Some(found) = detectors.observe_sample(&key, watched.limit, sample.ts, sample.value) {
@@ -194,6 +193,11 @@ impl Feed {
     /// Forgets pods that are gone.
     pub(crate) fn tick(&mut self, now: Timestamp) {
         self.pods.tick(now);
+    }
+
+    /// Measures of pods that there was no room for, taken together.
+    pub(crate) fn refused_pods(&self) -> u64 {
+        self.pods.refused
     }
 
     /// All anomalies that are kept.

@@ -104,6 +104,9 @@ pub struct CoreConfig {
     pub pushing: BTreeSet<Target>,
 }
 
+/// Says how much processor time the calling thread has taken; `None` where that cannot be known.
+pub type Stopwatch = Box<dyn Fn() -> Option<Duration> + Send>;
+
 /// The only owner of the writer.
 pub struct Core {
     pub(crate) writer: Writer,
@@ -120,6 +123,7 @@ pub struct Core {
     pushing: BTreeSet<Target>,
     /// What readers are told to be missing.
     lacking: Lacking,
+    stopwatch: Option<Stopwatch>,
 }
 
 /// What the core counted since it started.
@@ -149,6 +153,8 @@ pub struct Counters {
     listed: BTreeSet<Resource>,
     /// Whether a look was taken after pods and nodes were listed: from here on, what is not there is over.
     pub caught_up: bool,
+    /// Processor time of the detectors, where there is a stopwatch that knows it.
+    pub detecting: Option<Duration>,
 }
 
 impl Core {
@@ -168,7 +174,14 @@ impl Core {
             keep: config.keep,
             pushing: config.pushing.clone(),
             lacking: Lacking::default(),
+            stopwatch: None,
         }
+    }
+
+    /// The same, with the time that detectors take measured: once for each message that is published, not for each row.
+    #[must_use]
+    pub fn timed(self, stopwatch: Stopwatch) -> Self {
+        Self { stopwatch: Some(stopwatch), ..self }
     }
 
     /// What readers see now.
@@ -204,6 +217,21 @@ impl Core {
     /// The detectors' own figures.
     pub fn detector_stats(&self) -> whyd_anomaly::Stats {
         self.detectors.stats()
+    }
+
+    /// Measures of pods that there was no room for where a pod's metrics are taken together.
+    pub fn refused_pods(&self) -> u64 {
+        self.feed.refused_pods()
+    }
+
+    /// What is known of each watched series.
+    pub fn standings(&self) -> Vec<Arc<[whyd_anomaly::Standing]>> {
+        self.detectors.standings()
+    }
+
+    /// All metrics that are watched.
+    pub fn watch_list(&self) -> whyd_anomaly::WatchList {
+        self.detectors.watch_list().clone()
     }
 
     /// Bytes held of what is known from body to body of remote write 2.0, and how often it was forgotten.
@@ -373,7 +401,13 @@ impl Core {
     fn publish(&mut self, mark: Mark) {
         let published = self.writer.publish(mark);
         let scoped = self.writer.snapshot().scoped(&Access::All);
+        let began = self.stopwatch.as_ref().and_then(|read| read());
         let touched: BTreeSet<String> = self.feed.follow(&published, &scoped, &mut self.detectors);
+        if let Some(began) = began
+            && let Some(ended) = self.stopwatch.as_ref().and_then(|read| read())
+        {
+            *self.counters.detecting.get_or_insert_default() += ended.saturating_sub(began);
+        }
         for namespace in &touched {
             self.ledger.touch(namespace);
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::header::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use whyd_anomaly::Watched;
 use whyd_anomaly::watched::WATCHED;
 use whyd_collector::source::pull::{Question, Selector};
 use whyd_collector::wire::asked::Target;
@@ -121,10 +122,11 @@ impl PullConfig {
 }
 
 impl Errors {
-    pub(super) fn pulls(&mut self, file: PullFile) -> Vec<PullConfig> {
+    /// What is asked for by default are the metrics that verdicts and detectors read, those of `watch` among them.
+    pub(super) fn pulls(&mut self, file: PullFile, watch: &[Watched]) -> Vec<PullConfig> {
         let mut all = Vec::new();
         for (n, source) in file.prometheus.into_iter().enumerate() {
-            all.push(self.prometheus(&format!("pull.prometheus[{n}]"), source));
+            all.push(self.prometheus(&format!("pull.prometheus[{n}]"), source, watch));
         }
         for (n, source) in file.loki.into_iter().enumerate() {
             all.push(self.loki(&format!("pull.loki[{n}]"), source));
@@ -141,9 +143,10 @@ impl Errors {
         all
     }
 
-    fn prometheus(&mut self, key: &str, file: PrometheusFile) -> PullConfig {
+    fn prometheus(&mut self, key: &str, file: PrometheusFile, watch: &[Watched]) -> PullConfig {
         let given = !file.select.is_empty();
-        let default = METRICS.iter().chain(WATCHED.iter().map(|w| &w.metric)).map(|m| (*m).to_owned());
+        let watched = WATCHED.iter().chain(watch).map(|w| w.metric.clone().into_owned());
+        let default = METRICS.iter().map(|m| (*m).to_owned()).chain(watched);
         let texts: BTreeSet<String> = if given { file.select.into_iter().collect() } else { default.collect() };
         let mut selectors = Vec::new();
         for text in texts {

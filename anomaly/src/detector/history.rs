@@ -14,6 +14,8 @@ const CELL_NS: i64 = 5_000_000_000;
 const ENTRIES: usize = 64;
 /// Cells of 320 s at most: 64 of them are 5.7 hours.
 const MAX_LEVEL: u32 = 6;
+/// Values without which nothing is usual.
+const LEAST: usize = 8;
 /// Extremes are kept for blocks of 60 cells (5 minutes), 32 of them (2 h 40).
 const BLOCK_CELLS: u32 = 60;
 const BLOCKS: usize = 32;
@@ -89,13 +91,27 @@ impl History {
     /// What was usual up to the last closed cell, when that is at least `learning` of time and eight values.
     pub fn usual(&mut self, now: Timestamp, learning: Duration) -> Option<Usual> {
         let first = self.first?;
-        if self.entries.len() < 8 || now < first.plus(learning) {
+        if self.entries.len() < LEAST || now < first.plus(learning) {
             return None;
         }
         if self.since > self.entries.len() / 16 {
             self.refresh();
         }
         Some(self.usual)
+    }
+
+    /// When there will be `learning` of time and the least number of values, if they come as they did. `None` before the first.
+    pub fn learnt_by(&self, learning: Duration) -> Option<Timestamp> {
+        let first = self.first?;
+        let cell = |entry: &Entry| Timestamp(i64::from(entry.cell).saturating_mul(CELL_NS));
+        let (Some(oldest), Some(newest)) = (self.entries.first(), self.pending.as_ref()) else {
+            return Some(first.plus(learning));
+        };
+        let values = self.entries.len();
+        let apart = cell(newest).seconds_since(cell(oldest)) / values as f64;
+        let left = (LEAST + 1).saturating_sub(values) as f64 * apart;
+        let enough = cell(newest).plus(Duration::try_from_secs_f64(left).unwrap_or_default());
+        Some(first.plus(learning).max(if values < LEAST { enough } else { first }))
     }
 
     /// Adds a finite value. Values are expected in order of time; an older one counts for the current cell.

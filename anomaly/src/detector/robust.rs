@@ -65,6 +65,11 @@ impl Robust {
         self.history.push(ts, value);
         judged
     }
+
+    /// When it has learnt for long enough, of values that come as they did; `None` before the first.
+    pub fn learnt_by(&self, learning: Duration) -> Option<Timestamp> {
+        self.history.learnt_by(learning)
+    }
 }
 
 fn judge(value: f64, usual: &Usual, tuning: &Tuning) -> Judged {

@@ -13,7 +13,7 @@ use super::SeriesKey;
 use crate::detector::score::Scorer;
 use crate::hash64;
 use crate::slots::Slots;
-use crate::watched;
+use crate::watched::Kind;
 
 /// A workload without pods is remembered for so long.
 const KEPT: Duration = Duration::from_secs(14 * 86_400);
@@ -43,6 +43,11 @@ impl Baselines {
 
     pub(super) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Times that there was no room for one.
+    pub(super) fn refused(&self) -> u64 {
+        self.0.refused
     }
 
     /// What a new series begins with.
@@ -75,10 +80,17 @@ impl Baselines {
 
 /// Whether a container has one series of it.
 fn is_shared(key: &SeriesKey<'_>) -> bool {
-    let watched = watched::of(key.metric).is_some_and(|watched| watched.per_container);
-    watched && !key.pod.is_empty() && !key.container.is_empty() && !key.metric.contains("_fs_")
+    key.watched.per_container
+        && !key.pod.is_empty()
+        && !key.container.is_empty()
+        && !key.watched.metric.contains("_fs_")
 }
 
+/// Of a gauge another than of a counter of the same name.
 fn place(key: &SeriesKey<'_>) -> u64 {
-    key.workload ^ hash64(key.metric.as_bytes()).rotate_left(17)
+    let turn = match key.watched.kind {
+        Kind::Gauge => 17,
+        Kind::Counter => 29,
+    };
+    key.workload ^ hash64(key.watched.metric.as_bytes()).rotate_left(turn)
 }

@@ -8,7 +8,7 @@ use crate::detector::robust::{Direction, Robust, Tuning};
 use crate::detector::score::{Least, Part, Scorer};
 
 /// From so much past on a series knows its days; until then the last hours speak.
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// So many of the least spreads that matter a value has to be off, whatever is usual.
 const SPREADS: f64 = 6.0;
 
@@ -21,6 +21,8 @@ pub(super) struct Judged {
     pub(super) expected: f64,
     /// The time whose usual it was, where the time of the day or week decides that.
     pub(super) usual_at: Option<Timestamp>,
+    /// Since when values lean to the side where this one is, itself if it is the first.
+    pub(super) since: Timestamp,
 }
 
 /// Judges a value by both and shows it to both; `None` while neither knows enough.
@@ -37,8 +39,9 @@ pub(super) fn judge(
     let scored = scorer.observe(ts, value, &least);
     // How a program starts is unlike its days, which another pod may have taught.
     let of_hours = of_hours?;
+    let since = scored.map_or(ts, |scored| scored.since);
     let Some(scored) = scored.filter(|_| scorer.reach() >= DAY) else {
-        return Some(Judged { score: of_hours.score, expected: of_hours.expected, usual_at: None });
+        return Some(Judged { score: of_hours.score, expected: of_hours.expected, usual_at: None, since });
     };
     let expected = scored.expected;
     let off = value - expected;
@@ -52,5 +55,5 @@ pub(super) fn judge(
     let score = if is_bad && matters { of_part } else { 0.0 };
     // Its days may be those of another pod, which need not be alike: until it has one of its own both have to say so.
     let score = if ts < born.plus(DAY) { score.min(of_hours.score) } else { score };
-    Some(Judged { score, expected, usual_at: (scored.part == Part::Season).then_some(ts) })
+    Some(Judged { score, expected, usual_at: (scored.part == Part::Season).then_some(ts), since })
 }

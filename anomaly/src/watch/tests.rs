@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
+use crate::detector::robust::Direction;
 use crate::detector::synthetic::Noise;
 
 const MIB: f64 = 1_048_576.0;
@@ -21,15 +22,14 @@ fn run(case: &Case, step: f64, seed: u64) -> Vec<Anomaly> {
     let mut detectors = Detectors::new(Config::default());
     let mut noise = Noise::new(seed);
     let team = Team::new("demo");
-    let kind = detectors.watches(case.metric).unwrap();
+    let watched = detectors.watches(case.metric).unwrap();
     let key = SeriesKey {
         id: SeriesId(7),
         team: &team,
         namespace: "shop",
         pod: "cart-0",
         container: "cart",
-        metric: case.metric,
-        kind,
+        watched: &watched,
         workload: 1,
     };
     let (mut s, mut count) = (0.0, 0.0);
@@ -37,7 +37,7 @@ fn run(case: &Case, step: f64, seed: u64) -> Vec<Anomaly> {
     while s < case.hours * HOUR {
         let value = (case.value)(s, &mut noise);
         count += value.max(0.0) * step;
-        let sample = if kind == Kind::Counter { count } else { value };
+        let sample = if watched.kind == Kind::Counter { count } else { value };
         let ts = Timestamp((s * 1e9) as i64);
         found.extend(detectors.observe_sample(&key, case.limit, ts, sample));
         detectors.tick(ts);
@@ -179,20 +179,21 @@ fn what_is_not_watched_gives_nothing_and_bounds_hold() {
     let team = Team::platform();
     let mut detectors = Detectors::new(Config { series: 2, streams: 1, ..Config::default() });
     assert_eq!(detectors.watches("up"), None);
-    let key = |id, metric, container| SeriesKey {
+    let memory = detectors.watches("container_memory_working_set_bytes").unwrap();
+    let key = |id, container| SeriesKey {
         id: SeriesId(id),
         team: &team,
         namespace: "a",
         pod: "p",
         container,
-        metric,
-        kind: Kind::Gauge,
+        watched: &memory,
         workload: u64::from(id),
     };
     for s in 0..1000 {
-        let value = if s < 500 { 1e8 } else { 1e10 };
-        for (id, container) in [(1, ""), (2, "POD"), (3, "c")] {
-            let key = key(id, "container_memory_working_set_bytes", container);
+        // The sums over the pod are none and take no place.
+        for (id, container) in [(1, ""), (2, "POD"), (3, "c"), (4, "d"), (5, "e")] {
+            let value = if s < 500 || id > 2 { 1e8 } else { 1e10 };
+            let key = key(id, container);
             assert_eq!(detectors.observe_sample(&key, None, Timestamp(s * 15_000_000_000), value), None);
         }
     }
@@ -241,8 +242,7 @@ fn days_of(
         namespace: "shop",
         pod: "cart",
         container: "cart",
-        metric: "container_cpu_usage_seconds_total",
-        kind: Kind::Counter,
+        watched: &detectors.watches("container_cpu_usage_seconds_total").unwrap(),
         workload: 7,
     };
     let (mut noise, mut count, mut found) = (Noise::new(u64::from(id)), 0.0, Vec::new());
@@ -285,4 +285,76 @@ fn a_new_pod_knows_its_workloads_days_and_a_new_workload_does_not() {
     let mut resumed = Detectors::new(Config::default());
     resumed.resume(detectors.learnt());
     assert!(days_of(&mut resumed, 3, 8..9, working_day).is_empty());
+}
+
+/// Feeds one series of a gauge for some minutes.
+fn feed(detectors: &mut Detectors, (id, metric): (u32, &str), minutes: std::ops::Range<i64>) -> Vec<Anomaly> {
+    let (team, watched) = (Team::new("demo"), detectors.watches(metric).unwrap());
+    let key = SeriesKey {
+        id: SeriesId(id),
+        team: &team,
+        namespace: "shop",
+        pod: "cart-0",
+        container: "cart",
+        watched: &watched,
+        workload: 7,
+    };
+    let mut found = Vec::new();
+    for minute in minutes {
+        found.extend(detectors.observe_sample(&key, None, Timestamp(minute * 60_000_000_000), 100.0));
+        detectors.tick(Timestamp(minute * 60_000_000_000));
+    }
+    found
+}
+
+#[test]
+fn what_programs_tell_of_themselves_takes_a_part_of_the_room_and_no_more() {
+    let asked = Watched::asked("jobs_waiting".to_owned(), Kind::Gauge, (Direction::Above, 0.0), false);
+    let mut detectors = Detectors::new(Config { series: 8, asked: vec![asked], ..Config::default() });
+    for id in 0..6 {
+        feed(&mut detectors, (id, "jobs_waiting"), 0..2);
+    }
+    assert_eq!((detectors.stats().series, detectors.stats().refused_samples), (2, 8));
+    for id in 10..20 {
+        feed(&mut detectors, (id, "container_threads"), 0..2);
+    }
+    assert_eq!((detectors.stats().series, detectors.stats().refused_samples), (8, 16));
+    assert_eq!(detectors.stats().judged, 16);
+}
+
+#[test]
+fn a_series_says_what_it_is_judged_by() {
+    let mut detectors = Detectors::new(Config::default());
+    let standing = |detectors: &Detectors| detectors.standings().concat()[0];
+    let minute = |n: i64| Timestamp(n * 60_000_000_000);
+    feed(&mut detectors, (1, "container_threads"), 30..33);
+    let learning = standing(&detectors);
+    assert_eq!((learning.series, learning.since, learning.usual), (SeriesId(1), minute(30), None));
+    assert_eq!((learning.basis, learning.learnt_at), (Basis::Learning, minute(40)));
+    feed(&mut detectors, (1, "container_threads"), 33..41);
+    assert_eq!((standing(&detectors).basis, standing(&detectors).usual), (Basis::Hours, Some(100.0)));
+    feed(&mut detectors, (1, "container_threads"), 41..1600);
+    assert_eq!((standing(&detectors).basis, standing(&detectors).since), (Basis::Days, minute(30)));
+    // The workload's next pod learns how it starts, and knows the days of the one before.
+    feed(&mut detectors, (2, "container_threads"), 1600..1601);
+    let next = detectors.standings().concat()[1];
+    assert_eq!((next.basis, next.since), (Basis::Learning, minute(1600)));
+    feed(&mut detectors, (2, "container_threads"), 1601..1612);
+    let next = detectors.standings().concat()[1];
+    assert_eq!((next.basis, next.since), (Basis::Days, minute(30)));
+}
+
+#[test]
+fn a_metric_that_is_read_otherwise_begins_anew() {
+    let with = |kind| {
+        let asked = Watched::asked("jobs".to_owned(), kind, (Direction::Both, 0.0), true);
+        Detectors::new(Config { asked: vec![asked], ..Config::default() })
+    };
+    let mut gauge = with(Kind::Gauge);
+    feed(&mut gauge, (1, "jobs"), 0..60);
+    let mut counter = with(Kind::Counter);
+    counter.resume(gauge.learnt());
+    feed(&mut counter, (1, "jobs"), 60..64);
+    let standing = counter.standings().concat()[0];
+    assert_eq!((standing.since, standing.usual), (Timestamp(61 * 60_000_000_000), None));
 }

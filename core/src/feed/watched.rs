@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use whyd_anomaly::{Detectors, Kind, hash64};
+use whyd_anomaly::{Detectors, hash64};
 use whyd_buffers::{Scoped, SeriesMeta};
 use whyd_correlate::cause::oom_child::OOM_EVENTS;
 use whyd_correlate::quantity::quantity;
@@ -27,7 +27,7 @@ const SWEPT: usize = 4;
 pub(super) struct Watched {
     pub(super) meta: Arc<SeriesMeta>,
     /// How a detector reads it; `None`: it is no detector's, but a verdict may ask for it.
-    pub(super) kind: Option<Kind>,
+    pub(super) read: Option<Arc<whyd_anomaly::Watched>>,
     pub(super) facts: Facts,
     /// Of the container's memory, where it is the series of its working set.
     pub(super) limit: Option<f64>,
@@ -106,10 +106,10 @@ impl Series {
         if matches!(slot, Slot::Unasked) {
             let meta = scoped.shared_meta(id)?;
             let name = &meta.name;
-            let kind = detectors.watches(name);
-            *slot = if kind.is_some() || ASKED.contains(&name.as_ref()) {
+            let read = detectors.watches(name);
+            *slot = if read.is_some() || ASKED.contains(&name.as_ref()) {
                 Slot::Watched(Box::new(Watched {
-                    kind,
+                    read,
                     facts: Facts { team: Team::platform(), pod_key: 0, workload_key: 0 },
                     limit: None,
                     counts_kills: **name == *OOM_EVENTS,

@@ -28,6 +28,7 @@ pub(super) struct Pace {
 
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Cadence {
+    first: Timestamp,
     last: Timestamp,
     step_s: f64,
     count: u32,
@@ -38,6 +39,11 @@ pub(super) struct Cadence {
 impl Cadence {
     pub(super) fn count(&self) -> u32 {
         self.count
+    }
+
+    /// When the first value was.
+    pub(super) fn first(&self) -> Timestamp {
+        self.first
     }
 
     /// How far the past reaches, holes left out.
@@ -61,6 +67,9 @@ impl Cadence {
                     gap = true;
                 }
             }
+        }
+        if self.count == 0 {
+            self.first = ts;
         }
         self.last = self.last.max(ts);
         self.count = self.count.saturating_add(1);

@@ -5,8 +5,8 @@
 //! extremes ([`tail`]) turns each deviation into the logarithm of how rare it is, and the rarest speaks. All windows
 //! are times, counted in steps of the series' learnt cadence where what matters is how many values there are.
 //!
-//! Two questions, two answers. [`Scored::anomaly_score`] is sharp: above 1 only where something opens or grows.
-//! [`Scored::sustained`] says how unusual the last hours were, and is what it falls back on, squashed below ½.
+//! [`Scored::anomaly_score`] is sharp: above 1 only where something opens or grows. Else it falls back on how unusual the
+//! last hours were, squashed below ½.
 
 mod cadence;
 mod drift;
@@ -63,14 +63,10 @@ pub const PARTS: usize = 4;
 /// A value judged.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scored {
-    /// Above 1 where an anomaly opens or grows; between, below ½ and growing with `sustained`.
+    /// Above 1 where an anomaly opens or grows; between, below ½ and growing with how unusual the last hours were.
     pub anomaly_score: f64,
-    /// How unusual the last hours were, not bounded: 1 is as rare as an `anomaly_score` of 1.
-    pub sustained: f64,
     /// What was expected here: by season if that has proven better, else the median of the level.
     pub expected: f64,
-    /// Half of the usual values are within so much of it.
-    pub spread: f64,
     /// Which part speaks.
     pub part: Part,
     /// What each part says of this value alone, in the order of [`Part`]; 1 is rare.
@@ -158,9 +154,7 @@ impl Scorer {
         let opens = self.record.observe(ts, score, &pace);
         Some(Scored {
             anomaly_score: if opens { score.max(background) } else { background },
-            sustained,
             expected: footing.expected,
-            spread: footing.usual,
             part,
             parts,
             since,
@@ -175,6 +169,11 @@ impl Scorer {
     /// How far its past reaches, holes left out.
     pub fn reach(&self) -> Duration {
         Duration::try_from_secs_f64(self.cadence.reach_s()).unwrap_or_default()
+    }
+
+    /// When its first value was.
+    pub fn since(&self) -> Timestamp {
+        self.cadence.first()
     }
 
     /// The series starts afresh, as after a restart of what it measures: its last values say nothing about the next.

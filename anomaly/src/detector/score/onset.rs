@@ -48,7 +48,7 @@ pub(super) struct Dating {
 }
 
 impl Dating {
-    /// Takes a residual in its usual size; since when the residuals lean to the side with the larger sum.
+    /// Takes a residual in its usual size; since when the residuals lean to its side.
     pub(super) fn observe(&mut self, ts: Timestamp, residual: f64) -> Timestamp {
         let residual = residual.clamp(-CUT, CUT);
         for (side, residual) in [(&mut self.above, residual), (&mut self.below, -residual)] {
@@ -57,9 +57,7 @@ impl Dating {
             }
             side.0 = (side.0 + residual - SLACK).clamp(0.0, MOST);
         }
-        if self.above.0.max(self.below.0) <= 0.0 {
-            return ts;
-        }
-        if self.above.0 >= self.below.0 { self.above.1 } else { self.below.1 }
+        let (sum, since) = if residual >= 0.0 { self.above } else { self.below };
+        if sum > 0.0 { since } else { ts }
     }
 }
