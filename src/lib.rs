@@ -12,6 +12,7 @@ mod client;
 pub mod config;
 pub mod daemon;
 pub mod detect_quality;
+pub mod detection;
 pub mod doors;
 pub mod evaluation;
 pub mod fixture_api;

@@ -9,7 +9,7 @@ mod text;
 
 use std::collections::BTreeSet;
 
-use whyd_api::dto::{Evidence, Incident, IncidentStatus, Problem, Restart, Root, Severity, Why};
+use whyd_api::dto::{Evidence, Incident, IncidentStatus, Learning, Problem, Restart, Root, Severity, Why};
 use whyd_signals::{Sample, Timestamp};
 
 pub use memory::{Memory, memory};
@@ -71,6 +71,9 @@ pub fn why(answer: &Why, style: Style) -> String {
             alerts(&mut page, incident);
         }
         closing(&mut page, row);
+        if let Some(learning) = &answer.learning {
+            page.field("learning", &learnt(learning, row));
+        }
         if !earlier.is_empty() {
             page.section("before that");
             before(&mut page, row, earlier);
@@ -85,6 +88,15 @@ pub fn why(answer: &Why, style: Style) -> String {
     }
     problems(&mut page, &answer.problems);
     page.finish()
+}
+
+/// In one clause, that metrics could not say what was unusual.
+fn learnt(learning: &Learning, row: &Restart) -> String {
+    let day = if seen_at(row).is_some_and(|end| date(end) == date(learning.since)) { clock } else { day_and_clock };
+    format!(
+        "its metrics, seen since {}, were still being learnt: nothing unusual could be found in them",
+        day(learning.since)
+    )
 }
 
 /// Earlier restarts, those that tell the same together.

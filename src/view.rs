@@ -16,6 +16,7 @@ use whyd_signals::schema::{Alert, Anomaly, Change, Incident, Restart};
 use whyd_signals::{Access, Ranges, Resource, Sample, SeriesId, Timestamp};
 
 use crate::checkpointing::CheckpointsShown;
+use crate::detection::DetectionShown;
 use crate::doors::Doors;
 use crate::log_health::LogShown;
 use crate::pull_health::PullHealth;
@@ -33,8 +34,8 @@ pub struct Shown {
     pub stats: Stats,
     /// Verdicts reached, ledger rows dropped.
     pub ledger: (u64, u64),
-    /// Series and streams watched, samples and lines refused, anomalies told.
-    pub detectors: whyd_anomaly::Stats,
+    /// The detectors.
+    pub detection: DetectionShown,
     /// Bytes of what is known of symbols, and how often it was forgotten.
     pub symbols: (usize, u64),
     /// The log's figures and how it fares.
@@ -51,7 +52,7 @@ impl Shown {
             counters: core.counters().clone(),
             stats: core.stats(),
             ledger: core.ledger_counts(),
-            detectors: core.detector_stats(),
+            detection: DetectionShown::of(core),
             symbols: core.symbols(),
             log,
             checkpoints: CheckpointsShown::default(),
@@ -210,6 +211,20 @@ impl Reader for View {
         dto::Cohorts { workloads, troubled, cohorts, ..dto::Cohorts::default() }
     }
 
+    fn baselines(&self, access: &Access, wanted: &dyn Fn(&str, &str) -> bool) -> Vec<dto::Baseline> {
+        let shown = self.now();
+        shown.detection.baselines(&shown.snapshot.scoped(access), wanted)
+    }
+
+    fn watched(&self) -> Vec<dto::WatchedMetric> {
+        self.now().detection.watched()
+    }
+
+    fn learning(&self, access: &Access, row: &Restart) -> Option<dto::Learning> {
+        let shown = self.now();
+        shown.detection.learning(&shown.snapshot.scoped(access), row)
+    }
+
     fn told(&self, access: &Access, of: &TellsOf<'_>) -> Vec<Told> {
         let scoped = self.scoped(access);
         let is_asked_for = |alert: &Alert| {
@@ -344,13 +359,6 @@ impl Reader for View {
                 Kind::Counter,
                 one(shown.ledger.1 as f64),
             ),
-            metric("whyd_anomalies_total", "anomalies told", Kind::Counter, one(shown.detectors.anomalies as f64)),
-            metric(
-                "whyd_detector_series",
-                "series watched by a detector",
-                Kind::Gauge,
-                one(shown.detectors.series as f64),
-            ),
             metric(
                 "whyd_symbols_bytes",
                 "bytes of what is known of the symbols of remote write 2.0 from body to body",
@@ -364,6 +372,11 @@ impl Reader for View {
                 one(shown.symbols.1 as f64),
             ),
         ];
+        metrics.extend(c.detecting.map(|took| {
+            let help = "processor time that detectors took of the thread that takes everything in";
+            metric("whyd_detector_cpu_seconds_total", help, Kind::Counter, one(took.as_secs_f64()))
+        }));
+        metrics.extend(shown.detection.metrics());
         metrics.extend(shown.log.metrics());
         metrics.extend(shown.checkpoints.metrics());
         metrics.extend(buffer_metrics(&shown.stats));

@@ -8,7 +8,7 @@ use whyd_signals::schema::{Alert, Anomaly, Change, Incident, Restart};
 use whyd_signals::{Access, Sample as MetricSample, Team, Timestamp};
 
 use crate::alertmanager::Active;
-use crate::dto::{Cohorts, MemoryUse};
+use crate::dto::{Baseline, Cohorts, Learning, MemoryUse, WatchedMetric};
 
 /// The daemon's state as the routes see it. Every call takes the newest snapshot, does no IO and does not wait.
 ///
@@ -29,6 +29,19 @@ pub trait Reader: Send + Sync + 'static {
     /// What workloads with trouble in this time have in common. It counts all pods, so it is asked on a thread that may block.
     fn cohorts(&self, _access: &Access, _since: Timestamp, _until: Timestamp) -> Cohorts {
         Cohorts::default()
+    }
+    /// What is known of the metrics of workloads, of those that are wanted by namespace and workload, in order. It counts all
+    /// series, so it is asked on a thread that may block.
+    fn baselines(&self, _access: &Access, _wanted: &dyn Fn(&str, &str) -> bool) -> Vec<Baseline> {
+        Vec::new()
+    }
+    /// The metrics that are watched, by name. Shown to anyone who may read: the configuration names no team's.
+    fn watched(&self) -> Vec<WatchedMetric> {
+        Vec::new()
+    }
+    /// Where the metrics of a row's container were still being learnt when it ended: since when and until when.
+    fn learning(&self, _access: &Access, _row: &Restart) -> Option<Learning> {
+        None
     }
     /// The memory of the container of a row that met its limit, over its instances; `None` for other rows.
     fn memory(&self, access: &Access, row: &Restart) -> Option<MemoryUse>;

@@ -37,6 +37,22 @@ impl<'a> Scope<'a> {
         rows
     }
 
+    /// What is known of metrics; what has no namespace is the platform's.
+    pub(crate) fn baselines(&self, wanted: &dyn Fn(&str, &str) -> bool) -> Vec<dto::Baseline> {
+        let mut rows = self.reader.baselines(self.access, wanted);
+        rows.retain(|b| self.owns(&b.namespace));
+        rows
+    }
+
+    /// Only of an end of its own, by an error or a signal, that no metric explains.
+    pub(crate) fn learning(&self, row: &Restart) -> Option<dto::Learning> {
+        let failed = row.exit_code.is_some_and(|code| code != 0);
+        let explained = row.evidence.iter().any(|e| e.source == EvidenceSource::Metrics);
+        (failed && !explained && self.access.allows(&row.team))
+            .then(|| self.reader.learning(self.access, row))
+            .flatten()
+    }
+
     pub(crate) fn memory(&self, row: &Restart) -> Option<dto::MemoryUse> {
         self.access.allows(&row.team).then(|| self.reader.memory(self.access, row)).flatten()
     }

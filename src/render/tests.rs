@@ -103,12 +103,20 @@ fn an_answer_lists_what_was_before_and_what_is_missing() {
             samples: curve().samples.iter().map(|s| MemorySample { at: s.ts, bytes: s.value }).collect(),
             ends: Vec::new(),
         }),
+        learning: Some(Learning {
+            since: Timestamp::parse("2026-01-31T13:30:00Z").unwrap(),
+            until: Timestamp::parse("2026-01-31T13:40:00Z").unwrap(),
+        }),
         problems: vec![Problem { source: Some("logs".to_owned()), detail: "nothing came".to_owned() }],
     };
     let text = why(&answer, Style::PLAIN);
     assert!(text.starts_with("basket met its memory limit"), "{text}");
     assert!(text.contains("128 MiB ┄┄┄"), "memory is drawn: {text}");
     assert!(text.contains("incident   readiness-failed of "), "an incident of another cause says so: {text}");
+    assert!(
+        text.contains("learning   its metrics, seen since 13:30:00, were still being learnt: nothing unusual"),
+        "{text}"
+    );
     assert!(text.contains("before that\n    2026-01-31 12:00:00  oom-limit of basket-6f6ff55c87-p825w"), "{text}");
     assert!(text.ends_with("this answer is not whole\n    logs                 nothing came"), "{text}");
 }

@@ -15,7 +15,7 @@ use whyd_signals::schema::{
 use whyd_signals::{Access, Sample, SeriesId, Team, Timestamp};
 
 use crate::alertmanager::{Active, Identity};
-use crate::dto::MemoryUse;
+use crate::dto::{Baseline, BaselineState, Learning, MemoryUse, WatchedMetric};
 use crate::{
     Anonymous, Api, Door, Grant, Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Visit,
     Wanted, router,
@@ -100,6 +100,25 @@ impl Reader for Fixture {
     }
     fn told(&self, _: &Access, _: &TellsOf<'_>) -> Vec<Told> {
         self.told.clone()
+    }
+    /// All whoever asks, as the samples are.
+    fn baselines(&self, _: &Access, wanted: &dyn Fn(&str, &str) -> bool) -> Vec<Baseline> {
+        let mut all = vec![
+            baseline("a", "Deployment/web", BaselineState::Days),
+            baseline("a", "Deployment/api", BaselineState::Learning),
+            baseline(CANARY, "Deployment/canary-db", BaselineState::Hours),
+            baseline("", "Node/canary-node", BaselineState::Hours),
+        ];
+        all.retain(|b| wanted(&b.namespace, &b.workload));
+        all
+    }
+    fn watched(&self) -> Vec<WatchedMetric> {
+        let text = str::to_owned;
+        let (metric, words, why) = (text("container_threads"), text("threads"), text("a leak ends at the pids limit"));
+        vec![WatchedMetric { metric, kind: text("gauge"), bad: text("more"), words, why }]
+    }
+    fn learning(&self, _: &Access, row: &Restart) -> Option<Learning> {
+        (row.workload == "Deployment/api").then(|| Learning { since: at(1), until: at(601) })
     }
     fn memory(&self, _: &Access, _: &Restart) -> Option<MemoryUse> {
         None
@@ -275,6 +294,24 @@ impl Default for Fixture {
                 told(CANARY, "Pod", "web-1", 11, None),
             ],
         }
+    }
+}
+
+fn baseline(namespace: &str, workload: &str, state: BaselineState) -> Baseline {
+    let learns = state == BaselineState::Learning;
+    Baseline {
+        namespace: namespace.into(),
+        workload: workload.into(),
+        container: "c".into(),
+        metric: "container_threads".into(),
+        words: "threads".into(),
+        state,
+        since: at(1),
+        until: learns.then(|| at(601)),
+        usual: (!learns).then_some(12.0),
+        newest: at(55),
+        series: 2,
+        learning: if learns { 2 } else { 0 },
     }
 }
 

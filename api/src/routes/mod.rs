@@ -1,6 +1,7 @@
 //! The routes, one file each.
 
 mod alerts;
+mod baselines;
 mod cohorts;
 mod health;
 mod incidents;
@@ -77,6 +78,8 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/incidents/{id}", get(incidents::incident)),
         ("/api/v1/workloads/{namespace}/{name}/timeline", get(timeline::timeline)),
         ("/api/v1/cohorts", get(cohorts::cohorts)),
+        ("/api/v1/baselines", get(baselines::baselines)),
+        ("/api/v1/watched", get(baselines::watched)),
         ("/api/v1/sql", get(sql::sql).post(sql::sql)),
         ("/livez", get(health::livez)),
         ("/readyz", get(health::readyz)),

@@ -5,7 +5,7 @@ use axum::response::IntoResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{cohorts, health, incidents, metrics, prometheus, restarts, sql, timeline, why};
+use super::{baselines, cohorts, health, incidents, metrics, prometheus, restarts, sql, timeline, why};
 use crate::dto;
 
 #[derive(OpenApi)]
@@ -18,6 +18,8 @@ use crate::dto;
         incidents::incident,
         timeline::timeline,
         cohorts::cohorts,
+        baselines::baselines,
+        baselines::watched,
         sql::sql,
         health::livez,
         health::readyz,

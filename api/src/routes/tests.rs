@@ -47,6 +47,10 @@ async fn errors_are_problems() {
         ("GET", "/api/v1/why?pod=web-2&namespace=a&container=x", None, 404, "not-found"),
         ("GET", far, None, 400, "invalid-query"),
         ("GET", "/api/v1/restarts?limit=0", None, 400, "invalid-query"),
+        ("GET", "/api/v1/baselines?state=old&limit=0", None, 400, "invalid-query"),
+        ("GET", "/api/v1/baselines?pod=web-1", None, 400, "invalid-query"),
+        ("GET", "/api/v1/baselines", Some("wrong"), 401, "unauthorized"),
+        ("GET", "/api/v1/watched", Some("wrong"), 401, "unauthorized"),
         ("GET", "/api/v1/restarts?cause=oom", None, 400, "invalid-query"),
         ("GET", "/api/v1/incidents?status=closed", None, 400, "invalid-query"),
         ("GET", "/api/v1/incidents?status=open&team=a", None, 400, "invalid-query"),
@@ -211,7 +215,8 @@ async fn alerts_of_others_stand_beside_what_they_fired_for() {
 #[tokio::test]
 async fn pages_hold_every_row_once() {
     let router = routes(Fixture::default());
-    for (path, key, all) in [("restarts", "restarts", 8), ("incidents", "incidents", 4)] {
+    for (path, key, all) in [("restarts", "restarts", 8), ("incidents", "incidents", 4), ("baselines", "baselines", 4)]
+    {
         let mut rows = Vec::new();
         let mut uri = format!("/api/v1/{path}?limit=3");
         loop {
@@ -223,6 +228,39 @@ async fn pages_hold_every_row_once() {
         let distinct: BTreeSet<&String> = rows.iter().collect();
         assert_eq!((rows.len(), distinct.len()), (all, all), "{path}");
     }
+}
+
+#[tokio::test]
+async fn baselines_say_what_is_known_and_what_is_learning() {
+    let router = routes(Fixture::default());
+    let all = get(&router, "/api/v1/baselines?namespace=a", None).await.json();
+    let state = |n: usize| (all["baselines"][n]["workload"].clone(), all["baselines"][n]["state"].clone());
+    assert_eq!(state(0), ("Deployment/api".into(), "learning".into()));
+    assert_eq!(state(1), ("Deployment/web".into(), "days".into()));
+    assert_eq!(all["baselines"][0]["until"], "2026-09-21T14:23:21.000000000Z");
+    assert_eq!(
+        (all["baselines"][0]["usual"].clone(), all["baselines"][1]["usual"].clone()),
+        (Value::Null, 12.0.into())
+    );
+    let learning = get(&router, "/api/v1/baselines?state=learning&workload=api", Some("a")).await.json();
+    assert_eq!((learning["baselines"].as_array().unwrap().len(), learning["next"].clone()), (1, Value::Null));
+    let watched = get(&router, "/api/v1/watched", Some("a")).await.json();
+    assert_eq!(watched["watched"][0]["why"], "a leak ends at the pids limit");
+}
+
+#[tokio::test]
+async fn why_says_that_it_was_learning_where_no_metric_speaks() {
+    let mut fixture = Fixture::default();
+    let mut silent = (*fixture.restarts[5]).clone();
+    silent.evidence.retain(|e| e.source != whyd_signals::schema::EvidenceSource::Metrics);
+    silent.pod = Some("api-2".into());
+    fixture.restarts.push(silent.into());
+    let router = routes(fixture);
+    let learning = |answer: &Answer| answer.json()["learning"]["since"].clone();
+    let answer = get(&router, "/api/v1/why?pod=api-2", None).await;
+    assert_eq!(learning(&answer), "2026-09-21T14:13:21.000000000Z", "{}", answer.text);
+    assert_eq!(learning(&get(&router, "/api/v1/why?pod=api-1", None).await), Value::Null);
+    assert_eq!(learning(&get(&router, "/api/v1/why?pod=web-2&namespace=a", None).await), Value::Null);
 }
 
 #[tokio::test]
@@ -324,6 +362,10 @@ async fn another_team_never_shows() {
         "/metrics/incidents",
         "/openapi.json",
         "/api/v1/sql?query=SELECT%20*%20FROM%20restarts",
+        "/api/v1/baselines",
+        "/api/v1/baselines?limit=1",
+        "/api/v1/baselines?namespace=a",
+        "/api/v1/watched",
         "/none",
     ];
     for uri in tries {
@@ -341,6 +383,7 @@ async fn another_team_never_shows() {
         ("/api/v1/why?pod=web-1&namespace=canary", "/api/v1/why?pod=web-1&namespace=xxxxxx"),
         ("/api/v1/incidents/i-canary", "/api/v1/incidents/i-xxxxxx"),
         ("/api/v1/restarts?namespace=canary", "/api/v1/restarts?namespace=xxxxxx"),
+        ("/api/v1/baselines?workload=canary-db", "/api/v1/baselines?workload=xxxxxx-db"),
     ] {
         let (one, other) = (get(&router, theirs, Some("a")).await, get(&router, nobodys, Some("a")).await);
         assert_eq!((one.status, one.text.replace(CANARY, "xxxxxx")), (other.status, other.text), "{theirs}");

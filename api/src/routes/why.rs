@@ -67,8 +67,8 @@ pub(super) async fn why(
         Some(found) => found,
         None => {
             if let Some((matched, incidents)) = calm(&scope, name, namespace)? {
-                let (restarts, memory, problems) = (Vec::new(), None, problems(&status));
-                return Ok(Json(dto::Why { matched, restarts, incidents, memory, problems }));
+                let (restarts, memory, learning, problems) = (Vec::new(), None, None, problems(&status));
+                return Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, problems }));
             }
             (Match::Prefix, begins(&scope, name, namespace))
         }
@@ -98,7 +98,8 @@ pub(super) async fn why(
     let incidents = incidents_of(&scope, &rows);
     let restarts = rows.iter().map(|r| scope.restart(r)).collect();
     let memory = rows.first().and_then(|newest| scope.memory(newest));
-    Ok(Json(dto::Why { matched, restarts, incidents, memory, problems }))
+    let learning = rows.first().and_then(|newest| scope.learning(newest));
+    Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, problems }))
 }
 
 /// The rows that `name` names best. A pod or workload of exactly this name that has none is not taken for others that

@@ -1,0 +1,100 @@
+//! `GET /api/v1/baselines` and `GET /api/v1/watched`: what is known of the metrics of workloads, and which are watched and why.
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+use utoipa::IntoParams;
+
+use super::query::{Checks, Raw, known};
+use super::restarts::same_workload;
+use super::sql::LONGEST_WAIT;
+use super::{Api, problems};
+use crate::access::Caller;
+use crate::problem::{ErrorKind, Failure, ProblemDetails};
+use crate::scope::Scope;
+use crate::{cursor, dto};
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct BaselinesQuery {
+    /// Only of this namespace.
+    namespace: Option<String>,
+    /// Only of this workload, as `Kind/name` or `name`.
+    workload: Option<String>,
+    /// Only what is judged so: `learning`, `hours` or `days`.
+    #[param(value_type = Option<dto::BaselineState>)]
+    state: Option<String>,
+    /// How many at most, 1 to 1000; 100 if not given.
+    #[param(value_type = Option<i32>, minimum = 1, maximum = 1000)]
+    limit: Option<String>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Namespace, workload, container and metric.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Place<'a>(Cow<'a, str>, Cow<'a, str>, Cow<'a, str>, Cow<'a, str>);
+
+fn place(b: &dto::Baseline) -> Place<'_> {
+    fn text(text: &str) -> Cow<'_, str> {
+        Cow::Borrowed(text)
+    }
+    Place(text(&b.namespace), text(&b.workload), text(&b.container), text(&b.metric))
+}
+
+/// What each watched metric of each workload is judged by, since when, and what is usual now. A new workload borrows nothing
+/// of another: it is learning.
+#[utoipa::path(get, path = "/api/v1/baselines", tag = "api", params(BaselinesQuery), responses(
+    (status = 200, description = "a page of what is known, some seconds old at the most", body = dto::Baselines),
+    (status = 400, description = "the query is not valid", body = ProblemDetails, content_type = "application/problem+json"),
+    (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
+    (status = 503, description = "too many queries wait", body = ProblemDetails,
+        content_type = "application/problem+json"),
+))]
+pub(super) async fn baselines(
+    State(api): State<Api>,
+    Caller(access): Caller,
+    query: Raw<BaselinesQuery>,
+) -> Result<Json<dto::Baselines>, Failure> {
+    use dto::BaselineState::{Days, Hours, Learning};
+    let query = known(query)?;
+    let mut checks = Checks::default();
+    let states = [("learning", Learning), ("hours", Hours), ("days", Days)];
+    let state = checks.one_of("state", query.state.as_deref(), &states);
+    let limit = checks.limit(query.limit.as_deref());
+    let after: Option<Place<'static>> = checks.cursor(query.cursor.as_deref());
+    checks.done()?;
+
+    let busy = || Failure::new(ErrorKind::Overloaded, "too many queries are there already: try again later");
+    let turn = timeout(LONGEST_WAIT, api.turns.take(&access)).await;
+    let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+    let problems = problems(&api.reader.status());
+    let made = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        let wanted = |namespace: &str, workload: &str| {
+            query.namespace.as_ref().is_none_or(|n| n == namespace)
+                && query.workload.as_ref().is_none_or(|w| same_workload(workload, w))
+        };
+        let mut rows = Scope::new(&*api.reader, &access).baselines(&wanted);
+        rows.retain(|b| state.is_none_or(|state| b.state == state));
+        rows.sort_by(|a, b| place(a).cmp(&place(b)));
+        let (page, next) = cursor::page(&rows, after.as_ref(), limit, place);
+        (page.to_vec(), next)
+    });
+    let (baselines, next) =
+        made.await.map_err(|_| Failure::new(ErrorKind::QueryFailed, "they could not be gathered"))?;
+    Ok(Json(dto::Baselines { baselines, next, problems }))
+}
+
+/// The metrics that are held against their own past, unasked or as configured, and why.
+#[utoipa::path(get, path = "/api/v1/watched", tag = "api", responses(
+    (status = 200, description = "all of them", body = dto::WatchedMetrics),
+    (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
+))]
+pub(super) async fn watched(State(api): State<Api>, Caller(_): Caller) -> Json<dto::WatchedMetrics> {
+    Json(dto::WatchedMetrics { watched: api.reader.watched() })
+}
