@@ -46,6 +46,7 @@ impl DetectionShown {
         let refused = [
             ("samples", stats.refused_samples),
             ("lines", stats.refused_lines),
+            ("shapes", stats.refused_shapes),
             ("baselines", stats.refused_baselines),
             ("pods", self.refused_pods),
         ];
@@ -85,7 +86,7 @@ impl DetectionShown {
             ),
             metric(
                 "whyd_detector_refused_total",
-                "samples, lines, baselines and measures of pods that detectors had no room for",
+                "what detectors had no room for: samples, lines, lines of new shapes, baselines, measures of pods",
                 Kind::Counter,
                 refused,
             ),

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use whyd_signals::schema::Anomaly;
-use whyd_signals::{SeriesId, Team, Timestamp, is_stale};
+use whyd_signals::{SeriesId, Team, TemplateId, Timestamp, is_stale};
 
 use crate::detector::climb::ClimbDetector;
-use crate::detector::log_rate::{LogRate, What};
+use crate::detector::log_kinds::{LogKinds, Resolve};
+use crate::detector::log_rate::LogRate;
 use crate::detector::onset::Onset;
 use crate::detector::rate::Rate;
 use crate::detector::robust::{Direction, Robust};
 use crate::detector::score::Scorer;
+use crate::hash64;
 use crate::slots::Slots;
 use crate::watched::{Kind, WatchList, Watched};
 use crate::wording;
@@ -22,6 +24,7 @@ pub use standing::{Basis, Standing};
 
 mod baseline;
 mod judged;
+mod lines;
 mod standing;
 
 /// Slots looked at for idleness in one tick.
@@ -89,6 +92,17 @@ pub struct LineKey<'a> {
     pub container: &'a str,
 }
 
+/// A log line without its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    /// When it was written.
+    pub ts: Timestamp,
+    /// Whether it tells of an error.
+    pub is_error: bool,
+    /// Its shape.
+    pub template: TemplateId,
+}
+
 /// What the detectors hold and what they turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
@@ -108,6 +122,8 @@ pub struct Stats {
     pub refused_baselines: u64,
     /// Lines of groups there was no room for.
     pub refused_lines: u64,
+    /// Lines of shapes that were new to their group and not looked at, being too many.
+    pub refused_shapes: u64,
     /// States dropped as idle.
     pub evicted: u64,
     /// Anomalies told.
@@ -138,6 +154,13 @@ struct Climbing {
     onset: Onset,
 }
 
+/// The detectors of one group of lines.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Lines {
+    rate: LogRate,
+    kinds: LogKinds,
+}
+
 /// All detectors of single series, with their state.
 #[derive(Debug)]
 pub struct Detectors {
@@ -155,9 +178,10 @@ pub struct Learnt {
     series: Slots<u32, SeriesState>,
     /// Those of metrics that are [`Watched::crowded`].
     crowded: Slots<u32, SeriesState>,
-    streams: Slots<u64, LogRate>,
+    streams: Slots<u64, Lines>,
     baselines: Baselines,
     judged: u64,
+    refused_shapes: u64,
     anomalies: u64,
 }
 
@@ -166,11 +190,11 @@ impl Detectors {
     pub const SERIES_BYTES: usize =
         size_of::<SeriesState>() + Robust::BYTES + Scorer::BYTES + size_of::<Climbing>() + ClimbDetector::BYTES + 32;
     /// The most that the state of one group of lines takes, in bytes.
-    pub const STREAM_BYTES: usize = LogRate::BYTES + 32;
+    pub const STREAM_BYTES: usize = LogRate::BYTES + size_of::<LogKinds>() + LogKinds::HEAP + 32;
 
-    /// With nothing learnt. Of `config.bytes` a quarter at most goes to log rates.
+    /// With nothing learnt. Of `config.bytes` a third at most goes to log lines.
     pub fn new(config: Config) -> Self {
-        let streams = config.streams.min(config.bytes / 4 / Self::STREAM_BYTES);
+        let streams = config.streams.min(config.bytes / 3 / Self::STREAM_BYTES);
         let of_series = Self::SERIES_BYTES + Baselines::BYTES / SERIES_OF_BASELINE;
         let series = config.series.min((config.bytes - streams * Self::STREAM_BYTES) / of_series);
         let places = (series, series / PART_OF_CROWDED);
@@ -180,6 +204,7 @@ impl Detectors {
             streams: Slots::new(streams),
             baselines: Baselines::new(series / SERIES_OF_BASELINE),
             judged: 0,
+            refused_shapes: 0,
             anomalies: 0,
         };
         let watch_list = WatchList::new(config.asked.clone());
@@ -198,6 +223,7 @@ impl Detectors {
         self.learnt.streams.resume(learnt.streams);
         self.learnt.baselines.resume(learnt.baselines);
         self.learnt.judged = learnt.judged;
+        self.learnt.refused_shapes = learnt.refused_shapes;
         self.learnt.anomalies = learnt.anomalies;
     }
 
@@ -265,40 +291,36 @@ impl Detectors {
         })
     }
 
-    /// Takes lines of one stream as they were published, each with when it was written and whether it tells of an error;
-    /// tells of the bursts that they open.
+    /// Takes lines of one stream as they were published; tells of the bursts that they open, of kinds of lines that were
+    /// never there, and of some that are there no more. `resolve` says what a shape stands for by now, in a text that may be told.
     pub fn observe_lines(
         &mut self,
         key: &LineKey<'_>,
-        lines: impl Iterator<Item = (Timestamp, bool)> + Clone,
+        lines: impl Iterator<Item = Line> + Clone,
+        resolve: &Resolve<'_>,
         mut told: impl FnMut(Anomaly),
     ) {
-        let Some(newest) = lines.clone().map(|(ts, _)| ts).max() else { return };
-        let Some(rate) = self.learnt.streams.entry(key.group, newest, LogRate::default) else {
+        let Some(newest) = lines.clone().map(|line| line.ts).max() else { return };
+        let Learnt { streams, anomalies, refused_shapes, .. } = &mut self.learnt;
+        let Some(Lines { rate, kinds }) = streams.entry(key.group, newest, Lines::default) else {
             // The first is counted where it was refused.
-            self.learnt.streams.refused += lines.count().saturating_sub(1) as u64;
+            streams.refused += lines.count().saturating_sub(1) as u64;
             return;
         };
-        for (ts, is_error) in lines {
-            let Some(burst) = rate.observe(ts, is_error, self.config.learning) else { continue };
-            self.learnt.anomalies += 1;
-            let metric = match burst.what {
-                What::Lines => "log_lines",
-                What::Errors => "log_errors",
-            };
-            told(Anomaly {
-                ts,
-                team: key.team.clone(),
-                namespace: key.namespace.to_owned(),
-                pod: key.pod.to_owned(),
-                container: key.container.to_owned(),
-                metric: metric.to_owned(),
-                score: burst.score,
-                value: burst.per_minute,
-                expected: burst.expected,
-                text: wording::burst(&burst),
-            });
+        let learning = self.config.learning;
+        let mut tell = |ts: Timestamp, found: lines::Found| {
+            *anomalies += 1;
+            told(found.anomaly(key, ts));
+        };
+        kinds.of_pod(hash64(key.pod.as_bytes()) as u32, newest);
+        let passed_over = kinds.passed_over();
+        for Line { ts, is_error, template } in lines {
+            if let Some(burst) = rate.observe(ts, is_error, learning) {
+                tell(ts, lines::Found::burst(&burst));
+            }
+            kinds.observe((ts, is_error, template), learning, resolve, &mut |kind| tell(ts, lines::Found::kind(&kind)));
         }
+        *refused_shapes += kinds.passed_over() - passed_over;
     }
 
     /// Drops idle state, a part of it each time.
@@ -312,7 +334,7 @@ impl Detectors {
 
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
-        let Learnt { series, crowded, streams, baselines, judged, anomalies } = &self.learnt;
+        let Learnt { series, crowded, streams, baselines, judged, refused_shapes, anomalies } = &self.learnt;
         let watched = series.len() + crowded.len();
         Stats {
             series: watched,
@@ -326,6 +348,7 @@ impl Detectors {
             refused_samples: series.refused + crowded.refused,
             refused_baselines: baselines.refused(),
             refused_lines: streams.refused,
+            refused_shapes: *refused_shapes,
             evicted: series.evicted + crowded.evicted + streams.evicted,
             anomalies: *anomalies,
         }

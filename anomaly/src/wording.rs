@@ -5,9 +5,12 @@ use std::time::Duration;
 use whyd_signals::Timestamp;
 
 use crate::detector::climb::Climb;
+use crate::detector::log_kinds::Told;
 use crate::detector::log_rate::{Burst, What};
 use crate::watched::Unit;
 
+/// Characters of a template.
+const LONGEST: usize = 160;
 /// What began so shortly before it was told began as it was told.
 const SHORT_S: f64 = 60.0;
 const DAY_NS: i64 = 86_400_000_000_000;
@@ -60,6 +63,40 @@ pub(crate) fn burst(burst: &Burst) -> String {
         format!("{words} {ratio:.1}x their usual: {is} in the last minute, usually {was}")
     } else {
         format!("{words}: {is} in the last minute, usually none")
+    }
+}
+
+/// "first time in 3 h: "connection refused to <*>""; "no more since 14:02, before 2 a minute for 3 h: "heartbeat"".
+pub(crate) fn kind(told: &Told) -> String {
+    match told {
+        Told::NewError { known, template, .. } => format!("first time in {}: {}", long(*known), quoted(&template.text)),
+        Told::NewInNumber { lines, known, template, .. } => {
+            format!("first time in {}, and {lines} times at once: {}", long(*known), quoted(&template.text))
+        }
+        Told::Vanished { vanished, last, others, template } => {
+            let at = time_of_week(*last);
+            let at = at.rsplit(' ').next().unwrap_or_default();
+            let (rate, came) =
+                (number(vanished.per_minute), long(Duration::from_secs(u64::from(vanished.came_for) * 60)));
+            let others = if *others == 0 { String::new() } else { format!(", and {others} other kinds of lines") };
+            format!("no more since {at}, before {rate} a minute for {came}: {}{others}", quoted(&template.text))
+        }
+    }
+}
+
+/// Of a long line its beginning tells which it is.
+fn quoted(text: &str) -> String {
+    let cut: String = text.chars().take(LONGEST).collect();
+    let more = if cut.len() < text.len() { "..." } else { "" };
+    format!("\"{cut}{more}\"")
+}
+
+/// "40 min", "3 h", "2 d".
+fn long(time: Duration) -> String {
+    match time.as_secs() / 60 {
+        minutes @ 0..120 => format!("{minutes} min"),
+        minutes @ 120..2880 => format!("{} h", minutes / 60),
+        minutes => format!("{} d", minutes / 1440),
     }
 }
 
@@ -117,7 +154,11 @@ fn span(left: Duration) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use whyd_signals::TemplateId;
+    use whyd_signals::templates::Template;
+
     use super::*;
+    use crate::detector::vanished::Vanished;
 
     #[test]
     fn in_words() {
@@ -148,6 +189,19 @@ mod tests {
         check(
             climbing("memory working set", Unit::Bytes, &climb),
             "memory working set at 82 % of its limit and climbing 1.2 MiB/s, reaches it in 40 s",
+        );
+        let template = |text: &str| Template { id: TemplateId(1), text: text.into() };
+        let new = Told::NewError {
+            known: Duration::from_secs(3 * 3600),
+            score: 2.0,
+            template: template("connection refused to <*>"),
+        };
+        check(kind(&new), "first time in 3 h: \"connection refused to <*>\"");
+        let vanished = Vanished { score: 2.0, per_minute: 2.0, came_for: 95 };
+        let gone = Told::Vanished { vanished, last: at(842), others: 2, template: template("heartbeat") };
+        check(
+            kind(&gone),
+            "no more since 14:02, before 2 a minute for 95 min: \"heartbeat\", and 2 other kinds of lines",
         );
         let errors = Burst { what: What::Errors, score: 2.0, per_minute: 42.0, expected: 0.0 };
         check(burst(&errors), "error lines: 42 in the last minute, usually none");

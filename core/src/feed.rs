@@ -3,6 +3,7 @@
 mod streams;
 mod watched;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +12,12 @@ use serde::{Deserialize, Serialize};
 use streams::Streams;
 use watched::{Facts, Series};
 use whyd_anomaly::pods::{Measure, Owner, Pods};
-use whyd_anomaly::{Detectors, LineKey, SeriesKey};
+use whyd_anomaly::{Detectors, Line, LineKey, SeriesKey};
 use whyd_buffers::{Level, Published, Scoped, SeriesMeta};
+use whyd_correlate::redact::redact;
 use whyd_signals::schema::Anomaly;
-use whyd_signals::{Sample, SeriesId, Timestamp};
+use whyd_signals::templates::Template;
+use whyd_signals::{Sample, SeriesId, TemplateId, Timestamp};
 
 /// How many anomalies are kept; the oldest go first.
 const KEPT: usize = 10_000;
@@ -165,7 +168,7 @@ impl Feed {
     ) {
         for lines in published.lines() {
             let Some(meta) = scoped.stream(lines.id) else { continue };
-            let Some((newest, _)) = lines.iter().last() else { continue };
+            let Some((newest, ..)) = lines.iter().last() else { continue };
             if !touched.contains(meta.namespace.as_ref()) {
                 touched.insert(meta.namespace.to_string());
             }
@@ -178,8 +181,11 @@ impl Feed {
                 container: &meta.container,
             };
             let owner = owner(facts, &meta.namespace, &meta.pod, &meta.container);
-            let told = lines.iter().map(|(ts, level)| (ts, matches!(level, Level::Error | Level::Fatal)));
-            detectors.observe_lines(&key, told.clone(), |found| self.anomalies.push(found));
+            let is_error = |level| matches!(level, Level::Error | Level::Fatal);
+            let each = lines.iter().map(|(ts, level, template)| Line { ts, is_error: is_error(level), template });
+            let resolve = |id| resolve(scoped, &meta.namespace, id);
+            detectors.observe_lines(&key, each.clone(), &resolve, |found| self.anomalies.push(found));
+            let told = each.map(|line| (line.ts, line.is_error));
             self.pods.observe_lines(&owner, told, |found| self.anomalies.push(found));
         }
         self.streams.sweep(scoped);
@@ -208,6 +214,15 @@ impl Feed {
     /// All anomalies that are kept, where there is a new one since the last call.
     pub(crate) fn take_anomalies(&mut self) -> Option<Arc<Vec<Arc<Anomaly>>>> {
         std::mem::take(&mut self.anomalies.fresh).then(|| Arc::new(self.anomalies.rows.clone()))
+    }
+}
+
+/// The template that a shape stands for by now, its text without secrets: it may be told.
+fn resolve(scoped: &Scoped, namespace: &str, id: TemplateId) -> Option<Template> {
+    let template = scoped.template(namespace, id)?;
+    match redact(&template.text) {
+        Cow::Borrowed(_) => Some(template),
+        Cow::Owned(text) => Some(Template { text: text.into(), ..template }),
     }
 }
 

@@ -5,6 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use whyd::capture::Capture;
+use whyd::config::ConfigFile;
+use whyd::{replay, wiring};
+use whyd_signals::Access;
 
 /// The bundled captures.
 pub(crate) fn captures() -> Vec<PathBuf> {
@@ -16,7 +20,7 @@ pub(crate) fn captures() -> Vec<PathBuf> {
     found
 }
 
-fn replay(capture: &Path) -> Vec<u8> {
+fn played(capture: &Path) -> Vec<u8> {
     let out = Command::new(env!("CARGO_BIN_EXE_whyd")).arg("replay").arg(capture).arg("--json").output().unwrap();
     assert!(out.status.success(), "{}: {}", capture.display(), String::from_utf8_lossy(&out.stderr));
     out.stdout
@@ -32,7 +36,7 @@ fn each_capture_has_its_expected_verdicts() {
     for capture in captures() {
         let expected: Vec<Value> =
             serde_json::from_slice(&std::fs::read(capture.join("expected.json")).unwrap()).unwrap();
-        let out: Value = serde_json::from_slice(&replay(&capture)).unwrap();
+        let out: Value = serde_json::from_slice(&played(&capture)).unwrap();
         let rows = out["restarts"].as_array().unwrap();
         let incidents = out["incidents"].as_array().unwrap();
         let name = capture.file_name().unwrap().to_string_lossy().into_owned();
@@ -61,6 +65,19 @@ fn each_capture_has_its_expected_verdicts() {
 #[test]
 fn two_replays_print_the_same_bytes() {
     for capture in captures() {
-        assert!(replay(&capture) == replay(&capture), "{}", capture.display());
+        assert!(played(&capture) == played(&capture), "{}", capture.display());
+    }
+}
+
+/// What is well is not told to be unusual.
+#[test]
+fn no_anomaly_is_told_of_a_bystander() {
+    let config = ConfigFile::default().validate().unwrap();
+    for path in captures() {
+        let messages = Capture::open(&path).unwrap().messages().unwrap();
+        let ended = replay::run(wiring::core(&config), messages, config.lateness);
+        let told = ended.snapshot.scoped(&Access::All).anomalies();
+        let of_bystanders: Vec<_> = told.iter().filter(|a| a.pod.starts_with("frontend")).collect();
+        assert!(of_bystanders.is_empty(), "{}: {of_bystanders:?}", path.display());
     }
 }

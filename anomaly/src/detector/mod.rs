@@ -2,11 +2,14 @@
 
 pub mod climb;
 pub mod history;
+pub mod log_kinds;
 pub mod log_rate;
+pub mod novelty;
 pub mod onset;
 pub mod rate;
 pub mod robust;
 pub mod score;
+pub mod vanished;
 
 #[cfg(test)]
 pub(crate) mod synthetic;

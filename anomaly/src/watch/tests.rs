@@ -198,9 +198,9 @@ fn what_is_not_watched_gives_nothing_and_bounds_hold() {
         }
     }
     let line = |group| LineKey { group, team: &team, namespace: "a", pod: "p", container: "c" };
-    let three = [(Timestamp(1), false); 3].into_iter();
-    detectors.observe_lines(&line(1), three.clone(), |_| ());
-    detectors.observe_lines(&line(2), three, |_| ());
+    let three = [Line { ts: Timestamp(1), is_error: false, template: TemplateId(1) }; 3].into_iter();
+    detectors.observe_lines(&line(1), three.clone(), &|_| None, |_| ());
+    detectors.observe_lines(&line(2), three, &|_| None, |_| ());
     let stats = detectors.stats();
     assert_eq!((stats.series, stats.streams, stats.refused_samples, stats.refused_lines), (2, 1, 1000, 3));
     detectors.tick(Timestamp(100_000 * 1_000_000_000));
@@ -216,8 +216,9 @@ fn an_error_burst_is_told_once() {
     for s in 0..3700i64 {
         let errors = if s >= 3600 { 5 } else { 0 };
         for i in 0..3 + errors {
-            let one = std::iter::once((Timestamp(s * 1_000_000_000 + i), i < errors));
-            detectors.observe_lines(&key, one, |anomaly| found.push(anomaly));
+            let template = TemplateId(u64::from(i < errors));
+            let one = Line { ts: Timestamp(s * 1_000_000_000 + i), is_error: i < errors, template };
+            detectors.observe_lines(&key, std::iter::once(one), &|_| None, |anomaly| found.push(anomaly));
         }
     }
     let told: Vec<_> = found.iter().map(|a| (a.metric.as_str(), a.text.as_str())).collect();

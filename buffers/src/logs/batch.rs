@@ -44,6 +44,8 @@ pub(crate) struct Tally<'a> {
     pub(crate) stream: u32,
     pub(crate) ts: &'a [i64],
     pub(crate) levels: &'a [Level],
+    /// None before it is published.
+    pub(crate) templates: &'a [TemplateId],
 }
 
 /// Lines of one stream that lie together, in order of time.
@@ -141,12 +143,13 @@ impl Batch {
         self.runs.iter().map(|run| run.stream)
     }
 
-    /// Stream by stream, when its lines were written and how bad they are.
+    /// Stream by stream, when its lines were written, how bad they are and of which shape.
     pub(crate) fn tallies(&self) -> impl Iterator<Item = Tally<'_>> {
         self.runs.iter().map(|run| Tally {
             stream: run.stream,
             ts: self.ts.get(run.rows()).unwrap_or_default(),
             levels: self.levels.get(run.rows()).unwrap_or_default(),
+            templates: self.templates.get(run.rows()).unwrap_or_default(),
         })
     }
 

@@ -48,6 +48,7 @@ impl Published {
             id: StreamId(t.stream),
             ts: t.ts,
             levels: t.levels,
+            templates: t.templates,
         })
     }
 
@@ -64,12 +65,14 @@ pub struct StreamLines<'a> {
     pub id: StreamId,
     ts: &'a [i64],
     levels: &'a [Level],
+    templates: &'a [TemplateId],
 }
 
 impl StreamLines<'_> {
-    /// When each line was written, and how bad it says it is.
-    pub fn iter(&self) -> impl Iterator<Item = (Timestamp, Level)> + Clone {
-        self.ts.iter().zip(self.levels).map(|(ts, level)| (Timestamp(*ts), *level))
+    /// When each line was written, how bad it says it is, and the id of its shape.
+    pub fn iter(&self) -> impl Iterator<Item = (Timestamp, Level, TemplateId)> + Clone {
+        let lines = self.ts.iter().zip(self.levels).zip(self.templates);
+        lines.map(|((ts, level), template)| (Timestamp(*ts), *level, *template))
     }
 }
 

@@ -13,7 +13,7 @@ pub struct Anomaly {
     pub namespace: String,
     pub pod: String,
     pub container: String,
-    /// The metric, or `log_lines` / `log_errors`.
+    /// The metric; `pod` for its metrics together; of log lines `log_lines`, `log_errors`, `log_new`, `log_vanished`.
     pub metric: String,
     /// Above 1 is anomalous.
     pub score: f64,

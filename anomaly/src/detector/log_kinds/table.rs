@@ -1,0 +1,203 @@
+//! Which shapes a container had, and the kinds that they are of. Both are bounded; what was not there for long goes first.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize, Serializer};
+use whyd_signals::templates::Template;
+use whyd_signals::{TemplateId, Timestamp};
+
+use super::Resolve;
+use crate::detector::novelty::Fresh;
+use crate::detector::vanished::Presence;
+use crate::hash::Fixed;
+
+/// What a table of 128 places holds.
+const SHAPES: usize = 112;
+const KINDS: usize = 48;
+/// So many kinds that differ from a shape in one and the same word make that a variable, and the shape no new kind.
+const ALIKE: usize = 2;
+/// Words beside it.
+const CONSTANTS: usize = 3;
+
+/// Lines that resolve to one template.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Kind {
+    /// What its shapes stood for when that was asked last.
+    pub(super) template: u64,
+    pub(super) presence: Presence,
+    pub(super) last: Timestamp,
+    /// In its first minute.
+    pub(super) fresh: Option<Fresh>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Shape {
+    kind: u8,
+    /// Since room was made the last time.
+    seen: bool,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Table {
+    #[serde(serialize_with = "in_order")]
+    shapes: HashMap<u64, Shape, Fixed>,
+    kinds: Vec<Kind>,
+}
+
+/// The same state is the same bytes, in whatever order it came to be.
+fn in_order<S: Serializer>(map: &HashMap<u64, Shape, Fixed>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(map.iter().collect::<BTreeMap<_, _>>())
+}
+
+/// What a shape is that was not there.
+pub(super) enum New {
+    /// One more of a kind that was.
+    Shape,
+    /// Not to be held: everything that is there comes all the time.
+    NoRoom,
+    /// A kind that was not there, the last of [`Table::kinds`] by now.
+    Kind {
+        /// `None` where its text is not kept.
+        template: Option<Template>,
+        /// When the kind that had to go for it came last.
+        forgot: Option<Timestamp>,
+    },
+}
+
+impl Table {
+    /// The most that one takes beside itself, in bytes.
+    pub(super) const HEAP: usize = 128 * (size_of::<(u64, Shape)>() + 1) + KINDS * size_of::<Kind>();
+
+    /// The kind of a shape that was there.
+    pub(super) fn of(&mut self, shape: u64) -> Option<&mut Kind> {
+        let shape = self.shapes.get_mut(&shape)?;
+        shape.seen = true;
+        self.kinds.get_mut(shape.kind as usize)
+    }
+
+    pub(super) fn kinds(&self) -> impl Iterator<Item = &Kind> {
+        self.kinds.iter()
+    }
+
+    pub(super) fn kinds_mut(&mut self) -> impl Iterator<Item = &mut Kind> {
+        self.kinds.iter_mut()
+    }
+
+    /// The newest kind is watched through its first minute.
+    pub(super) fn watch_newest(&mut self, ts: Timestamp, of_all: u64) {
+        if let Some(kind) = self.kinds.last_mut() {
+            kind.fresh = Some(Fresh::new(ts, of_all));
+        }
+    }
+
+    /// No kind is missed for what was until now.
+    pub(super) fn forget_presence(&mut self) {
+        self.kinds.iter_mut().for_each(|kind| kind.presence.forget());
+    }
+
+    /// Takes in a shape that is not there, with its first line.
+    pub(super) fn admit(&mut self, line: (TemplateId, Timestamp, u32), resolve: &Resolve<'_>) -> New {
+        let (shape, ts, minute) = line;
+        if self.shapes.len() >= SHAPES {
+            self.shapes.retain(|_, shape| std::mem::take(&mut shape.seen));
+            if self.shapes.len() >= SHAPES {
+                return New::NoRoom;
+            }
+        }
+        let template = resolve(shape);
+        let id = template.as_ref().map_or(shape.0, |t| t.id.0);
+        let known = self.kinds.iter().position(|kind| kind.template == id);
+        let known = known.or_else(|| {
+            let texts = self.join(resolve);
+            let same = self.kinds.iter().position(|kind| kind.template == id);
+            same.or_else(|| alike(&template.as_ref()?.text, &texts))
+        });
+        if let Some(at) = known {
+            self.shapes.insert(shape.0, Shape { kind: at as u8, seen: true });
+            if let Some(kind) = self.kinds.get_mut(at) {
+                kind.presence.observe(minute);
+                kind.last = kind.last.max(ts);
+            }
+            return New::Shape;
+        }
+        let forgot = if self.kinds.len() >= KINDS { self.forget_oldest() } else { None };
+        let mut presence = Presence::default();
+        presence.observe(minute);
+        self.shapes.insert(shape.0, Shape { kind: self.kinds.len() as u8, seen: true });
+        self.kinds.push(Kind { template: id, presence, last: ts, fresh: None });
+        New::Kind { template, forgot }
+    }
+
+    /// Puts kinds together that stand for one by now. Gives the text of each that is left, in order.
+    pub(super) fn join(&mut self, resolve: &Resolve<'_>) -> Vec<Option<Template>> {
+        let mut kinds: Vec<Kind> = Vec::with_capacity(self.kinds.len());
+        let mut texts = Vec::with_capacity(self.kinds.len());
+        let mut moved = Vec::with_capacity(self.kinds.len());
+        for mut kind in std::mem::take(&mut self.kinds) {
+            let template = resolve(TemplateId(kind.template));
+            kind.template = template.as_ref().map_or(kind.template, |t| t.id.0);
+            match kinds.iter().position(|other| other.template == kind.template) {
+                Some(at) => {
+                    if let Some(other) = kinds.get_mut(at) {
+                        other.presence.join(&kind.presence);
+                        other.last = other.last.max(kind.last);
+                        other.fresh = None;
+                    }
+                    moved.push(at as u8);
+                }
+                None => {
+                    moved.push(kinds.len() as u8);
+                    kinds.push(kind);
+                    texts.push(template);
+                }
+            }
+        }
+        self.kinds = kinds;
+        for shape in self.shapes.values_mut() {
+            shape.kind = moved.get(shape.kind as usize).copied().unwrap_or_default();
+        }
+        texts
+    }
+
+    /// Lets the kind go that was not there for longest; when it came last.
+    fn forget_oldest(&mut self) -> Option<Timestamp> {
+        let (at, _) = self.kinds.iter().enumerate().min_by_key(|(_, kind)| kind.last)?;
+        let gone = self.kinds.remove(at);
+        self.shapes.retain(|_, shape| shape.kind as usize != at);
+        self.shapes.values_mut().filter(|shape| shape.kind as usize > at).for_each(|shape| shape.kind -= 1);
+        Some(gone.last)
+    }
+}
+
+/// The first of enough texts from which this one differs in one and the same word.
+fn alike(text: &str, texts: &[Option<Template>]) -> Option<usize> {
+    let mut places: Vec<(usize, usize, usize)> = Vec::new();
+    for (n, other) in texts.iter().enumerate() {
+        let Some(place) = other.as_ref().and_then(|other| one_word(text, &other.text)) else { continue };
+        match places.iter_mut().find(|(known, ..)| *known == place) {
+            Some((_, first, count)) => {
+                *count += 1;
+                if *count >= ALIKE {
+                    return Some(*first);
+                }
+            }
+            None => places.push((place, n, 1)),
+        }
+    }
+    None
+}
+
+/// Which word it is, where two texts differ in one alone, which is not the first.
+fn one_word(a: &str, b: &str) -> Option<usize> {
+    let (mut a, mut b) = (a.split(' '), b.split(' '));
+    let (mut at, mut differs) = (0, None);
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return differs.filter(|place| *place > 0 && at > CONSTANTS),
+            (Some(one), Some(other)) if one == other => {}
+            (Some(_), Some(_)) if differs.is_none() => differs = Some(at),
+            _ => return None,
+        }
+        at += 1;
+    }
+}

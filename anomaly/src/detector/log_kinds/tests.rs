@@ -1,0 +1,168 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use whyd_signals::Team;
+use whyd_signals::templates::{Templates, TreeId};
+
+use super::*;
+use crate::detector::synthetic::Noise;
+use crate::templates::Miner;
+
+const LEARNING: Duration = Duration::from_secs(600);
+
+/// A container with the real miner.
+struct Container {
+    kinds: LogKinds,
+    miner: Miner,
+    tree: TreeId,
+    team: Team,
+    told: Vec<(i64, String)>,
+}
+
+impl Container {
+    fn new() -> Self {
+        let (mut miner, team) = (Miner::default(), Team::new("a"));
+        let tree = miner.tree(&team);
+        let mut kinds = LogKinds::default();
+        kinds.of_pod(1, Timestamp(0));
+        Self { kinds, miner, tree, team, told: Vec::new() }
+    }
+
+    fn say(&mut self, second: i64, is_error: bool, line: &str) {
+        let shape = self.miner.template_of(self.tree, line);
+        let (resolver, team) = (self.miner.resolver(), self.team.clone());
+        let ts = Timestamp(second * 1_000_000_000);
+        let told = &mut self.told;
+        self.kinds.observe((ts, is_error, shape), LEARNING, &|id| resolver.resolve(&team, id), &mut |t| {
+            told.push((second, format!("{t:?}")));
+        });
+    }
+
+    /// A server that is well, from one second to another.
+    fn serve(&mut self, seconds: std::ops::Range<i64>, heartbeat: bool) {
+        let mut noise = Noise::new(3);
+        for s in seconds {
+            for _ in 0..noise.poisson(1.0) {
+                self.say(s, false, &format!("handled request {} in {} ms", noise.bits() % 1000, noise.bits() % 90));
+            }
+            if heartbeat && s % 30 == 0 {
+                self.say(s, false, "heartbeat sent to the coordinator");
+            }
+            if noise.uniform() < 0.002 {
+                self.say(s, true, &format!("could not write to peer {}: broken pipe", noise.bits() % 9));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_container_that_is_well_tells_nothing() {
+    let mut one = Container::new();
+    one.serve(0..40_000, true);
+    assert_eq!(one.told, []);
+}
+
+#[test]
+fn an_error_that_was_never_there_is_told_at_its_first_line_and_once() {
+    let mut one = Container::new();
+    one.serve(0..10_800, true);
+    for s in 10_800..10_900 {
+        one.say(s, true, &format!("connection refused to 10.0.0.{}:5432", s % 7));
+    }
+    assert_eq!(one.told.len(), 1, "{:?}", one.told);
+    assert_eq!(one.told[0].0, 10_800);
+    assert!(one.told[0].1.starts_with("NewError") && one.told[0].1.contains("connection refused to"), "{:?}", one.told);
+    // Before it has learnt nothing is new.
+    let mut young = Container::new();
+    young.serve(0..1200, true);
+    young.say(1200, true, "connection refused to 10.0.0.1:5432");
+    assert_eq!(young.told, []);
+}
+
+#[test]
+fn what_is_no_error_is_told_where_it_comes_in_number() {
+    let mut one = Container::new();
+    one.serve(0..10_800, true);
+    one.say(10_800, false, "configuration read again by signal");
+    one.serve(10_801..11_400, true);
+    assert_eq!(one.told, [], "one line of it");
+    for s in 11_400..11_460 {
+        one.say(s, false, "queue is full and the message waits");
+    }
+    assert!(one.told.len() == 1 && one.told[0].1.contains("NewInNumber"), "{:?}", one.told);
+    // What a new pod says may be what its version says.
+    let mut other = Container::new();
+    other.serve(0..10_800, true);
+    other.kinds.of_pod(2, Timestamp(10_800_000_000_000));
+    for s in 10_800..10_900 {
+        other.say(s, false, "a line of the next version here");
+    }
+    assert_eq!(other.told, []);
+}
+
+#[test]
+fn shapes_that_come_together_later_are_not_new() {
+    let mut one = Container::new();
+    let names = ["ann", "bob", "eve", "dan", "joe", "kim", "lee", "max", "tom", "zoe"];
+    let say = |one: &mut Container, s: i64, name: &str| {
+        one.say(s, true, &format!("session of user {name} could not be opened"));
+    };
+    one.serve(0..7200, true);
+    for (n, name) in (0..).zip(names) {
+        say(&mut one, 7200 + n * 600, name);
+        one.serve(7201 + n * 600..7800 + n * 600, true);
+    }
+    // Of what is not known for a variable, two at the most.
+    assert!(one.told.len() <= 2, "{:?}", one.told);
+    let before = one.told.len();
+    for (n, name) in (0..).zip(["uma", "ida", "pia"]) {
+        say(&mut one, 13_200 + n * 600, name);
+    }
+    assert_eq!(one.told.len(), before, "{:?}", one.told);
+}
+
+#[test]
+fn a_heartbeat_that_stops_is_missed_while_others_go_on_and_not_after_a_silence() {
+    let mut one = Container::new();
+    one.serve(0..7200, true);
+    one.serve(7200..9000, false);
+    assert_eq!(one.told.len(), 1, "{:?}", one.told);
+    let (at, text) = &one.told[0];
+    assert!((7440..7600).contains(at) && text.contains("Vanished") && text.contains("heartbeat"), "{:?}", one.told);
+    let mut silent = Container::new();
+    silent.serve(0..7200, true);
+    silent.serve(20_000..22_000, true);
+    assert_eq!(silent.told, []);
+    // Another pod may be another version.
+    let mut rolled = Container::new();
+    rolled.serve(0..7200, true);
+    rolled.kinds.of_pod(2, Timestamp(7_200_000_000_000));
+    rolled.serve(7200..9000, false);
+    assert_eq!(rolled.told, []);
+}
+
+#[test]
+fn a_flood_of_shapes_is_bounded_and_counted_and_its_end_is_survived() {
+    let mut one = Container::new();
+    let mut noise = Noise::new(9);
+    let word = |noise: &mut Noise| -> String { (0..8).map(|_| char::from(b'a' + (noise.bits() % 26) as u8)).collect() };
+    for s in 0..20_000 {
+        let (a, b) = (word(&mut noise), word(&mut noise));
+        one.say(s, s % 2 == 0, &format!("{a} {b} alpha {a} {b}"));
+    }
+    assert!(one.kinds.passed_over() > 10_000, "{}", one.kinds.passed_over());
+    // What says new things all the time is told hardly ever.
+    assert!(one.told.len() <= 3, "{}", one.told.len());
+}
+
+#[test]
+fn what_is_written_is_read_back_and_goes_on_alike() {
+    let (mut one, mut two) = (Container::new(), Container::new());
+    one.serve(0..7200, true);
+    two.serve(0..7200, true);
+    let written = format!("{:?}", one.kinds);
+    two.kinds = one.kinds.clone();
+    assert_eq!(format!("{:?}", two.kinds), written);
+    one.serve(7200..9000, false);
+    two.serve(7200..9000, false);
+    assert_eq!(one.told, two.told);
+}

@@ -1,0 +1,147 @@
+//! A kind of line that came steadily and stopped, while others of its container go on.
+//!
+//! Time is counted in minutes in which the container said anything: where all is silent, the lines may be late or their
+//! source down, and nothing has vanished.
+
+use serde::{Deserialize, Serialize};
+
+/// So many minutes with the kind make it known.
+const KNOWN: u32 = 30;
+/// Of a steady kind no gap is longer than so many mean ones.
+const STEADY: f64 = 3.0;
+/// It has vanished after so many of its longest gaps, and so many minutes.
+const GAPS: u32 = 5;
+const LEAST: u32 = 5;
+/// And where as long a gap has a chance below `exp(-TAIL)`, were each minute a draw.
+const TAIL: f64 = 12.0;
+/// No kind is surer to come than this.
+const SUREST: f64 = 0.98;
+/// No score is higher.
+const MOST: f64 = 10.0;
+
+/// When a kind came, in minutes of its container.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct Presence {
+    /// The first minute, and the last.
+    born: u32,
+    last: u32,
+    /// Minutes with it, and its lines.
+    minutes: u32,
+    lines: u64,
+    /// The most minutes from one with it to the next.
+    longest: u32,
+    gone: bool,
+}
+
+/// What has vanished.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Vanished {
+    /// Above 1 is anomalous.
+    pub score: f64,
+    /// Lines a minute while it came.
+    pub per_minute: f64,
+    /// Minutes from its first to its last.
+    pub came_for: u32,
+}
+
+impl Presence {
+    /// A line came in this minute. One that had vanished begins anew.
+    pub fn observe(&mut self, minute: u32) {
+        if self.minutes == 0 || self.gone {
+            *self = Self { born: minute, last: minute, minutes: 1, lines: 1, longest: 0, gone: false };
+            return;
+        }
+        self.lines += 1;
+        if minute > self.last {
+            self.longest = self.longest.max(minute - self.last);
+            self.last = minute;
+            self.minutes += 1;
+        }
+    }
+
+    /// The container may be another program from here on: what it does not say any more is not missed.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Both are of one kind.
+    pub fn join(&mut self, other: &Self) {
+        if self.minutes == 0 || other.minutes == 0 {
+            *self = if self.minutes == 0 { *other } else { *self };
+            return;
+        }
+        let between = self.born.max(other.born).saturating_sub(self.last.min(other.last));
+        *self = Self {
+            born: self.born.min(other.born),
+            last: self.last.max(other.last),
+            minutes: self.minutes.max(other.minutes),
+            lines: self.lines + other.lines,
+            longest: self.longest.min(other.longest).max(between),
+            gone: self.gone && other.gone,
+        };
+    }
+
+    /// Whether it would be missed by now; asked when a minute is over.
+    pub fn missed(&self, minute: u32) -> Option<Vanished> {
+        if self.gone || self.minutes < KNOWN {
+            return None;
+        }
+        let came_for = self.last - self.born + 1;
+        let share = f64::from(self.minutes) / f64::from(came_for);
+        let gap = minute.saturating_sub(self.last);
+        if f64::from(self.longest.max(1)) > STEADY / share || gap < LEAST || gap < GAPS * self.longest {
+            return None;
+        }
+        let rarity = -(1.0 - share.min(SUREST)).ln() * f64::from(gap);
+        let per_minute = self.lines as f64 / f64::from(came_for);
+        let score = (rarity / TAIL).min(MOST);
+        (rarity > TAIL).then_some(Vanished { score, per_minute, came_for })
+    }
+
+    /// It was told: once until it comes again.
+    pub fn tell(&mut self) {
+        self.gone = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::detector::synthetic::Noise;
+
+    /// The minutes at which it is missed, given the lines of each minute.
+    fn missed(minutes: u32, lines: impl Fn(u32, &mut Noise) -> u64) -> Vec<u32> {
+        let (mut presence, mut noise, mut found) = (Presence::default(), Noise::new(7), Vec::new());
+        for minute in 0..minutes {
+            (0..lines(minute, &mut noise)).for_each(|_| presence.observe(minute));
+            if presence.missed(minute).is_some() {
+                presence.tell();
+                found.push(minute);
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn what_came_steadily_is_missed_soon_and_once() {
+        assert_eq!(missed(400, |m, _| u64::from(m < 200)), [204]);
+        assert_eq!(missed(400, |m, n| if m < 200 { n.poisson(20.0) } else { 0 }), [204]);
+        let slow = missed(800, |m, _| u64::from(m % 5 == 0 && m < 300));
+        assert!(slow.len() == 1 && (320..360).contains(&slow[0]), "{slow:?}");
+        let twice = missed(900, |m, _| u64::from(m < 200 || (400..600).contains(&m)));
+        assert_eq!(twice, [204, 604]);
+    }
+
+    #[test]
+    fn what_was_never_steady_is_not_missed() {
+        assert!(missed(3000, |m, n| if m < 2000 { n.poisson(0.2) } else { 0 }).is_empty());
+        assert!(missed(3000, |_, n| n.poisson(0.5)).is_empty());
+        assert!(missed(3000, |_, n| n.poisson(3.0)).is_empty());
+        assert!(missed(500, |m, _| u64::from(m < 20)).is_empty(), "too little of it");
+        assert!(missed(3000, |m, _| u64::from(m % 100 < 10)).is_empty(), "bursts");
+        // A day's traffic that fades out.
+        let fades = |m: u32, n: &mut Noise| n.poisson(20.0 * (-f64::from(m.saturating_sub(600)) / 60.0).exp());
+        assert!(missed(2000, fades).is_empty());
+    }
+}
