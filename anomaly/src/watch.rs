@@ -323,13 +323,13 @@ impl Detectors {
         *refused_shapes += kinds.passed_over() - passed_over;
     }
 
-    /// Drops idle state, a part of it each time.
-    pub fn tick(&mut self, now: Timestamp) {
+    /// Drops idle state, a part of it each time; whether [`Detectors::standings`] are others now.
+    pub fn tick(&mut self, now: Timestamp) -> bool {
         self.learnt.series.sweep(now, self.config.idle, SWEEP);
         self.learnt.crowded.sweep(now, self.config.idle, SWEEP);
         self.learnt.streams.sweep(now, self.config.idle, SWEEP);
         self.learnt.baselines.sweep(now, SWEEP);
-        self.board.turn([&self.learnt.series, &self.learnt.crowded], self.config.learning);
+        self.board.turn([&self.learnt.series, &self.learnt.crowded], self.config.learning)
     }
 
     /// Counters and sizes.

@@ -452,7 +452,7 @@ impl Core {
         if let Some(rows) = anomalies {
             self.writer.put_anomalies(rows);
         }
-        self.detectors.tick(at);
+        changed |= self.detectors.tick(at);
         self.feed.tick(at);
         if self.ledger.is_due(at) {
             let scoped = self.writer.snapshot().scoped(&Access::All);

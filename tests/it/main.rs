@@ -9,6 +9,7 @@ mod conformance;
 mod counterfactuals;
 mod daemon;
 mod dependencies;
+mod detection;
 mod doors;
 mod evidence;
 mod gate;

@@ -51,8 +51,8 @@ pub(super) struct Board {
 }
 
 impl Board {
-    /// Draws the next part anew.
-    pub(super) fn turn(&mut self, tables: [&Slots<u32, SeriesState>; 2], learning: Duration) {
+    /// Draws the next part anew; whether it is another one now.
+    pub(super) fn turn(&mut self, tables: [&Slots<u32, SeriesState>; 2], learning: Duration) -> bool {
         let sizes = tables.map(|table| table.places().div_ceil(PART));
         for (parts, size) in self.parts.iter_mut().zip(sizes) {
             parts.resize_with(size, Arc::default);
@@ -62,9 +62,13 @@ impl Board {
         }
         let (of, at) = if self.next < sizes[0] { (0, self.next) } else { (1, self.next - sizes[0]) };
         self.next += 1;
-        let Some(part) = self.parts[of].get_mut(at) else { return };
+        let Some(part) = self.parts[of].get_mut(at) else { return false };
         let places = at * PART..(at + 1) * PART;
-        *part = tables[of].at(places).filter_map(|(id, state)| state.standing(SeriesId(id), learning)).collect();
+        let standings = tables[of].at(places).filter_map(|(id, state)| state.standing(SeriesId(id), learning));
+        let drawn: Arc<[Standing]> = standings.collect();
+        let is_new = *part != drawn;
+        *part = drawn;
+        is_new
     }
 
     pub(super) fn parts(&self) -> Vec<Arc<[Standing]>> {

@@ -1,0 +1,117 @@
+//! What detectors find and know, through the whole: lines as a shipper pushes them, and a daemon asked what is usual.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use whyd::config::ConfigFile;
+use whyd::{replay, wiring};
+use whyd_core::Rest;
+use whyd_signals::schema::Anomaly;
+use whyd_signals::{Access, Envelope, Media, Timestamp};
+
+use crate::daemon::{Process, get_json, request};
+use crate::until::until;
+
+const START: i64 = 1_790_000_000;
+
+/// What the container of a pod says at a second, a line and its level each.
+type Says<'a> = dyn Fn(i64) -> Vec<String> + 'a;
+
+fn push(pod: &str, second: i64, lines: &[String]) -> Envelope {
+    let at = Timestamp::from_parts(START + second, 0).unwrap();
+    let values: Vec<[String; 2]> = (0..).zip(lines).map(|(n, line)| [(at.0 + n).to_string(), line.clone()]).collect();
+    let stream = json!({"namespace": "team-shop", "pod": pod, "container": "cart"});
+    let body = json!({"streams": [{"stream": stream, "values": values}]}).to_string();
+    Envelope { received: at, media: Media::LokiJson, tenant: None, body: body.into() }
+}
+
+/// What is told of a pod that says this for so long, a push each ten seconds; from a checkpoint in the midst on.
+fn told(seconds: i64, says: &Says<'_>) -> Vec<Arc<Anomaly>> {
+    let config = ConfigFile::default().validate().unwrap();
+    let messages = (0..seconds / 10).map(|n| push("cart-1", n * 10, &says(n * 10)));
+    let outcome = replay::run(wiring::core(&config), messages.collect(), Duration::from_secs(1));
+    let mut core = outcome.core;
+    let written = core.hold().unwrap().picture(outcome.at, "").unwrap().rest;
+    assert!(Rest::read(&written).is_some(), "what was learnt is read back");
+    outcome.snapshot.scoped(&Access::All).anomalies()
+}
+
+fn usual(second: i64) -> Vec<String> {
+    let mut lines = vec![format!("level=info msg=\"order {} taken\" took={}ms", second * 7 % 1000, second % 83)];
+    if second % 30 == 0 {
+        lines.push("level=info msg=\"heartbeat sent to the coordinator\"".to_owned());
+    }
+    lines
+}
+
+#[test]
+fn a_new_error_is_told_once_and_without_the_secret_in_it() {
+    let found = told(3 * 3600, &|second| {
+        let mut lines = usual(second);
+        if second >= 9000 {
+            lines.push("level=error msg=\"cannot log in to the ledger\" password=hunter2x".to_owned());
+        }
+        lines
+    });
+    let new: Vec<_> = found.iter().filter(|a| a.metric == "log_new").collect();
+    assert_eq!(new.len(), 1, "{found:?}");
+    assert_eq!(new[0].ts, Timestamp::from_parts(START + 9000, 1 + i64::from(9000 % 30 == 0)).unwrap());
+    assert!(new[0].text.starts_with("first time in 2 h: \""), "{}", new[0].text);
+    assert!(new[0].text.contains("cannot log in to the ledger") && !new[0].text.contains("hunter2"), "{}", new[0].text);
+    assert_eq!((new[0].namespace.as_str(), new[0].pod.as_str(), new[0].team.as_str()), ("team-shop", "cart-1", "shop"));
+}
+
+#[test]
+fn a_heartbeat_that_stops_is_told_and_a_container_that_is_well_is_not() {
+    assert_eq!(told(4 * 3600, &usual), []);
+    let found = told(3 * 3600, &|second| {
+        usual(second).into_iter().filter(|line| second < 7200 || !line.contains("heartbeat")).collect()
+    });
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!((found[0].metric.as_str(), found[0].expected), ("log_vanished", 2.0));
+    let text = &found[0].text;
+    assert!(text.contains("before 2 a minute for 2 h: \"") && text.contains("heartbeat sent"), "{text}");
+}
+
+/// A metric that was asked for, sent to a daemon: it is being learnt, and that is counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_says_what_it_watches_what_it_knows_and_what_that_costs() {
+    #[allow(clippy::disallowed_methods)]
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    let dir = tempfile::tempdir().unwrap();
+    let more = "anomaly: {watch: [{metric: m0, words: jobs waiting, why: they pile up}]}\n";
+    let daemon = Process::start_with(dir.path(), None, more);
+    let headers = "content-type: application/x-protobuf\r\n";
+    for n in 0..3 {
+        let body = crate::log::run(0, now - 60_000 + n * 10_000, 50);
+        assert_eq!(request(daemon.address, "POST", "/api/v1/write", headers, &body).await.unwrap().0, 204);
+    }
+    let known = async || {
+        let answer = get_json(daemon.address, "/api/v1/baselines?state=learning").await;
+        answer["baselines"].get(0).cloned()
+    };
+    let baseline = until("what is known is shown", known).await;
+    assert_eq!((baseline["metric"].clone(), baseline["words"].clone()), ("m0".into(), "jobs waiting".into()));
+    assert_eq!((baseline["usual"].clone(), baseline["series"].clone()), (Value::Null, 1.into()));
+    let time = |key: &str| Timestamp::parse(baseline[key].as_str().unwrap()).unwrap();
+    assert_eq!(time("since"), Timestamp::from_millis(now - 60_000).unwrap());
+    assert!(time("until") >= time("since").plus(Duration::from_secs(600)), "{baseline}");
+    let watched = get_json(daemon.address, "/api/v1/watched").await;
+    let rows = watched["watched"].as_array().unwrap();
+    assert!(rows.iter().any(|w| w["metric"] == "m0" && w["why"] == "they pile up"), "{watched}");
+    assert!(rows.iter().any(|w| w["metric"] == "container_memory_working_set_bytes"), "{watched}");
+
+    let metrics = request(daemon.address, "GET", "/metrics", "", b"").await.unwrap().1;
+    let value = |name: &str| -> f64 {
+        let line = metrics.lines().find_map(|l| l.strip_prefix(&format!("{name} ")));
+        line.unwrap_or_else(|| panic!("{name} in {metrics}")).parse().unwrap()
+    };
+    assert_eq!((value("whyd_detector_series"), value("whyd_detector_values_total")), (1.0, 150.0));
+    assert!(value("whyd_detector_bytes") >= value("whyd_detector_series_bytes"));
+    assert_eq!(value("whyd_detector_refused_total{what=\"baselines\"}"), 0.0);
+    if std::path::Path::new("/proc/thread-self/schedstat").exists() {
+        // The kernel adds it up some hundred times a second.
+        assert!((0.0..10.0).contains(&value("whyd_detector_cpu_seconds_total")));
+    }
+}
