@@ -175,6 +175,27 @@ fn faults() {
 }
 
 #[test]
+fn what_began_well_before_it_was_told_says_since_when() {
+    let case = Case {
+        name: "more, then too much",
+        metric: "container_memory_working_set_bytes",
+        limit: None,
+        hours: 2.5,
+        value: |s, n| {
+            let more = if s < 2.0 * HOUR { 0.0 } else { 15.0 };
+            (n.normal() + if s < 2.4 * HOUR { 100.0 + more } else { 300.0 }) * MIB
+        },
+        expected: None,
+    };
+    for seed in 1..=3 {
+        let found = run(&case, 15.0, seed);
+        assert_eq!(found.len(), 1, "seed {seed}: {found:?}");
+        assert!(found[0].ts.0 >= 144 * 60_000_000_000, "{found:?}");
+        assert!(found[0].text.ends_with(", since 02:00"), "{found:?}");
+    }
+}
+
+#[test]
 fn what_is_not_watched_gives_nothing_and_bounds_hold() {
     let team = Team::platform();
     let mut detectors = Detectors::new(Config { series: 2, streams: 1, ..Config::default() });
