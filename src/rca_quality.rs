@@ -155,7 +155,7 @@ fn ranked(
     let began = Instant::now();
     let (onset, ranked) = match search {
         Some(from) => ranking::find(facts, from.0, window.end),
-        None => (window.start, ranking::rank(facts, window.start, window.end)),
+        None => (window.start, ranking::Prepared::of(facts, window.end).at(window.start)),
     };
     let took_ms = began.elapsed().as_secs_f64() * 1e3;
     let name = |r: &Ranked| names.get(r.candidate as usize).cloned().unwrap_or_default();

@@ -1,7 +1,10 @@
 //! One ranking of all evidence.
 
+use super::flow::Courses;
+use super::hops::Hops;
+use super::metrics::Metrics;
 use super::windows::Windows;
-use super::{Facts, Found, Ranked, Reason, WINDOW, flow, hops, metrics};
+use super::{Facts, Found, Line, Ranked, Reason, WINDOW};
 
 /// Beside the strongest evidence all of it counts a little.
 const ALL: f64 = 0.1;
@@ -10,37 +13,51 @@ const METRICS: f64 = 0.5;
 /// How much of the evidence against a caller is passed on to those it calls.
 const PASSED: f64 = 0.8;
 
-/// Ranks all candidates at `onset`, by what happened before `until`, which is at most a window later. Both are in
-/// nanoseconds. The likeliest root is first; of equals the one that comes first among the candidates.
-pub fn rank(facts: &Facts, onset: i64, until: i64) -> Vec<Ranked> {
-    let mut lines = facts.lines.clone();
-    lines.sort_unstable();
-    rank_sorted(facts, &lines, onset, until)
+/// Facts in the orders in which they are looked at, which all onsets share.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    facts: &'a Facts,
+    until: i64,
+    metrics: Metrics<'a>,
+    courses: Courses,
+    hops: Hops,
 }
 
-/// The same, of lines that are sorted already.
-pub(super) fn rank_sorted(facts: &Facts, lines: &[super::Line], onset: i64, until: i64) -> Vec<Ranked> {
-    let length = i64::try_from(WINDOW.as_nanos()).unwrap_or(i64::MAX);
-    let windows = Windows::new(onset, until, length);
-    let metrics = metrics::found(facts, onset, until, length);
-    let flow = flow::found(facts, lines, &windows);
-    let hops = hops::found(facts, lines, &windows);
-    let mut by_metrics: Vec<f64> = metrics.iter().map(|found| strength(found.as_ref())).collect();
-    pass_on(&mut by_metrics, &facts.calls);
-
-    let mut ranked = Vec::with_capacity(facts.candidates as usize);
-    let kinds = by_metrics.into_iter().zip(metrics).zip(flow).zip(hops);
-    for (candidate, (((by_metrics, metric), flow), hop)) in (0..facts.candidates).zip(kinds) {
-        let squashed = METRICS * by_metrics / (2.0 + by_metrics);
-        let parts = [(squashed, metric), (strength(flow.as_ref()), flow), (strength(hop.as_ref()), hop)];
-        let most = parts.iter().fold(0.0_f64, |most, part| most.max(part.0));
-        let score = most + ALL * parts.iter().map(|part| part.0).sum::<f64>();
-        let mut parts: Vec<(f64, Reason)> = parts.into_iter().filter_map(|(s, f)| Some((s, f?.because))).collect();
-        parts.sort_by(|a, b| b.0.total_cmp(&a.0));
-        ranked.push(Ranked { candidate, score, because: parts.into_iter().map(|part| part.1).collect() });
+impl<'a> Prepared<'a> {
+    /// Of these; nothing at or after `until` (in nanoseconds) is looked at.
+    pub fn of(facts: &'a Facts, until: i64) -> Self {
+        let mut lines: Vec<Line> = facts.lines.iter().filter(|l| l.at < until).copied().collect();
+        lines.sort_unstable();
+        let (courses, hops) = (Courses::of(&lines), Hops::of(&lines));
+        Self { facts, until, metrics: Metrics::of(&facts.series), courses, hops }
     }
-    ranked.sort_by(|a, b| b.score.total_cmp(&a.score)); // stable: equals stay in order
-    ranked
+
+    /// Ranks all candidates at `onset` (in nanoseconds), by what happened in the window after it. The likeliest root is
+    /// first; of equals the one that comes first among the candidates.
+    pub fn at(&self, onset: i64) -> Vec<Ranked> {
+        let length = i64::try_from(WINDOW.as_nanos()).unwrap_or(i64::MAX);
+        let windows = Windows::new(onset, self.until, length);
+        let candidates = self.facts.candidates;
+        let metrics = self.metrics.found(candidates, onset, self.until, length);
+        let flow = self.courses.found(candidates, &windows);
+        let hops = self.hops.found(candidates, &windows);
+        let mut by_metrics: Vec<f64> = metrics.iter().map(|found| strength(found.as_ref())).collect();
+        pass_on(&mut by_metrics, &self.facts.calls);
+
+        let mut ranked = Vec::with_capacity(candidates as usize);
+        let kinds = by_metrics.into_iter().zip(metrics).zip(flow).zip(hops);
+        for (candidate, (((by_metrics, metric), flow), hop)) in (0..candidates).zip(kinds) {
+            let squashed = METRICS * by_metrics / (2.0 + by_metrics);
+            let parts = [(squashed, metric), (strength(flow.as_ref()), flow), (strength(hop.as_ref()), hop)];
+            let most = parts.iter().fold(0.0_f64, |most, part| most.max(part.0));
+            let score = most + ALL * parts.iter().map(|part| part.0).sum::<f64>();
+            let mut parts: Vec<(f64, Reason)> = parts.into_iter().filter_map(|(s, f)| Some((s, f?.because))).collect();
+            parts.sort_by(|a, b| b.0.total_cmp(&a.0));
+            ranked.push(Ranked { candidate, score, because: parts.into_iter().map(|part| part.1).collect() });
+        }
+        ranked.sort_by(|a, b| b.score.total_cmp(&a.score)); // stable: equals stay in order
+        ranked
+    }
 }
 
 /// In doublings of what is usual.

@@ -10,158 +10,235 @@
 
 use super::usual::Past;
 use super::windows::Windows;
-use super::{Facts, Found, Line, Reason};
+use super::{Found, Line, Reason};
 
 /// The start of a request's part, and its end.
 const EDGE: u64 = u64::MAX;
 /// A deviation that is never worth mentioning, in standard deviations.
 const LEAST: f64 = 2.0;
+/// An unusual step explains a later one that is so many times as unusual, and of one that is more so a part.
+const ENOUGH: f64 = 3.0;
 
-/// Where in the order of its part a step is: of a candidate, after one kind, the next, in a window, in a request.
+/// A step: of a candidate, from a kind of line to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Step {
+struct Kind {
     candidate: u32,
     after: u64,
     next: u64,
-    window: u32,
+}
+
+/// A step that was taken once; of a request, however often it took it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Taken {
+    kind: Kind,
+    /// When the request's part began: it counts for the window of that.
+    since: i64,
     request: u64,
     at: i64,
 }
 
-impl Step {
-    fn same_of_request(&self, other: &Self) -> bool {
-        let of = |s: &Self| (s.candidate, s.after, s.next, s.window, s.request);
-        of(self) == of(other)
-    }
-}
-
-/// A step that is more frequent, or rarer, than it used to be.
+/// A step that is more frequent than it used to be.
 #[derive(Debug, Clone, Copy)]
 struct Change {
-    candidate: u32,
-    after: u64,
-    next: u64,
-    /// In standard deviations; below 0 is rarer.
+    kind: Kind,
+    /// In standard deviations.
     by: f64,
     now: (u32, u32),
     before: (u32, u32),
 }
 
-/// What the courses of requests say of each candidate. `lines` are sorted.
-pub(super) fn found(facts: &Facts, lines: &[Line], windows: &Windows) -> Vec<Option<Found>> {
-    let mut steps = steps(lines, windows);
-    steps.sort_unstable();
-    // What a request repeats is one observation: it depends on the request.
-    steps.dedup_by(|a, b| a.request != 0 && a.same_of_request(b));
-    let (changes, past) = changes(&steps);
-    let past = Past::new(past);
-    let mut best: Vec<Option<(f64, Reason)>> = vec![None; facts.candidates as usize];
-    let mut put = |candidate: u32, by: f64, because: Reason| {
-        if let Some(place) = best.get_mut(candidate as usize)
-            && by > place.as_ref().map_or(0.0, |held| held.0)
-        {
-            *place = Some((by, because));
+/// All steps, in the order of their kinds and of time.
+#[derive(Debug, Default)]
+pub(super) struct Courses {
+    taken: Vec<Taken>,
+    /// Where those of each kind begin, and the end of all.
+    kinds: Vec<usize>,
+}
+
+impl Courses {
+    /// Of lines in the order of requests and time.
+    pub(super) fn of(lines: &[Line]) -> Self {
+        let mut parts: Vec<Line> = lines.to_vec();
+        parts.sort_unstable_by_key(|l| (l.request, l.candidate, l.at, l.template));
+        let mut taken: Vec<Taken> = Vec::with_capacity(parts.len() + parts.len() / 4);
+        for part in parts.chunk_by(|a, b| a.request == b.request && a.candidate == b.candidate) {
+            let Some(first) = part.first() else { continue };
+            let (request, candidate, since) = (first.request, first.candidate, first.at);
+            let kind = |after, next| Kind { candidate, after, next };
+            if request == 0 {
+                let alone = |l: &Line| Taken { kind: kind(EDGE - 1, l.template), since: l.at, request, at: l.at };
+                taken.extend(part.iter().map(alone));
+                continue;
+            }
+            let (mut after, mut at) = (EDGE, since);
+            for line in part {
+                taken.push(Taken { kind: kind(after, line.template), since, request, at: line.at });
+                (after, at) = (line.template, line.at);
+            }
+            taken.push(Taken { kind: kind(after, EDGE), since, request, at });
         }
-    };
-    let unusual = unusual(&steps, &changes);
-    let mut passed = Vec::new();
-    for change in &changes {
-        let because = |seen_at| Reason::Course {
-            after: (change.after != EDGE).then_some(change.after),
-            next: (change.next != EDGE).then_some(change.next),
-            now: change.now,
-            before: change.before,
-            seen_at,
+        taken.sort_unstable();
+        // What a request repeats is one observation: it depends on the request.
+        taken.dedup_by(|a, b| a.request != 0 && (a.kind, a.request) == (b.kind, b.request));
+        let mut kinds = vec![0];
+        for same in taken.chunk_by(|a, b| a.kind == b.kind) {
+            kinds.push(kinds.last().copied().unwrap_or(0) + same.len());
+        }
+        Self { taken, kinds }
+    }
+
+    fn each_kind(&self) -> impl Iterator<Item = &[Taken]> {
+        self.kinds.windows(2).filter_map(|ends| self.taken.get(*ends.first()?..*ends.last()?))
+    }
+
+    /// What the courses of requests say of each candidate.
+    pub(super) fn found(&self, candidates: u32, windows: &Windows) -> Vec<Option<Found>> {
+        let (changes, past) = self.changes(windows);
+        let mut best: Vec<Option<(f64, Reason)>> = vec![None; candidates as usize];
+        let mut put = |candidate: u32, by: f64, because: Reason| {
+            if let Some(place) = best.get_mut(candidate as usize)
+                && by > place.as_ref().map_or(0.0, |held| held.0)
+            {
+                *place = Some((by, because));
+            }
         };
-        let key = (change.candidate, change.after, change.next);
-        let first = unusual.partition_point(|u| u.0 < key);
-        let of = unusual.get(first..).unwrap_or_default().iter().take_while(|u| u.0 == key);
-        let (mut all, mut blamed) = (0.0, Vec::new());
-        for (_, blame) in of {
-            all += 1.0;
-            blamed.extend(*blame);
-        }
-        let share = |n: usize| if all > 0.0 { n as f64 / all } else { 0.0 };
-        put(change.candidate, change.by * (1.0 - share(blamed.len())), because(None));
-        blamed.sort_unstable();
-        for same in blamed.chunk_by(|a, b| a == b) {
-            if let Some(candidate) = same.first() {
-                passed.push((*candidate, change.by * share(same.len()), because(Some(change.candidate))));
+        let unusual = self.unusual(&changes, windows);
+        let mut passed = Vec::new();
+        for change in &changes {
+            let Change { kind: Kind { candidate, after, next }, by, now, before } = *change;
+            let because = |seen_at| Reason::Course {
+                after: (after < EDGE - 1).then_some(after),
+                next: (next != EDGE).then_some(next),
+                now,
+                before,
+                seen_at,
+            };
+            let first = unusual.partition_point(|u| u.0 < change.kind);
+            let of = unusual.get(first..).unwrap_or_default().iter().take_while(|u| u.0 == change.kind);
+            let (mut all, mut blamed) = (0.0, Vec::new());
+            for (_, blame) in of {
+                all += 1.0;
+                blamed.extend(blame.map(|(to, at_first)| (to, (ENOUGH * at_first / by).min(1.0))));
+            }
+            let share = |n: f64| if all > 0.0 { n / all } else { 0.0 };
+            put(candidate, by * (1.0 - share(blamed.iter().map(|b| b.1).sum())), because(None));
+            for same in blamed.chunk_by(|a, b| a.0 == b.0) {
+                let to = same.first().map_or(candidate, |b| b.0);
+                passed.push((to, by * share(same.iter().map(|b| b.1).sum()), because(Some(candidate))));
             }
         }
+        // After what each showed itself, which says more where both are as strong.
+        passed.into_iter().for_each(|(candidate, by, because)| put(candidate, by, because));
+        let times = |(candidate, held): (u32, Option<(f64, Reason)>)| {
+            let (by, because) = held?;
+            Some(Found { times: past.times(candidate, by, LEAST), because })
+        };
+        (0..candidates).zip(best).map(times).collect()
     }
-    // After what each showed itself, which says more where both are as strong.
-    passed.into_iter().for_each(|(candidate, by, because)| put(candidate, by, because));
-    let times = |(candidate, held): (usize, Option<(f64, Reason)>)| {
-        let (by, because) = held?;
-        Some(Found { times: past.times(candidate as u32, by, LEAST), because })
-    };
-    best.into_iter().enumerate().map(times).collect()
-}
 
-fn steps(lines: &[Line], windows: &Windows) -> Vec<Step> {
-    let mut parts: Vec<Line> = lines.to_vec();
-    parts.sort_unstable_by_key(|l| (l.request, l.candidate, l.at, l.template));
-    let mut steps = Vec::with_capacity(parts.len() + parts.len() / 4);
-    for part in parts.chunk_by(|a, b| a.request == b.request && a.candidate == b.candidate) {
-        let Some(first) = part.first() else { continue };
-        let (request, candidate) = (first.request, first.candidate);
-        if request == 0 {
-            steps.extend(part.iter().filter_map(|l| {
-                let window = windows.of(l.at)?;
-                Some(Step { candidate, after: EDGE - 1, next: l.template, window, request, at: l.at })
-            }));
-            continue;
-        }
-        let Some(window) = windows.of(first.at) else { continue };
-        let (mut after, mut at) = (EDGE, first.at);
-        for line in part.iter().take_while(|l| l.at < windows.until) {
-            steps.push(Step { candidate, after, next: line.template, window, request, at: line.at });
-            (after, at) = (line.template, line.at);
-        }
-        steps.push(Step { candidate, after, next: EDGE, window, request, at });
-    }
-    steps
-}
-
-/// How each step's share changed in the first window, and how far that of the candidates went in those before.
-fn changes(steps: &[Step]) -> (Vec<Change>, Vec<(u32, u32, f64)>) {
-    let (mut changes, mut past) = (Vec::new(), Vec::new());
-    let mut totals: Vec<(u32, u32)> = Vec::new();
-    let mut counts: Vec<(u32, u32)> = Vec::new();
-    for from in steps.chunk_by(|a, b| (a.candidate, a.after) == (b.candidate, b.after)) {
-        count_windows(from, &mut totals);
-        let all: u32 = totals.iter().map(|t| t.1).sum();
-        let new = totals.first().filter(|t| t.0 == 0).map_or(0, |t| t.1);
-        for same in from.chunk_by(|a, b| a.next == b.next) {
-            let Some(step) = same.first() else { continue };
-            count_windows(same, &mut counts);
-            let in_all = same.len() as u32;
-            let in_new = counts.first().filter(|c| c.0 == 0).map_or(0, |c| c.1);
-            let mut counted = counts.iter().peekable();
-            for (window, n) in &totals {
-                let x = counted.next_if(|c| c.0 == *window).map_or(0, |c| c.1);
-                let new = if *window == 0 { (0, 0) } else { (in_new, new) };
-                let rest = (in_all - x - new.0, all - n - new.1);
-                let Some(by) = deviation((x, *n), rest) else { continue };
-                if *window > 0 {
-                    past.push((step.candidate, *window, by.max(0.0)));
-                } else {
-                    let Step { candidate, after, next, .. } = *step;
-                    changes.push(Change { candidate, after, next, by, now: (x, *n), before: rest });
+    /// The steps whose share is higher in the first window, and how far that of the candidates went in those before.
+    fn changes(&self, windows: &Windows) -> (Vec<Change>, Past) {
+        let (mut changes, mut past) = (Vec::new(), Vec::new());
+        let same_start = |a: &&[Taken], b: &&[Taken]| {
+            let of = |taken: &[Taken]| taken.first().map(|t| (t.kind.candidate, t.kind.after));
+            of(a) == of(b)
+        };
+        let kinds: Vec<&[Taken]> = self.each_kind().collect();
+        let mut totals: Vec<(u32, u32)> = Vec::new();
+        let mut counts: Vec<(u32, u32)> = Vec::new();
+        let mut counted: Vec<usize> = Vec::new();
+        let mut of_candidate: Vec<(u32, u32, f64)> = Vec::new();
+        for from in kinds.chunk_by(same_start) {
+            counts.clear();
+            counted.clear();
+            for same in from {
+                count_windows(same, windows, &mut counts);
+                counted.push(counts.len());
+            }
+            totals.clear();
+            totals.extend_from_slice(&counts);
+            totals.sort_unstable();
+            totals.dedup_by(|next, sum| {
+                let same = next.0 == sum.0;
+                sum.1 += if same { next.1 } else { 0 };
+                same
+            });
+            let all: u32 = totals.iter().map(|t| t.1).sum();
+            let new = totals.first().filter(|t| t.0 == 0).map_or(0, |t| t.1);
+            let Some(kind) = from.first().and_then(|same| same.first()).map(|t| t.kind) else { continue };
+            if of_candidate.first().is_some_and(|row| row.0 != kind.candidate) {
+                keep_highest(&mut of_candidate);
+                past.append(&mut of_candidate);
+            }
+            of_candidate.extend(totals.iter().filter(|t| t.0 > 0).map(|t| (kind.candidate, t.0, 0.0)));
+            let mut begin = 0;
+            for (same, end) in from.iter().zip(&counted) {
+                let counts = counts.get(begin..*end).unwrap_or_default();
+                begin = *end;
+                let Some(kind) = same.first().map(|t| t.kind) else { continue };
+                let in_all: u32 = counts.iter().map(|c| c.1).sum();
+                let in_new = counts.first().filter(|c| c.0 == 0).map_or(0, |c| c.1);
+                let mut places = totals.iter();
+                for (window, x) in counts {
+                    let Some((_, n)) = places.find(|t| t.0 == *window) else { break };
+                    let new = if *window == 0 { (0, 0) } else { (in_new, new) };
+                    let rest = (in_all - x - new.0, all - n - new.1);
+                    let Some(by) = deviation((*x, *n), rest).filter(|by| *by > 0.0) else { continue };
+                    if *window > 0 {
+                        of_candidate.push((kind.candidate, *window, by));
+                    } else {
+                        changes.push(Change { kind, by, now: (*x, *n), before: rest });
+                    }
                 }
             }
         }
+        past.append(&mut of_candidate);
+        (changes, Past::new(past))
     }
-    (changes, past)
+
+    /// The steps of the first window that are more frequent than they used to be, in the order of their kinds, each with the
+    /// candidate that its request took an unusual step at before, and how unusual that one was.
+    fn unusual(&self, changes: &[Change], windows: &Windows) -> Vec<(Kind, Option<(u32, f64)>)> {
+        let mut found: Vec<(&Taken, f64)> = Vec::new();
+        for change in changes.iter().filter(|change| change.by > LEAST) {
+            let first = self.taken.partition_point(|t| (t.kind, t.since) < (change.kind, windows.onset));
+            let of = self.taken.get(first..).unwrap_or_default().iter();
+            let of = of.take_while(|t| t.kind == change.kind && t.since < windows.until);
+            found.extend(of.filter(|t| t.request != 0).map(|t| (t, change.by)));
+        }
+        found.sort_unstable_by_key(|(t, _)| (t.request, t.at, t.kind));
+        let mut blamed = Vec::with_capacity(found.len());
+        for of_request in found.chunk_by(|a, b| a.0.request == b.0.request) {
+            let Some(first) = of_request.first().map(|(t, _)| t.kind.candidate) else { continue };
+            let at_first = of_request.iter().filter(|(t, _)| t.kind.candidate == first);
+            let most = at_first.fold(0.0_f64, |most, (_, by)| most.max(*by));
+            let blame = |t: &Taken| (t.kind.candidate != first).then_some((first, most));
+            blamed.extend(of_request.iter().map(|(t, _)| (t.kind, blame(t))));
+        }
+        let to = |blame: &Option<(u32, f64)>| blame.map(|b| b.0);
+        let by = |blame: &Option<(u32, f64)>| blame.map_or(0.0, |b| b.1);
+        blamed
+            .sort_unstable_by(|a, b| (a.0, to(&a.1)).cmp(&(b.0, to(&b.1))).then_with(|| by(&a.1).total_cmp(&by(&b.1))));
+        blamed
+    }
 }
 
-/// How many steps each window has, in the order of windows.
-fn count_windows(steps: &[Step], counts: &mut Vec<(u32, u32)>) {
-    let mut windows: Vec<u32> = steps.iter().map(|s| s.window).collect();
-    windows.sort_unstable();
-    counts.clear();
-    counts.extend(windows.chunk_by(|a, b| a == b).filter_map(|same| Some((*same.first()?, same.len() as u32))));
+fn keep_highest(rows: &mut Vec<(u32, u32, f64)>) {
+    rows.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(b.2.total_cmp(&a.2)));
+    rows.dedup_by_key(|row| (row.0, row.1));
+}
+
+/// Adds how many of one kind each window has, in the order of windows.
+fn count_windows(same: &[Taken], windows: &Windows, counts: &mut Vec<(u32, u32)>) {
+    let end = same.partition_point(|t| t.since < windows.until);
+    let mut rest = same.get(..end).unwrap_or_default();
+    while let Some(window) = rest.last().and_then(|t| windows.of(t.since)) {
+        let first = windows.begin(window);
+        // The newest few are most of what is asked for; far back it is a search.
+        let begin = rest.partition_point(|t| t.since < first);
+        counts.push((window as u32, (rest.len() - begin) as u32));
+        rest = rest.get(..begin).unwrap_or_default();
+    }
 }
 
 /// By how many standard deviations `x` of `n` is more than the share among the rest promises; `None` where there is no rest.
@@ -173,27 +250,4 @@ fn deviation((x, n): (u32, u32), rest: (u32, u32)) -> Option<f64> {
     let known = f64::from(rest.1) + 1.0;
     let p = (f64::from(rest.0) + 0.5) / known;
     Some((x - n * p) / (n * p * (1.0 - p) * (1.0 + n / known) + 0.5).sqrt())
-}
-
-/// The steps of the first window that are more frequent than they used to be, in the order of candidate, kind and next, each
-/// with the candidate that its request took an unusual step at before.
-fn unusual(steps: &[Step], changes: &[Change]) -> Vec<((u32, u64, u64), Option<u32>)> {
-    let of =
-        |s: &Step| changes.binary_search_by_key(&(s.candidate, s.after, s.next), |c| (c.candidate, c.after, c.next));
-    let is_unusual = |s: &&Step| {
-        s.window == 0 && s.request != 0 && of(s).ok().and_then(|n| changes.get(n)).is_some_and(|c| c.by > LEAST)
-    };
-    let mut found: Vec<Step> = steps.iter().filter(is_unusual).copied().collect();
-    found.sort_unstable_by_key(|s| (s.request, s.at, s.candidate, s.after, s.next));
-    let mut blamed = Vec::with_capacity(found.len());
-    for of_request in found.chunk_by(|a, b| a.request == b.request) {
-        let Some(first) = of_request.first() else { continue };
-        blamed.extend(
-            of_request
-                .iter()
-                .map(|s| ((s.candidate, s.after, s.next), (s.candidate != first.candidate).then_some(first.candidate))),
-        );
-    }
-    blamed.sort_unstable();
-    blamed
 }

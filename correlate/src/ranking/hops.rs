@@ -6,9 +6,9 @@
 //! caller.
 
 use super::normal;
-use super::usual::{Past, of_sorted, quantile};
+use super::usual::Past;
 use super::windows::Windows;
-use super::{Facts, Found, Line, Reason};
+use super::{Found, Line, Reason};
 
 /// Times of a step without which there is no past.
 const FEW: usize = 8;
@@ -25,51 +25,122 @@ const LEAST: f64 = 2.0;
 /// Shorter times are as good as none: clocks and writers are no better, in nanoseconds.
 const TICK: i64 = 1_000_000;
 
+/// A step that a request took: between whom, when, and how long it took; the mean, where it took the step repeatedly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Hop {
     from: (u32, u64),
     to: (u32, u64),
-    window: u32,
     request: u64,
+    at: i64,
     took: i64,
     callee: u32,
 }
 
-/// What the times of requests' steps say of each candidate. `lines` are sorted.
-pub(super) fn found(facts: &Facts, lines: &[Line], windows: &Windows) -> Vec<Option<Found>> {
-    let mut hops = hops(lines, windows);
-    hops.sort_unstable();
-    let mut excesses: Vec<Excess> = Vec::new();
-    for same in hops.chunk_by(|a, b| (a.from, a.to) == (b.from, b.to)) {
-        judge(same, &mut excesses);
-    }
-    excesses.sort_unstable_by_key(|e| (e.candidate, e.window));
-    let (mut now, mut past) = (Vec::new(), Vec::new());
-    for of in excesses.chunk_by(|a, b| (a.candidate, a.window) == (b.candidate, b.window)) {
-        let Some(first) = of.first() else { continue };
-        let sum: f64 = of.iter().map(|e| e.by).sum();
-        let measure = sum / (of.len() as f64).powf(KINDS);
-        if first.window > 0 {
-            past.push((first.candidate, first.window, measure));
-        } else if let Some(worst) = of.iter().max_by(|a, b| a.by.total_cmp(&b.by)) {
-            now.push((first.candidate, measure, worst.because));
-        }
-    }
-    let past = Past::new(past);
-    let mut found = vec![None; facts.candidates as usize];
-    for (candidate, measure, because) in now {
-        // What was as slow before the onset did not begin with it.
-        let more = measure - past.just_before(candidate);
-        if more > 0.0
-            && let Some(place) = found.get_mut(candidate as usize)
-        {
-            *place = Some(Found { times: past.times(candidate, more, LEAST), because });
-        }
-    }
-    found
+/// Steps of one kind.
+#[derive(Debug)]
+struct Kind {
+    caller: u32,
+    callee: u32,
+    /// How long each took and when, in the order of how long.
+    took: Vec<(i64, i64)>,
 }
 
-fn hops(lines: &[Line], windows: &Windows) -> Vec<Hop> {
+/// All steps, kind by kind.
+#[derive(Debug, Default)]
+pub(super) struct Hops {
+    kinds: Vec<Kind>,
+    oldest: i64,
+}
+
+/// What the steps of a candidate come to in one window.
+#[derive(Debug, Clone, Copy, Default)]
+struct Excess {
+    kinds: u32,
+    sum: f64,
+}
+
+/// The step of the first window that is the slowest of a candidate.
+#[derive(Debug, Clone, Copy)]
+struct Worst<'a> {
+    by: f64,
+    with: u32,
+    kind: &'a Kind,
+}
+
+impl Hops {
+    /// Of lines in the order of requests and time.
+    pub(super) fn of(lines: &[Line]) -> Self {
+        let mut hops = hops(lines);
+        let oldest = hops.iter().map(|h| h.at).min().unwrap_or(0);
+        hops.sort_unstable();
+        let mut kinds = Vec::new();
+        for same in hops.chunk_by(|a, b| (a.from, a.to) == (b.from, b.to)).filter(|same| same.len() >= FEW) {
+            let Some(hop) = same.first() else { continue };
+            let called = same.iter().filter(|h| h.callee == hop.from.0).count() * 2 > same.len();
+            let (caller, callee) = if called { (hop.to.0, hop.from.0) } else { (hop.from.0, hop.to.0) };
+            let mean = |of: &[Hop]| {
+                let took = of.iter().map(|h| h.took).sum::<i64>() / i64::try_from(of.len().max(1)).unwrap_or(1);
+                Some((took, of.first()?.at))
+            };
+            let mut took: Vec<_> = same.chunk_by(|a, b| a.request == b.request).filter_map(mean).collect();
+            took.sort_unstable();
+            kinds.push(Kind { caller, callee, took });
+        }
+        Self { kinds, oldest }
+    }
+
+    /// What the times of requests' steps say of each candidate.
+    pub(super) fn found(&self, candidates: u32, windows: &Windows) -> Vec<Option<Found>> {
+        let count = windows.count(self.oldest);
+        let mut excesses = vec![Excess::default(); candidates as usize * count];
+        let mut worst: Vec<Option<Worst<'_>>> = vec![None; candidates as usize];
+        let mut means: Vec<(u32, f64)> = vec![(0, 0.0); count];
+        for kind in &self.kinds {
+            if !kind.judge(windows, &mut means) {
+                continue;
+            }
+            for (window, (n, sum)) in means.iter_mut().enumerate().filter(|(_, mean)| mean.0 > 0) {
+                let all = f64::from(*n);
+                let by = (*sum / all * all.min(MOST).sqrt() - CHANCE).max(0.0);
+                (*n, *sum) = (0, 0.0);
+                let mut put = |candidate: u32, with: u32, by: f64| {
+                    if let Some(excess) = excesses.get_mut(candidate as usize * count + window) {
+                        excess.kinds += 1;
+                        excess.sum += by;
+                    }
+                    if let Some(place) = worst.get_mut(candidate as usize)
+                        && window == 0
+                        && place.is_none_or(|worst| by > worst.by)
+                    {
+                        *place = Some(Worst { by, with, kind });
+                    }
+                };
+                put(kind.callee, kind.caller, by);
+                if kind.caller != kind.callee {
+                    put(kind.caller, kind.callee, CALLER * by);
+                }
+            }
+        }
+        let measure = |e: &Excess| (e.kinds > 0).then(|| e.sum / f64::from(e.kinds).powf(KINDS));
+        let mut past = Vec::with_capacity(excesses.len());
+        for (candidate, of) in (0..candidates).zip(excesses.chunks(count.max(1))) {
+            let measured = (0..).zip(of).skip(1).filter_map(|(window, e)| Some((candidate, window, measure(e)?)));
+            past.extend(measured);
+        }
+        let past = Past::new(past);
+        let found = |(candidate, (of, worst)): (u32, (&[Excess], Option<Worst<'_>>))| {
+            // What was as slow before the onset did not begin with it.
+            let more = measure(of.first()?)? - past.just_before(candidate);
+            let worst = worst?;
+            let (was, is) = worst.kind.medians(windows);
+            let because = Reason::Slow { with: worst.with, was, is };
+            (more > 0.0).then(|| Found { times: past.times(candidate, more, LEAST), because })
+        };
+        (0..candidates).zip(excesses.chunks(count.max(1)).zip(worst)).map(found).collect()
+    }
+}
+
+fn hops(lines: &[Line]) -> Vec<Hop> {
     let mut hops = Vec::with_capacity(lines.len());
     let mut order: Vec<u32> = Vec::new();
     for request in lines.chunk_by(|a, b| a.request == b.request) {
@@ -85,54 +156,50 @@ fn hops(lines: &[Line], windows: &Windows) -> Vec<Hop> {
         };
         for pair in request.windows(2) {
             let [a, b] = pair else { continue };
-            let Some(window) = windows.of(b.at) else { break };
             let callee = if place(a.candidate) < place(b.candidate) { b.candidate } else { a.candidate };
             let (from, to) = ((a.candidate, a.template), (b.candidate, b.template));
-            hops.push(Hop { from, to, window, request: b.request, took: (b.at - a.at).max(TICK), callee });
+            hops.push(Hop {
+                from,
+                to,
+                request: b.request,
+                at: b.at,
+                took: b.at.saturating_sub(a.at).max(TICK),
+                callee,
+            });
         }
     }
     hops
 }
 
-struct Excess {
-    candidate: u32,
-    window: u32,
-    by: f64,
-    because: Reason,
-}
-
-/// By how much the times of one step exceed the past, window by window, for each who takes part in it.
-fn judge(same: &[Hop], excesses: &mut Vec<Excess>) {
-    let mut before: Vec<f64> = same.iter().filter(|h| h.window > 0).map(|h| h.took as f64).collect();
-    if before.len() < FEW {
-        return;
+impl Kind {
+    /// How far the times lie in the distribution of those before the onset, in standard deviations: number and sum in each
+    /// window. False where too few are before.
+    fn judge(&self, windows: &Windows, means: &mut [(u32, f64)]) -> bool {
+        let before = self.took.iter().filter(|t| t.1 < windows.onset).count();
+        if before < FEW {
+            return false;
+        }
+        let mut below = 0;
+        for same in self.took.chunk_by(|a, b| a.0 == b.0) {
+            let upto = below + same.iter().filter(|t| t.1 < windows.onset).count();
+            let score = normal::quantile((below + upto + 1) as f64 / 2.0 / (before + 1) as f64);
+            below = upto;
+            for mean in same.iter().filter_map(|t| windows.of(t.1)) {
+                if let Some((n, sum)) = means.get_mut(mean) {
+                    *n += 1;
+                    *sum += score;
+                }
+            }
+        }
+        true
     }
-    before.sort_unstable_by(f64::total_cmp);
-    let Some(hop) = same.first() else { return };
-    let callee = same.iter().filter(|h| h.callee == hop.from.0).count() * 2 > same.len();
-    let (caller, callee) = if callee { (hop.to.0, hop.from.0) } else { (hop.from.0, hop.to.0) };
-    let score = |took: f64| {
-        let below = before.partition_point(|t| *t < took) + before.partition_point(|t| *t <= took);
-        normal::quantile((below + 1) as f64 / 2.0 / (before.len() + 1) as f64)
-    };
-    for of_window in same.chunk_by(|a, b| a.window == b.window) {
-        let Some(window) = of_window.first().map(|h| h.window) else { continue };
-        let (mut n, mut sum) = (0.0, 0.0);
-        for of_request in of_window.chunk_by(|a, b| a.request == b.request) {
-            n += 1.0;
-            sum += of_request.iter().map(|h| score(h.took as f64)).sum::<f64>() / of_request.len() as f64;
-        }
-        let mean = sum / n;
-        let by = (mean * n.min(MOST).sqrt() - CHANCE).max(0.0);
-        let mut took: Vec<f64> = of_window.iter().map(|h| h.took as f64).collect();
-        let is = if window == 0 { quantile(&mut took, 0.5).unwrap_or(0.0) / 1e9 } else { 0.0 };
-        let was = of_sorted(&before, 0.5).unwrap_or(0.0) / 1e9;
-        let mut put = |candidate, with, by| {
-            excesses.push(Excess { candidate, window, by, because: Reason::Slow { with, was, is } });
+
+    /// The median before the onset, and of the first window, in seconds.
+    fn medians(&self, windows: &Windows) -> (f64, f64) {
+        let median = |is: &dyn Fn(i64) -> bool| {
+            let took: Vec<i64> = self.took.iter().filter(|t| is(t.1)).map(|t| t.0).collect();
+            took.get(took.len() / 2).map_or(0.0, |took| *took as f64 / 1e9)
         };
-        put(callee, caller, by);
-        if caller != callee {
-            put(caller, callee, CALLER * by);
-        }
+        (median(&|at| at < windows.onset), median(&|at| windows.of(at) == Some(0)))
     }
 }

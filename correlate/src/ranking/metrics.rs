@@ -6,7 +6,7 @@
 
 use super::usual::{Past, of_sorted};
 use super::windows::Windows;
-use super::{Bad, Facts, Found, Reason, Series};
+use super::{Bad, Found, Reason, Series};
 
 /// The least spread, as a share of the median.
 const RELATIVE: f64 = 0.015;
@@ -17,83 +17,141 @@ const FEW: usize = 8;
 /// A window has so many samples, if need be by being longer.
 const STEPS: i64 = 5;
 
+/// A series in both orders.
+#[derive(Debug)]
+struct Sorted<'a> {
+    series: &'a Series,
+    /// The usual time between two samples.
+    step: i64,
+    /// Values and times, in the order of values.
+    values: Vec<(f64, i64)>,
+}
+
+/// All series, metric by metric.
+#[derive(Debug)]
+pub(super) struct Metrics<'a>(Vec<Sorted<'a>>);
+
 struct Measured {
     candidate: u32,
     metric: u32,
-    now: f64,
+    now: Option<f64>,
     was: f64,
     is: f64,
     past: Vec<(u32, f64)>,
 }
 
-/// What the metrics say of each candidate.
-pub(super) fn found(facts: &Facts, onset: i64, until: i64, length: i64) -> Vec<Option<Found>> {
-    let mut measured: Vec<Measured> =
-        facts.series.iter().filter_map(|series| measure(series, onset, until, length)).collect();
-    measured.sort_by_key(|m| (m.metric, m.candidate)); // stable: equal ones stay as they came
-    let mut best: Vec<Option<Found>> = vec![None; facts.candidates as usize];
-    for of_metric in measured.chunk_by(|a, b| a.metric == b.metric) {
-        let past = Past::new(of_metric.iter().flat_map(|m| m.past.iter().map(|p| (m.candidate, p.0, p.1))).collect());
-        for m in of_metric {
-            let times = past.times(m.candidate, m.now, LEAST);
-            let because = Reason::Metric { metric: m.metric, was: m.was, is: m.is };
-            if let Some(place) = best.get_mut(m.candidate as usize)
-                && times > place.as_ref().map_or(0.0, |found| found.times)
-            {
-                *place = Some(Found { times, because });
+impl<'a> Metrics<'a> {
+    /// Of these series.
+    pub(super) fn of(series: &'a [Series]) -> Self {
+        let sorted = |series: &'a Series| {
+            let rows = series.values.iter().copied().zip(series.times.iter().copied());
+            let mut values: Vec<(f64, i64)> = rows.filter(|row| row.0.is_finite()).collect();
+            values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+            Sorted { series, step: step(&series.times), values }
+        };
+        let mut all: Vec<Sorted<'_>> = series.iter().map(sorted).collect();
+        all.sort_by_key(|s| (s.series.metric, s.series.candidate)); // stable: equal ones stay as they came
+        Self(all)
+    }
+
+    /// What the metrics say of each candidate.
+    pub(super) fn found(&self, candidates: u32, onset: i64, until: i64, length: i64) -> Vec<Option<Found>> {
+        let mut before = Vec::new();
+        let measured = self.0.iter().filter_map(|series| series.measure(onset, until, length, &mut before));
+        let measured: Vec<Measured> = measured.filter(|m| m.now.is_some()).collect();
+        let mut best: Vec<Option<Found>> = vec![None; candidates as usize];
+        for of_metric in measured.chunk_by(|a, b| a.metric == b.metric) {
+            let past = of_metric.iter().flat_map(|m| m.past.iter().map(|p| (m.candidate, p.0, p.1))).collect();
+            let past = Past::new(past);
+            for (m, now) in of_metric.iter().filter_map(|m| Some((m, m.now?))) {
+                let times = past.times(m.candidate, now, LEAST);
+                let because = Reason::Metric { metric: m.metric, was: m.was, is: m.is };
+                if let Some(place) = best.get_mut(m.candidate as usize)
+                    && times > place.as_ref().map_or(0.0, |found| found.times)
+                {
+                    *place = Some(Found { times, because });
+                }
             }
         }
+        best
     }
-    best
 }
 
-fn measure(series: &Series, onset: i64, until: i64, length: i64) -> Option<Measured> {
-    let rows = || series.times.iter().copied().zip(series.values.iter().copied()).filter(|row| row.1.is_finite());
-    let mut before: Vec<f64> = rows().take_while(|row| row.0 < onset).map(|row| row.1).collect();
-    if before.len() < FEW {
-        return None;
-    }
-    let windows = Windows::new(onset, until, length.max(STEPS * step(&series.times)));
-    before.sort_unstable_by(f64::total_cmp);
-    let at = |q| of_sorted(&before, q);
-    let (low, first, median, third, high) = (at(0.05)?, at(0.25)?, at(0.5)?, at(0.75)?, at(0.95)?);
-    let spread = ((third - first) / 1.349).max((high - low) / 3.29).max(RELATIVE * median.abs()).max(1e-12);
-    let mut past: Vec<(u32, f64)> = Vec::new();
-    let (mut now, mut is) = (None, median);
-    let mut window: Option<(u32, Vec<f64>)> = None;
-    let mut close = |window: Option<(u32, Vec<f64>)>| {
-        let Some((n, mut values)) = window else { return };
-        let Some(value) = second(&mut values, median, series.bad) else { return };
-        let distance = (value - median).abs() / spread;
-        if n == 0 {
-            (now, is) = (Some(distance), value);
-        } else {
-            past.push((n, distance));
+impl Sorted<'_> {
+    fn measure(&self, onset: i64, until: i64, length: i64, before: &mut Vec<f64>) -> Option<Measured> {
+        let windows = Windows::new(onset, until, length.max(STEPS.saturating_mul(self.step)));
+        before.clear();
+        before.extend(self.values.iter().filter(|row| row.1 < onset).map(|row| row.0));
+        if before.len() < FEW {
+            return None;
         }
-    };
-    for (ts, value) in rows() {
-        let Some(n) = windows.of(ts) else { break };
-        match &mut window {
-            Some((of, values)) if *of == n => values.push(value),
-            _ => close(window.replace((n, vec![value]))),
+        let at = |q| of_sorted(before, q);
+        let (low, first, median, third, high) = (at(0.05)?, at(0.25)?, at(0.5)?, at(0.75)?, at(0.95)?);
+        let spread = ((third - first) / 1.349).max((high - low) / 3.29).max(RELATIVE * median.abs()).max(1e-12);
+        let Series { candidate, metric, bad, .. } = *self.series;
+        let mut measured = Measured { candidate, metric, now: None, was: median, is: median, past: Vec::new() };
+        let mut close = |window: Option<usize>, ends: &Ends| {
+            let Some((window, value)) = window.zip(ends.second(median, bad)) else { return };
+            let distance = (value - median).abs() / spread;
+            if window == 0 {
+                (measured.now, measured.is) = (Some(distance), value);
+            } else {
+                measured.past.push((window as u32, distance));
+            }
+        };
+        let (mut window, mut ends) = (None, Ends::default());
+        let rows = self.series.times.iter().zip(&self.series.values).filter(|row| row.1.is_finite());
+        for (at, value) in rows.take_while(|row| *row.0 < windows.until) {
+            let of = windows.of(*at);
+            if of != window {
+                close(window, &ends);
+                (window, ends) = (of, Ends::default());
+            }
+            ends.put(*value);
         }
+        close(window, &ends);
+        Some(measured)
     }
-    close(window);
-    Some(Measured { candidate: series.candidate, metric: series.metric, now: now?, was: median, is, past })
 }
 
-/// The second farthest on either side, whichever of the two is the farther; of one value nothing is known.
-fn second(values: &mut [f64], median: f64, bad: Bad) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    let second = usize::from(values.len() > 1);
-    let (least, most) = (*values.get(second)?, *values.get(values.len().checked_sub(1 + second)?)?);
-    let (less, more) = (least.min(median), most.max(median));
-    Some(match bad {
-        Bad::More => more,
-        Bad::Less => less,
-        Bad::Both if median - less > more - median => less,
-        Bad::Both => more,
-    })
+/// The two least and the two highest values of a window.
+#[derive(Debug, Default)]
+struct Ends {
+    count: u32,
+    least: (f64, f64),
+    most: (f64, f64),
+}
+
+impl Ends {
+    fn put(&mut self, value: f64) {
+        let count = self.count;
+        let put = |ends: &mut (f64, f64), is_farther: fn(&f64, &f64) -> bool| {
+            if count == 0 || is_farther(&value, &ends.0) {
+                *ends = (value, ends.0);
+            } else if count == 1 || is_farther(&value, &ends.1) {
+                ends.1 = value;
+            }
+        };
+        put(&mut self.least, f64::lt);
+        put(&mut self.most, f64::gt);
+        self.count += 1;
+    }
+
+    /// The second farthest on either side, whichever of the two is the farther; of one value that one.
+    fn second(&self, median: f64, bad: Bad) -> Option<f64> {
+        let (least, most) = match self.count {
+            0 => return None,
+            1 => (self.least.0, self.most.0),
+            _ => (self.least.1, self.most.1),
+        };
+        let (less, more) = (least.min(median), most.max(median));
+        Some(match bad {
+            Bad::More => more,
+            Bad::Less => less,
+            Bad::Both if median - less > more - median => less,
+            Bad::Both => more,
+        })
+    }
 }
 
 /// The usual time between two samples.

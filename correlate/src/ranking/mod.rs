@@ -14,7 +14,7 @@ mod onset;
 mod usual;
 mod windows;
 
-pub use combine::rank;
+pub use combine::Prepared;
 pub use onset::find;
 
 use std::time::Duration;

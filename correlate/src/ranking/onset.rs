@@ -1,32 +1,67 @@
 //! When it began, where nobody says.
+//!
+//! No single time is settled on: an onset that is a little off shows others than the root, each at its own time, while the root
+//! is conspicuous at most of the times around the true one. So the evidence at all times counts, the later the more, since what
+//! is asked for is the trouble of now.
 
-use super::Facts;
-use super::Ranked;
-use super::combine::rank_sorted;
+use super::combine::Prepared;
+use super::{Facts, Ranked, Reason, WINDOW};
 
 /// How far apart the times are that are tried, in nanoseconds.
 const STEP: i64 = 15_000_000_000;
-/// Of so much of the strongest evidence what is later is preferred: what is asked for is the trouble of now.
-const ENOUGH: f64 = 0.5;
-/// The evidence of an onset is stronger than that of the times around it, up to so many steps away.
-const AROUND: usize = 4;
+/// What began so much earlier is half as likely to be asked for, in seconds.
+const HALVED: f64 = 300.0;
 /// What began so shortly before the end has shown too little yet, in steps.
 const TOO_LATE: i64 = 4;
 
-/// The time from `from` to `until` at which something began, and the ranking then: the last at which the evidence is
-/// stronger than around it and half as strong as anywhere, or more. Nothing at or after `until` is looked at.
+/// A candidate over all onsets.
+#[derive(Debug, Clone, Default)]
+struct Over {
+    sum: f64,
+    /// The most that it counts for at one of them.
+    most: f64,
+    because: Vec<Reason>,
+    /// Its score at each.
+    scores: Vec<f64>,
+}
+
+impl Over {
+    /// At which onset it is the most conspicuous, within a window of the one at which it counts for most.
+    fn began(&self, weights: &[f64]) -> Option<usize> {
+        let counts = |n: &usize| self.scores.get(*n).zip(weights.get(*n)).map_or(0.0, |(score, weight)| score * weight);
+        let most = (0..weights.len()).max_by(|a, b| counts(a).total_cmp(&counts(b)))?;
+        let window = usize::try_from(WINDOW.as_nanos() / STEP.unsigned_abs() as u128).unwrap_or(0);
+        let around = most.saturating_sub(window)..(most + window + 1).min(weights.len());
+        let score = |n: &usize| self.scores.get(*n).copied().unwrap_or(0.0);
+        around.max_by(|a, b| score(a).total_cmp(&score(b)))
+    }
+}
+
+/// The ranking over all onsets from `from` to a minute before `until`, each candidate with its reasons at the time at which they
+/// count for most; and when the trouble of the first began. Nothing at or after `until` is looked at. Both are in nanoseconds.
 pub fn find(facts: &Facts, from: i64, until: i64) -> (i64, Vec<Ranked>) {
-    let mut lines = facts.lines.clone();
-    lines.sort_unstable();
+    let prepared = Prepared::of(facts, until);
     let last = until.saturating_sub(TOO_LATE * STEP);
-    let times = std::iter::successors(Some(from), |t| t.checked_add(STEP).filter(|t| *t <= last));
-    let tried: Vec<(i64, Vec<Ranked>)> = times.map(|at| (at, rank_sorted(facts, &lines, at, until))).collect();
-    let tops: Vec<f64> = tried.iter().map(|t| t.1.first().map_or(0.0, |r| r.score)).collect();
-    let most = tops.iter().copied().fold(0.0, f64::max);
-    let is_onset = |n: usize| {
-        let around = tops.get(n.saturating_sub(AROUND)..(n + AROUND + 1).min(tops.len())).unwrap_or_default();
-        tops.get(n).is_some_and(|top| *top >= ENOUGH * most && around.iter().all(|other| other <= top))
-    };
-    let found = (0..tried.len()).rev().find(|n| is_onset(*n));
-    found.and_then(|n| tried.into_iter().nth(n)).unwrap_or((until, Vec::new()))
+    let onsets = std::iter::successors(Some(from), |t| t.checked_add(STEP)).take_while(|t| *t <= last);
+    let onsets: Vec<i64> = onsets.collect();
+    let weight = |onset: &i64| (-(until.saturating_sub(*onset) as f64 / 1e9) / HALVED).exp2();
+    let weights: Vec<f64> = onsets.iter().map(weight).collect();
+    let mut over = vec![Over::default(); facts.candidates as usize];
+    for (onset, weight) in onsets.iter().zip(&weights) {
+        for Ranked { candidate, score, because } in prepared.at(*onset) {
+            let Some(over) = over.get_mut(candidate as usize) else { continue };
+            over.scores.push(score);
+            over.sum += weight * score;
+            if weight * score > over.most {
+                (over.most, over.because) = (weight * score, because);
+            }
+        }
+    }
+    let first = over.iter().filter(|over| over.sum > 0.0).max_by(|a, b| a.sum.total_cmp(&b.sum));
+    let began = first.and_then(|first| onsets.get(first.began(&weights)?)).copied();
+    let all = weights.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+    let ranked = |(candidate, over): (u32, Over)| Ranked { candidate, score: over.sum / all, because: over.because };
+    let mut ranked: Vec<Ranked> = (0..facts.candidates).zip(over).map(ranked).collect();
+    ranked.sort_by(|a, b| b.score.total_cmp(&a.score)); // stable: equals stay in order
+    (began.unwrap_or(until), ranked)
 }

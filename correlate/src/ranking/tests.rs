@@ -24,6 +24,10 @@ fn requests(mut change: impl FnMut(i64, &mut Vec<Line>)) -> Facts {
     facts
 }
 
+fn rank(facts: &Facts, onset: i64, until: i64) -> Vec<Ranked> {
+    Prepared::of(facts, until).at(onset)
+}
+
 fn first(facts: &Facts) -> Ranked {
     rank(facts, ONSET, ONSET + 300 * SECOND).remove(0)
 }
@@ -177,6 +181,45 @@ fn the_onset_is_found() {
     let (onset, ranked) = find(&facts, ONSET - 600 * SECOND, ONSET + 300 * SECOND);
     assert_eq!(ranked[0].candidate, 2);
     assert!((onset - ONSET).abs() <= 60 * SECOND, "{}", (onset - ONSET) / SECOND);
+}
+
+#[test]
+fn what_is_seen_at_most_onsets_is_before_what_one_shows_and_the_past() {
+    // A minute of a line of one, long before; and what lasts, a little less conspicuous, of another.
+    let facts = requests(|at, lines| {
+        if (ONSET - 400 * SECOND..ONSET - 340 * SECOND).contains(&at) {
+            lines[1].template = 50;
+        }
+        if at >= ONSET && at / SECOND % 20 == 0 {
+            lines[3].template = 40;
+        }
+    });
+    let (_, ranked) = find(&facts, ONSET - 600 * SECOND, ONSET + 300 * SECOND);
+    assert_eq!(ranked[0].candidate, 2, "{ranked:?}");
+}
+
+#[test]
+fn an_unusual_step_takes_the_blame_for_a_later_one_only_as_far_as_it_is_as_unusual() {
+    let facts = requests(|at, lines| {
+        // Now and then candidate 1 goes another way, a little more often when candidate 2 fails.
+        if at / SECOND % 100 == 50 || at >= ONSET && at / SECOND % 30 == 0 {
+            lines[1].template = 20;
+        }
+        if at >= ONSET {
+            lines[3].template = 40;
+        }
+    });
+    let first = first(&facts);
+    assert_eq!(first.candidate, 2);
+    assert!(matches!(first.because[0], Reason::Course { seen_at: None, .. }), "{first:?}");
+}
+
+#[test]
+fn no_time_to_look_at_is_no_evidence() {
+    let facts = requests(|_, _| {});
+    let (onset, ranked) = find(&facts, ONSET, ONSET);
+    assert_eq!(onset, ONSET);
+    assert!(ranked.iter().all(|r| r.score == 0.0 && r.because.is_empty()));
 }
 
 #[test]
