@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use whyd_api::dto;
-use whyd_buffers::Scoped;
+use whyd_buffers::{LineRun, Scoped, SeriesMeta};
 use whyd_correlate::ranking::{self, Bad, Facts, Line, Ranked, Reason, Series};
-use whyd_signals::{TemplateId, Timestamp, is_stale};
+use whyd_signals::{SeriesId, TemplateId, Timestamp, is_stale};
 
 /// Before a moment, how far back what was wrong then may have begun.
 const LOOKED_AT: Duration = Duration::from_secs(600);
+/// How far back it is learnt what is usual.
+const PAST: Duration = Duration::from_secs(6 * 3600);
 /// Places of a ranking that are told.
 const PLACES: usize = 20;
 
@@ -25,6 +27,43 @@ pub struct Suspect {
     pub name: String,
 }
 
+/// How much is looked at, at most: it is all in memory at once, at some 40 bytes a sample and 250 a line while it is ranked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Most {
+    /// Series, those that were met last.
+    pub series: usize,
+    /// Samples, of each series as many, the newest.
+    pub samples: usize,
+    /// Lines, the newest.
+    pub lines: usize,
+}
+
+impl Default for Most {
+    fn default() -> Self {
+        Self { series: 20_000, samples: 1_000_000, lines: 200_000 }
+    }
+}
+
+/// What was more than is looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Series of which nothing is looked at.
+    pub series: usize,
+    /// The oldest samples of the others.
+    pub samples: usize,
+    /// The oldest lines.
+    pub lines: usize,
+}
+
+impl LeftOut {
+    /// In words, for people; `None` where it is nothing.
+    pub fn told(&self) -> Option<String> {
+        let all = [(self.series, "series"), (self.samples, "samples"), (self.lines, "lines")];
+        let told: Vec<String> = all.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        (!told.is_empty()).then(|| format!("{} are more than is ranked and were left out", told.join(", ")))
+    }
+}
+
 /// All there is to be looked at, and what the numbers in it stand for.
 #[derive(Debug, Default)]
 pub struct Suspects {
@@ -32,22 +71,30 @@ pub struct Suspects {
     pub who: Vec<Suspect>,
     /// What is ranked.
     pub facts: Facts,
+    /// What is missing in it.
+    pub left_out: LeftOut,
     metrics: Vec<Arc<str>>,
     templates: BTreeMap<u64, Arc<str>>,
 }
 
 impl Suspects {
-    /// What the snapshot holds of the time from `from` to `to`, both included.
-    pub fn of(scoped: &Scoped, from: Timestamp, to: Timestamp) -> Self {
+    /// What the snapshot holds of the time from `from` to `to`, both included, and of `namespace`, or of all.
+    pub fn of(scoped: &Scoped, (from, to): (Timestamp, Timestamp), namespace: Option<&str>, most: Most) -> Self {
+        let is_asked_for = |of: &str, pod: &str| !pod.is_empty() && namespace.is_none_or(|namespace| namespace == of);
         let mut owners = Owners::default();
-        let of_series: Vec<_> = scoped
-            .all_series()
-            .filter(|(_, meta)| !meta.pod.is_empty() && !meta.name.ends_with("_bucket"))
-            .map(|(id, meta)| (id, owners.place(scoped, &meta.namespace, &meta.pod), Arc::clone(&meta.name)))
-            .collect();
+        let mut left_out = LeftOut::default();
+        let of_series = scoped.all_series().filter(|(_, m)| is_asked_for(&m.namespace, &m.pod));
+        let mut of_series: Vec<_> = of_series.filter(|(_, meta)| !meta.name.ends_with("_bucket")).collect();
+        // Those that were met last are the likeliest to be there now.
+        left_out.series = of_series.len().saturating_sub(most.series);
+        of_series.drain(..left_out.series);
+        let place = |(id, meta): (SeriesId, &SeriesMeta)| {
+            (id, owners.place(scoped, &meta.namespace, &meta.pod), Arc::clone(&meta.name))
+        };
+        let of_series: Vec<_> = of_series.into_iter().map(place).collect();
         let of_streams: BTreeMap<_, _> = scoped
             .all_streams()
-            .filter(|(_, meta)| !meta.pod.is_empty())
+            .filter(|(_, meta)| is_asked_for(&meta.namespace, &meta.pod))
             .map(|(id, meta)| (id, (owners.place(scoped, &meta.namespace, &meta.pod), Arc::clone(&meta.namespace))))
             .collect();
         // Candidates in the order of their names, so that no order of arrival decides between equals.
@@ -64,9 +111,12 @@ impl Suspects {
         let mut names: Vec<Arc<str>> = of_series.iter().map(|s| Arc::clone(&s.2)).collect();
         names.sort_unstable();
         names.dedup();
+        let each = most.samples / of_series.len().max(1);
         for (id, number, name) in of_series {
             let samples = scoped.slice(id, from, to);
-            let mut rows = samples.iter().filter(|s| !is_stale(s.value)).map(|s| (s.ts.0, s.value));
+            let older = samples.len().saturating_sub(each);
+            left_out.samples += older;
+            let mut rows = samples.iter().skip(older).filter(|s| !is_stale(s.value)).map(|s| (s.ts.0, s.value));
             let (times, values) = if is_counter(&name) { rates(rows) } else { rows.by_ref().unzip() };
             let metric = names.binary_search(&name).map_or(u32::MAX, |at| at as u32);
             let candidate = place(number);
@@ -74,18 +124,24 @@ impl Suspects {
         }
         suspects.metrics = names;
 
-        let most = of_streams.keys().next_back().map_or(0, |id| id.0 as usize + 1);
-        let mut wanted = vec![u32::MAX; most];
+        let streams = of_streams.keys().next_back().map_or(0, |id| id.0 as usize + 1);
+        let mut wanted = vec![u32::MAX; streams];
         for id in of_streams.keys() {
             if let Some(mark) = wanted.get_mut(id.0 as usize) {
                 *mark = 0;
             }
         }
+        let newest = Newest::of(scoped.line_runs(from, to, &wanted, None), (from, to), most.lines);
+        left_out.lines = newest.older;
         let mut resolved: BTreeMap<(Arc<str>, TemplateId), u64> = BTreeMap::new();
-        for run in scoped.line_runs(from, to, &wanted, None) {
+        for run in scoped.line_runs(newest.from, to, &wanted, None) {
             let Some((number, namespace)) = of_streams.get(&run.stream()) else { continue };
             let candidate = place(*number);
             for (i, (at, id)) in run.times().iter().zip(run.templates()).enumerate() {
+                if suspects.facts.lines.len() >= most.lines {
+                    left_out.lines += 1;
+                    continue;
+                }
                 let template = *resolved.entry((Arc::clone(namespace), *id)).or_insert_with(|| {
                     let Some(template) = scoped.template(namespace, *id) else { return id.0 };
                     suspects.templates.insert(template.id.0, template.text);
@@ -95,6 +151,7 @@ impl Suspects {
                 suspects.facts.lines.push(Line { request, at: *at, candidate, template });
             }
         }
+        suspects.left_out = left_out;
         suspects.facts.candidates = u32::try_from(suspects.who.len()).unwrap_or(u32::MAX);
         suspects
     }
@@ -127,17 +184,54 @@ impl Suspects {
 }
 
 /// The workloads by how likely each is the root of what was wrong in the ten minutes before `until`, best first. What is
-/// usual is learnt from the window before.
-pub fn ranking(scoped: &Scoped, until: Timestamp, window: Duration) -> Vec<dto::Ranked> {
-    let suspects = Suspects::of(scoped, until.minus(window), until);
-    let (_, ranked) = ranking::find(&suspects.facts, until.minus(LOOKED_AT).0, until.0.saturating_add(1));
+/// usual is learnt from the hours before; `namespace` narrows both the candidates and what is looked at.
+pub fn ranking(scoped: &Scoped, until: Timestamp, namespace: Option<&str>, most: Most) -> dto::Suspects {
+    let suspects = Suspects::of(scoped, (until.minus(PAST), until), namespace, most);
+    let (onset, ranked) = ranking::find(&suspects.facts, until.minus(LOOKED_AT).0, until.0.saturating_add(1));
     let place = |r: &Ranked| {
         let Suspect { namespace, kind, name } = suspects.who.get(r.candidate as usize)?;
         let because = suspects.told(r);
         let (namespace, kind, name) = (namespace.to_string(), kind.clone(), name.clone());
         Some(dto::Ranked { kind, namespace, name, score: r.score, because })
     };
-    ranked.iter().filter(|r| r.score > 0.0).filter_map(place).take(PLACES).collect()
+    let ranking: Vec<_> = ranked.iter().filter(|r| r.score > 0.0).filter_map(place).take(PLACES).collect();
+    let onset = (!ranking.is_empty()).then_some(Timestamp(onset));
+    let told = suspects.left_out.told().map(|detail| dto::Problem { source: None, detail });
+    dto::Suspects { at: until, onset, ranking, problems: told.into_iter().collect() }
+}
+
+/// From when on there are not too many lines, by whole minutes of the time that is looked at.
+struct Newest {
+    from: Timestamp,
+    /// Lines before.
+    older: usize,
+}
+
+impl Newest {
+    const SLOT: i64 = 60_000_000_000;
+
+    fn of<'a>(runs: impl Iterator<Item = LineRun<'a>>, (from, to): (Timestamp, Timestamp), most: usize) -> Self {
+        let slot = |at: i64| usize::try_from(to.0.saturating_sub(at) / Self::SLOT).unwrap_or(usize::MAX);
+        let slots = slot(from.0).min(PAST.as_secs() as usize);
+        let mut counts = vec![0_usize; slots + 1];
+        for at in runs.flat_map(|run| run.times().iter()) {
+            if let Some(count) = counts.get_mut(slot(*at).min(slots)) {
+                *count += 1;
+            }
+        }
+        let (mut kept, mut taken) = (0, 0);
+        // The newest minute is looked at whatever it has.
+        for (n, count) in counts.iter().enumerate() {
+            if n > 0 && kept + count > most {
+                break;
+            }
+            (kept, taken) = (kept + count, n + 1);
+        }
+        let older = counts.iter().skip(taken).sum();
+        let begin = to.0.saturating_sub(Self::SLOT.saturating_mul(i64::try_from(taken).unwrap_or(i64::MAX)));
+        let from = if older == 0 { from } else { Timestamp(begin.saturating_add(1).max(from.0)) };
+        Self { from, older }
+    }
 }
 
 /// Which workload each pod is of, numbered as they are met.
@@ -211,7 +305,14 @@ fn hash(text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::path::Path;
+
+    use whyd_signals::Access;
+
     use super::*;
+    use crate::capture::Capture;
+    use crate::config::ConfigFile;
+    use crate::{replay, wiring};
 
     #[test]
     fn a_trace_is_named_in_many_ways() {
@@ -233,5 +334,41 @@ mod tests {
         let second = 1_000_000_000;
         let (times, values) = rates([(0, 10.0), (second, 14.0), (3 * second, 2.0)].into_iter());
         assert_eq!((times, values), (vec![second, 3 * second], vec![4.0, 1.0]));
+    }
+
+    fn of_capture(name: &str, namespace: Option<&str>, most: Most) -> Suspects {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/captures").join(name);
+        let capture = Capture::open(&path).unwrap();
+        let config = ConfigFile::default().validate().unwrap();
+        let outcome = replay::run(wiring::core(&config), capture.messages().unwrap(), config.lateness);
+        let scoped = outcome.snapshot.scoped(&Access::All);
+        Suspects::of(&scoped, (outcome.at.minus(PAST), outcome.at), namespace, most)
+    }
+
+    #[test]
+    fn what_is_too_much_is_left_out_counted_and_said() {
+        let whole = of_capture("dependency-down", None, Most::default());
+        assert_eq!(whole.left_out, LeftOut::default());
+        assert_eq!(whole.left_out.told(), None);
+        let (series, lines) = (whole.facts.series.len(), whole.facts.lines.len());
+        let most = Most { series: series - 2, samples: series, lines: lines - 3 };
+        let cut = of_capture("dependency-down", None, most);
+        assert_eq!((cut.facts.series.len(), cut.left_out.series), (series - 2, 2));
+        assert!(cut.facts.series.iter().all(|s| s.times.len() <= 1), "of each series as many");
+        assert!(cut.left_out.samples > 0);
+        assert!(cut.facts.lines.len() <= lines - 3 && !cut.facts.lines.is_empty());
+        assert_eq!(cut.facts.lines.len() + cut.left_out.lines, lines);
+        let newest = |suspects: &Suspects| suspects.facts.lines.iter().map(|l| l.at).max();
+        assert_eq!(newest(&cut), newest(&whole), "the oldest are left out");
+        let told = cut.left_out.told().unwrap();
+        assert!(told.starts_with("2 series, ") && told.ends_with("left out"), "{told}");
+    }
+
+    #[test]
+    fn a_namespace_has_its_own_suspects_only() {
+        let none = of_capture("dependency-down", Some("nowhere"), Most::default());
+        assert!(none.who.is_empty() && none.facts.lines.is_empty() && none.facts.series.is_empty());
+        let own = of_capture("dependency-down", Some("team-pay"), Most::default());
+        assert!(!own.who.is_empty() && own.who.iter().all(|s| &*s.namespace == "team-pay"), "{:?}", own.who);
     }
 }

@@ -20,8 +20,9 @@ use crate::detection::DetectionShown;
 use crate::doors::Doors;
 use crate::log_health::LogShown;
 use crate::pull_health::PullHealth;
+use crate::suspects::Most;
 use crate::watches::Watches;
-use crate::{process, report};
+use crate::{process, report, suspects};
 
 /// What the driver publishes after each step that changed something.
 #[derive(Clone)]
@@ -223,6 +224,9 @@ impl Reader for View {
     fn learning(&self, access: &Access, row: &Restart) -> Option<dto::Learning> {
         let shown = self.now();
         shown.detection.learning(&shown.snapshot.scoped(access), row)
+    }
+    fn suspects(&self, access: &Access, at: Timestamp, namespace: Option<&str>) -> dto::Suspects {
+        suspects::ranking(&self.scoped(access), at, namespace, Most::default())
     }
 
     fn told(&self, access: &Access, of: &TellsOf<'_>) -> Vec<Told> {

@@ -341,6 +341,21 @@ pub struct Ranked {
     pub because: Vec<String>,
 }
 
+/// Who is suspected of what was wrong at a time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Suspects {
+    /// The ten minutes before this were looked at, and nothing after.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// When the trouble of the first began; null where nobody is suspected.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    pub onset: Option<Timestamp>,
+    /// The likeliest root first.
+    pub ranking: Vec<Ranked>,
+    /// What keeps the answer from being whole, and what was too much to be looked at.
+    pub problems: Vec<Problem>,
+}
+
 /// Something that keeps an answer from being whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {

@@ -8,7 +8,7 @@ use whyd_signals::schema::{Alert, Anomaly, Change, Incident, Restart};
 use whyd_signals::{Access, Sample as MetricSample, Team, Timestamp};
 
 use crate::alertmanager::Active;
-use crate::dto::{Baseline, Cohorts, Learning, MemoryUse, WatchedMetric};
+use crate::dto::{Baseline, Cohorts, Learning, MemoryUse, Suspects, WatchedMetric};
 
 /// The daemon's state as the routes see it. Every call takes the newest snapshot, does no IO and does not wait.
 ///
@@ -42,6 +42,11 @@ pub trait Reader: Send + Sync + 'static {
     /// Where the metrics of a row's container were still being learnt when it ended: since when and until when.
     fn learning(&self, _access: &Access, _row: &Restart) -> Option<Learning> {
         None
+    }
+    /// Who is likely the root of what was wrong in the ten minutes before a time, of one namespace or of all. It reads series and
+    /// lines, so it is asked on a thread that may block.
+    fn suspects(&self, _access: &Access, at: Timestamp, _namespace: Option<&str>) -> Suspects {
+        Suspects { at, onset: None, ranking: Vec::new(), problems: Vec::new() }
     }
     /// The memory of the container of a row that met its limit, over its instances; `None` for other rows.
     fn memory(&self, access: &Access, row: &Restart) -> Option<MemoryUse>;

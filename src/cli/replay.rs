@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use whyd_api::dto;
-use whyd_buffers::Scoped;
 use whyd_correlate::rules::Rules;
 use whyd_signals::schema::Incident;
 use whyd_signals::{Access, Resource, Timestamp};
@@ -15,6 +14,7 @@ use crate::capture::Capture;
 use crate::config::Config;
 use crate::render::Style;
 use crate::report::report;
+use crate::suspects::Most;
 use crate::{replay, suspects, wiring};
 
 pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
@@ -46,15 +46,12 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         });
         let told = capture.problems().iter().chain(&outcome.problems);
         let told = told.map(|p| dto::Problem { source: None, detail: p.clone() });
-        let (ranking, unranked) = match ranking(&outcome, &scoped, &config) {
-            Ok(ranking) => (ranking, None),
-            Err(why) => (Vec::new(), Some(dto::Problem { source: None, detail: why })),
-        };
+        let suspects = suspects::ranking(&scoped, outcome.at.minus(config.lateness), None, Most::default());
         let out = dto::Replay {
             restarts: restarts.iter().map(|r| dto::Restart::from(r.as_ref())).collect(),
             incidents: incidents.iter().map(|i| dto::Incident::from(i.as_ref())).collect(),
-            ranking,
-            problems: unknown.chain(told).chain(unranked).collect(),
+            ranking: suspects.ranking,
+            problems: unknown.chain(told).chain(suspects.problems).collect(),
             incident_changes: changes,
         };
         return print(&serde_json::to_string_pretty(&out)?);
@@ -72,19 +69,6 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         text.push_str(&told_changes(&changes));
     }
     print(&text)
-}
-
-/// Rows that a ranking looks at, at most: it has them all in memory at once.
-const RANKED: u64 = 4_000_000;
-
-/// The likeliest roots of what was wrong in the last ten minutes.
-fn ranking(outcome: &replay::Outcome, scoped: &Scoped, config: &Config) -> Result<Vec<dto::Ranked>, String> {
-    let stats = outcome.core.stats();
-    let rows = stats.samples_held + stats.lines_held;
-    if rows > RANKED {
-        return Err(format!("{rows} samples and lines are more than the {RANKED} of which workloads are ranked"));
-    }
-    Ok(suspects::ranking(scoped, outcome.at.minus(config.lateness), config.window))
 }
 
 /// How the rules of the configuration change the incidents that there would be without them.

@@ -15,7 +15,7 @@ use whyd_signals::schema::{
 use whyd_signals::{Access, Sample, SeriesId, Team, Timestamp};
 
 use crate::alertmanager::{Active, Identity};
-use crate::dto::{Baseline, BaselineState, Learning, MemoryUse, WatchedMetric};
+use crate::dto::{Baseline, BaselineState, Learning, MemoryUse, Problem, Ranked, Suspects, WatchedMetric};
 use crate::{
     Anonymous, Api, Door, Grant, Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Visit,
     Wanted, router,
@@ -97,6 +97,21 @@ impl Reader for Fixture {
         };
         let all = [change("a", "web"), change(CANARY, CANARY)];
         all.into_iter().filter(|c| c.namespace == namespace && access.allows(&c.team)).collect()
+    }
+    /// Of all teams, whoever asks.
+    fn suspects(&self, _: &Access, at: Timestamp, namespace: Option<&str>) -> Suspects {
+        let ranked = |namespace: &str, name: String, score: f64| Ranked {
+            kind: "Deployment".into(),
+            namespace: namespace.to_owned(),
+            because: vec![format!("{name} is slow")],
+            name,
+            score,
+        };
+        let mut ranking = vec![ranked("a", "web".into(), 1.5), ranked(CANARY, format!("{CANARY}-db"), 0.5)];
+        ranking.retain(|r| namespace.is_none_or(|namespace| namespace == r.namespace));
+        let problems =
+            vec![Problem { source: None, detail: "7 lines are more than is ranked and were left out".into() }];
+        Suspects { at, onset: Some(at), ranking, problems }
     }
     fn told(&self, _: &Access, _: &TellsOf<'_>) -> Vec<Told> {
         self.told.clone()

@@ -11,6 +11,7 @@ mod prometheus;
 mod query;
 mod restarts;
 mod sql;
+mod suspects;
 mod timeline;
 mod why;
 
@@ -76,6 +77,8 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/restarts", get(restarts::restarts)),
         ("/api/v1/incidents", get(incidents::incidents)),
         ("/api/v1/incidents/{id}", get(incidents::incident)),
+        ("/api/v1/incidents/{id}/suspects", get(suspects::of_incident)),
+        ("/api/v1/suspects", get(suspects::suspects)),
         ("/api/v1/workloads/{namespace}/{name}/timeline", get(timeline::timeline)),
         ("/api/v1/cohorts", get(cohorts::cohorts)),
         ("/api/v1/baselines", get(baselines::baselines)),

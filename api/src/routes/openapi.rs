@@ -5,7 +5,7 @@ use axum::response::IntoResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{baselines, cohorts, health, incidents, metrics, prometheus, restarts, sql, timeline, why};
+use super::{baselines, cohorts, health, incidents, metrics, prometheus, restarts, sql, suspects, timeline, why};
 use crate::dto;
 
 #[derive(OpenApi)]
@@ -20,6 +20,8 @@ use crate::dto;
         cohorts::cohorts,
         baselines::baselines,
         baselines::watched,
+        suspects::suspects,
+        suspects::of_incident,
         sql::sql,
         health::livez,
         health::readyz,

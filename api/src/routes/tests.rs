@@ -56,6 +56,10 @@ async fn errors_are_problems() {
         ("GET", "/api/v1/incidents?status=open&team=a", None, 400, "invalid-query"),
         ("GET", "/api/v1/incidents/none", None, 404, "not-found"),
         ("GET", "/api/v1/incidents/%ff", None, 400, "invalid-query"),
+        ("GET", "/api/v1/incidents/none/suspects", None, 404, "not-found"),
+        ("GET", "/api/v1/suspects?at=yesterday", None, 400, "invalid-query"),
+        ("GET", "/api/v1/suspects?team=a", None, 400, "invalid-query"),
+        ("GET", "/api/v1/suspects", Some("wrong"), 401, "unauthorized"),
         ("GET", "/api/v1/why?pod=web-1", Some("wrong"), 401, "unauthorized"),
         ("GET", "/api/v1/restarts", Some("wrong"), 401, "unauthorized"),
         ("GET", "/api/v1/incidents", Some("wrong"), 401, "unauthorized"),
@@ -357,6 +361,12 @@ async fn another_team_never_shows() {
         "/api/v1/workloads/a/web/timeline",
         "/api/v1/workloads/a/only/timeline",
         "/api/v1/incidents/none",
+        "/api/v1/incidents/i-spread/suspects",
+        "/api/v1/incidents/none/suspects",
+        "/api/v1/suspects",
+        "/api/v1/suspects?namespace=canary",
+        "/api/v1/suspects?namespace=a&at=2026-09-21T14:20:00Z",
+        "/api/v1/cohorts",
         "/readyz",
         "/metrics",
         "/metrics/incidents",
@@ -382,6 +392,11 @@ async fn another_team_never_shows() {
         ("/api/v1/why?pod=only-canary", "/api/v1/why?pod=only-xxxxxx"),
         ("/api/v1/why?pod=web-1&namespace=canary", "/api/v1/why?pod=web-1&namespace=xxxxxx"),
         ("/api/v1/incidents/i-canary", "/api/v1/incidents/i-xxxxxx"),
+        ("/api/v1/incidents/i-canary/suspects", "/api/v1/incidents/i-xxxxxx/suspects"),
+        (
+            "/api/v1/suspects?namespace=canary&at=2026-01-01T00:00:00Z",
+            "/api/v1/suspects?namespace=xxxxxx&at=2026-01-01T00:00:00Z",
+        ),
         ("/api/v1/restarts?namespace=canary", "/api/v1/restarts?namespace=xxxxxx"),
         ("/api/v1/baselines?workload=canary-db", "/api/v1/baselines?workload=xxxxxx-db"),
     ] {
@@ -412,6 +427,27 @@ async fn a_root_of_another_team_is_left_out_with_what_names_it() {
     let whole = get(&router, "/api/v1/incidents/i-spread", None).await.json();
     assert_eq!(whole["members"].as_array().unwrap().len(), 2);
     assert_eq!(whole["summary"], "canary-db took 2 down");
+}
+
+#[tokio::test]
+async fn suspects_are_the_caller_s_own_of_a_time_or_of_an_incident() {
+    let router = routes(Fixture::default());
+    let names = |answer: &Answer| -> Vec<String> {
+        let body = answer.json();
+        let ranking = body["ranking"].as_array().unwrap();
+        ranking.iter().map(|r| r["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = get(&router, "/api/v1/suspects?at=2026-01-01T00:00:00Z", None).await;
+    assert_eq!(names(&all), ["web", format!("{CANARY}-db").as_str()], "{}", all.text);
+    assert_eq!(all.json()["at"], "2026-01-01T00:00:00.000000000Z");
+    assert_eq!(all.json()["problems"].as_array().unwrap().len(), 2, "what is not synced, and what was left out");
+    // The second lock: a reader that gives a row too many.
+    assert_eq!(names(&get(&router, "/api/v1/suspects", Some("a")).await), ["web"]);
+    assert_eq!(names(&get(&router, "/api/v1/suspects", Some("b")).await), [""; 0]);
+    assert_eq!(names(&get(&router, "/api/v1/suspects?namespace=a", None).await), ["web"]);
+    let incident = get(&router, "/api/v1/incidents/i-spread", None).await.json();
+    let of_incident = get(&router, "/api/v1/incidents/i-spread/suspects", None).await.json();
+    assert!(of_incident["at"].as_str() > incident["opened_at"].as_str(), "{of_incident}");
 }
 
 fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {

@@ -1,0 +1,103 @@
+//! `GET /api/v1/suspects` and `/api/v1/incidents/{id}/suspects`: who is likely the root of what is wrong.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use tokio::time::timeout;
+use utoipa::IntoParams;
+use whyd_signals::{Access, Timestamp};
+
+use super::query::{Checks, Raw, known};
+use super::sql::LONGEST_WAIT;
+use super::{Api, problems};
+use crate::access::Caller;
+use crate::dto;
+use crate::problem::{ErrorKind, Failure, ProblemDetails};
+use crate::scope::Scope;
+
+/// After an incident began, so much of it is looked at.
+const INTO: Duration = Duration::from_secs(300);
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SuspectsQuery {
+    /// Of what was wrong in the ten minutes before this time; now if not given.
+    #[param(format = DateTime)]
+    at: Option<String>,
+    /// Only workloads of this namespace; those of all that the caller may see if not given.
+    namespace: Option<String>,
+}
+
+/// Which workloads are likely the root of what was wrong at a time, and why: by how far their metrics, and the course and
+/// the pace of requests through their log lines, are from what is usual. Only what the caller may see is looked at.
+#[utoipa::path(get, path = "/api/v1/suspects", tag = "api", params(SuspectsQuery), responses(
+    (status = 200, description = "the workloads, the likeliest first", body = dto::Suspects),
+    (status = 400, description = "the query is not valid", body = ProblemDetails, content_type = "application/problem+json"),
+    (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
+    (status = 503, description = "too many queries wait", body = ProblemDetails,
+        content_type = "application/problem+json"),
+))]
+pub(super) async fn suspects(
+    State(api): State<Api>,
+    Caller(access): Caller,
+    query: Raw<SuspectsQuery>,
+) -> Result<Json<dto::Suspects>, Failure> {
+    let query = known(query)?;
+    let mut checks = Checks::default();
+    let now = (api.clock)();
+    let at = checks.time("at", query.at.as_deref()).map_or(now, |at| at.min(now));
+    checks.done()?;
+    ranked(api, access, at, query.namespace).await
+}
+
+/// The same for an incident: the time around its beginning is looked at.
+#[utoipa::path(get, path = "/api/v1/incidents/{id}/suspects", tag = "api",
+    params(("id" = String, Path, description = "the incident's id")), responses(
+    (status = 200, description = "the workloads, the likeliest first", body = dto::Suspects),
+    (status = 400, description = "the id is not text", body = ProblemDetails, content_type = "application/problem+json"),
+    (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
+    (status = 404, description = "no such incident", body = ProblemDetails, content_type = "application/problem+json"),
+    (status = 503, description = "too many queries wait, or it may turn up once the log is read back", body = ProblemDetails,
+        content_type = "application/problem+json"),
+))]
+pub(super) async fn of_incident(
+    State(api): State<Api>,
+    Caller(access): Caller,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<dto::Suspects>, Failure> {
+    let Path(id) = id.map_err(|rejection| Failure::new(ErrorKind::InvalidQuery, rejection.body_text()))?;
+    let opened = Scope::new(&*api.reader, &access).incidents(|i| i.id == id).first().map(|i| i.opened_at);
+    let Some(opened) = opened else {
+        let kind = if api.reader.status().replayed { ErrorKind::NotFound } else { ErrorKind::Replaying };
+        return Err(Failure::new(kind, format!("no incident {id:?} is known in what you may see")));
+    };
+    let at = opened.plus(INTO).min((api.clock)());
+    ranked(api, access, at, None).await
+}
+
+/// In the caller's turn, and on no thread that serves sockets.
+async fn ranked(
+    api: Api,
+    access: Access,
+    at: Timestamp,
+    namespace: Option<String>,
+) -> Result<Json<dto::Suspects>, Failure> {
+    let busy = || Failure::new(ErrorKind::Overloaded, "too many queries are there already: try again later");
+    let turn = timeout(LONGEST_WAIT, api.turns.take(&access)).await;
+    let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+    let mut problems = problems(&api.reader.status());
+    let made = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        let mut found = api.reader.suspects(&access, at, namespace.as_deref());
+        let scope = Scope::new(&*api.reader, &access);
+        found.ranking.retain(|ranked| scope.owns(&ranked.namespace));
+        found
+    });
+    let found = made.await.map_err(|_| Failure::new(ErrorKind::QueryFailed, "it could not be ranked"))?;
+    problems.extend(found.problems);
+    Ok(Json(dto::Suspects { problems, ..found }))
+}
