@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use whyd_api::dto;
 use whyd_buffers::{LineRun, Scoped, SeriesMeta};
-use whyd_correlate::ranking::{self, Bad, Facts, Line, Ranked, Reason, Series};
+use whyd_correlate::ranking::{self, Bad, Ended, Facts, Line, Ranked, Reason, Series};
+use whyd_signals::schema::{Restart, Root};
 use whyd_signals::{SeriesId, TemplateId, Timestamp, is_stale};
 
 /// Before a moment, how far back what was wrong then may have begun.
@@ -74,6 +75,7 @@ pub struct Suspects {
     /// What is missing in it.
     pub left_out: LeftOut,
     metrics: Vec<Arc<str>>,
+    causes: Vec<String>,
     templates: BTreeMap<u64, Arc<str>>,
 }
 
@@ -97,6 +99,7 @@ impl Suspects {
             .filter(|(_, meta)| is_asked_for(&meta.namespace, &meta.pod))
             .map(|(id, meta)| (id, (owners.place(scoped, &meta.namespace, &meta.pod), Arc::clone(&meta.namespace))))
             .collect();
+        let ended = owners.ended(scoped, (from, to), namespace);
         // Candidates in the order of their names, so that no order of arrival decides between equals.
         let places: BTreeMap<&Suspect, u32> = owners.who.keys().zip(0..).collect();
         let mut place_of = vec![0; owners.who.len()];
@@ -108,6 +111,15 @@ impl Suspects {
         let place = |number: u32| place_of.get(number as usize).copied().unwrap_or(u32::MAX);
 
         let mut suspects = Self { who: owners.who.keys().cloned().collect(), ..Self::default() };
+        let mut causes: Vec<&str> = ended.iter().map(|e| e.row.cause.as_str()).collect();
+        causes.sort_unstable();
+        causes.dedup();
+        for Blamed { row, at, to, of } in &ended {
+            let cause = causes.binary_search(&row.cause.as_str()).map_or(u32::MAX, |at| at as u32);
+            let seen_at = (to != of).then(|| place(*of));
+            suspects.facts.ended.push(Ended { at: at.0, candidate: place(*to), seen_at, cause });
+        }
+        suspects.causes = causes.into_iter().map(str::to_owned).collect();
         let mut names: Vec<Arc<str>> = of_series.iter().map(|s| Arc::clone(&s.2)).collect();
         names.sort_unstable();
         names.dedup();
@@ -176,6 +188,11 @@ impl Suspects {
                 let (now, before) = (format!("{} of {}", now.0, now.1), format!("{} of {}", before.0, before.1));
                 format!("{at}{after} came {next} in {now} cases, in {before} before")
             }
+            Reason::Ended { cause, times, seen_at } => {
+                let cause = self.causes.get(*cause as usize).map_or("?", |c| c.as_str());
+                let of = seen_at.map_or(String::new(), |c| format!(" of {} that it is to blame for", name(c)));
+                format!("{times} ends or failed starts{of}: {cause}")
+            }
             Reason::Slow { with, was, is } => {
                 format!("steps with {} took {:.1} ms, {:.1} ms before", name(*with), is * 1e3, was * 1e3)
             }
@@ -234,6 +251,17 @@ impl Newest {
     }
 }
 
+/// Kinds of roots that are workloads of their own.
+const WORKLOADS: [&str; 5] = ["CronJob", "DaemonSet", "Deployment", "Job", "StatefulSet"];
+
+/// A row of the ledger, when it was, and the numbers of who is to blame for it and of whose it is.
+struct Blamed<'a> {
+    row: &'a Restart,
+    at: Timestamp,
+    to: u32,
+    of: u32,
+}
+
 /// Which workload each pod is of, numbered as they are met.
 #[derive(Default)]
 struct Owners {
@@ -251,13 +279,49 @@ impl Owners {
             let pod = space.pods_called(pod).last().or_else(|| space.pod_named(pod))?;
             Some(space.workload_of(&pod.object))
         });
-        let workload = workload.unwrap_or_else(|| format!("Pod/{pod}"));
-        let (kind, name) = workload.split_once('/').unwrap_or(("", &workload));
-        let suspect = Suspect { namespace: Arc::clone(namespace), kind: kind.to_owned(), name: name.to_owned() };
-        let next = u32::try_from(self.who.len()).unwrap_or(u32::MAX);
-        let place = *self.who.entry(suspect).or_insert(next);
+        let place = self.workload(namespace, &workload.unwrap_or_else(|| format!("Pod/{pod}")));
         self.pods.insert(key, place);
         place
+    }
+
+    /// The number of a workload, `Kind/name`.
+    fn workload(&mut self, namespace: &Arc<str>, workload: &str) -> u32 {
+        let (kind, name) = workload.split_once('/').unwrap_or(("", workload));
+        let suspect = Suspect { namespace: Arc::clone(namespace), kind: kind.to_owned(), name: name.to_owned() };
+        let next = u32::try_from(self.who.len()).unwrap_or(u32::MAX);
+        *self.who.entry(suspect).or_insert(next)
+    }
+
+    /// The rows of the ledger in a time, with who is to blame: the workload that the row names as its root, if the caller may
+    /// see it, else its own.
+    fn ended<'a>(
+        &mut self,
+        scoped: &'a Scoped,
+        (from, to): (Timestamp, Timestamp),
+        namespace: Option<&str>,
+    ) -> Vec<Blamed<'a>> {
+        let at = |row: &Restart| row.finished_at.unwrap_or(row.seen_at);
+        let is_asked_for = |of: &str| namespace.is_none_or(|namespace| namespace == of);
+        let rows = scoped.each_restart().filter(|row| (from..=to).contains(&at(row)) && is_asked_for(&row.namespace));
+        let mut ended = Vec::new();
+        for row in rows {
+            let of = self.workload(&Arc::from(row.namespace.as_str()), &row.workload);
+            let seen = |root: &&Root| {
+                let team = scoped.team_of(&root.namespace);
+                !root.namespace.is_empty() && is_asked_for(&root.namespace) && scoped.access().allows(&team)
+            };
+            let to = match row.root.as_ref().filter(seen) {
+                Some(root) if root.kind == "Pod" => {
+                    self.place(scoped, &Arc::from(root.namespace.as_str()), &Arc::from(root.name.as_str()))
+                }
+                Some(root) if WORKLOADS.contains(&root.kind.as_str()) => {
+                    self.workload(&Arc::from(root.namespace.as_str()), &format!("{}/{}", root.kind, root.name))
+                }
+                _ => of,
+            };
+            ended.push(Blamed { row, at: at(row), to, of });
+        }
+        ended
     }
 }
 
@@ -362,6 +426,20 @@ mod tests {
         assert_eq!(newest(&cut), newest(&whole), "the oldest are left out");
         let told = cut.left_out.told().unwrap();
         assert!(told.starts_with("2 series, ") && told.ends_with("left out"), "{told}");
+    }
+
+    #[test]
+    fn what_ended_is_blamed_on_its_root() {
+        let suspects = of_capture("dependency-down", None, Most::default());
+        let at = |name: &str| suspects.who.iter().position(|s| s.name == name).unwrap() as u32;
+        let (database, api) = (at("paydb"), at("payments-api"));
+        assert!(suspects.facts.ended.iter().all(|e| e.candidate == database), "{:?}", suspects.facts.ended);
+        assert!(suspects.facts.ended.iter().any(|e| e.seen_at == Some(api)));
+        let until = suspects.facts.ended.iter().map(|e| e.at).max().unwrap() + 1;
+        let (_, ranked) = ranking::find(&suspects.facts, until - 600_000_000_000, until);
+        assert_eq!(ranked[0].candidate, database);
+        let told = suspects.told(&ranked[0]).remove(0);
+        assert!(told.contains("payments-api") && told.contains("dependency-down"), "{told}");
     }
 
     #[test]

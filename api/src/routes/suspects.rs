@@ -33,7 +33,8 @@ pub(super) struct SuspectsQuery {
 }
 
 /// Which workloads are likely the root of what was wrong at a time, and why: by how far their metrics, and the course and
-/// the pace of requests through their log lines, are from what is usual. Only what the caller may see is looked at.
+/// the pace of requests through their log lines, are from what is usual, and by what ended because of them. Only what the
+/// caller may see is looked at.
 #[utoipa::path(get, path = "/api/v1/suspects", tag = "api", params(SuspectsQuery), responses(
     (status = 200, description = "the workloads, the likeliest first", body = dto::Suspects),
     (status = 400, description = "the query is not valid", body = ProblemDetails, content_type = "application/problem+json"),

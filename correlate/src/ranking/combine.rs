@@ -4,7 +4,7 @@ use super::flow::Courses;
 use super::hops::Hops;
 use super::metrics::Metrics;
 use super::windows::Windows;
-use super::{Facts, Found, Line, Ranked, Reason, WINDOW};
+use super::{Facts, Found, Line, Ranked, Reason, WINDOW, ends};
 
 /// Beside the strongest evidence all of it counts a little.
 const ALL: f64 = 0.1;
@@ -21,6 +21,8 @@ pub struct Prepared<'a> {
     metrics: Metrics<'a>,
     courses: Courses,
     hops: Hops,
+    /// When the first of all that is known was.
+    oldest: i64,
 }
 
 impl<'a> Prepared<'a> {
@@ -29,7 +31,10 @@ impl<'a> Prepared<'a> {
         let mut lines: Vec<Line> = facts.lines.iter().filter(|l| l.at < until).copied().collect();
         lines.sort_unstable();
         let (courses, hops) = (Courses::of(&lines), Hops::of(&lines));
-        Self { facts, until, metrics: Metrics::of(&facts.series), courses, hops }
+        let series = facts.series.iter().filter_map(|s| s.times.first());
+        let all = lines.iter().map(|l| l.at).chain(series.copied()).chain(facts.ended.iter().map(|e| e.at));
+        let oldest = all.min().unwrap_or(until);
+        Self { facts, until, metrics: Metrics::of(&facts.series), courses, hops, oldest }
     }
 
     /// Ranks all candidates at `onset` (in nanoseconds), by what happened in the window after it. The likeliest root is
@@ -41,14 +46,16 @@ impl<'a> Prepared<'a> {
         let metrics = self.metrics.found(candidates, onset, self.until, length);
         let flow = self.courses.found(candidates, &windows);
         let hops = self.hops.found(candidates, &windows);
+        let ends = ends::found(&self.facts.ended, candidates, &windows, self.oldest);
         let mut by_metrics: Vec<f64> = metrics.iter().map(|found| strength(found.as_ref())).collect();
         pass_on(&mut by_metrics, &self.facts.calls);
 
         let mut ranked = Vec::with_capacity(candidates as usize);
-        let kinds = by_metrics.into_iter().zip(metrics).zip(flow).zip(hops);
-        for (candidate, (((by_metrics, metric), flow), hop)) in (0..candidates).zip(kinds) {
+        let kinds = by_metrics.into_iter().zip(metrics).zip(flow).zip(hops).zip(ends);
+        for (candidate, ((((by_metrics, metric), flow), hop), end)) in (0..candidates).zip(kinds) {
             let squashed = METRICS * by_metrics / (2.0 + by_metrics);
-            let parts = [(squashed, metric), (strength(flow.as_ref()), flow), (strength(hop.as_ref()), hop)];
+            let of = |found: Option<Found>| (strength(found.as_ref()), found);
+            let parts = [(squashed, metric), of(flow), of(hop), of(end)];
             let most = parts.iter().fold(0.0_f64, |most, part| most.max(part.0));
             let score = most + ALL * parts.iter().map(|part| part.0).sum::<f64>();
             let mut parts: Vec<(f64, Reason)> = parts.into_iter().filter_map(|(s, f)| Some((s, f?.because))).collect();

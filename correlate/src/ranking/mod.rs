@@ -1,11 +1,13 @@
 //! Which workload is the root of what is wrong at one time: every candidate's evidence, against what is usual.
 //!
-//! Plain values in, a ranking out. There are three kinds of evidence: metrics ([`metrics`]) far from their past; requests
-//! that take another course ([`flow`]) than others did; and steps of requests that take longer ([`hops`]). Each is
+//! Plain values in, a ranking out. There are four kinds of evidence: metrics ([`metrics`]) far from their past; requests
+//! that take another course ([`flow`]) than others did; steps of requests that take longer ([`hops`]); and what ended
+//! ([`ends`]). Each is
 //! measured over the window of the incident and over all windows before it alike, and what counts is how far it goes
 //! beyond what is usual ([`usual`]): for this candidate, and for whichever candidate was most conspicuous then.
 
 mod combine;
+mod ends;
 mod flow;
 mod hops;
 mod metrics;
@@ -62,6 +64,19 @@ pub struct Line {
     pub template: u64,
 }
 
+/// An instance that ended, or could not start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ended {
+    /// When, in nanoseconds.
+    pub at: i64,
+    /// Who is to blame for it: a place among the candidates.
+    pub candidate: u32,
+    /// Whose it was, where that is another.
+    pub seen_at: Option<u32>,
+    /// Why: a number that stands for a cause.
+    pub cause: u32,
+}
+
 /// All that is looked at.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
@@ -71,6 +86,8 @@ pub struct Facts {
     pub series: Vec<Series>,
     /// Their lines, in any order.
     pub lines: Vec<Line>,
+    /// What ended, in any order.
+    pub ended: Vec<Ended>,
     /// Who calls whom, where that is known besides the requests' lines.
     pub calls: Vec<(u32, u32)>,
 }
@@ -98,6 +115,15 @@ pub enum Reason {
         /// How often before, of how many.
         before: (u32, u32),
         /// Whoever showed it, where the requests went wrong at this candidate earlier.
+        seen_at: Option<u32>,
+    },
+    /// Instances ended.
+    Ended {
+        /// Why most did.
+        cause: u32,
+        /// How many for that.
+        times: u32,
+        /// Whose they were, where it is to blame for another's.
         seen_at: Option<u32>,
     },
     /// A step of requests takes longer.

@@ -223,6 +223,25 @@ fn no_time_to_look_at_is_no_evidence() {
 }
 
 #[test]
+fn what_ends_is_suspected_and_who_is_to_blame_for_it_more() {
+    let mut facts = requests(|_, _| {});
+    let end =
+        |seconds: i64, candidate, seen_at, cause| Ended { at: ONSET + seconds * SECOND, candidate, seen_at, cause };
+    facts.ended = vec![end(70, 1, None, 0), end(20, 2, None, 1), end(30, 2, Some(0), 2), end(60, 2, Some(0), 2)];
+    let ranked = rank(&facts, ONSET, ONSET + 300 * SECOND);
+    assert_eq!((ranked[0].candidate, ranked[1].candidate), (2, 1), "{ranked:?}");
+    assert_eq!(ranked[0].because[0], Reason::Ended { cause: 2, times: 2, seen_at: Some(0) });
+    // What has ended all the time, in each window, says little where it does so again.
+    facts.ended.extend((1..20).flat_map(|n| {
+        [end(-150 * n + 40, 2, None, 1), end(-150 * n + 50, 2, None, 1), end(-150 * n + 60, 2, None, 1)]
+    }));
+    assert_eq!(first(&facts).candidate, 1);
+    // And nothing after the end is looked at.
+    let early = rank(&facts, ONSET, ONSET + 15 * SECOND);
+    assert!(early.iter().all(|r| r.because.iter().all(|b| !matches!(b, Reason::Ended { .. }))), "{early:?}");
+}
+
+#[test]
 fn quantiles_of_the_normal_distribution() {
     for (p, x) in [(0.5, 0.0), (0.975, 1.959_964), (0.025, -1.959_964), (0.999, 3.090_232), (0.01, -2.326_348)] {
         assert!((normal::quantile(p) - x).abs() < 1e-5, "{p}");
