@@ -42,6 +42,7 @@ pub fn verdicts(
         for incident in incidents.iter().filter(|i| concerns(i, row)) {
             told.insert(&incident.id);
             page.field("incident", &standing(incident, Some(row)));
+            shared(&mut page, incident);
             alerts(&mut page, incident);
         }
         closing(&mut page, row);
@@ -68,6 +69,7 @@ pub fn why(answer: &Why, style: Style) -> String {
         verdict(&mut page, row, &[row], drawn.as_ref());
         for incident in &answer.incidents {
             page.field("incident", &standing(incident, Some(row)));
+            shared(&mut page, incident);
             alerts(&mut page, incident);
         }
         closing(&mut page, row);
@@ -244,6 +246,13 @@ fn alone(page: &mut Page, incident: &Incident) {
     alerts(page, incident);
 }
 
+/// What it has in common with others, where that made one incident of several.
+fn shared(page: &mut Page, incident: &Incident) {
+    if !incident.parts.is_empty() {
+        page.field("shared", &incident.summary);
+    }
+}
+
 /// What others raised about it, a line each.
 fn alerts(page: &mut Page, incident: &Incident) {
     for alert in &incident.alerts {
@@ -272,7 +281,8 @@ fn standing(incident: &Incident, beside: Option<&Restart>) -> String {
         Severity::Warning => "warning".to_owned(),
         Severity::Critical => "critical".to_owned(),
     };
-    if beside.is_some_and(|row| row.cause != incident.cause) {
+    let is_whole = !incident.parts.is_empty();
+    if beside.is_some_and(|row| row.cause != incident.cause || is_whole && row.root != incident.root) {
         let of = incident.root.as_ref().map_or(String::new(), |root| format!(" of {}", named(root)));
         severity = format!("{}{of}, {severity}", incident.cause);
     }

@@ -12,7 +12,7 @@ use whyd_buffers::{Scoped, SeriesMeta, Snapshot, Stats};
 use whyd_core::{Core, Counters, Pulls};
 use whyd_correlate::redact::redact;
 use whyd_correlate::{changes, cohorts};
-use whyd_signals::schema::{Alert, Anomaly, Change, Incident, Restart};
+use whyd_signals::schema::{Alert, Anomaly, Change, Incident, Restart, Shared};
 use whyd_signals::{Access, Ranges, Resource, Sample, SeriesId, Timestamp};
 
 use crate::checkpointing::CheckpointsShown;
@@ -200,13 +200,16 @@ impl Reader for View {
         let found = cohorts::of(&self.scoped(access), since, until);
         let (workloads, troubled) = (found.workloads, found.troubled);
         let cohort = |c: cohorts::Cohort| {
+            let Shared { what, value, version } = c.shared;
+            let shares = what.as_str();
+            let of = if version.is_empty() { String::new() } else { format!(" in resource version {version}") };
             let text = format!(
-                "{} of {troubled} workloads in trouble share the {} {}, which {} of all {workloads} have",
-                c.troubled_sharing, c.shares, c.value, c.sharing
+                "{} of {troubled} workloads in trouble share the {shares} {value}{of}, which {} of all {workloads} have",
+                c.troubled_sharing, c.sharing
             );
-            let (shares, value, members) = (c.shares.to_owned(), c.value, c.members);
+            let (shares, members) = (shares.to_owned(), c.members);
             let (troubled_sharing, sharing, chance) = (c.troubled_sharing, c.sharing, c.chance);
-            dto::Cohort { shares, value, troubled_sharing, sharing, chance, members, text }
+            dto::Cohort { shares, value, version, troubled_sharing, sharing, chance, members, text }
         };
         let cohorts = found.cohorts.into_iter().map(cohort).collect();
         dto::Cohorts { workloads, troubled, cohorts, ..dto::Cohorts::default() }

@@ -299,6 +299,13 @@ pub struct Incident {
     #[serde(default)]
     #[schema(required)]
     pub suppressed_by: Option<String>,
+    /// The incident that tells of this one with others, since they have one root. Lists show that one in its place.
+    #[serde(default)]
+    #[schema(required)]
+    pub part_of: Option<String>,
+    /// The incidents that this one is made of, which share its root; empty where it is made of members alone.
+    #[serde(default)]
+    pub parts: Vec<String>,
     pub summary: String,
     /// Alerts that others raised about its members, its root or their namespaces, and that fired shortly before it or
     /// while it was open: the newest, oldest first. Only where one incident, or one pod, is asked for.
@@ -321,6 +328,8 @@ impl From<&schema::Incident> for Incident {
             restarts: i.restarts,
             follows: i.follows.clone(),
             suppressed_by: i.suppressed_by.clone(),
+            part_of: i.part_of.as_ref().map(|link| link.id.clone()),
+            parts: i.parts.iter().map(|link| link.id.clone()).collect(),
             summary: i.summary.clone(),
             alerts: Vec::new(),
         }
@@ -527,10 +536,13 @@ impl Default for Cohorts {
 /// Workloads in trouble that share something.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Cohort {
-    /// What they share: `node`, `zone`, `image` or `config`.
+    /// What they share: `dependency`, `image`, `config`, `node` or `zone`. Who depends on something is known of those alone
+    /// that said it did not answer.
     pub shares: String,
     /// Which one.
     pub value: String,
+    /// Of a ConfigMap the resource version; else empty.
+    pub version: String,
     /// How many in trouble share it.
     pub troubled_sharing: u64,
     /// How many share it, in trouble or not.

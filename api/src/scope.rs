@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use whyd_signals::schema::{Anomaly, Change, EvidenceSource, Incident, Restart, Root};
+use whyd_signals::schema::{Anomaly, Change, EvidenceSource, Incident, Link, Restart, Root};
 use whyd_signals::{Access, Team};
 
 use crate::dto;
@@ -27,8 +27,14 @@ impl<'a> Scope<'a> {
         self.reader.restarts(self.access, &|r| self.access.allows(&r.team) && wanted(r))
     }
 
+    /// The incidents, but for those that another one tells the caller of.
     pub(crate) fn incidents(&self, wanted: impl Fn(&Incident) -> bool) -> Vec<Arc<Incident>> {
-        self.reader.incidents(self.access, &|i| self.access.allows(&i.team) && wanted(i))
+        self.all_incidents(|i| !i.is_told_by_another(self.access) && wanted(i))
+    }
+
+    /// The incidents, those too that another one tells of.
+    pub(crate) fn all_incidents(&self, wanted: impl Fn(&Incident) -> bool) -> Vec<Arc<Incident>> {
+        self.reader.incidents(self.access, &|i| i.is_seen_by(self.access) && wanted(i))
     }
 
     pub(crate) fn anomalies(&self) -> Vec<Arc<Anomaly>> {
@@ -120,6 +126,9 @@ impl<'a> Scope<'a> {
     /// The incident as this caller may read it.
     pub(crate) fn incident(&self, row: &Incident) -> dto::Incident {
         let mut out = dto::Incident::from(row);
+        let seen = |link: &&Link| link.is_seen_by(self.access);
+        out.part_of = row.part_of.as_ref().filter(seen).map(|link| link.id.clone());
+        out.parts = row.parts.iter().filter(seen).map(|link| link.id.clone()).collect();
         // Told to a team that it was of once.
         let foreign = !self.access.allows(&row.team);
         let hidden = foreign || row.root.as_ref().is_some_and(|root| !self.sees_root(root));
@@ -144,10 +153,10 @@ impl<'a> Scope<'a> {
         matches!(self.access, Access::All) || self.reader.sees(self.access, namespace)
     }
 
-    /// A node is no team's, and every pod names its own.
+    /// A node is no team's, and every pod names its own; so it is with its image and what its program asked for.
     fn sees_root(&self, root: &Root) -> bool {
         match root.kind.as_str() {
-            "Node" => true,
+            "Node" | "Zone" | "Image" | "Host" => true,
             "Namespace" => self.sees(&root.name),
             _ => self.sees(&root.namespace),
         }

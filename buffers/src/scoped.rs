@@ -315,14 +315,14 @@ impl Scoped {
         self.snapshot.restarts.iter().filter(|r| self.access.allows(&r.team))
     }
 
-    /// The incidents.
+    /// The incidents, but for those that another one tells of.
     pub fn incidents(&self) -> Vec<Arc<Incident>> {
-        self.each_incident().map(Arc::clone).collect()
+        self.each_incident().filter(|i| !i.is_told_by_another(&self.access)).map(Arc::clone).collect()
     }
 
-    /// The incidents, one after the other.
+    /// All incidents, one after the other.
     pub fn each_incident(&self) -> impl Iterator<Item = &Arc<Incident>> {
-        self.snapshot.incidents.iter().filter(|i| self.access.allows(&i.team))
+        self.snapshot.incidents.iter().filter(|i| i.is_seen_by(&self.access))
     }
 
     /// The alerts that others raised, whoever owns the namespace now; one without is the platform's.

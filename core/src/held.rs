@@ -8,7 +8,7 @@ use whyd_anomaly::Learnt;
 use whyd_buffers::Cut;
 use whyd_buffers::checkpoint::{Checkpoint, CheckpointError, Picture, Point};
 use whyd_correlate::ledger::Ledger;
-use whyd_signals::{Lsn, Ranges, Timestamp};
+use whyd_signals::{Access, Lsn, Ranges, Timestamp};
 
 use crate::feed::Feed;
 use crate::{Core, Pulls, SOURCES};
@@ -81,7 +81,7 @@ impl Core {
         self.next = checkpoint.point.lsn.next();
         checkpoint.resume(&mut self.writer);
         let Rest { ledger, learnt, feed, last_seen, pulls, pushed } = rest;
-        self.ledger.resume(ledger);
+        self.ledger.resume(ledger, &self.writer.snapshot().scoped(&Access::All));
         self.detectors.resume(learnt);
         self.feed = feed;
         for source in SOURCES {

@@ -1,37 +1,37 @@
-//! What workloads in trouble have in common more than chance would have it: a node, a zone, an image, a ConfigMap.
+//! What workloads in trouble have in common more than chance would have it: a node, a zone, an image, a ConfigMap in one
+//! version, something that did not answer.
 //!
 //! Workloads are counted and not pods, since the pods of one share nearly everything anyway. Of `workloads`, `sharing` have a
 //! pod with an attribute; of those in trouble, `troubled_sharing` had it with a pod that was in trouble. If trouble chose
 //! workloads at random, that number would be hypergeometric at most, and its upper tail is the chance (Fisher's exact test,
 //! 1935). Nodes and zones have to stand out among the pods of the workloads in trouble, too, since trouble does choose the large
 //! ones. It is multiplied by the number of attributes that could have stood out (Bonferroni).
+//!
+//! Who depends on something is known of those alone that said it did not answer, now or before: of a dependency `sharing` is a
+//! lower bound, and so is the chance.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use whyd_buffers::Scoped;
 use whyd_signals::Timestamp;
-use whyd_signals::objects::Pod;
+use whyd_signals::schema::{Restart, Shared, Sharing};
 
-use crate::cause::config_changed::names_read;
+use crate::exact::Factorials;
+use crate::population::LEAST;
+use crate::shares;
 
 /// No more likely than this by chance is told.
 const CHANCE: f64 = 0.01;
-/// Fewer workloads have nothing in common.
-const LEAST: u64 = 3;
 /// Workloads that a cohort names.
 const NAMED: usize = 20;
 /// What the pods of one workload may differ in.
-const VARIES: [&str; 2] = ["node", "zone"];
-/// The label by which a node says its zone.
-const ZONE: &str = "topology.kubernetes.io/zone";
+const VARIES: [Sharing; 2] = [Sharing::Node, Sharing::Zone];
 
 /// Workloads in trouble that share something.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cohort {
-    /// What they share: `node`, `zone`, `image` or `config`.
-    pub shares: &'static str,
-    /// Which one: its name; of a ConfigMap with its namespace.
-    pub value: String,
+    /// What they share.
+    pub shared: Shared,
     /// How many in trouble share it.
     pub troubled_sharing: u64,
     /// How many share it, in trouble or not.
@@ -53,23 +53,38 @@ pub struct Cohorts {
     pub cohorts: Vec<Cohort>,
 }
 
-type Attribute = (&'static str, String);
-
 /// A pod as it counts.
 #[derive(Debug, Clone)]
 struct Counted {
     workload: u32,
-    attributes: Vec<Attribute>,
+    attributes: Vec<Shared>,
     troubled: bool,
+}
+
+/// What befell a pod.
+#[derive(Default)]
+struct Befell<'a> {
+    /// The last time within what is looked at.
+    at: Option<Timestamp>,
+    /// What it said did not answer: within what is looked at, and at other times.
+    now: BTreeSet<&'a Shared>,
+    before: BTreeSet<&'a Shared>,
 }
 
 /// What the pods that restarted, did not start or were replaced from `from` to `to` have in common, of what may be seen.
 pub fn of(scoped: &Scoped, from: Timestamp, to: Timestamp) -> Cohorts {
-    let troubled: BTreeSet<&str> = scoped
-        .each_restart()
-        .filter(|row| (from..=to).contains(&row.finished_at.unwrap_or(row.seen_at)))
-        .filter_map(|row| row.pod_uid.as_deref())
-        .collect();
+    let mut befell: BTreeMap<&str, Befell<'_>> = BTreeMap::new();
+    for row in scoped.each_restart() {
+        let Some(uid) = row.pod_uid.as_deref() else { continue };
+        let at = row.finished_at.unwrap_or(row.seen_at);
+        let known = befell.entry(uid).or_default();
+        let within = (from..=to).contains(&at);
+        if within {
+            known.at = known.at.max(Some(at));
+        }
+        let said = if within { &mut known.now } else { &mut known.before };
+        said.extend(named(scoped, row));
+    }
     let mut names: Vec<String> = Vec::new();
     let mut pods = Vec::new();
     for space in scoped.cluster().namespaces() {
@@ -80,40 +95,35 @@ pub fn of(scoped: &Scoped, from: Timestamp, to: Timestamp) -> Cohorts {
                 names.push(format!("{}/{workload}", space.name));
                 names.len() as u32 - 1
             });
-            pods.push(Counted {
-                workload,
-                attributes: attributes(scoped, pod),
-                troubled: troubled.contains(uid.as_str()),
-            });
+            let befell = befell.get(uid.as_str());
+            let at = befell.and_then(|b| b.at);
+            let mut attributes = shares::of_pod(scoped, pod);
+            for config in attributes.iter_mut().filter(|a| a.what == Sharing::Config) {
+                let name = config.value.rsplit('/').next().unwrap_or_default();
+                config.version = shares::version_at(space, name, at.or(record.deleted_at).unwrap_or(to).min(to));
+            }
+            let said = befell.into_iter().flat_map(|b| if at.is_some() { &b.now } else { &b.before });
+            attributes.extend(said.map(|shared| Shared::clone(shared)));
+            pods.push(Counted { workload, attributes, troubled: at.is_some() });
         }
     }
     counted(&names, &pods)
 }
 
-fn attributes(scoped: &Scoped, pod: &Pod) -> Vec<Attribute> {
-    let mut all = Vec::new();
-    let node = &pod.spec.node_name;
-    if !node.is_empty() {
-        all.push(("node", node.clone()));
-        let labels = scoped.cluster().node_named(node).map(|record| &record.object.metadata.labels);
-        all.extend(labels.and_then(|labels| labels.get(ZONE)).map(|zone| ("zone", zone.clone())));
-    }
-    let containers = pod.spec.containers.iter().chain(&pod.spec.init_containers);
-    all.extend(containers.filter(|c| !c.image.is_empty()).map(|c| ("image", c.image.clone())));
-    let maps = pod.spec.containers.iter().flat_map(|c| names_read(pod, &c.name));
-    // Each pod has the one with the cluster's certificates.
-    let maps = maps.filter(|name| !name.is_empty() && name != "kube-root-ca.crt");
-    all.extend(maps.map(|name| ("config", format!("{}/{name}", pod.metadata.namespace))));
-    all.sort();
-    all.dedup();
-    all
+/// What the row says did not answer; not what is in a namespace that may not be seen.
+fn named<'a>(scoped: &Scoped, row: &'a Restart) -> impl Iterator<Item = &'a Shared> {
+    let dependencies = row.shares.iter().filter(|shared| shared.what == Sharing::Dependency);
+    dependencies.filter(|shared| {
+        let namespace = shared.value.split_once('/').map(|(namespace, _)| namespace);
+        namespace.is_none_or(|n| scoped.access().allows(&scoped.team_of(n)))
+    })
 }
 
 fn counted(names: &[String], pods: &[Counted]) -> Cohorts {
     let of_all: BTreeSet<u32> = pods.iter().map(|pod| pod.workload).collect();
     let of_troubled: BTreeSet<u32> = pods.iter().filter(|pod| pod.troubled).map(|pod| pod.workload).collect();
     let (workloads, troubled) = (of_all.len() as u64, of_troubled.len() as u64);
-    let mut sharing: BTreeMap<&Attribute, (BTreeSet<u32>, BTreeSet<u32>)> = BTreeMap::new();
+    let mut sharing: BTreeMap<&Shared, (BTreeSet<u32>, BTreeSet<u32>)> = BTreeMap::new();
     for pod in pods {
         for attribute in &pod.attributes {
             let (all, in_trouble) = sharing.entry(attribute).or_default();
@@ -127,64 +137,30 @@ fn counted(names: &[String], pods: &[Counted]) -> Cohorts {
     let looked_at = sharing.values().filter(|(all, _)| all.len() as u64 >= LEAST).count();
     let factorials = Factorials::upto(pods.len() as u64);
     let found = sharing.into_iter().filter(|(_, (_, in_trouble))| in_trouble.len() as u64 >= LEAST);
-    let cohort = |((shares, value), (all, in_trouble)): (&Attribute, (BTreeSet<u32>, BTreeSet<u32>))| {
+    let cohort = |(shared, (all, in_trouble)): (&Shared, (BTreeSet<u32>, BTreeSet<u32>))| {
         let (k, of) = (in_trouble.len() as u64, all.len() as u64);
         let by_workloads = factorials.tail(k, of, troubled, workloads);
         // A large workload has pods on most nodes: the pods in trouble have to be on this one more than its others are.
-        let by_pods =
-            if VARIES.contains(shares) { within(&factorials, pods, &of_troubled, shares, value) } else { 0.0 };
+        let by_pods = if VARIES.contains(&shared.what) { within(&factorials, pods, &of_troubled, shared) } else { 0.0 };
         let chance = (by_workloads.max(by_pods) * looked_at as f64).min(1.0);
         let members = in_trouble.iter().filter_map(|n| names.get(*n as usize)).take(NAMED).cloned().collect();
-        Cohort { shares, value: value.clone(), troubled_sharing: k, sharing: of, chance, members }
+        Cohort { shared: shared.clone(), troubled_sharing: k, sharing: of, chance, members }
     };
     let mut cohorts: Vec<Cohort> = found.map(cohort).filter(|c| c.chance <= CHANCE).collect();
-    cohorts.sort_by(|a, b| a.chance.total_cmp(&b.chance).then_with(|| (a.shares, &a.value).cmp(&(b.shares, &b.value))));
+    cohorts.sort_by(|a, b| a.chance.total_cmp(&b.chance).then_with(|| a.shared.cmp(&b.shared)));
     Cohorts { workloads, troubled, cohorts }
 }
 
 /// The chance that of the pods of workloads in trouble so many of those in trouble have this, as they do. Where all have it
 /// there is nothing to be compared with: 0.
-fn within(
-    factorials: &Factorials,
-    pods: &[Counted],
-    of_troubled: &BTreeSet<u32>,
-    shares: &'static str,
-    value: &String,
-) -> f64 {
+fn within(factorials: &Factorials, pods: &[Counted], of_troubled: &BTreeSet<u32>, shared: &Shared) -> f64 {
     let (mut all, mut having, mut troubled, mut both) = (0, 0, 0, 0);
     for pod in pods.iter().filter(|pod| of_troubled.contains(&pod.workload)) {
-        let has = pod.attributes.iter().any(|(kind, of)| *kind == shares && of == value);
+        let has = pod.attributes.contains(shared);
         (all, having) = (all + 1, having + u64::from(has));
         (troubled, both) = (troubled + u64::from(pod.troubled), both + u64::from(pod.troubled && has));
     }
     if all == having { 0.0 } else { factorials.tail(both, having, troubled, all) }
-}
-
-/// Logarithms of factorials.
-struct Factorials(Vec<f64>);
-
-impl Factorials {
-    fn upto(most: u64) -> Self {
-        let mut sum = 0.0;
-        let sums = (1..=most).map(|n| {
-            sum += (n as f64).ln();
-            sum
-        });
-        Self(std::iter::once(0.0).chain(sums).collect())
-    }
-
-    fn choose(&self, n: u64, k: u64) -> f64 {
-        let of = |n: u64| self.0.get(n as usize).copied().unwrap_or(f64::INFINITY);
-        of(n) - of(k) - of(n - k)
-    }
-
-    /// The chance that of `drawn` out of `all`, of which `marked` are marked, `least` or more are marked.
-    fn tail(&self, least: u64, marked: u64, drawn: u64, all: u64) -> f64 {
-        let some = (least..=marked.min(drawn)).filter(|k| drawn - k <= all - marked);
-        let whole = self.choose(all, drawn);
-        let of = |k: u64| (self.choose(marked, k) + self.choose(all - marked, drawn - k) - whole).exp();
-        some.map(of).sum::<f64>().min(1.0)
-    }
 }
 
 #[cfg(test)]
@@ -192,15 +168,8 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
 
-    #[test]
-    fn the_tail_is_that_of_the_lady_tasting_tea() {
-        let of = |k| Factorials::upto(8).tail(k, 4, 4, 8);
-        for (k, wanted) in [(4, 1.0 / 70.0), (3, 17.0 / 70.0), (0, 1.0)] {
-            assert!((of(k) - wanted).abs() < 1e-12, "{k}: {}", of(k));
-        }
-        // All of them drawn, or all of them marked: nothing is to be learnt.
-        assert!((Factorials::upto(9).tail(3, 3, 9, 9) - 1.0).abs() < 1e-12);
-        assert!((Factorials::upto(9).tail(3, 9, 3, 9) - 1.0).abs() < 1e-12);
+    fn has(what: Sharing, value: String) -> Shared {
+        Shared { what, value, version: String::new() }
     }
 
     /// Twenty workloads with a pod on each of two of five nodes.
@@ -211,7 +180,11 @@ mod tests {
                 let node = format!("node-{node}");
                 let image = format!("app-{}", n % 10);
                 let troubled = troubled(n, &node);
-                Counted { workload: n, attributes: vec![("node", node), ("image", image)], troubled }
+                Counted {
+                    workload: n,
+                    attributes: vec![has(Sharing::Node, node), has(Sharing::Image, image)],
+                    troubled,
+                }
             })
         });
         (names, pods.collect())
@@ -222,7 +195,7 @@ mod tests {
         let (names, all) = pods(|_, node| node == "node-3");
         let found = counted(&names, &all);
         let [node] = &found.cohorts[..] else { panic!("{found:?}") };
-        assert_eq!((node.shares, node.value.as_str()), ("node", "node-3"));
+        assert_eq!(&node.shared, &has(Sharing::Node, "node-3".into()));
         assert_eq!((node.troubled_sharing, node.sharing, found.workloads), (found.troubled, node.sharing, 20));
         assert!(node.chance < 0.01 && node.members.len() as u64 == node.troubled_sharing, "{node:?}");
         // As many workloads, wherever they are.
@@ -236,7 +209,7 @@ mod tests {
     fn large_workloads_are_in_every_zone_and_no_zone_is_to_blame() {
         let names: Vec<String> = (0..100).map(|n| format!("shop/Deployment/app-{n}")).collect();
         let one = |workload: u32, zone: u32, troubled| {
-            let attributes = vec![("zone", format!("zone-{zone}"))];
+            let attributes = vec![has(Sharing::Zone, format!("zone-{zone}"))];
             Counted { workload, attributes, troubled }
         };
         let small = (0..80u32).map(|n| one(n, n % 3, false));
@@ -249,7 +222,7 @@ mod tests {
         let (mut names, mut all) = pods(|_, _| false);
         names.push("shop/Deployment/loud".into());
         for _ in 0..50 {
-            let attributes = vec![("image", "loud".into()), ("node", "node-1".into())];
+            let attributes = vec![has(Sharing::Image, "loud".into()), has(Sharing::Node, "node-1".into())];
             all.push(Counted { workload: 20, attributes, troubled: true });
         }
         let found = counted(&names, &all);

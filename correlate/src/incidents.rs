@@ -1,13 +1,23 @@
 //! Incidents: one for each root and each time it was in trouble, derived from the ledger's rows and from pods that
 //! were not ready, so that they are the same however these came in. Only what changed is derived anew.
 
+mod facts;
+mod merged;
+mod shared;
+mod whole;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use whyd_signals::schema::{Incident, IncidentStatus, Restart, Root, Severity};
+use whyd_signals::schema::{Incident, IncidentStatus, Restart, Root, Severity, Shared};
 use whyd_signals::{Team, Timestamp};
 
+use facts::Facts;
+use merged::Merged;
+
+use crate::population::Population;
 use crate::readiness::Readiness;
 use crate::rules::Rules;
 
@@ -35,6 +45,9 @@ pub(crate) struct Member {
     /// When it was over, where no pod's readiness tells; `None`: not yet.
     pub(crate) until: Option<Timestamp>,
     pub(crate) cause: String,
+    pub(crate) mechanism: String,
+    /// What it may have in common with others.
+    pub(crate) shares: Vec<Shared>,
     pub(crate) root: Option<Root>,
     pub(crate) summary: String,
     /// Namespaces of others that the summary speaks of.
@@ -60,6 +73,8 @@ impl Member {
             at: row.finished_at.unwrap_or(row.seen_at),
             until: Some(row.finished_at.unwrap_or(row.seen_at)),
             cause: row.cause.clone(),
+            mechanism: row.mechanism.clone(),
+            shares: row.shares.clone(),
             root: row.root.clone(),
             summary: row.summary.clone(),
             speaks_of: row.speaks_of.clone(),
@@ -97,6 +112,8 @@ pub(crate) struct Incidents {
     due: BTreeSet<(Timestamp, String)>,
     /// Pod uid -> the groups that it is a member of.
     of_pod: BTreeMap<String, BTreeSet<String>>,
+    /// Which of them are one.
+    merged: Merged,
     all: Arc<Vec<Arc<Incident>>>,
     /// Incidents that went because of the bound.
     pub(crate) dropped: u64,
@@ -112,6 +129,7 @@ impl Incidents {
             dirty: BTreeSet::new(),
             due: BTreeSet::new(),
             of_pod: BTreeMap::new(),
+            merged: Merged::default(),
             all: Arc::default(),
             dropped: 0,
         }
@@ -122,7 +140,8 @@ impl Incidents {
         self.cluster.clone_from(&other.cluster);
         self.rules.clone_from(&other.rules);
         // Written, each incident came to be there twice.
-        for made in self.groups.values_mut().flat_map(|g| &mut g.made) {
+        let of_groups = self.groups.values_mut().flat_map(|g| &mut g.made);
+        for made in of_groups.chain(self.merged.made()) {
             let place = self.all.binary_search_by(|i| (i.opened_at, &i.id).cmp(&(made.opened_at, &made.id)));
             if let Some(known) = place.ok().and_then(|at| self.all.get(at)).filter(|known| *known == made) {
                 *made = Arc::clone(known);
@@ -137,7 +156,8 @@ impl Incidents {
 
     /// Whether something is to be derived anew.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
-        !self.dirty.is_empty() || self.due.first().is_some_and(|(at, _)| *at <= now)
+        let is_due = self.due.first().is_some_and(|(at, _)| *at <= now);
+        !self.dirty.is_empty() || is_due || self.merged.is_due(now)
     }
 
     /// The readiness of a pod changed: what it is a member of may be over, or not any more.
@@ -174,14 +194,21 @@ impl Incidents {
         }
     }
 
-    /// Derives anew what changed and what time ends, as of `now`; whether anything is different.
-    pub(crate) fn derive(&mut self, now: Timestamp, readiness: &Readiness) -> bool {
+    /// Derives anew what changed and what time ends, as of `now`; whether anything is different. What is one with others is
+    /// weighed until `lateness` after it began.
+    pub(crate) fn derive(
+        &mut self,
+        (now, lateness): (Timestamp, Duration),
+        readiness: &Readiness,
+        population: &Population,
+    ) -> bool {
         let mut keys = std::mem::take(&mut self.dirty);
         while self.due.first().is_some_and(|(at, _)| *at <= now) {
             keys.extend(self.due.pop_first().map(|(_, key)| key));
         }
         // A row may have moved from one group to another: all that is old goes before anything new comes.
         let (mut gone, mut come) = (Vec::new(), Vec::new());
+        let mut known = BTreeMap::new();
         for key in keys {
             let Some(group) = self.groups.get_mut(&key) else { continue };
             while group.members.len() > MEMBERS {
@@ -192,11 +219,13 @@ impl Incidents {
             if let Some(at) = group.due.take() {
                 self.due.remove(&(at, key.clone()));
             }
-            let (made, over) = episodes(&self.cluster, &self.rules, group, now, readiness);
+            let (made, over) = episodes(&self.cluster, &self.rules, (&key, group), now, readiness);
             if let Some(at) = over.map(|over| over.plus(self.rules.quiet)).filter(|at| *at > now) {
                 group.due = Some(at);
                 self.due.insert((at, key.clone()));
             }
+            let (made, facts): (Vec<Incident>, Vec<Facts>) = made.into_iter().unzip();
+            known.extend(made.iter().map(|i| i.id.clone()).zip(facts));
             if !made.iter().eq(group.made.iter().map(AsRef::as_ref)) {
                 let made: Vec<Arc<Incident>> = made.into_iter().map(Arc::new).collect();
                 come.extend(made.iter().cloned());
@@ -206,6 +235,7 @@ impl Incidents {
                 self.groups.remove(&key);
             }
         }
+        self.merge((now, lateness), population, known, &mut gone, &mut come);
         let changed = !gone.is_empty() || !come.is_empty();
         if changed {
             replace(&mut self.all, &gone, come);
@@ -217,6 +247,56 @@ impl Incidents {
             self.dropped += 1;
         }
         changed
+    }
+
+    /// Finds which incidents are one, by what is known of those that were derived anew, and says so in them.
+    fn merge(
+        &mut self,
+        times: (Timestamp, Duration),
+        population: &Population,
+        known: BTreeMap<String, Facts>,
+        gone: &mut Vec<Arc<Incident>>,
+        come: &mut Vec<Arc<Incident>>,
+    ) {
+        let moved: BTreeSet<String> = gone.iter().map(|i| i.id.clone()).collect();
+        for id in moved.iter().filter(|id| !known.contains_key(*id)) {
+            self.merged.put(id, None);
+        }
+        for (id, facts) in known {
+            self.merged.put(&id, Some(facts));
+        }
+        let weighed = self.merged.weigh(&self.cluster, times, population);
+        gone.extend(weighed.gone);
+        let fresh: BTreeSet<String> = come.iter().map(|i| i.id.clone()).collect();
+        let of_others = weighed.parts.iter().filter(|id| !fresh.contains(*id));
+        let parts: Vec<Arc<Incident>> = of_others.filter_map(|id| self.made(id)).collect();
+        let touched: Vec<&String> = moved.iter().chain(&fresh).chain(&weighed.parts).collect();
+        let of_them = touched.into_iter().flat_map(|id| self.merged.wholes_of(id)).cloned();
+        let wholes: BTreeSet<String> = of_them.chain(weighed.wholes).collect();
+        come.extend(parts);
+        for part in come.iter_mut() {
+            let part_of = self.merged.part_of(&part.id, &part.team);
+            if part.part_of != part_of {
+                *part = Arc::new(Incident { part_of, ..Incident::clone(part) });
+            }
+        }
+        let groups = &self.groups;
+        for id in wholes {
+            let made = |part: &str, facts: &Facts| {
+                let of_group = groups.get(&facts.group)?.made.iter();
+                of_group.into_iter().find(|i| i.id == part).cloned()
+            };
+            if let Some((old, new)) = self.merged.tell(&id, made) {
+                gone.extend(old);
+                come.extend(new);
+            }
+        }
+    }
+
+    /// An incident as its group made it.
+    fn made(&self, id: &str) -> Option<Arc<Incident>> {
+        let group = self.groups.get(self.merged.group(id)?)?;
+        group.made.iter().find(|i| i.id == id).cloned()
     }
 }
 
@@ -244,17 +324,22 @@ fn replace(all: &mut Arc<Vec<Arc<Incident>>>, old: &[Arc<Incident>], new: Vec<Ar
 fn episodes(
     cluster: &str,
     rules: &Rules,
-    group: &Group,
+    (key, group): (&str, &Group),
     now: Timestamp,
     readiness: &Readiness,
-) -> (Vec<Incident>, Option<Timestamp>) {
-    let mut made: Vec<Incident> = Vec::new();
+) -> (Vec<(Incident, Facts)>, Option<Timestamp>) {
+    let mut made: Vec<(Incident, Facts)> = Vec::new();
+    let mut make = |draft: &[(&Place, &Member)], over: Option<Timestamp>| {
+        let incident = incident(cluster, rules, draft, over, now);
+        let facts = Facts::of(key, &incident, draft);
+        made.push((incident, facts));
+    };
     let mut draft: Vec<(&Place, &Member)> = Vec::new();
     // When the trouble of the draft is over; `None`: it is not.
     let mut over: Option<Timestamp> = Some(Timestamp::MIN);
     for (place, member) in &group.members {
         if !draft.is_empty() && over.is_some_and(|over| member.at > over.plus(rules.quiet)) {
-            made.push(incident(cluster, rules, &draft, over, now));
+            make(&draft, over);
             draft.clear();
             over = Some(Timestamp::MIN);
         }
@@ -267,11 +352,11 @@ fn episodes(
         over = over.zip(ends).map(|(a, b)| a.max(b));
     }
     if !draft.is_empty() {
-        made.push(incident(cluster, rules, &draft, over, now));
+        make(&draft, over);
     }
-    for n in 1..made.len() {
-        let before = made[n - 1].id.clone();
-        made[n].follows = Some(before);
+    let mut before: Option<String> = None;
+    for (incident, _) in &mut made {
+        incident.follows = before.replace(incident.id.clone());
     }
     (made, over)
 }
@@ -312,6 +397,8 @@ fn incident(
         restarts: ends as u64,
         follows: None,
         suppressed_by: None,
+        part_of: None,
+        parts: Vec::new(),
         speaks_of: told.map_or_else(Vec::new, |m| m.speaks_of.clone()),
         summary: told.map_or_else(String::new, |m| m.summary.clone()),
     };
@@ -333,8 +420,8 @@ fn stable_id(parts: &[&str]) -> String {
 /// The incidents that would be made under other rules, from what is known now.
 impl Incidents {
     pub(crate) fn under(&self, rules: &Rules, now: Timestamp, readiness: &Readiness) -> Vec<Incident> {
-        let mut all: Vec<Incident> =
-            self.groups.values().flat_map(|g| episodes(&self.cluster, rules, g, now, readiness).0).collect();
+        let of = |(key, group): (&String, &Group)| episodes(&self.cluster, rules, (key, group), now, readiness).0;
+        let mut all: Vec<Incident> = self.groups.iter().flat_map(of).map(|(incident, _)| incident).collect();
         all.sort_by(|a, b| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
         all
     }

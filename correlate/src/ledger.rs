@@ -27,6 +27,7 @@ use crate::case::{Case, Ending};
 use crate::changes::ChangeLog;
 use crate::failures::{Failure, Failures};
 use crate::incidents::{Incidents, Member};
+use crate::population::Population;
 use crate::readiness::Readiness;
 use crate::refused;
 use crate::rules::Rules;
@@ -63,6 +64,8 @@ pub struct Ledger {
     /// Since when pods were not ready of which that is told, by their uid.
     unready: BTreeMap<String, BTreeSet<Timestamp>>,
     incidents: Incidents,
+    #[serde(skip)]
+    population: Population,
     touched: BTreeSet<String>,
     /// Nodes of which something new is to be told, by name.
     nodes_touched: BTreeSet<String>,
@@ -98,6 +101,7 @@ impl Ledger {
             failed: BTreeMap::new(),
             unready: BTreeMap::new(),
             incidents: Incidents::new(cluster, rules),
+            population: Population::default(),
             touched: BTreeSet::new(),
             nodes_touched: BTreeSet::new(),
             round: 0,
@@ -147,8 +151,10 @@ impl Ledger {
         self.replace(None, Some(&row));
     }
 
-    /// Goes on with what another of the same configuration held, which was written and read back meanwhile.
-    pub fn resume(&mut self, mut held: Self) {
+    /// Goes on with what another of the same configuration held, which was written and read back meanwhile. `scoped` shows
+    /// the cluster as it was then.
+    pub fn resume(&mut self, mut held: Self, scoped: &Scoped) {
+        held.population = Population::of(scoped);
         held.lateness = self.lateness;
         held.incidents.configure_as(&self.incidents);
         *self = held;
@@ -199,6 +205,7 @@ impl Ledger {
     /// Takes in one change of the cluster, which `scoped` already shows.
     pub fn observe(&mut self, applied: &Applied, scoped: &Scoped) {
         self.changes.observe(applied, scoped);
+        self.population.observe(applied, scoped);
         match &applied.object {
             Some(Object::Pod(pod)) => {
                 self.touch(&pod.metadata.namespace);
@@ -315,7 +322,7 @@ impl Ledger {
         self.watch_nodes(scoped);
         self.watch_children(scoped);
         changed |= self.bound();
-        self.incidents.derive(now, &self.readiness) || changed
+        self.incidents.derive((now, self.lateness), &self.readiness, &self.population) || changed
     }
 
     /// When an entry's verdict stands.
@@ -489,6 +496,8 @@ impl Ledger {
         let recent = now.minus(CHILDREN);
         self.children.retain(|_, killed| killed.at >= recent);
         self.entries.retain(known);
+        self.population.retain(known);
+        self.population.retain_nodes(|node| scoped.cluster().node_named(node).is_some());
         self.changes.tidy(scoped);
         self.news.retain(|namespace, _| scoped.cluster().namespace(namespace).is_some());
         self.unready.retain(|uid, _| self.readiness.knows(uid));

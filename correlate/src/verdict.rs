@@ -8,7 +8,7 @@ use crate::cause::dependency_down::depends_on;
 use crate::cause::{ALL, CLEAN, INSUFFICIENT, UNSEEN, blank_row};
 use crate::complaint::Dependency;
 use crate::finding::{Depth, Finding};
-use crate::replacement;
+use crate::{replacement, shares};
 
 /// What was found out about a case.
 pub(crate) struct Verdict {
@@ -62,10 +62,14 @@ pub(crate) fn judge(case: &Case<'_>) -> Verdict {
         row.incident_key = None;
     }
     row.changes = case.changes.before(case, row.root.as_ref());
+    let (depends_on, hosts) = depends_on(case);
+    if row.incident_key.is_some() {
+        row.shares = shares::of_case(case, &depends_on, &hosts, &row);
+    }
     row.evidence.sort_by_key(|e| e.at);
     // The last sample before an end may be the one at which a detector spoke: its words are kept, told first.
     row.evidence.dedup_by(|b, a| a.source == b.source && a.at == b.at && a.field == b.field && a.value == b.value);
-    Verdict { row: Some(row), depends_on: depends_on(case) }
+    Verdict { row: Some(row), depends_on }
 }
 
 fn fill(row: &mut Restart, case: &Case<'_>, winner: Finding) {

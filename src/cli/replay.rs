@@ -35,7 +35,10 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let outcome = replay::run(wiring::core(&config), messages, config.lateness);
     let scoped = outcome.snapshot.scoped(&Access::All);
     let changes = match args.config {
-        Some(_) => rule_changes(&scoped.incidents(), &outcome.core.incidents_under(&Rules::default(), outcome.at)),
+        Some(_) => rule_changes(
+            &scoped.each_incident().cloned().collect::<Vec<_>>(),
+            &outcome.core.incidents_under(&Rules::default(), outcome.at),
+        ),
         None => Vec::new(),
     };
     let (restarts, incidents) = (scoped.restarts(), scoped.incidents());
@@ -94,7 +97,9 @@ fn rule_changes(incidents: &[Arc<Incident>], without: &[Incident]) -> Vec<dto::I
             tell(is, format!("is {} instead of {}", end(is), end(was)));
         }
     }
-    for is in incidents.iter().filter(|i| without.iter().all(|w| w.id != i.id)) {
+    // What is made of others is so by the same rules.
+    let made_of_members = incidents.iter().filter(|i| i.parts.is_empty());
+    for is in made_of_members.filter(|i| without.iter().all(|w| w.id != i.id)) {
         tell(is, "is an incident of its own".to_owned());
     }
     changes

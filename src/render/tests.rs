@@ -117,6 +117,11 @@ fn an_answer_lists_what_was_before_and_what_is_missing() {
         text.contains("learning   its metrics, seen since 13:30:00, were still being learnt: nothing unusual"),
         "{text}"
     );
+    let whole = json!({"root": {"kind": "Image", "namespace": "", "name": "shop/runtime:2"}, "parts": ["1", "2", "3"],
+        "summary": "5 of the 5 workloads with the image shop/runtime:2 are in trouble"});
+    let text = why(&Why { incidents: vec![incident(whole)], ..answer }, Style::PLAIN);
+    assert!(text.contains(" of Image/shop/runtime:2, critical"), "one that is made of others names its root: {text}");
+    assert!(text.contains("shared     5 of the 5 workloads with the image"), "and what they share: {text}");
     assert!(text.contains("before that\n    2026-01-31 12:00:00  oom-limit of basket-6f6ff55c87-p825w"), "{text}");
     assert!(text.ends_with("this answer is not whole\n    logs                 nothing came"), "{text}");
 }

@@ -136,24 +136,28 @@ fn a_capture_that_is_interrupted_at_any_message_ends_the_same() {
     assert!(paths.len() >= 20, "{} captures", paths.len());
     for (n, path) in paths.iter().enumerate() {
         let messages = Capture::open(path).unwrap().messages().unwrap();
-        let first = messages.first().map_or(Timestamp(0), |m| m.received);
-        let (mut whole, mut broken) = (Player::new(first), Player::new(first));
         // Three times, elsewhere in each capture.
-        let cuts: Vec<usize> = [n % 7 + 1, n % 5 + 9, n % 3 + 16].map(|part| messages.len() * part / 20).to_vec();
-        for (at, message) in messages.into_iter().enumerate() {
-            if cuts.contains(&at) {
-                broken.restart();
-            }
-            whole.play(message.clone());
-            broken.play(message);
-        }
-        broken.restart();
-        let (whole, broken) = (whole.end(), broken.end());
-        let name = path.display();
-        assert_eq!(whole.told, broken.told, "{name}");
-        assert_eq!(whole.rows, broken.rows, "{name}");
-        assert!(whole.rest == broken.rest, "{name}: the state is another one");
+        let cuts = [n % 7 + 1, n % 5 + 9, n % 3 + 16].map(|part| messages.len() * part / 20);
+        ends_the_same(&path.display().to_string(), messages, &cuts);
     }
+}
+
+/// Interrupted before each of these messages and at the end, it holds what it would hold otherwise.
+pub(crate) fn ends_the_same(name: &str, messages: Vec<Envelope>, cuts: &[usize]) {
+    let first = messages.first().map_or(Timestamp(0), |m| m.received);
+    let (mut whole, mut broken) = (Player::new(first), Player::new(first));
+    for (at, message) in messages.into_iter().enumerate() {
+        if cuts.contains(&at) {
+            broken.restart();
+        }
+        whole.play(message.clone());
+        broken.play(message);
+    }
+    broken.restart();
+    let (whole, broken) = (whole.end(), broken.end());
+    assert_eq!(whole.told, broken.told, "{name}");
+    assert_eq!(whole.rows, broken.rows, "{name}");
+    assert!(whole.rest == broken.rest, "{name}: the state is another one");
 }
 
 /// Samples of one series up to then.

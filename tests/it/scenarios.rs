@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +12,12 @@ use serde_json::{Map, Value, json};
 use whyd::config::ConfigFile;
 use whyd::{replay, wiring};
 use whyd_collector::wire::kube::{envelope, listed, slim};
+use whyd_correlate::cohorts;
+use whyd_signals::schema::{Incident, Shared};
 use whyd_signals::{Access, Compression, Envelope, Media, Resource, Timestamp, Verb, causes};
+
+use crate::checkpoints::ends_the_same;
+use crate::variants::{Random, SEEDS, shuffled};
 
 const NAMESPACE: &str = "team-shop";
 /// Second 0 of every scenario.
@@ -27,6 +33,9 @@ struct Scenario {
     /// Resources that are not watched.
     #[serde(default)]
     unwatched: Vec<String>,
+    /// Whether it is played shuffled, doubled and interrupted, too.
+    #[serde(default)]
+    twins: bool,
     steps: Vec<Step>,
     expect: Expect,
 }
@@ -65,6 +74,7 @@ fn one() -> i64 {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LogStep {
+    namespace: Option<String>,
     pod: String,
     container: String,
     line: String,
@@ -83,6 +93,8 @@ struct MetricStep {
 struct Expect {
     rows: Vec<Row>,
     incidents: Vec<Told>,
+    /// What is told to be shared, as `kind value` with the version where there is one; all of it, where that is said.
+    cohorts: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -115,6 +127,52 @@ struct Row {
 struct Told {
     cause: String,
     root: String,
+    /// Whose it is, where that is said.
+    team: Option<String>,
+    /// Of how many incidents it is made.
+    #[serde(default)]
+    parts: usize,
+    /// Whether it is part of another.
+    #[serde(default)]
+    part: bool,
+    /// Words that the summary must hold.
+    #[serde(default)]
+    says: Vec<String>,
+}
+
+/// A list item with `each` stands for as many as that names, in which `$each` is the name; `a-1..3` are `a-1` to `a-3`.
+fn repeated(items: &mut Value) {
+    let Value::Array(list) = items else { return };
+    let mut all = Vec::new();
+    for mut item in std::mem::take(list) {
+        let Some(Value::Array(names)) = item.as_object_mut().and_then(|o| o.remove("each")) else {
+            all.push(item);
+            continue;
+        };
+        for name in names.iter().flat_map(|name| named_by(name.as_str().expect("a name"))) {
+            let mut one = item.clone();
+            put_name(&mut one, &name);
+            all.push(one);
+        }
+    }
+    *list = all;
+}
+
+fn named_by(name: &str) -> Vec<String> {
+    let range = name.rsplit_once('-').and_then(|(of, range)| {
+        let (from, to) = range.split_once("..")?;
+        Some((of, from.parse::<u32>().ok()?, to.parse::<u32>().ok()?))
+    });
+    range.map_or_else(|| vec![name.to_owned()], |(of, from, to)| (from..=to).map(|n| format!("{of}-{n}")).collect())
+}
+
+fn put_name(value: &mut Value, name: &str) {
+    match value {
+        Value::String(text) => *text = text.replace("$each", name),
+        Value::Array(items) => items.iter_mut().for_each(|item| put_name(item, name)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| put_name(field, name)),
+        _ => {}
+    }
 }
 
 fn at(second: u64) -> Timestamp {
@@ -264,7 +322,8 @@ fn uid(kind: &str, name: &str) -> String {
 }
 
 fn log(second: u64, step: &LogStep) -> Envelope {
-    let labels = json!({"namespace": NAMESPACE, "pod": step.pod, "container": step.container});
+    let namespace = step.namespace.as_deref().unwrap_or(NAMESPACE);
+    let labels = json!({"namespace": namespace, "pod": step.pod, "container": step.container});
     let body = json!({"streams": [{"stream": labels, "values": [[at(second).nanos().to_string(), step.line]]}]});
     Envelope { received: at(second), media: Media::LokiJson, tenant: None, body: Bytes::from(body.to_string()) }
 }
@@ -326,9 +385,29 @@ fn messages(scenario: &Scenario) -> Vec<Envelope> {
 /// Runs a scenario; gives what differs from what it expects, in words.
 fn check(name: &str, scenario: &Scenario) -> Vec<String> {
     assert!(!scenario.about.is_empty() && !scenario.source.is_empty(), "{name}: about and source");
+    played(scenario, messages(scenario))
+}
+
+/// Its verdicts are those whatever the order of arrival, told twice, and over a restart of the daemon.
+fn check_twins(name: &str, scenario: &Scenario) -> Vec<String> {
+    let straight = messages(scenario);
+    let mut wrong = Vec::new();
+    for seed in SEEDS {
+        let found = played(scenario, shuffled(&straight, &mut Random(seed)));
+        wrong.extend(found.into_iter().map(|w| format!("shuffled by {seed}: {w}")));
+    }
+    let twice = straight.iter().flat_map(|m| [m.clone(), m.clone()]).collect();
+    wrong.extend(played(scenario, twice).into_iter().map(|w| format!("told twice: {w}")));
+    let last = straight.len() - 1;
+    ends_the_same(name, straight, &[last / 2, last - 3, last - 1, last]);
+    wrong
+}
+
+/// What differs from what is expected when these messages come, in words.
+fn played(scenario: &Scenario, messages: Vec<Envelope>) -> Vec<String> {
     let config = ConfigFile::default().validate().unwrap();
-    let outcome = replay::run(wiring::core(&config), messages(scenario), config.lateness);
-    assert!(outcome.problems.is_empty(), "{name}: {:?}", outcome.problems);
+    let outcome = replay::run(wiring::core(&config), messages, config.lateness);
+    assert!(outcome.problems.is_empty(), "{}: {:?}", scenario.about, outcome.problems);
     let scoped = outcome.snapshot.scoped(&Access::All);
     let mut wrong = Vec::new();
     let mut left = scoped.restarts();
@@ -380,16 +459,42 @@ fn check(name: &str, scenario: &Scenario) -> Vec<String> {
             r.pod, r.container, r.exit_code, r.cause, r.mechanism, r.summary
         ));
     }
-    let told: Vec<(String, String)> = scoped
-        .incidents()
-        .iter()
-        .map(|i| (i.cause.clone(), i.root.as_ref().map(ToString::to_string).unwrap_or_default()))
-        .collect();
-    let expected: Vec<(String, String)> =
-        scenario.expect.incidents.iter().map(|i| (i.cause.clone(), i.root.clone())).collect();
-    if told.iter().collect::<BTreeSet<_>>() != expected.iter().collect() || told.len() != expected.len() {
-        wrong.push(format!("incidents {told:?}, expected {expected:?}"));
+    let mut told: Vec<Arc<Incident>> = scoped.incidents();
+    if let Some(expected) = &scenario.expect.cohorts {
+        let found = cohorts::of(&scoped, at(0), Timestamp::MAX).cohorts.into_iter().map(|c| c.shared);
+        let words = |s: Shared| format!("{} {} {}", s.what.as_str(), s.value, s.version).trim_end().to_owned();
+        let found: Vec<String> = found.map(words).collect();
+        if found != *expected {
+            wrong.push(format!("shared {found:?}, expected {expected:?}"));
+        }
     }
+    let root = |i: &Incident| i.root.as_ref().map(ToString::to_string).unwrap_or_default();
+    for e in &scenario.expect.incidents {
+        let fits = |i: &Incident| {
+            i.cause == e.cause
+                && root(i) == e.root
+                && (e.part || i.parts.len() == e.parts)
+                && e.team.as_ref().is_none_or(|team| i.team.as_str() == team)
+                && e.says.iter().all(|words| i.summary.contains(words.as_str()))
+        };
+        if e.part {
+            // Of whoever sees all; its team sees it alone.
+            let parts: Vec<_> = scoped.each_incident().filter(|i| i.part_of.is_some() && fits(i)).collect();
+            let team = Access::Teams(parts.iter().map(|i| i.team.clone()).collect());
+            let seen = outcome.snapshot.scoped(&team).incidents();
+            if !parts.iter().any(|part| (e.parts == 0 || part.parts.len() == e.parts) && seen.contains(part)) {
+                wrong.push(format!("no part {} of {} that its team sees", e.cause, e.root));
+            }
+            continue;
+        }
+        match told.iter().position(|i| fits(i)) {
+            Some(place) => drop(told.remove(place)),
+            None => wrong.push(format!("no incident {} of {} of {} parts: {:?}", e.cause, e.root, e.parts, e.says)),
+        }
+    }
+    let left =
+        told.iter().map(|i| format!("incident {} of {}, {} parts: {}", i.cause, root(i), i.parts.len(), i.summary));
+    wrong.extend(left);
     wrong
 }
 
@@ -409,11 +514,18 @@ fn every_scenario_has_its_verdicts() {
         }
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("# synthetic"), "{name} does not say that it is synthetic");
-        let scenario: Scenario = serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let mut value: Value = serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+        for list in ["/steps", "/expect/rows", "/expect/incidents"] {
+            value.pointer_mut(list).into_iter().for_each(repeated);
+        }
+        let scenario: Scenario = serde_json::from_value(value).unwrap_or_else(|e| panic!("{name}: {e}"));
         shown.extend(scenario.expect.rows.iter().map(|r| r.cause.clone()));
         shown.extend(scenario.expect.rows.iter().filter_map(|r| r.mechanism.clone()));
         shown.extend(scenario.expect.incidents.iter().map(|i| i.cause.clone()));
         wrong.extend(check(&name, &scenario).into_iter().map(|w| format!("{name}: {w}")));
+        if scenario.twins {
+            wrong.extend(check_twins(&name, &scenario).into_iter().map(|w| format!("{name}: {w}")));
+        }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     if only.is_none() {

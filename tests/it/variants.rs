@@ -22,7 +22,7 @@ use whyd_signals::{Access, Envelope, Media, Resource, Source, Timestamp, Verb};
 const SHUFFLED: Duration = Duration::from_secs(30);
 /// Logs come this much later than all else.
 const LOGS_LATE: Duration = Duration::from_secs(20);
-const SEEDS: [u64; 2] = [7, 20_261_122];
+pub(crate) const SEEDS: [u64; 2] = [7, 20_261_122];
 
 /// A capture's name and its messages.
 type Named = (String, Vec<Envelope>);
@@ -76,7 +76,7 @@ fn assert_same(of: &str, expected: &BTreeSet<String>, found: &BTreeSet<String>) 
 }
 
 /// SplitMix64: small, seeded, the same everywhere.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -149,7 +149,7 @@ fn all_captures_at_once_change_nothing_for_each_other() {
 }
 
 /// Each source's messages keep their order, as on one connection; what comes from different sources does not.
-fn shuffled(messages: &[Envelope], random: &mut Random) -> Vec<Envelope> {
+pub(crate) fn shuffled(messages: &[Envelope], random: &mut Random) -> Vec<Envelope> {
     let mut last: BTreeMap<Media, Timestamp> = BTreeMap::new();
     let mut out = Vec::new();
     // A list is one answer, and what was listed comes before what was watched.

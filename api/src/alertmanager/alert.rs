@@ -114,13 +114,15 @@ pub fn annotations(incident: &dto::Incident, link: &str) -> BTreeMap<&'static st
     said
 }
 
-/// The annotations of an alert that is ended though its incident is not over: it became worse, or nobody wants to hear.
+/// The annotations of an alert that is ended though its incident is not over: it became worse, is told with others, or nobody
+/// wants to hear.
 pub fn superseded(incident: &dto::Incident, told: &Identity, link: &str) -> BTreeMap<&'static str, String> {
     let mut said = annotations(incident, link);
-    let words = match (&incident.suppressed_by, told.severity) {
-        (Some(by), _) => format!("suppressed by {by}, not over: "),
-        (None, Severity::Warning) => "critical by now and told as such, not over: ".to_owned(),
-        (None, Severity::Critical) => return said,
+    let words = match (&incident.suppressed_by, &incident.part_of, told.severity) {
+        (Some(by), ..) => format!("suppressed by {by}, not over: "),
+        (None, Some(whole), _) => format!("told with others of the same root as incident {whole}, not over: "),
+        (None, None, Severity::Warning) => "critical by now and told as such, not over: ".to_owned(),
+        (None, None, Severity::Critical) => return said,
     };
     said.insert("summary", cut(&format!("{words}{}", incident.summary)));
     said

@@ -2,6 +2,7 @@
 //!
 //! An open incident is a firing alert, sent anew each interval with an end four intervals ahead: if we are gone, it
 //! ends by itself. One that is over is sent as ended for a quarter of an hour, so that a peer that was away hears of it.
+//! One that turns out to be part of another is ended likewise: its team hears of the whole, once.
 //! One that becomes worse is ended likewise, and told anew as what it is now: severity is a label that people route by.
 
 use std::collections::BTreeMap;
@@ -171,7 +172,8 @@ impl Outbox {
             if self.told.contains_key(*id) {
                 continue;
             }
-            if self.told.len() >= TOLD {
+            // What is made of others takes the place of at least two that are told, or would be.
+            if self.told.len() >= TOLD && incident.parts.is_empty() {
                 self.untold += 1;
             } else {
                 let identity = Identity::of(&self.settings.cluster, incident);
@@ -226,9 +228,10 @@ pub fn ahead(now: Timestamp, interval: Duration) -> Timestamp {
     now.plus(interval.saturating_mul(AHEAD))
 }
 
-/// Whether an incident is an alert: it is open and nobody said to be silent about it.
+/// Whether an incident is an alert: it is open, nobody said to be silent about it, and no other incident tells its team of it.
 fn firing(incident: &Incident) -> bool {
-    incident.status == IncidentStatus::Open && incident.suppressed_by.is_none()
+    let is_told = incident.part_of.as_ref().is_some_and(|whole| whole.team == incident.team);
+    incident.status == IncidentStatus::Open && incident.suppressed_by.is_none() && !is_told
 }
 
 fn alert(settings: &Settings, told: &Told, incident: Option<&dto::Incident>, now: Timestamp) -> Alert {

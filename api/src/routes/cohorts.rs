@@ -31,7 +31,7 @@ pub(super) struct CohortsQuery {
     until: Option<String>,
 }
 
-/// Whether what restarted shares a node, a zone, an image or a ConfigMap more than chance would have it: an exact test on the
+/// Whether what restarted shares a node, a zone, an image, a ConfigMap in one version or something that did not answer more than chance would have it: an exact test on the
 /// numbers of workloads, of those that the caller may see.
 #[utoipa::path(get, path = "/api/v1/cohorts", tag = "api", params(CohortsQuery), responses(
     (status = 200, description = "what they share, the least likely by chance first", body = dto::Cohorts),

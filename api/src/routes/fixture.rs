@@ -195,6 +195,7 @@ pub(crate) fn restart(namespace: &str, workload: &str, pod: &str, container: &st
         changes: Vec::new(),
         owner: String::new(),
         speaks_of: Vec::new(),
+        shares: Vec::new(),
         incident_key: None,
         seen_at: at(second + 1),
     }
@@ -227,6 +228,8 @@ pub(crate) fn incident(namespace: &str, id: &str, status: IncidentStatus, second
         restarts: 1,
         follows: None,
         suppressed_by: None,
+        part_of: None,
+        parts: Vec::new(),
         speaks_of: Vec::new(),
         summary: format!("web of {namespace} is out of memory"),
     }

@@ -28,6 +28,9 @@ pub(super) struct IncidentsQuery {
     /// `true` shows those that a suppression hides, too.
     #[param(value_type = Option<bool>)]
     suppressed: Option<String>,
+    /// `true` shows those too that another incident tells of, since they share its root.
+    #[param(value_type = Option<bool>)]
+    parts: Option<String>,
     /// How many at most, 1 to 1000; 100 if not given.
     #[param(value_type = Option<i32>, minimum = 1, maximum = 1000)]
     limit: Option<String>,
@@ -51,12 +54,14 @@ pub(super) async fn incidents(
     let choices = [("open", IncidentStatus::Open), ("resolved", IncidentStatus::Resolved)];
     let status = checks.one_of("status", query.status.as_deref(), &choices);
     let suppressed = checks.one_of("suppressed", query.suppressed.as_deref(), &[("true", true), ("false", false)]);
+    let parts = checks.one_of("parts", query.parts.as_deref(), &[("true", true), ("false", false)]);
     let limit = checks.limit(query.limit.as_deref());
     let after: Option<Place<'static>> = checks.cursor(query.cursor.as_deref());
     checks.done()?;
 
     let scope = Scope::new(&*api.reader, &access);
-    let mut rows = scope.incidents(|i| status.is_none_or(|status| i.status == status));
+    let wanted = |i: &Incident| status.is_none_or(|status| i.status == status);
+    let mut rows = if parts == Some(true) { scope.all_incidents(wanted) } else { scope.incidents(wanted) };
     let mut hidden: BTreeMap<String, usize> = BTreeMap::new();
     if suppressed != Some(true) {
         rows.retain(|i| match &i.suppressed_by {
@@ -91,7 +96,7 @@ pub(super) async fn incident(
 ) -> Result<Json<dto::Incident>, Failure> {
     let Path(id) = id.map_err(|rejection| Failure::new(ErrorKind::InvalidQuery, rejection.body_text()))?;
     let scope = Scope::new(&*api.reader, &access);
-    if let Some(row) = scope.incidents(|i| i.id == id).first() {
+    if let Some(row) = scope.all_incidents(|i| i.id == id).first() {
         return Ok(Json(with_alerts(&scope, row)));
     }
     let kind = if api.reader.status().replayed { ErrorKind::NotFound } else { ErrorKind::Replaying };

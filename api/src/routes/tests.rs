@@ -1,11 +1,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::http::{StatusCode, header};
 use serde_json::Value;
+use whyd_signals::Team;
+use whyd_signals::schema::{Incident, IncidentStatus, Link};
 
-use super::fixture::{Answer, CANARY, Fixture, get, routes, send};
+use super::fixture::{Answer, CANARY, Fixture, get, incident, routes, send};
 use super::table;
 use crate::dto::{Incidents, Match, Restarts, Why};
 use crate::{Trouble, document};
@@ -154,7 +157,7 @@ async fn rows_have_every_key() {
         r#"{"id":"i-1","team":"a","severity":"critical","status":"resolved","#,
         r#""opened_at":"2026-09-21T14:13:30.000000000Z","resolved_at":"2026-09-21T14:14:30.000000000Z","#,
         r#""cause":"oom-limit","root":{"kind":"Deployment","namespace":"a","name":"web"},"#,
-        r#""members":["a/web-1/web"],"restarts":1,"follows":null,"suppressed_by":null,"#,
+        r#""members":["a/web-1/web"],"restarts":1,"follows":null,"suppressed_by":null,"part_of":null,"parts":[],"#,
         r#""summary":"web of a is out of memory"}"#,
     );
     assert_eq!(text, want);
@@ -189,6 +192,47 @@ async fn lists_filter() {
         let list: Incidents = serde_json::from_str(&answer.text).unwrap();
         assert_eq!(list.incidents.iter().map(|i| i.id.as_str()).collect::<Vec<_>>(), ids, "{query}");
     }
+}
+
+#[tokio::test]
+async fn a_list_shows_the_whole_in_the_place_of_its_parts_to_whom_may_see_all_of_it() {
+    let link = |id: &str, teams: &[&str]| Link {
+        id: id.into(),
+        team: Team::new(teams[0]),
+        teams: teams.iter().map(|team| Team::new(team)).collect(),
+    };
+    let (of_a, of_all) = (link("w-a", &["a"]), link("w-all", &["platform", "a", CANARY]));
+    let made = |namespace: &str, id: &str| incident(namespace, id, IncidentStatus::Open, 60, &[]);
+    let theirs = Incident { part_of: Some(of_all.clone()), ..made(CANARY, "p-theirs") };
+    let parts = ["p-1", "p-2"].map(|id| Incident { part_of: Some(of_a.clone()), ..made("a", id) });
+    let own = vec![link("p-1", &["a"]), link("p-2", &["a"])];
+    let all = vec![link("p-1", &["a"]), link("p-2", &["a"]), link("p-theirs", &[CANARY])];
+    let whole = Incident { part_of: Some(of_all), parts: own, ..made("a", "w-a") };
+    let wide = Incident { parts: all, ..made("platform", "w-all") };
+    let incidents: Vec<Arc<Incident>> = parts.into_iter().chain([theirs, whole, wide]).map(Arc::new).collect();
+    let router = routes(Fixture { incidents, ..Fixture::default() });
+    for (query, token, ids) in [
+        ("", None, &["w-all"][..]),
+        ("?parts=true", None, &["p-1", "p-2", "p-theirs", "w-a", "w-all"]),
+        ("", Some("a"), &["w-a"]),
+        ("?parts=true", Some("a"), &["p-1", "p-2", "w-a"]),
+        ("?parts=true", Some("b"), &[]),
+    ] {
+        let answer = get(&router, &format!("/api/v1/incidents{query}"), token).await;
+        let list: Incidents = serde_json::from_str(&answer.text).unwrap();
+        let shown: Vec<&str> = list.incidents.iter().map(|i| i.id.as_str()).collect();
+        assert_eq!(shown, ids, "{query} as {token:?}");
+    }
+    for (id, token, part_of, parts) in [
+        ("p-1", Some("a"), Some("w-a"), 0),
+        ("w-a", Some("a"), None, 2),
+        ("w-a", None, Some("w-all"), 2),
+        ("w-all", None, None, 3),
+    ] {
+        let answer = get(&router, &format!("/api/v1/incidents/{id}"), token).await.json();
+        assert_eq!((answer["part_of"].as_str(), answer["parts"].as_array().unwrap().len()), (part_of, parts), "{id}");
+    }
+    assert_eq!(get(&router, "/api/v1/incidents/w-all", Some("a")).await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
@@ -357,6 +401,7 @@ async fn another_team_never_shows() {
         "/api/v1/restarts?workload=only",
         "/api/v1/incidents",
         "/api/v1/incidents?status=open",
+        "/api/v1/incidents?parts=true",
         "/api/v1/incidents/i-spread",
         "/api/v1/workloads/a/web/timeline",
         "/api/v1/workloads/a/only/timeline",

@@ -1,5 +1,7 @@
 //! What the program needs did not answer, and that was in trouble of its own.
 
+use std::net::IpAddr;
+
 use whyd_signals::objects::Workload;
 use whyd_signals::schema::{Evidence, Root, RuledOut};
 use whyd_signals::{Resource, Timestamp};
@@ -36,6 +38,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     })?;
     let container = case.container.unwrap_or_default();
     let summary = format!("{container} gave up because {} did not answer: {}", dependency.workload, trouble.shown.text);
+    let of_root = format!("{}/{}/{}", trouble.root.namespace, trouble.root, CAUSE.id);
     let mut finding = Finding::new(CAUSE.id, Depth::Deeper, 80, trouble.root, summary)
         .basis(Basis::Said)
         .with(Some(case.line(line, "what the program says")))
@@ -45,10 +48,20 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     if dependency.namespace != case.space.name {
         finding.speaks_of.push(dependency.namespace.clone());
     }
-    // Another team's incident is not this team's: it gets one of its own with the same root.
+    // Another team's incident is not this team's: it gets one of its own with the same root, whatever of it was hit.
     let team = case.scoped.cluster().team_of(&dependency.namespace);
-    finding.incident_key = trouble.incident_key.filter(|_| team == case.space.team);
+    let own = &case.space.team;
+    finding.incident_key = Some(match trouble.incident_key {
+        Some(key) if team == *own => key,
+        Some(key) => format!("team {own}/{}", of_no_team(&key)),
+        None => format!("team {own}/{of_root}"),
+    });
     Some(finding)
+}
+
+/// The key of an incident without the team that it is told to.
+fn of_no_team(key: &str) -> &str {
+    key.strip_prefix("team ").and_then(|rest| rest.split_once('/')).map_or(key, |(_, rest)| rest)
 }
 
 /// The workloads that the complaint may mean, others than the program's own: those that a host stands for, else those
@@ -76,7 +89,8 @@ fn trouble(case: &Case<'_>, dependency: &Dependency) -> Option<Trouble> {
     let own = format!("{}/{}/", case.space.name, case.workload);
     let explains = |f: &&Failure| {
         // Where two complain of each other, neither explains the other.
-        f.lasts(at) && (f.own_fault || f.incident_key.as_ref().is_none_or(|k| !k.starts_with(&own)))
+        let is_own = |k: &String| of_no_team(k).starts_with(&own);
+        f.lasts(at) && (f.own_fault || !f.incident_key.as_ref().is_some_and(is_own))
     };
     let failures = case.failures.of(&dependency.namespace, &dependency.workload).filter(explains);
     // A failure before one that somebody wanted, the latest of those.
@@ -121,10 +135,25 @@ fn gone(case: &Case<'_>, dependency: &Dependency, at: Timestamp) -> Option<Troub
 
 const SECOND: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// What it may have given up on, when it ended by its own choice complaining of something.
-pub(crate) fn depends_on(case: &Case<'_>) -> Vec<Dependency> {
+/// What it may have given up on, when it ended by its own choice complaining of something: workloads, else hosts that stand
+/// for none.
+pub(crate) fn depends_on(case: &Case<'_>) -> (Vec<Dependency>, Vec<String>) {
     let complaint = if gave_up(case) { complaint::of(case.lines(), complains) } else { None };
-    complaint.map_or(Vec::new(), |c| candidates(case, c.line, &c.hosts))
+    let Some(Complaint { line, hosts }) = complaint else { return (Vec::new(), Vec::new()) };
+    let found = candidates(case, line, &hosts);
+    let mut outside = Vec::new();
+    if found.is_empty() {
+        // A word with a dot is a host for sure where a port stands beside it.
+        let is_host = |h: &&String| h.parse::<IpAddr>().is_ok() || complaint::port_of(&line.line, h).is_some();
+        let elsewhere = |h: &&String| !is_loopback(h) && complaint::resolve(case, h).is_empty();
+        outside.extend(hosts.iter().filter(is_host).filter(elsewhere).cloned());
+    }
+    (found, outside)
+}
+
+/// Whether a host is the pod itself.
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }
 
 fn contradict(case: &Case<'_>) -> Option<RuledOut> {

@@ -189,6 +189,7 @@ pub(crate) fn blank_row() -> Restart {
         changes: Vec::new(),
         missing: Vec::new(),
         speaks_of: Vec::new(),
+        shares: Vec::new(),
         incident_key: None,
         seen_at: whyd_signals::Timestamp(0),
     }

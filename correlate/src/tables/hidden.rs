@@ -10,10 +10,10 @@ fn sees(scoped: &Scoped, namespace: &str) -> bool {
     scoped.access().allows(&scoped.team_of(namespace))
 }
 
-/// A node is no team's, and every pod names its own.
+/// A node is no team's, and every pod names its own; so it is with its image and what its program asked for.
 fn sees_root(scoped: &Scoped, root: &Root) -> bool {
     match root.kind.as_str() {
-        "Node" => true,
+        "Node" | "Zone" | "Image" | "Host" => true,
         "Namespace" => sees(scoped, &root.name),
         _ => sees(scoped, &root.namespace),
     }
@@ -41,10 +41,14 @@ pub(super) fn incident(scoped: &Scoped, row: &Arc<Incident>) -> Arc<Incident> {
     let root = row.root.as_ref().filter(|root| sees_root(scoped, root));
     let is_seen = |member: &String| sees(scoped, member.split('/').next().unwrap_or_default());
     let whole = root == row.root.as_ref() && row.members.iter().all(is_seen);
-    if whole && row.speaks_of.iter().all(|namespace| sees(scoped, namespace)) {
+    let part_of = row.part_of.clone().filter(|of| of.is_seen_by(scoped.access()));
+    if part_of == row.part_of && whole && row.speaks_of.iter().all(|namespace| sees(scoped, namespace)) {
         return Arc::clone(row);
     }
-    let mut shown = Incident::clone(row);
+    let mut shown = Incident { part_of, ..Incident::clone(row) };
+    if whole && row.speaks_of.iter().all(|namespace| sees(scoped, namespace)) {
+        return Arc::new(shown);
+    }
     shown.root = root.cloned();
     shown.members.retain(is_seen);
     shown.summary = format!("{}; it reaches beyond the namespaces that you may see", row.cause);

@@ -183,6 +183,7 @@ pub(super) fn incidents(all: &[Arc<Incident>]) -> Made {
         texts(all, |i| root_name(i.root.as_ref())),
         json(all, |i| &i.members),
         texts(all, |i| Some(&i.summary)),
+        texts(all, |i| i.part_of.as_ref().map(|whole| whole.id.as_str())),
     ];
     RecordBatch::try_new(tables::incidents(), columns)
 }

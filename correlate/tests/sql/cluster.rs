@@ -172,6 +172,7 @@ fn rows(w: &mut Writer) {
         changes: Vec::new(),
         owner: String::new(),
         speaks_of: Vec::new(),
+        shares: Vec::new(),
         incident_key: None,
         seen_at: ms(46_000),
     };
@@ -214,6 +215,8 @@ fn rows(w: &mut Writer) {
             restarts: 1,
             follows: None,
             suppressed_by: None,
+            part_of: None,
+            parts: Vec::new(),
             speaks_of: Vec::new(),
             summary: "node-1 ran out of memory".into(),
         })

@@ -6,8 +6,8 @@ use arrow::util::pretty::pretty_format_batches;
 use serde_json::json;
 use whyd_correlate::engine::{Engine, EngineLimits};
 use whyd_correlate::tables::tables;
-use whyd_signals::Access;
-use whyd_signals::schema::{Evidence, EvidenceSource, Incident, Restart, Root};
+use whyd_signals::schema::{Evidence, EvidenceSource, Incident, Link, Restart, Root};
+use whyd_signals::{Access, Team};
 
 use crate::buffers::scoped;
 use crate::cluster;
@@ -45,7 +45,8 @@ fn rows_that_speak_of_another_team_do_not_name_it() {
     writer.put_restarts(Arc::new(vec![Arc::new(with_root), Arc::new(with_link)]));
     let incident = all.incidents().iter().find(|i| i.namespace == "team-a").map(|i| Incident::clone(i)).unwrap();
     let members = vec!["team-a/web-1/web".to_owned(), "team-b/canary/db".to_owned()];
-    let incident = Incident { root: Some(foreign), members, summary: "canary is down".into(), ..incident };
+    let part_of = Some(Link { id: "canary".into(), team: Team::new("b"), teams: vec![Team::new("b")] });
+    let incident = Incident { root: Some(foreign), members, part_of, summary: "canary is down".into(), ..incident };
     writer.put_incidents(Arc::new(vec![Arc::new(incident)]));
 
     for sql in ["SELECT * FROM restarts", "SELECT * FROM incidents"] {

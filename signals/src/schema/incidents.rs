@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Root;
-use crate::{Team, Timestamp};
+use crate::{Access, Team, Timestamp};
 
 /// How bad, by rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -21,6 +21,24 @@ pub enum Severity {
 pub enum IncidentStatus {
     Open,
     Resolved,
+}
+
+/// Another incident, and who may know of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Link {
+    /// Its id.
+    pub id: String,
+    /// Whose it is.
+    pub team: Team,
+    /// All teams whose trouble it speaks of: who may not see each of them may not see it.
+    pub teams: Vec<Team>,
+}
+
+impl Link {
+    /// Whether this access may know of it.
+    pub fn is_seen_by(&self, access: &Access) -> bool {
+        self.teams.iter().all(|team| access.allows(team))
+    }
 }
 
 /// Trouble with one root and all that it took down.
@@ -46,7 +64,70 @@ pub struct Incident {
     pub follows: Option<String>,
     /// The suppression that hides it.
     pub suppressed_by: Option<String>,
+    /// The incident that tells of this one with others, since they have one root.
+    pub part_of: Option<Link>,
+    /// The incidents that this one is made of; empty where it is made of members alone.
+    pub parts: Vec<Link>,
     /// Namespaces of others that the summary speaks of: who may not see them may not read it.
     pub speaks_of: Vec<String>,
     pub summary: String,
+}
+
+impl Incident {
+    /// Whether this access may see it: it is of one of its teams, and so is all that it is made of.
+    pub fn is_seen_by(&self, access: &Access) -> bool {
+        access.allows(&self.team) && self.parts.iter().all(|part| part.is_seen_by(access))
+    }
+
+    /// Whether another incident tells this access of it.
+    pub fn is_told_by_another(&self, access: &Access) -> bool {
+        self.part_of.as_ref().is_some_and(|whole| whole.is_seen_by(access))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_of_several_teams_is_seen_by_whom_sees_all_of_them() {
+        let link = |teams: &[&str]| Link {
+            id: "whole".into(),
+            team: Team::platform(),
+            teams: teams.iter().map(|team| Team::new(team)).collect(),
+        };
+        let incident = Incident {
+            id: "i".into(),
+            team: Team::platform(),
+            namespace: String::new(),
+            severity: Severity::Warning,
+            status: IncidentStatus::Open,
+            opened_at: Timestamp(0),
+            resolved_at: None,
+            cause: "image-pull".into(),
+            root: None,
+            members: Vec::new(),
+            restarts: 0,
+            follows: None,
+            suppressed_by: None,
+            part_of: Some(link(&["platform", "a"])),
+            parts: vec![link(&["a"]), link(&["b"])],
+            speaks_of: Vec::new(),
+            summary: String::new(),
+        };
+        let of = |teams: &[&str]| Access::Teams(teams.iter().map(|team| Team::new(team)).collect());
+        for (access, seen, told) in [
+            (Access::All, true, true),
+            (of(&["platform"]), false, false),
+            (of(&["platform", "a"]), false, true),
+            (of(&["platform", "a", "b"]), true, true),
+            (of(&["a", "b"]), false, false),
+        ] {
+            assert_eq!(
+                (incident.is_seen_by(&access), incident.is_told_by_another(&access)),
+                (seen, told),
+                "{access:?}"
+            );
+        }
+    }
 }

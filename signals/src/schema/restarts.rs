@@ -78,6 +78,50 @@ pub struct ChangeBefore {
     pub touches: bool,
 }
 
+/// What something in trouble may have in common with others in trouble. Of several that fit as well, the first is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sharing {
+    /// What its last lines say did not answer.
+    Dependency,
+    /// The image of its container.
+    Image,
+    /// A ConfigMap that it reads.
+    Config,
+    /// The node that it ran on.
+    Node,
+    /// The zone of that node.
+    Zone,
+}
+
+impl Sharing {
+    /// All of them, in order.
+    pub const ALL: [Self; 5] = [Self::Dependency, Self::Image, Self::Config, Self::Node, Self::Zone];
+
+    /// Its name in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dependency => "dependency",
+            Self::Image => "image",
+            Self::Config => "config",
+            Self::Node => "node",
+            Self::Zone => "zone",
+        }
+    }
+}
+
+/// One thing that it has, which others may have too.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Shared {
+    /// What kind of thing.
+    pub what: Sharing,
+    /// Which one: its name, of a ConfigMap `namespace/name`, of a workload `namespace/Kind/name`.
+    pub value: String,
+    /// Of a ConfigMap the resource version; else empty.
+    #[serde(default)]
+    pub version: String,
+}
+
 /// One ended instance, or one pod that was replaced or never started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -120,6 +164,9 @@ pub struct Restart {
     pub missing: Vec<String>,
     /// Namespaces of others that it speaks of: who may not see them may not read the words.
     pub speaks_of: Vec<String>,
+    /// What it may have in common with others in trouble, in order.
+    #[serde(default)]
+    pub shares: Vec<Shared>,
     /// Which incident it belongs to: rows with the same key share one. `None`: no incident.
     pub incident_key: Option<String>,
     /// When the daemon first saw it.

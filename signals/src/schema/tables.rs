@@ -115,12 +115,12 @@ pub fn anomalies() -> SchemaRef {
     schema(fields)
 }
 
-/// `incidents(id, team, severity, status, opened_at, resolved_at, cause, root_kind, root_namespace, root_name, members, summary)`.
+/// `incidents(id, team, severity, status, opened_at, resolved_at, cause, root_kind, root_namespace, root_name, members, summary, part_of)`.
 pub fn incidents() -> SchemaRef {
     let mut fields: Vec<Field> = ["id", "team", "severity", "status"].map(utf8).into();
     fields.push(ts("opened_at"));
     fields.push(ts("resolved_at"));
-    fields.extend(["cause", "root_kind", "root_namespace", "root_name", "members", "summary"].map(utf8));
+    fields.extend(["cause", "root_kind", "root_namespace", "root_name", "members", "summary", "part_of"].map(utf8));
     schema(fields)
 }
 

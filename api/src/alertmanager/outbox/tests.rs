@@ -3,7 +3,7 @@
 use serde_json::Value;
 use whyd_signals::Team;
 use whyd_signals::alert::is_ours;
-use whyd_signals::schema::Severity;
+use whyd_signals::schema::{Link, Severity};
 
 use super::*;
 
@@ -32,6 +32,8 @@ fn incident(id: &str) -> Incident {
         restarts: 12,
         follows: None,
         suppressed_by: None,
+        part_of: None,
+        parts: Vec::new(),
         speaks_of: Vec::new(),
         summary: "cart is out of memory".into(),
     }
@@ -115,6 +117,33 @@ fn a_suppressed_incident_is_not_sent_and_ends_where_it_was() {
     check(&mut outbox, 0, Whole, vec![hidden()], false, &[]);
     check(&mut outbox, 1, Whole, vec![incident("i")], true, &["i warning 241"]);
     check(&mut outbox, 2, Whole, vec![hidden()], true, &["i warning 2"]);
+}
+
+#[test]
+fn what_is_told_with_others_is_one_alert_and_its_parts_end() {
+    use Sight::Whole;
+    let link = |id: &str, team: &str| Link { id: id.into(), team: Team::new(team), teams: vec![Team::new(team)] };
+    let part = |id: &str, team: &str| Incident { part_of: Some(link("whole", team)), ..incident(id) };
+    let whole = || Incident { parts: ["i", "j"].map(|id| link(id, "shop")).into(), ..incident("whole") };
+    let mut outbox = Outbox::new(settings(), Vec::new());
+    check(&mut outbox, 0, Whole, vec![incident("i")], true, &["i warning 240"]);
+    // The second shows that both are one: the first ends as the whole begins, and the second is never told.
+    let (kept, sent) = look(&mut outbox, 5, Whole, vec![part("i", "shop"), part("j", "shop"), whole()]);
+    assert!(kept);
+    let said: Vec<(&str, &str)> = sent
+        .iter()
+        .map(|a| (a["labels"]["incident_id"].as_str().unwrap(), a["annotations"]["summary"].as_str().unwrap()))
+        .collect();
+    let ended = "told with others of the same root as incident whole, not over: cart is out of memory";
+    assert_eq!(said, [("i", ended), ("whole", "cart is out of memory")]);
+    assert_eq!(sent[0]["endsAt"], at(5).to_string());
+    let mut outbox = restarted(&outbox);
+    let all = || vec![part("i", "shop"), part("j", "shop"), whole()];
+    check(&mut outbox, 70, Whole, all(), false, &["i warning 5", "whole warning 310"]);
+    check(&mut outbox, 910, Whole, all(), true, &["whole warning 1150"]);
+    // What another team alone is told of silences nothing.
+    let wide = vec![part("i", "platform"), part("j", "platform")];
+    check(&mut outbox, 911, Whole, wide, true, &["i warning 1151", "j warning 1151", "whole warning 911"]);
 }
 
 #[test]

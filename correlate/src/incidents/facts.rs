@@ -1,0 +1,132 @@
+//! What of an incident tells whether it is one with others: when it began, of what, and what its pods have.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use whyd_signals::schema::{Incident, Root, Shared, Sharing};
+use whyd_signals::{Team, Timestamp};
+
+use super::{Member, Place};
+
+/// Pods of one incident that are looked at, the first.
+const PODS: usize = 200;
+
+/// A pod that was in trouble, with what it has.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Had {
+    /// `namespace/Kind/name`.
+    pub(super) workload: String,
+    pub(super) pod: String,
+    pub(super) shares: Vec<Shared>,
+}
+
+/// The facts of one incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Facts {
+    pub(super) opened: Timestamp,
+    pub(super) team: Team,
+    /// The group that the incident was made of.
+    pub(super) group: String,
+    pub(super) root: Option<Root>,
+    /// What its own members died of; `None` where a root elsewhere is known already.
+    pub(super) class: Option<String>,
+    pub(super) pods: BTreeSet<Had>,
+}
+
+impl Facts {
+    pub(super) fn of(group: &str, incident: &Incident, members: &[(&Place, &Member)]) -> Self {
+        let own = || members.iter().map(|(_, m)| *m).filter(|m| m.own);
+        let class = own().next().map(class_of).filter(|class| Sharing::ALL.iter().any(|what| fits(*what, class)));
+        let mut pods: BTreeMap<(&str, &str, &str), BTreeSet<&Shared>> = BTreeMap::new();
+        for member in own().filter(|m| Some(class_of(m)) == class) {
+            if pods.len() >= PODS {
+                break;
+            }
+            let pod = (member.namespace.as_str(), member.workload.as_str(), member.pod_uid.as_str());
+            pods.entry(pod).or_default().extend(&member.shares);
+        }
+        let had = |((namespace, workload, pod), shares): ((&str, &str, &str), BTreeSet<&Shared>)| Had {
+            workload: format!("{namespace}/{workload}"),
+            pod: pod.to_owned(),
+            shares: shares.into_iter().cloned().collect(),
+        };
+        Self {
+            opened: incident.opened_at,
+            team: incident.team.clone(),
+            group: group.to_owned(),
+            root: incident.root.clone(),
+            class: class.map(str::to_owned),
+            pods: pods.into_iter().map(had).collect(),
+        }
+    }
+}
+
+/// A rollout that crashes and a first version that does die of the same.
+fn class_of(member: &Member) -> &str {
+    if member.cause == "bad-rollout" { &member.mechanism } else { &member.cause }
+}
+
+/// Causes that may come out of the program and how it was set up.
+const OF_PROGRAM: [&str; 19] = [
+    "abort",
+    "app-error",
+    "bus-error",
+    "clean-exit",
+    "command-not-found",
+    "exec-format",
+    "heap-exhausted",
+    "hook-failed",
+    "image-pull",
+    "init-failed",
+    "killed-by-signal",
+    "liveness-failed",
+    "not-executable",
+    "oom-limit",
+    "port-conflict",
+    "security-context",
+    "segfault",
+    "sidecar-failed",
+    "startup-failed",
+];
+/// Those of them for which a ConfigMap is not to blame.
+const NOT_OF_CONFIG: [&str; 2] = ["exec-format", "image-pull"];
+/// Causes that may come of the machine, the network around it or its disks.
+const OF_MACHINE: [&str; 17] = [
+    "abort",
+    "app-error",
+    "bus-error",
+    "evicted-disk",
+    "evicted-memory",
+    "evicted-pids",
+    "exec-format",
+    "hook-failed",
+    "image-pull",
+    "init-failed",
+    "killed-by-signal",
+    "liveness-failed",
+    "sandbox",
+    "segfault",
+    "startup-failed",
+    "status-unknown",
+    "volume",
+];
+/// Causes that may come of another that does not answer.
+const OF_OTHERS: [&str; 7] = [
+    "app-error",
+    "clean-exit",
+    "dependency-missing",
+    "init-failed",
+    "liveness-failed",
+    "sidecar-failed",
+    "startup-failed",
+];
+
+/// Whether a thing of this kind may be to blame for what was died of.
+pub(super) fn fits(what: Sharing, class: &str) -> bool {
+    match what {
+        Sharing::Dependency => OF_OTHERS.contains(&class),
+        Sharing::Image => OF_PROGRAM.contains(&class),
+        Sharing::Config => OF_PROGRAM.contains(&class) && !NOT_OF_CONFIG.contains(&class),
+        Sharing::Node | Sharing::Zone => OF_MACHINE.contains(&class),
+    }
+}

@@ -1,0 +1,338 @@
+//! Which incidents are one: those of one team, or of all, that died of the same close in time and share something beyond
+//! chance; and those of several teams that name one root.
+//!
+//! Incidents of one pool lie in order of opening; a run of them is what began close in time. Only the runs around what changed
+//! are weighed anew, and each once more when what may come late has come: from then on its figures stand.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use whyd_signals::schema::{Incident, Link};
+use whyd_signals::{Team, Timestamp};
+
+use super::facts::Facts;
+use super::shared;
+use super::whole::{Bond, Whole};
+use crate::population::{LEAST, Population};
+
+/// What begins no later than this after the one before began close to it.
+const WITHIN: Duration = Duration::from_secs(600);
+
+/// Among which incidents something shared is looked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Pool {
+    /// Those of a team, or of all, that died of the same.
+    Cause { team: Option<Team>, class: String },
+    /// Those of all teams that have this root.
+    Root { kind: String, namespace: String, name: String },
+}
+
+/// When an incident was opened, then which.
+type Place = (Timestamp, String);
+
+/// Incidents of one pool that began close in time, by the first of them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Run {
+    last: Place,
+    /// Ids of what is made of it.
+    wholes: Vec<String>,
+    due: Option<Timestamp>,
+}
+
+/// What changed by weighing.
+#[derive(Debug, Default)]
+pub(super) struct Weighed {
+    /// Incidents that are no more.
+    pub(super) gone: Vec<Arc<Incident>>,
+    /// Ids of those that are new, or made of others than before.
+    pub(super) wholes: BTreeSet<String>,
+    /// Ids of incidents that may be part of others than before.
+    pub(super) parts: BTreeSet<String>,
+}
+
+/// All of it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Merged {
+    facts: BTreeMap<String, Facts>,
+    pools: BTreeMap<Pool, BTreeSet<Place>>,
+    runs: BTreeMap<Pool, BTreeMap<Place, Run>>,
+    wholes: BTreeMap<String, Whole>,
+    /// Incident -> what it is a part of.
+    of: BTreeMap<String, BTreeSet<String>>,
+    dirty: BTreeSet<(Pool, Place)>,
+    due: BTreeSet<(Timestamp, Pool, Place)>,
+    /// Where runs begin that were weighed while not all pods were known.
+    blind: BTreeSet<(Pool, Place)>,
+}
+
+fn pools(facts: &Facts) -> Vec<Pool> {
+    let class = facts
+        .class
+        .iter()
+        .flat_map(|class| [Some(facts.team.clone()), None].map(|team| Pool::Cause { team, class: class.clone() }));
+    let root = facts.root.iter().map(|root| Pool::Root {
+        kind: root.kind.clone(),
+        namespace: root.namespace.clone(),
+        name: root.name.clone(),
+    });
+    class.chain(root).collect()
+}
+
+impl Merged {
+    /// Sets what is known of an incident; `None`: it is no more.
+    pub(super) fn put(&mut self, id: &str, facts: Option<Facts>) {
+        if self.facts.get(id) == facts.as_ref() {
+            return;
+        }
+        if let Some(old) = self.facts.remove(id) {
+            let place = (old.opened, id.to_owned());
+            for pool in pools(&old) {
+                if let Some(places) = self.pools.get_mut(&pool) {
+                    places.remove(&place);
+                    if places.is_empty() {
+                        self.pools.remove(&pool);
+                    }
+                }
+                self.dirty.insert((pool, place.clone()));
+            }
+        }
+        if let Some(new) = facts {
+            let place = (new.opened, id.to_owned());
+            for pool in pools(&new) {
+                self.pools.entry(pool.clone()).or_default().insert(place.clone());
+                self.dirty.insert((pool, place.clone()));
+            }
+            self.facts.insert(id.to_owned(), new);
+        }
+    }
+
+    /// Whether a run is to be weighed.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        !self.dirty.is_empty() || self.due.first().is_some_and(|(at, ..)| *at <= now)
+    }
+
+    /// The group that an incident was made of.
+    pub(super) fn group(&self, id: &str) -> Option<&str> {
+        self.facts.get(id).map(|facts| facts.group.as_str())
+    }
+
+    /// What an incident is a part of.
+    pub(super) fn wholes_of(&self, id: &str) -> impl Iterator<Item = &String> {
+        self.of.get(id).into_iter().flatten()
+    }
+
+    /// The incidents that were made of others, to be shared with those that are shown.
+    pub(super) fn made(&mut self) -> impl Iterator<Item = &mut Arc<Incident>> {
+        self.wholes.values_mut().filter_map(|whole| whole.made.as_mut())
+    }
+
+    /// Weighs the runs around what changed, and those whose time has come.
+    pub(super) fn weigh(
+        &mut self,
+        cluster: &str,
+        (now, lateness): (Timestamp, Duration),
+        population: &Population,
+    ) -> Weighed {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        while self.due.first().is_some_and(|(at, ..)| *at <= now) {
+            dirty.extend(self.due.pop_first().map(|(_, pool, first)| (pool, first)));
+        }
+        if population.is_whole() {
+            dirty.append(&mut self.blind);
+        }
+        let mut before: BTreeMap<String, Whole> = BTreeMap::new();
+        let mut seen: Option<(Pool, Place)> = None;
+        // An incident may have moved from one run to another: all that is old goes before anything new comes.
+        let mut fresh: Vec<(Pool, VecDeque<Place>)> = Vec::new();
+        for (pool, place) in dirty {
+            // The run that was weighed last reaches so far.
+            if seen.as_ref().is_some_and(|(of, last)| *of == pool && place <= *last) {
+                continue;
+            }
+            let runs = self.runs_around(&pool, &place);
+            let lowest = runs.first().and_then(|run| run.front()).map_or(&place, |first| first.min(&place)).clone();
+            let highest = runs.last().and_then(|run| run.back()).map_or(&place, |last| last.max(&place)).clone();
+            self.forget(&pool, &lowest, &highest, &mut before);
+            fresh.extend(runs.into_iter().map(|run| (pool.clone(), run)));
+            seen = Some((pool, highest));
+        }
+        fresh.dedup();
+        for (pool, run) in &fresh {
+            self.weigh_run(cluster, pool, run, (now, lateness), population);
+        }
+        let mut weighed = Weighed::default();
+        for (id, old) in before {
+            weighed.parts.extend(old.parts.iter().cloned());
+            match self.wholes.get_mut(&id) {
+                Some(new) => {
+                    let is_same = (&new.bond, &new.parts) == (&old.bond, &old.parts);
+                    new.made = old.made;
+                    if !is_same {
+                        weighed.parts.extend(new.parts.iter().cloned());
+                        weighed.wholes.insert(id);
+                    }
+                }
+                None => weighed.gone.extend(old.made),
+            }
+        }
+        for (id, whole) in self.wholes.iter().filter(|(_, whole)| whole.made.is_none()) {
+            weighed.parts.extend(whole.parts.iter().cloned());
+            weighed.wholes.insert(id.clone());
+        }
+        weighed
+    }
+
+    /// The runs that hold this place, or lie next to it within reach; in order.
+    fn runs_around(&self, pool: &Pool, place: &Place) -> Vec<VecDeque<Place>> {
+        let Some(places) = self.pools.get(pool) else { return Vec::new() };
+        let near = |other: &&Place| (other.0.max(place.0)) <= other.0.min(place.0).plus(WITHIN);
+        let seeds = [places.range(..=place).next_back().filter(near), places.range(place..).next().filter(near)];
+        let mut runs: Vec<VecDeque<Place>> = Vec::new();
+        for seed in seeds.into_iter().flatten() {
+            if runs.iter().any(|run| run.back().is_some_and(|last| last >= seed)) {
+                continue;
+            }
+            let mut run = VecDeque::from([seed.clone()]);
+            for earlier in places.range(..seed).rev() {
+                if run.front().is_none_or(|first| first.0 > earlier.0.plus(WITHIN)) {
+                    break;
+                }
+                run.push_front(earlier.clone());
+            }
+            for later in places.range(seed..).skip(1) {
+                if run.back().is_none_or(|last| later.0 > last.0.plus(WITHIN)) {
+                    break;
+                }
+                run.push_back(later.clone());
+            }
+            runs.push(run);
+        }
+        runs
+    }
+
+    /// Takes away the runs that reach between two places, with what was made of them.
+    fn forget(&mut self, pool: &Pool, lowest: &Place, highest: &Place, before: &mut BTreeMap<String, Whole>) {
+        let Some(runs) = self.runs.get_mut(pool) else { return };
+        let reaching = runs.range(..=highest).rev().take_while(|(_, run)| run.last >= *lowest);
+        let firsts: Vec<Place> = reaching.map(|(first, _)| first.clone()).collect();
+        let taken: Vec<(Place, Run)> = firsts.into_iter().filter_map(|f| runs.remove(&f).map(|run| (f, run))).collect();
+        if runs.is_empty() {
+            self.runs.remove(pool);
+        }
+        for (first, run) in taken {
+            if let Some(at) = run.due {
+                self.due.remove(&(at, pool.clone(), first));
+            }
+            for id in run.wholes {
+                let Some(whole) = self.wholes.remove(&id) else { continue };
+                for part in &whole.parts {
+                    if let Some(of) = self.of.get_mut(part) {
+                        of.remove(&id);
+                        if of.is_empty() {
+                            self.of.remove(part);
+                        }
+                    }
+                }
+                before.insert(id, whole);
+            }
+        }
+    }
+
+    fn weigh_run(
+        &mut self,
+        cluster: &str,
+        pool: &Pool,
+        run: &VecDeque<Place>,
+        (now, lateness): (Timestamp, Duration),
+        population: &Population,
+    ) {
+        let members: Vec<(&str, &Facts)> =
+            run.iter().filter_map(|(_, id)| Some((id.as_str(), self.facts.get(id)?))).collect();
+        let (Some(first), Some(last)) = (run.front().cloned(), run.back().cloned()) else { return };
+        let workloads: BTreeSet<&str> =
+            members.iter().flat_map(|(_, facts)| &facts.pods).map(|had| had.workload.as_str()).collect();
+        let teams: BTreeSet<&Team> = members.iter().map(|(_, facts)| &facts.team).collect();
+        let mut due = None;
+        let found: Vec<(Bond, BTreeSet<String>)> = match pool {
+            Pool::Cause { team: None, .. } if teams.len() < 2 => return,
+            Pool::Cause { team, class } if workloads.len() as u64 >= LEAST => {
+                due = Some(last.0.plus(lateness)).filter(|at| *at > now);
+                if !population.is_whole() {
+                    self.blind.insert((pool.clone(), first.clone()));
+                }
+                let found = shared::among(members, (team.as_ref(), class), population).into_iter();
+                let owned = |parts: BTreeSet<&str>| parts.into_iter().map(str::to_owned).collect();
+                found.map(|f| (Bond::Shared(f.shared, f.figures), owned(f.parts))).collect()
+            }
+            Pool::Root { .. } if teams.len() > 1 => {
+                vec![(Bond::Root, members.iter().map(|(id, _)| (*id).to_owned()).collect())]
+            }
+            _ => return,
+        };
+        let mut wholes = Vec::new();
+        for (bond, parts) in found {
+            let Some((_, begins)) = run.iter().find(|(_, id)| parts.contains(id)) else { continue };
+            let id = Whole::id(cluster, pool, &bond, begins);
+            for part in &parts {
+                self.of.entry(part.clone()).or_default().insert(id.clone());
+            }
+            self.wholes.insert(id.clone(), Whole { pool: pool.clone(), bond, parts, made: None });
+            wholes.push(id);
+        }
+        if let Some(at) = due {
+            self.due.insert((at, pool.clone(), first.clone()));
+        }
+        if due.is_some() || !wholes.is_empty() {
+            self.runs.entry(pool.clone()).or_default().insert(first, Run { last, wholes, due });
+        }
+    }
+
+    /// By which incident this one of that team is told with others: the team's own before one of several teams.
+    pub(super) fn part_of(&self, id: &str, team: &Team) -> Option<Link> {
+        let is_own = |whole: &Whole| matches!(&whole.pool, Pool::Cause { team: Some(of), .. } if of == team);
+        let wholes = self.wholes_of(id).filter_map(|whole| Some((whole, self.wholes.get(whole)?)));
+        let (whole, of) = wholes.min_by_key(|(id, whole)| (!is_own(whole), *id))?;
+        Some(self.link(whole, of))
+    }
+
+    fn link(&self, id: &str, whole: &Whole) -> Link {
+        let teams = whole.parts.iter().filter_map(|part| Some(self.facts.get(part)?.team.clone()));
+        let teams: BTreeSet<Team> = teams.chain([whole.team()]).collect();
+        Link { id: id.to_owned(), team: whole.team(), teams: teams.into_iter().collect() }
+    }
+
+    /// What a team's own whole is a part of in turn.
+    fn part_of_whole(&self, whole: &Whole) -> Option<Link> {
+        if !matches!(&whole.pool, Pool::Cause { team: Some(_), .. }) {
+            return None;
+        }
+        let wider = whole.parts.iter().flat_map(|part| self.wholes_of(part));
+        let wider = wider.filter_map(|id| Some((id, self.wholes.get(id)?)));
+        let is_wider = |(_, other): &(&String, &Whole)| !matches!(&other.pool, Pool::Cause { team: Some(_), .. });
+        let (id, other) = wider.filter(is_wider).min_by_key(|(id, _)| *id)?;
+        Some(self.link(id, other))
+    }
+
+    /// Tells a whole anew, of its parts as they are: what it was told as and what it is, where that differs.
+    pub(super) fn tell(
+        &mut self,
+        id: &str,
+        part: impl Fn(&str, &Facts) -> Option<Arc<Incident>>,
+    ) -> Option<(Option<Arc<Incident>>, Option<Arc<Incident>>)> {
+        let whole = self.wholes.get(id)?;
+        let known = |part_id: &String| part(part_id, self.facts.get(part_id)?);
+        let mut parts: Vec<Arc<Incident>> = whole.parts.iter().filter_map(known).collect();
+        parts.sort_by(|a, b| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
+        let new = whole.incident(id, &parts, self.part_of_whole(whole)).map(Arc::new);
+        let whole = self.wholes.get_mut(id)?;
+        if new == whole.made {
+            return None;
+        }
+        Some((std::mem::replace(&mut whole.made, new.clone()), new))
+    }
+}
+
+#[cfg(test)]
+mod tests;
