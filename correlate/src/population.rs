@@ -16,8 +16,10 @@ pub(crate) const LEAST: u64 = 3;
 
 /// From when until when.
 pub(crate) type Span = (Timestamp, Timestamp);
+/// When a pod came, and when it went if it has.
+type Stay = (Timestamp, Option<Timestamp>);
 /// `namespace/Kind/name` -> its pods by uid.
-type Workloads = BTreeMap<String, BTreeSet<String>>;
+type Workloads = BTreeMap<String, BTreeMap<String, Stay>>;
 
 #[derive(Debug, Clone, PartialEq)]
 struct Known {
@@ -104,7 +106,7 @@ impl Population {
         let teams = self.having.get(&of_node).into_iter().flat_map(BTreeMap::values);
         let pods: Vec<(String, String)> = teams
             .flatten()
-            .flat_map(|(workload, pods)| pods.iter().map(|uid| (namespace_of(workload).to_owned(), uid.clone())))
+            .flat_map(|(workload, pods)| pods.keys().map(|uid| (namespace_of(workload).to_owned(), uid.clone())))
             .collect();
         for (namespace, uid) in pods {
             let Some(space) = scoped.cluster().namespace(&namespace) else { continue };
@@ -131,13 +133,15 @@ impl Population {
             return;
         }
         self.remove(uid);
-        let Known { team, workload, .. } = &known;
+        let Known { team, workload, from, until, .. } = &known;
+        let stay = (*from, *until);
         let of_team = self.all.entry(team.clone()).or_default();
-        of_team.entry(workload.clone()).or_default().insert(uid.to_owned());
+        of_team.entry(workload.clone()).or_default().insert(uid.to_owned(), stay);
         for shared in &known.shares {
             let before = self.counts(shared, team);
             let teams = self.having.entry(shared.clone()).or_default();
-            teams.entry(team.clone()).or_default().entry(workload.clone()).or_default().insert(uid.to_owned());
+            let of_team = teams.entry(team.clone()).or_default();
+            of_team.entry(workload.clone()).or_default().insert(uid.to_owned(), stay);
             self.stood(shared, team, before);
         }
         self.pods.insert(uid.to_owned(), known);
@@ -217,21 +221,21 @@ impl Population {
     fn count(&self, of: &BTreeMap<Team, Workloads>, team: Option<&Team>, span: Span, also: &BTreeSet<&str>) -> u64 {
         let teams = of.iter().filter(|(t, _)| team.is_none_or(|team| team == *t)).flat_map(|(_, all)| all);
         let there = teams.filter(|(workload, pods)| {
-            !also.contains(workload.as_str()) && pods.iter().any(|uid| self.was_there(uid, span))
+            !also.contains(workload.as_str()) && pods.values().any(|stay| was_there(*stay, span))
         });
         there.count() as u64 + also.len() as u64
-    }
-
-    fn was_there(&self, uid: &str, (from, to): Span) -> bool {
-        self.pods.get(uid).is_some_and(|k| k.from <= to && k.until.is_none_or(|until| until >= from))
     }
 
     /// The pods of a workload that were there in this time, each with what it had.
     pub(crate) fn pods_of(&self, team: &Team, workload: &str, span: Span) -> impl Iterator<Item = (&str, &[Shared])> {
         let pods = self.all.get(team).and_then(|all| all.get(workload)).into_iter().flatten();
-        let there = pods.filter(move |uid| self.was_there(uid, span));
-        there.filter_map(|uid| Some((uid.as_str(), self.pods.get(uid)?.shares.as_slice())))
+        let there = pods.filter(move |(_, stay)| was_there(**stay, span));
+        there.filter_map(|(uid, _)| Some((uid.as_str(), self.pods.get(uid)?.shares.as_slice())))
     }
+}
+
+fn was_there((came, went): Stay, (from, to): Span) -> bool {
+    came <= to && went.is_none_or(|went| went >= from)
 }
 
 fn take(teams: &mut BTreeMap<Team, Workloads>, known: &Known, uid: &str) {

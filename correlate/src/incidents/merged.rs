@@ -262,7 +262,7 @@ impl Merged {
                 if !population.is_whole() {
                     self.blind.insert((pool.clone(), first.clone()));
                 }
-                let found = shared::among(members, (team.as_ref(), class), population).into_iter();
+                let found = shared::among(&members, (team.as_ref(), class), population).into_iter();
                 let owned = |parts: BTreeSet<&str>| parts.into_iter().map(str::to_owned).collect();
                 found.map(|f| (Bond::Shared(f.shared, f.figures), owned(f.parts))).collect()
             }
