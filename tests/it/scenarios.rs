@@ -10,7 +10,10 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use whyd::config::ConfigFile;
+use whyd::replay::Replay;
 use whyd::{replay, wiring};
+use whyd_api::alertmanager::outbox::Settings;
+use whyd_api::alertmanager::{Outbox, Sight};
 use whyd_collector::wire::kube::{envelope, listed, slim};
 use whyd_correlate::cohorts;
 use whyd_signals::schema::{Incident, Shared};
@@ -95,6 +98,17 @@ struct Expect {
     incidents: Vec<Told>,
     /// What is told to be shared, as `kind value` with the version where there is one; all of it, where that is said.
     cohorts: Option<Vec<String>>,
+    /// Alerts that are told, where that is said.
+    alerts: Option<Alerts>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Alerts {
+    /// In all, over the time of the scenario.
+    told: usize,
+    /// Those that fire when the last message came, in order: the team, and the root of the incident.
+    firing: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -385,7 +399,40 @@ fn messages(scenario: &Scenario) -> Vec<Envelope> {
 /// Runs a scenario; gives what differs from what it expects, in words.
 fn check(name: &str, scenario: &Scenario) -> Vec<String> {
     assert!(!scenario.about.is_empty() && !scenario.source.is_empty(), "{name}: about and source");
-    played(scenario, messages(scenario))
+    let mut wrong = played(scenario, messages(scenario));
+    if let Some(expected) = &scenario.expect.alerts {
+        let found = alerts(messages(scenario));
+        if found != *expected {
+            wrong.push(format!("{found:?}, expected {expected:?}"));
+        }
+    }
+    wrong
+}
+
+/// The alerts that are told while these messages come, looked at after each.
+fn alerts(messages: Vec<Envelope>) -> Alerts {
+    let config = ConfigFile::default().validate().unwrap();
+    let interval = Duration::from_secs(60);
+    let settings = Settings { cluster: config.cluster.clone(), interval, external_url: String::new() };
+    let mut outbox = Outbox::new(settings, Vec::new());
+    let mut replay = Replay::new(wiring::core(&config));
+    let (mut told, mut firing) = (BTreeSet::new(), Vec::new());
+    let end = messages.last().unwrap().received.plus(Duration::from_secs(2));
+    // Time goes on for a moment, and with it the incidents.
+    let last = Envelope { received: end, ..messages.last().unwrap().clone() };
+    for envelope in messages.into_iter().chain([last]) {
+        let at = envelope.received;
+        replay.feed(envelope);
+        let incidents: Vec<Arc<Incident>> = replay.snapshot().scoped(&Access::All).each_incident().cloned().collect();
+        outbox.due(at, Sight::Whole, &incidents, &|_, incident| incident.into());
+        let now = outbox.told().filter(|told| told.ended.is_none()).map(|told| &told.identity);
+        let known: Vec<_> = now.map(|i| (i.incident_id.clone(), i.team.clone())).collect();
+        told.extend(known.iter().map(|(id, _)| id.clone()));
+        let root = |id: &String| incidents.iter().find(|i| i.id == *id).and_then(|i| i.root.clone()).unwrap();
+        firing = known.iter().map(|(id, team)| format!("{team} {}", root(id))).collect();
+        firing.sort();
+    }
+    Alerts { told: told.len(), firing }
 }
 
 /// Its verdicts are those whatever the order of arrival, told twice, and over a restart of the daemon.
