@@ -6,12 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use whyd_core::{Effect, Message};
-use whyd_signals::templates::Template;
-use whyd_signals::{Access, Envelope, Media, Timestamp};
+use whyd_signals::templates::{Template, Templates};
+use whyd_signals::{Access, Envelope, Media, Team, Timestamp};
 
 use crate::config::Config;
 use crate::wiring;
@@ -21,6 +22,8 @@ const PUSH: usize = 500;
 /// When the first line was written: any time does.
 const START: i64 = 1_790_000_000_000_000_000;
 const NAMESPACE: &str = "evaluation";
+/// Miners of which the mean time is taken.
+const MINERS: u32 = 20;
 
 /// What was made of the lines of one system.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub struct Mined {
     /// A template for each line.
     pub templates: Vec<Template>,
     truth: Vec<String>,
+    /// How long a miner that knows none of them takes for all lines, in seconds.
+    took: f64,
 }
 
 /// How much of it is right, 0 to 1.
@@ -45,6 +50,8 @@ pub struct Quality {
     pub pa: f64,
     /// The F1 of templates with the true text, whose lines are all of that one.
     pub fta: f64,
+    /// Lines that one thread mines in a second, by a miner that knows none of them at the start.
+    pub lines_per_second: f64,
 }
 
 /// The systems below `dir`, mined one by one.
@@ -74,7 +81,18 @@ fn of_system(system: String, path: &Path, config: &Config) -> Result<Mined> {
         column(&rows, "EventTemplate").with_context(|| format!("{}: no column EventTemplate", file.display()))?;
     ensure!(truth.len() == lines.len(), "{}: {} rows for {} lines", file.display(), truth.len(), lines.len());
     let templates = push(&lines, config).with_context(|| format!("{}", path.display()))?;
-    Ok(Mined { system, templates, truth })
+    Ok(Mined { system, templates, truth, took: took(&lines, config) })
+}
+
+/// How long mining alone takes, in seconds: the mean of some miners, each of which begins with nothing.
+fn took(lines: &[&str], config: &Config) -> f64 {
+    let begun = Instant::now();
+    for _ in 0..MINERS {
+        let mut miner = wiring::miner(config);
+        let tree = miner.tree(&Team::platform());
+        lines.iter().for_each(|line| drop(std::hint::black_box(miner.template_of(tree, line))));
+    }
+    begun.elapsed().as_secs_f64() / f64::from(MINERS)
 }
 
 /// Sends the lines through the core, and gives what each of them stands for in the end.
@@ -124,16 +142,22 @@ pub fn quality(all: &[Mined]) -> Vec<Quality> {
         fga: mean(|q| q.fga),
         pa: mean(|q| q.pa),
         fta: mean(|q| q.fta),
+        lines_per_second: pace(all.iter().map(|m| m.truth.len()).sum(), all.iter().map(|m| m.took).sum()),
     };
     rows.push(mean);
     rows
 }
 
+fn pace(lines: usize, seconds: f64) -> f64 {
+    (lines as f64 / seconds.max(1e-9)).round()
+}
+
 /// For people.
 pub fn text(rows: &[Quality]) -> String {
-    let mut out = format!("{:<24}{:>8}{:>8}{:>8}{:>8}", "system", "GA", "FGA", "PA", "FTA");
+    let mut out = format!("{:<24}{:>8}{:>8}{:>8}{:>8}{:>10}", "system", "GA", "FGA", "PA", "FTA", "lines/s");
     for q in rows {
-        out.push_str(&format!("\n{:<24}{:>8.3}{:>8.3}{:>8.3}{:>8.3}", q.system, q.ga, q.fga, q.pa, q.fta));
+        let Quality { system, ga, fga, pa, fta, lines_per_second } = q;
+        out.push_str(&format!("\n{system:<24}{ga:>8.3}{fga:>8.3}{pa:>8.3}{fta:>8.3}{lines_per_second:>10.0}"));
     }
     out
 }
@@ -160,6 +184,7 @@ impl Mined {
             fga: f1(right.len(), found.len(), wanted.len()),
             pa: (0..self.truth.len()).filter(has_text).count() as f64 / n,
             fta: f1(right_texts, by_text.len(), wanted.len()),
+            lines_per_second: pace(self.truth.len(), self.took),
         }
     }
 }

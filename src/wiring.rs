@@ -26,6 +26,11 @@ pub fn core(config: &Config) -> Core {
     core_within(config, |_| {})
 }
 
+/// A miner of templates that knows none.
+pub(crate) fn miner(config: &Config) -> Miner {
+    Miner::new(templates::Limits { bytes: config.memory / 32, ..templates::Limits::default() })
+}
+
 /// The same within other bounds of the buffers than those that the configuration has names for.
 pub fn core_within(config: &Config, bound: impl FnOnce(&mut Limits)) -> Core {
     let mut limits = Limits {
@@ -40,8 +45,7 @@ pub fn core_within(config: &Config, bound: impl FnOnce(&mut Limits)) -> Core {
     };
     bound(&mut limits);
     let rule = TeamRule { prefix: config.team_prefix.clone() };
-    let miner = Miner::new(templates::Limits { bytes: config.memory / 32, ..templates::Limits::default() });
-    let writer = Writer::new(limits, Box::new(miner))
+    let writer = Writer::new(limits, Box::new(miner(config)))
         .with_replicas(config.replicas.clone())
         .with_teams(Arc::new(move |n, l| rule.team_of(n, l)));
     let detectors = Detectors::new(DetectorConfig {
