@@ -231,8 +231,13 @@ async fn a_list_shows_the_whole_in_the_place_of_its_parts_to_whom_may_see_all_of
     ] {
         let answer = get(&router, &format!("/api/v1/incidents/{id}"), token).await.json();
         assert_eq!((answer["part_of"].as_str(), answer["parts"].as_array().unwrap().len()), (part_of, parts), "{id}");
+        let suspects = get(&router, &format!("/api/v1/incidents/{id}/suspects"), token).await;
+        assert_eq!(suspects.status, StatusCode::OK, "what can be looked at can be asked about: {id}");
     }
-    assert_eq!(get(&router, "/api/v1/incidents/w-all", Some("a")).await.status, StatusCode::NOT_FOUND);
+    for of in ["", "/suspects"] {
+        let answer = get(&router, &format!("/api/v1/incidents/w-all{of}"), Some("a")).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{of}");
+    }
 }
 
 #[tokio::test]
