@@ -1,14 +1,13 @@
 //! What a program's last lines say of something else that did not answer, and what they name.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod resolve;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use whyd_buffers::LogLine;
-use whyd_buffers::state::{NamespaceState, Record};
-use whyd_signals::objects::Pod;
 
-use crate::case::Case;
+pub(crate) use resolve::{Dependency, listening, resolve, workloads_of};
 
 /// How a program says that something did not answer: letters and digits of the line alone, in lower case, so that one
 /// phrase stands for what each language makes of it.
@@ -116,7 +115,7 @@ pub(crate) struct Complaint<'a> {
     pub(crate) hosts: Vec<String>,
 }
 
-fn letters(line: &str) -> String {
+pub(crate) fn letters(line: &str) -> String {
     line.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
@@ -173,100 +172,6 @@ pub(crate) fn of<'a>(said: &'a [LogLine], is: fn(&str) -> bool) -> Option<Compla
     let mut known = BTreeSet::new();
     hosts.retain(|h| known.insert(h.clone()));
     Some(Complaint { line: &said[at], hosts })
-}
-
-/// A workload that a host stands for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Dependency {
-    /// `Kind/name`.
-    pub(crate) workload: String,
-    pub(crate) namespace: String,
-}
-
-/// The workloads behind a host name or address, without its port.
-pub(crate) fn resolve(case: &Case<'_>, host: &str) -> Vec<Dependency> {
-    let cluster = case.scoped.cluster();
-    let of = |s: &NamespaceState, workload| Dependency { workload, namespace: s.name.clone() };
-    if host.parse::<std::net::IpAddr>().is_ok() {
-        let mut found = Vec::new();
-        for s in cluster.namespaces() {
-            let pods = s.pods.values().filter(|p| has_address(case, p, host));
-            found.extend(pods.map(|p| of(s, s.workload_of(&p.object))));
-            let services = s.services.values().filter(|v| v.object.spec.cluster_ip == host);
-            found.extend(services.flat_map(|v| selected(s, &v.object.spec.selector)).map(|w| of(s, w)));
-        }
-        return found;
-    }
-    let labels: Vec<&str> = host.split('.').collect();
-    let own = case.space.name.as_str();
-    // `service`, `service.namespace.svc`, and `pod.service.namespace.svc` of a StatefulSet.
-    let candidates = match labels.as_slice() {
-        [service] => vec![(*service, own)],
-        [first, second] => vec![(*first, *second), (*second, own)],
-        [first, second, third, ..] => vec![(*first, *second), (*second, *third)],
-        [] => Vec::new(),
-    };
-    let mut found = Vec::new();
-    for (service, namespace) in candidates {
-        let Some(space) = cluster.namespace(namespace) else { continue };
-        found.extend(named(space, service).into_iter().map(|w| of(space, w)));
-    }
-    found
-}
-
-/// The workloads that a service's name stands for. Services are not always watched: then by what usually bears it.
-fn named(space: &NamespaceState, service: &str) -> BTreeSet<String> {
-    let of_service = space.services.values().filter(|v| v.object.metadata.name == service);
-    let mut names: BTreeSet<String> = of_service.flat_map(|v| selected(space, &v.object.spec.selector)).collect();
-    if !names.is_empty() {
-        return names;
-    }
-    let own = space.workloads.values().filter(|(r, _)| r.kind() != "ReplicaSet");
-    let bears = own.filter(|(_, w)| {
-        let labels = &w.object.spec.template.metadata.labels;
-        let label = |key| labels.get(key).is_some_and(|v| v == service);
-        w.object.metadata.name == service
-            || w.object.spec.service_name == service
-            || label("app")
-            || label("app.kubernetes.io/name")
-    });
-    names.extend(bears.map(|(r, w)| format!("{}/{}", r.kind(), w.object.metadata.name)));
-    if names.is_empty() {
-        names.extend(space.pods_called(service).map(|p| space.workload_of(&p.object)));
-    }
-    names
-}
-
-/// The workloads of this namespace that say they listen on a port: the last resort for an address that nothing bears.
-pub(crate) fn listening(space: &NamespaceState, port: u16) -> Vec<Dependency> {
-    let listens = |pod: &Pod| {
-        let all = pod.spec.containers.iter().chain(&pod.spec.init_containers);
-        all.into_iter().any(|c| c.ports.iter().any(|p| p.container_port == i64::from(port)))
-    };
-    let pods = space.pods.values().filter(|p| listens(&p.object));
-    let workloads: BTreeSet<String> = pods.map(|p| space.workload_of(&p.object)).collect();
-    workloads.into_iter().map(|workload| Dependency { workload, namespace: space.name.clone() }).collect()
-}
-
-/// Whether the pod had this address of its own while the instance lived: addresses are given anew.
-fn has_address(case: &Case<'_>, pod: &Record<Pod>, host: &str) -> bool {
-    let there = pod.deleted_at.is_none_or(|at| at >= case.started());
-    pod.object.status.pod_ip == host && !pod.object.spec.host_network && there
-}
-
-/// The workloads of the pods that a selector selects.
-fn selected(space: &NamespaceState, selector: &BTreeMap<String, String>) -> BTreeSet<String> {
-    if selector.is_empty() {
-        return BTreeSet::new();
-    }
-    let matches = |labels: &BTreeMap<String, String>| selector.iter().all(|(k, v)| labels.get(k) == Some(v));
-    let pods = space.pods.values().filter(|p| matches(&p.object.metadata.labels)).map(|p| space.workload_of(&p.object));
-    let without_pods = space
-        .workloads
-        .values()
-        .filter(|(r, w)| r.kind() != "ReplicaSet" && matches(&w.object.spec.template.metadata.labels))
-        .map(|(r, w)| format!("{}/{}", r.kind(), w.object.metadata.name));
-    pods.chain(without_pods).collect()
 }
 
 /// Words after which a bare name is a host.

@@ -33,5 +33,6 @@ mod signal;
 mod start_error;
 pub mod tables;
 mod taint;
+pub mod unreached;
 mod unstartable;
 mod verdict;
