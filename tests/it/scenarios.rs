@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use whyd::config::ConfigFile;
 use whyd::replay::Replay;
-use whyd::{replay, wiring};
+use whyd::suspects::Most;
+use whyd::{replay, suspects, wiring};
 use whyd_api::alertmanager::outbox::Settings;
 use whyd_api::alertmanager::{Outbox, Sight};
 use whyd_collector::wire::kube::{envelope, listed, slim};
@@ -100,6 +101,16 @@ struct Expect {
     cohorts: Option<Vec<String>>,
     /// Alerts that are told, where that is said.
     alerts: Option<Alerts>,
+    /// Who is ranked first when the last message came, where that is said.
+    suspect: Option<First>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct First {
+    name: String,
+    /// Words that a reason must hold.
+    says: Vec<String>,
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
@@ -513,6 +524,14 @@ fn played(scenario: &Scenario, messages: Vec<Envelope>) -> Vec<String> {
         let found: Vec<String> = found.map(words).collect();
         if found != *expected {
             wrong.push(format!("shared {found:?}, expected {expected:?}"));
+        }
+    }
+    if let Some(expected) = &scenario.expect.suspect {
+        let ranking = suspects::ranking(&scoped, outcome.at.minus(config.lateness), None, Most::default()).ranking;
+        let first = ranking.first();
+        let says = |words: &String| first.is_some_and(|r| r.because.iter().any(|because| because.contains(words)));
+        if first.is_none_or(|r| r.name != expected.name) || !expected.says.iter().all(says) {
+            wrong.push(format!("suspected are {ranking:?}, expected {} first, {:?}", expected.name, expected.says));
         }
     }
     let root = |i: &Incident| i.root.as_ref().map(ToString::to_string).unwrap_or_default();

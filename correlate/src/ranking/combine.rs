@@ -4,7 +4,7 @@ use super::flow::Courses;
 use super::hops::Hops;
 use super::metrics::Metrics;
 use super::windows::Windows;
-use super::{Facts, Found, Line, Ranked, Reason, WINDOW, ends};
+use super::{Complained, Event, Facts, Found, Line, Ranked, Reason, WINDOW, complaints, ends, events};
 
 /// Beside the strongest evidence all of it counts a little.
 const ALL: f64 = 0.1;
@@ -21,6 +21,8 @@ pub struct Prepared<'a> {
     metrics: Metrics<'a>,
     courses: Courses,
     hops: Hops,
+    events: Vec<Event>,
+    complaints: Vec<Complained>,
     /// When the first of all that is known was.
     oldest: i64,
 }
@@ -33,8 +35,10 @@ impl<'a> Prepared<'a> {
         let (courses, hops) = (Courses::of(&lines), Hops::of(&lines));
         let series = facts.series.iter().filter_map(|s| s.times.first());
         let all = lines.iter().map(|l| l.at).chain(series.copied()).chain(facts.ended.iter().map(|e| e.at));
+        let all = all.chain(facts.events.iter().map(|e| e.at)).chain(facts.complaints.iter().map(|c| c.at));
         let oldest = all.min().unwrap_or(until);
-        Self { facts, until, metrics: Metrics::of(&facts.series), courses, hops, oldest }
+        let (events, complaints) = (events::sorted(&facts.events), complaints::sorted(&facts.complaints));
+        Self { facts, until, metrics: Metrics::of(&facts.series), courses, hops, events, complaints, oldest }
     }
 
     /// Ranks all candidates at `onset` (in nanoseconds), by what happened in the window after it. The likeliest root is
@@ -47,15 +51,19 @@ impl<'a> Prepared<'a> {
         let flow = self.courses.found(candidates, &windows);
         let hops = self.hops.found(candidates, &windows);
         let ends = ends::found(&self.facts.ended, candidates, &windows, self.oldest);
+        let events = events::found(&self.events, candidates, &windows, self.oldest);
+        let complaints = complaints::found(&self.complaints, candidates, &windows, self.oldest);
         let mut by_metrics: Vec<f64> = metrics.iter().map(|found| strength(found.as_ref())).collect();
         pass_on(&mut by_metrics, &self.facts.calls);
 
         let mut ranked = Vec::with_capacity(candidates as usize);
-        let kinds = by_metrics.into_iter().zip(metrics).zip(flow).zip(hops).zip(ends);
-        for (candidate, ((((by_metrics, metric), flow), hop), end)) in (0..candidates).zip(kinds) {
+        let told = ends.into_iter().zip(events).zip(complaints);
+        let kinds = by_metrics.into_iter().zip(metrics).zip(flow).zip(hops).zip(told);
+        for (candidate, ((((by_metrics, metric), flow), hop), ((end, event), unanswered))) in (0..candidates).zip(kinds)
+        {
             let squashed = METRICS * by_metrics / (2.0 + by_metrics);
             let of = |found: Option<Found>| (strength(found.as_ref()), found);
-            let parts = [(squashed, metric), of(flow), of(hop), of(end)];
+            let parts = [(squashed, metric), of(flow), of(hop), of(end), of(event), of(unanswered)];
             let most = parts.iter().fold(0.0_f64, |most, part| most.max(part.0));
             let score = most + ALL * parts.iter().map(|part| part.0).sum::<f64>();
             let mut parts: Vec<(f64, Reason)> = parts.into_iter().filter_map(|(s, f)| Some((s, f?.because))).collect();

@@ -1,19 +1,21 @@
 //! Which workload is the root of what is wrong at one time: every candidate's evidence, against what is usual.
 //!
-//! Plain values in, a ranking out. There are four kinds of evidence: metrics ([`metrics`]) far from their past; requests
-//! that take another course ([`flow`]) than others did; steps of requests that take longer ([`hops`]); and what ended
-//! ([`ends`]). Each is
-//! measured over the window of the incident and over all windows before it alike, and what counts is how far it goes
+//! Plain values in, a ranking out. There are six kinds of evidence: metrics ([`metrics`]) far from their past; requests
+//! that take another course ([`flow`]) than others did; steps of requests that take longer ([`hops`]); what ended
+//! ([`ends`]); events ([`events`]); and what others say that it did not answer ([`complaints`]). Each is measured over the window of the incident and over all windows before it alike, and what counts is how far it goes
 //! beyond what is usual ([`usual`]): for this candidate, and for whichever candidate was most conspicuous then.
 
 mod combine;
+mod complaints;
 mod ends;
+mod events;
 mod flow;
 mod hops;
 mod metrics;
 mod normal;
 mod onset;
 mod usual;
+mod windowed;
 mod windows;
 
 pub use combine::Prepared;
@@ -77,6 +79,32 @@ pub struct Ended {
     pub cause: u32,
 }
 
+/// An event that warns of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Event {
+    /// When, in nanoseconds.
+    pub at: i64,
+    /// Who is to blame for it: a place among the candidates.
+    pub candidate: u32,
+    /// Whose it was, where that is another.
+    pub seen_at: Option<u32>,
+    /// A number that stands for its reason.
+    pub kind: u32,
+}
+
+/// A line that says that another did not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Complained {
+    /// When, in nanoseconds.
+    pub at: i64,
+    /// Whose line it is: a place among the candidates.
+    pub caller: u32,
+    /// Who did not answer: a place among the candidates.
+    pub callee: u32,
+    /// How: a number that stands for what was said.
+    pub what: u32,
+}
+
 /// All that is looked at.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
@@ -88,6 +116,10 @@ pub struct Facts {
     pub lines: Vec<Line>,
     /// What ended, in any order.
     pub ended: Vec<Ended>,
+    /// Their events, in any order.
+    pub events: Vec<Event>,
+    /// Who said that another did not answer, in any order.
+    pub complaints: Vec<Complained>,
     /// Who calls whom, where that is known besides the requests' lines.
     pub calls: Vec<(u32, u32)>,
 }
@@ -126,6 +158,28 @@ pub enum Reason {
         /// Whose they were, where it is to blame for another's.
         seen_at: Option<u32>,
     },
+    /// Events of a kind.
+    Event {
+        /// Which.
+        kind: u32,
+        /// How many.
+        times: u32,
+        /// How many before.
+        before: u32,
+        /// Whose they were, where it is to blame for another's.
+        seen_at: Option<u32>,
+    },
+    /// Another said that it did not answer.
+    Unanswered {
+        /// Who.
+        caller: u32,
+        /// How, most often.
+        what: u32,
+        /// How many times.
+        times: u32,
+        /// How many times before.
+        before: u32,
+    },
     /// A step of requests takes longer.
     Slow {
         /// To, or from, or within this candidate.
@@ -154,6 +208,20 @@ struct Found {
     /// As often as usual; 1 is what the most conspicuous usually reach.
     times: f64,
     because: Reason,
+}
+
+/// The strongest of what is found of each candidate, against what is usual.
+fn against(now: Vec<(u32, f64, Reason)>, past: &usual::Past, candidates: u32, least: f64) -> Vec<Option<Found>> {
+    let mut found: Vec<Option<Found>> = vec![None; candidates as usize];
+    for (candidate, by, because) in now.into_iter().filter(|now| now.1 > 0.0) {
+        let times = past.times(candidate, by, least);
+        if let Some(place) = found.get_mut(candidate as usize)
+            && place.is_none_or(|held| times > held.times)
+        {
+            *place = Some(Found { times, because });
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -1,0 +1,162 @@
+//! The lines that are ranked, and those of them that say that another did not answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use whyd_buffers::{Level, LineRun, Scoped};
+use whyd_correlate::ranking::{Complained, Line};
+use whyd_correlate::unreached::{Unanswered, Unreached};
+use whyd_signals::{StreamId, TemplateId, Timestamp};
+
+use super::owners::Owners;
+
+/// Lines, with the numbers of the workloads as they were met.
+#[derive(Default)]
+pub(super) struct Lines {
+    /// Those that are no complaints outside of any request.
+    pub(super) lines: Vec<Line>,
+    pub(super) complaints: Vec<Complained>,
+    /// Who complained of whom, each pair once.
+    pub(super) calls: BTreeSet<(u32, u32)>,
+    pub(super) templates: BTreeMap<u64, Arc<str>>,
+    /// The oldest, where there were too many.
+    pub(super) left_out: usize,
+    /// Those that were not read for whom they name.
+    pub(super) unread: usize,
+}
+
+/// What is known of a template.
+#[derive(Clone, Copy)]
+struct Known {
+    id: u64,
+    /// Whether all its lines say that something did not answer.
+    complains: bool,
+}
+
+impl Lines {
+    /// The newest `most` lines of these streams; a callee is looked for in `namespace`, or in all that may be seen.
+    pub(super) fn of(
+        scoped: &Scoped,
+        (from, to): (Timestamp, Timestamp),
+        of_streams: &BTreeMap<StreamId, (u32, Arc<str>)>,
+        owners: &mut Owners,
+        namespace: Option<&str>,
+        most: usize,
+    ) -> Self {
+        let streams = of_streams.keys().next_back().map_or(0, |id| id.0 as usize + 1);
+        let mut wanted = vec![u32::MAX; streams];
+        for id in of_streams.keys() {
+            if let Some(mark) = wanted.get_mut(id.0 as usize) {
+                *mark = 0;
+            }
+        }
+        let newest = Newest::of(scoped.line_runs(from, to, &wanted, None), (from, to), most);
+        let mut all = Self { left_out: newest.older, ..Self::default() };
+        let names: BTreeMap<u32, String> =
+            owners.who.iter().map(|(s, number)| (*number, format!("{}/{}", s.kind, s.name))).collect();
+        let mut unreached = Unreached::of(scoped);
+        let mut resolved: BTreeMap<(Arc<str>, TemplateId), Known> = BTreeMap::new();
+        for run in scoped.line_runs(newest.from, to, &wanted, None) {
+            let Some((candidate, of)) = of_streams.get(&run.stream()) else { continue };
+            let own = names.get(candidate).map_or("", String::as_str);
+            let rows = run.times().iter().zip(run.templates()).zip(run.levels());
+            for (i, ((at, id), level)) in rows.enumerate() {
+                if all.lines.len() + all.complaints.len() >= most {
+                    all.left_out += 1;
+                    continue;
+                }
+                let template = *resolved.entry((Arc::clone(of), *id)).or_insert_with(|| {
+                    let Some(template) = scoped.template(of, *id) else { return Known { id: id.0, complains: false } };
+                    let complains = Unanswered::of(&template.text).is_some();
+                    all.templates.insert(template.id.0, template.text);
+                    Known { id: template.id.0, complains }
+                });
+                let text = run.text(i);
+                let request = trace_of(text).map_or(0, hash);
+                // What a line says of another is hidden in a template's variables at times: then those that warn are read.
+                if template.complains || *level >= Level::Warn {
+                    let caller = (*candidate, of.as_ref(), own);
+                    let callee = unreached.named_in(caller, *id, Timestamp(*at), text);
+                    if let Some(callee) = callee.filter(|c| namespace.is_none_or(|namespace| namespace == c.namespace))
+                    {
+                        let number = owners.workload(&Arc::from(callee.namespace.as_str()), &callee.workload);
+                        let what = callee.how as u32;
+                        all.complaints.push(Complained { at: *at, caller: *candidate, callee: number, what });
+                        all.calls.insert((*candidate, number));
+                        // Outside of a request it says nothing of who wrote it.
+                        if request == 0 {
+                            continue;
+                        }
+                    }
+                }
+                all.lines.push(Line { request, at: *at, candidate: *candidate, template: template.id });
+            }
+        }
+        all.unread = unreached.unread;
+        all
+    }
+}
+
+/// From when on there are not too many lines, by whole minutes of the time that is looked at.
+pub(super) struct Newest {
+    pub(super) from: Timestamp,
+    /// Lines before.
+    pub(super) older: usize,
+}
+
+impl Newest {
+    const SLOT: i64 = 60_000_000_000;
+    /// More are counted as one.
+    const SLOTS: usize = 21_600;
+
+    pub(super) fn of<'a>(
+        runs: impl Iterator<Item = LineRun<'a>>,
+        (from, to): (Timestamp, Timestamp),
+        most: usize,
+    ) -> Self {
+        let slot = |at: i64| usize::try_from(to.0.saturating_sub(at) / Self::SLOT).unwrap_or(usize::MAX);
+        let slots = slot(from.0).min(Self::SLOTS);
+        let mut counts = vec![0_usize; slots + 1];
+        for at in runs.flat_map(|run| run.times().iter()) {
+            if let Some(count) = counts.get_mut(slot(*at).min(slots)) {
+                *count += 1;
+            }
+        }
+        let (mut kept, mut taken) = (0, 0);
+        // The newest minute is looked at whatever it has.
+        for (n, count) in counts.iter().enumerate() {
+            if n > 0 && kept + count > most {
+                break;
+            }
+            (kept, taken) = (kept + count, n + 1);
+        }
+        let older = counts.iter().skip(taken).sum();
+        let begin = to.0.saturating_sub(Self::SLOT.saturating_mul(i64::try_from(taken).unwrap_or(i64::MAX)));
+        let from = if older == 0 { from } else { Timestamp(begin.saturating_add(1).max(from.0)) };
+        Self { from, older }
+    }
+}
+
+/// The id of the trace that a line names, in hexadecimal digits: `TraceID: 4bf9...`, `trace_id=4bf9...`, `"traceId":"4bf9..."`.
+pub(super) fn trace_of(line: &str) -> Option<&str> {
+    let mut from = 0;
+    loop {
+        let rest = line.get(from..)?;
+        from += rest.find("race").or_else(|| rest.find("RACE"))? + 4;
+        let rest = line.as_bytes().get(from..)?;
+        let key =
+            rest.iter().take(3).take_while(|c| matches!(c, b'_' | b'-' | b'.' | b'i' | b'I' | b'd' | b'D')).count();
+        let after = rest.get(key..)?;
+        let gap = after.iter().take(4).take_while(|c| matches!(c, b':' | b'=' | b' ' | b'"' | b'\'')).count();
+        let digits = after.get(gap..)?.iter().take_while(|c| c.is_ascii_hexdigit()).count();
+        if key >= 2 && gap > 0 && (16..=32).contains(&digits) {
+            return line.get(from + key + gap..from + key + gap + digits);
+        }
+    }
+}
+
+/// FNV-1a, and never 0.
+fn hash(text: &str) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, step).max(1)
+}
