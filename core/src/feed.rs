@@ -3,7 +3,6 @@
 mod streams;
 mod watched;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use watched::{Facts, Series};
 use whyd_anomaly::pods::{Measure, Owner, Pods};
 use whyd_anomaly::{Detectors, Line, LineKey, SeriesKey};
 use whyd_buffers::{Level, Published, Scoped, SeriesMeta};
-use whyd_correlate::redact::redact;
+use whyd_correlate::redact::redacted;
 use whyd_signals::schema::Anomaly;
 use whyd_signals::templates::Template;
 use whyd_signals::{Sample, SeriesId, TemplateId, Timestamp};
@@ -220,10 +219,7 @@ impl Feed {
 /// The template that a shape stands for by now, its text without secrets: it may be told.
 fn resolve(scoped: &Scoped, namespace: &str, id: TemplateId) -> Option<Template> {
     let template = scoped.template(namespace, id)?;
-    match redact(&template.text) {
-        Cow::Borrowed(_) => Some(template),
-        Cow::Owned(text) => Some(Template { text: text.into(), ..template }),
-    }
+    Some(Template { text: redacted(&template.text), ..template })
 }
 
 fn owner<'a>(facts: &'a Facts, namespace: &'a str, pod: &'a str, container: &'a str) -> Owner<'a> {

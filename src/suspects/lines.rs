@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use whyd_buffers::{Level, LineRun, Scoped};
 use whyd_correlate::ranking::{Complained, Line};
+use whyd_correlate::redact::redacted;
 use whyd_correlate::unreached::{Unanswered, Unreached};
 use whyd_signals::{StreamId, TemplateId, Timestamp};
 
@@ -68,7 +69,8 @@ impl Lines {
                 let template = *resolved.entry((Arc::clone(of), *id)).or_insert_with(|| {
                     let Some(template) = scoped.template(of, *id) else { return Known { id: id.0, complains: false } };
                     let complains = Unanswered::of(&template.text).is_some();
-                    all.templates.insert(template.id.0, template.text);
+                    // It may be told.
+                    all.templates.insert(template.id.0, redacted(&template.text));
                     Known { id: template.id.0, complains }
                 });
                 let text = run.text(i);
