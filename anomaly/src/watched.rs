@@ -54,14 +54,15 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// A metric that somebody asks for, its unit told by its name. `least` is how far off it has to be at the least.
+    /// A metric that somebody asks for, its unit told by its name. `least` is how far off it has to be at the least, beside
+    /// 6 % of what is usual.
     pub fn asked(metric: String, kind: Kind, (direction, least): (Direction, f64), per_container: bool) -> Self {
         let unit = match kind {
             Gauge if metric.ends_with("_bytes") => Unit::Bytes,
             Gauge => Unit::Plain,
             Counter => Unit::PerSecond,
         };
-        let tuning = Tuning { direction, floor: least / LEAST_SPREADS, relative: 0.1 };
+        let tuning = Tuning { direction, floor: least / LEAST_SPREADS, relative: 0.01 };
         let (words, why) = (Cow::Owned(metric.clone()), Cow::Borrowed("asked for in the configuration"));
         Self { metric: Cow::Owned(metric), kind, unit, tuning, per_container, crowded: true, words, why }
     }

@@ -37,7 +37,7 @@ struct WatchFile {
     /// Why it is watched, for those who ask. Default: that it was asked for.
     why: Option<String>,
     /// By how much it has to be off what is usual to be told, in its own unit, of a counter per second. Default `0`: what is
-    /// usual decides alone.
+    /// usual decides alone. By less than 6 % of what is usual it is never told.
     least: Option<f64>,
     /// Whether a container has one series of it, so that what is usual is known to the workload's next pods; series without a
     /// container are taken for sums and left out. Default `false`.
