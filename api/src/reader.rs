@@ -39,7 +39,8 @@ pub trait Reader: Send + Sync + 'static {
     fn watched(&self) -> Vec<WatchedMetric> {
         Vec::new()
     }
-    /// Where the metrics of a row's container were still being learnt when it ended: since when and until when.
+    /// Where the metrics of a row's container were still being learnt when it ended: since when and until when. It looks
+    /// through all series, so it is asked on a thread that may block.
     fn learning(&self, _access: &Access, _row: &Restart) -> Option<Learning> {
         None
     }

@@ -50,13 +50,12 @@ impl<'a> Scope<'a> {
         rows
     }
 
-    /// Only of an end of its own, by an error or a signal, that no metric explains.
-    pub(crate) fn learning(&self, row: &Restart) -> Option<dto::Learning> {
+    /// Whether it is worth asking for [`Reader::learning`] of it: only of an end of its own, by an error or a signal, that no
+    /// metric explains.
+    pub(crate) fn may_have_been_learning(&self, row: &Restart) -> bool {
         let failed = row.exit_code.is_some_and(|code| code != 0);
         let explained = row.evidence.iter().any(|e| e.source == EvidenceSource::Metrics);
-        (failed && !explained && self.access.allows(&row.team))
-            .then(|| self.reader.learning(self.access, row))
-            .flatten()
+        failed && !explained && self.access.allows(&row.team)
     }
 
     pub(crate) fn memory(&self, row: &Restart) -> Option<dto::MemoryUse> {

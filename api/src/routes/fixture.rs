@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 //! A reader over two teams, of which one must never show.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
 
 use axum::Router;
 use axum::body::Body;
@@ -39,6 +40,8 @@ pub(crate) struct Fixture {
     pub(crate) anomalies: Vec<Arc<Anomaly>>,
     /// Likewise.
     pub(crate) told: Vec<Told>,
+    /// On which thread it was asked what was being learnt.
+    pub(crate) asked_on: Arc<Mutex<Vec<ThreadId>>>,
 }
 
 /// A series: its labels, and samples by the second after [`at`]`(0)`.
@@ -133,6 +136,7 @@ impl Reader for Fixture {
         vec![WatchedMetric { metric, kind: text("gauge"), bad: text("more"), words, why }]
     }
     fn learning(&self, _: &Access, row: &Restart) -> Option<Learning> {
+        self.asked_on.lock().unwrap().push(std::thread::current().id());
         (row.workload == "Deployment/api").then(|| Learning { since: at(1), until: at(601) })
     }
     fn memory(&self, _: &Access, _: &Restart) -> Option<MemoryUse> {
@@ -304,6 +308,7 @@ impl Default for Fixture {
                 anomaly("a", "web-1", 25, 3.0),
                 anomaly(CANARY, "canary-1", 10, 9.0),
             ],
+            asked_on: Arc::default(),
             told: vec![
                 told("a", "Pod", "web-1", 5, None),
                 told("a", "Deployment", "web", 14, Some(15)),

@@ -308,12 +308,17 @@ async fn why_says_that_it_was_learning_where_no_metric_speaks() {
     silent.evidence.retain(|e| e.source != whyd_signals::schema::EvidenceSource::Metrics);
     silent.pod = Some("api-2".into());
     fixture.restarts.push(silent.into());
+    let asked_on = Arc::clone(&fixture.asked_on);
     let router = routes(fixture);
     let learning = |answer: &Answer| answer.json()["learning"]["since"].clone();
     let answer = get(&router, "/api/v1/why?pod=api-2", None).await;
     assert_eq!(learning(&answer), "2026-09-21T14:13:21.000000000Z", "{}", answer.text);
     assert_eq!(learning(&get(&router, "/api/v1/why?pod=api-1", None).await), Value::Null);
     assert_eq!(learning(&get(&router, "/api/v1/why?pod=web-2&namespace=a", None).await), Value::Null);
+    // All series are looked through, which no thread of sockets does.
+    let asked_on = asked_on.lock().unwrap();
+    let own = std::thread::current().id();
+    assert!(!asked_on.is_empty() && asked_on.iter().all(|thread| *thread != own), "{asked_on:?}");
 }
 
 #[tokio::test]

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
+use tokio::time::timeout;
 use utoipa::IntoParams;
-use whyd_signals::Timestamp;
 use whyd_signals::schema::{Incident, Restart};
+use whyd_signals::{Access, Timestamp};
 
 use super::query::{Checks, Raw, known};
 use super::restarts::same_workload;
+use super::sql::LONGEST_WAIT;
 use super::{Api, problems};
 use crate::access::Caller;
 use crate::cursor::DEFAULT_LIMIT;
@@ -98,8 +100,29 @@ pub(super) async fn why(
     let incidents = incidents_of(&scope, &rows);
     let restarts = rows.iter().map(|r| scope.restart(r)).collect();
     let memory = rows.first().and_then(|newest| scope.memory(newest));
-    let learning = rows.first().and_then(|newest| scope.learning(newest));
+    let learning = match rows.first().filter(|newest| scope.may_have_been_learning(newest)) {
+        Some(newest) => match learning(&api, &access, newest).await {
+            Ok(learning) => learning,
+            Err(()) => {
+                let detail = "too many queries are there already: whether metrics were still being learnt is not said";
+                problems.push(dto::Problem { source: None, detail: detail.to_owned() });
+                None
+            }
+        },
+        None => None,
+    };
     Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, problems }))
+}
+
+/// What was being learnt when this row ended. All series are looked through, in a turn and on a thread that may block.
+async fn learning(api: &Api, access: &Access, row: &Arc<Restart>) -> Result<Option<dto::Learning>, ()> {
+    let turn = timeout(LONGEST_WAIT, api.turns.take(access)).await.map_err(drop)?.map_err(drop)?;
+    let (reader, access, row) = (Arc::clone(&api.reader), access.clone(), Arc::clone(row));
+    let made = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        reader.learning(&access, &row)
+    });
+    made.await.map_err(drop)
 }
 
 /// The rows that `name` names best. A pod or workload of exactly this name that has none is not taken for others that
