@@ -46,6 +46,7 @@ impl DetectionShown {
         let refused = [
             ("samples", stats.refused_samples),
             ("lines", stats.refused_lines),
+            ("kinds", stats.refused_kinds),
             ("shapes", stats.refused_shapes),
             ("baselines", stats.refused_baselines),
             ("pods", self.refused_pods),
@@ -86,7 +87,7 @@ impl DetectionShown {
             ),
             metric(
                 "whyd_detector_refused_total",
-                "what detectors had no room for: samples, lines, lines of new shapes, baselines, measures of pods",
+                "what detectors had no room for: samples, lines, lines whose kinds are not known, lines of new shapes, baselines, measures of pods",
                 Kind::Counter,
                 refused,
             ),

@@ -42,7 +42,8 @@ pub struct Config {
     pub bytes: usize,
     /// Series watched at once; more are refused and counted.
     pub series: usize,
-    /// Groups of log lines watched at once; more are refused and counted.
+    /// Groups of log lines watched at once, as far as [`Config::bytes`] has room; more are refused and counted. What they say
+    /// is known of those that there is room for, how many lines there are of all.
     pub streams: usize,
     /// Nothing is judged before so much past.
     pub learning: Duration,
@@ -122,6 +123,8 @@ pub struct Stats {
     pub refused_baselines: u64,
     /// Lines of groups there was no room for.
     pub refused_lines: u64,
+    /// Lines of groups that are counted, and for whose kinds there was no room.
+    pub refused_kinds: u64,
     /// Lines of shapes that were new to their group and not looked at, being too many.
     pub refused_shapes: u64,
     /// States dropped as idle.
@@ -154,13 +157,6 @@ struct Climbing {
     onset: Onset,
 }
 
-/// The detectors of one group of lines.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Lines {
-    rate: LogRate,
-    kinds: LogKinds,
-}
-
 /// All detectors of single series, with their state.
 #[derive(Debug)]
 pub struct Detectors {
@@ -178,7 +174,9 @@ pub struct Learnt {
     series: Slots<u32, SeriesState>,
     /// Those of metrics that are [`Watched::crowded`].
     crowded: Slots<u32, SeriesState>,
-    streams: Slots<u64, Lines>,
+    streams: Slots<u64, LogRate>,
+    /// Of the same groups, as far as there is room: what they say takes more than how much.
+    kinds: Slots<u64, LogKinds>,
     baselines: Baselines,
     judged: u64,
     refused_shapes: u64,
@@ -189,19 +187,25 @@ impl Detectors {
     /// The most that the state of one series takes, in bytes.
     pub const SERIES_BYTES: usize =
         size_of::<SeriesState>() + Robust::BYTES + Scorer::BYTES + size_of::<Climbing>() + ClimbDetector::BYTES + 32;
-    /// The most that the state of one group of lines takes, in bytes.
-    pub const STREAM_BYTES: usize = LogRate::BYTES + size_of::<LogKinds>() + LogKinds::HEAP + 32;
+    /// The most that the counts of one group of lines take, in bytes.
+    pub const STREAM_BYTES: usize = LogRate::BYTES + 32;
+    /// The most that the kinds of lines of one group take, in bytes.
+    pub const KINDS_BYTES: usize = size_of::<LogKinds>() + LogKinds::HEAP + 32;
 
-    /// With nothing learnt. Of `config.bytes` a third at most goes to log lines.
+    /// With nothing learnt. Of `config.bytes` a third at most goes to log lines: a quarter at most to how many there are, and
+    /// what that leaves of the third to what they say.
     pub fn new(config: Config) -> Self {
-        let streams = config.streams.min(config.bytes / 3 / Self::STREAM_BYTES);
+        let streams = config.streams.min(config.bytes / 4 / Self::STREAM_BYTES);
+        let kinds = config.streams.min((config.bytes / 3 - streams * Self::STREAM_BYTES) / Self::KINDS_BYTES);
         let of_series = Self::SERIES_BYTES + Baselines::BYTES / SERIES_OF_BASELINE;
-        let series = config.series.min((config.bytes - streams * Self::STREAM_BYTES) / of_series);
+        let series =
+            config.series.min((config.bytes - streams * Self::STREAM_BYTES - kinds * Self::KINDS_BYTES) / of_series);
         let places = (series, series / PART_OF_CROWDED);
         let learnt = Learnt {
             series: Slots::new(places.0),
             crowded: Slots::new(places.1),
             streams: Slots::new(streams),
+            kinds: Slots::new(kinds),
             baselines: Baselines::new(series / SERIES_OF_BASELINE),
             judged: 0,
             refused_shapes: 0,
@@ -221,6 +225,7 @@ impl Detectors {
         self.learnt.series.resume(learnt.series);
         self.learnt.crowded.resume(learnt.crowded);
         self.learnt.streams.resume(learnt.streams);
+        self.learnt.kinds.resume(learnt.kinds);
         self.learnt.baselines.resume(learnt.baselines);
         self.learnt.judged = learnt.judged;
         self.learnt.refused_shapes = learnt.refused_shapes;
@@ -291,18 +296,20 @@ impl Detectors {
         })
     }
 
-    /// Takes lines of one stream as they were published; tells of the bursts that they open, of kinds of lines that were
-    /// never there, and of some that are there no more. `resolve` says what a shape stands for by now, in a text that may be told.
+    /// Takes lines of one stream as they were published, received then; tells of the bursts that they open, of kinds of lines
+    /// that were never there, and of some that are there no more. `resolve` says what a shape stands for by now, in a text that
+    /// may be told.
     pub fn observe_lines(
         &mut self,
         key: &LineKey<'_>,
+        received: Timestamp,
         lines: impl Iterator<Item = Line> + Clone,
         resolve: &Resolve<'_>,
         mut told: impl FnMut(Anomaly),
     ) {
         let Some(newest) = lines.clone().map(|line| line.ts).max() else { return };
-        let Learnt { streams, anomalies, refused_shapes, .. } = &mut self.learnt;
-        let Some(Lines { rate, kinds }) = streams.entry(key.group, newest, Lines::default) else {
+        let Learnt { streams, kinds, anomalies, refused_shapes, .. } = &mut self.learnt;
+        let Some(rate) = streams.entry(key.group, newest, LogRate::default) else {
             // The first is counted where it was refused.
             streams.refused += lines.count().saturating_sub(1) as u64;
             return;
@@ -312,15 +319,26 @@ impl Detectors {
             *anomalies += 1;
             told(found.anomaly(key, ts));
         };
-        kinds.of_pod(hash64(key.pod.as_bytes()) as u32, newest);
-        let passed_over = kinds.passed_over();
+        let refused = kinds.refused;
+        let mut of_group = kinds.entry(key.group, newest, LogKinds::default);
+        if let Some(kinds) = &mut of_group {
+            kinds.of_pod(hash64(key.pod.as_bytes()) as u32, newest.min(received));
+        }
+        let passed_over = of_group.as_ref().map_or(0, |kinds| kinds.passed_over());
+        let mut count = 0;
         for Line { ts, is_error, template } in lines {
+            count += 1;
             if let Some(burst) = rate.observe(ts, is_error, learning) {
                 tell(ts, lines::Found::burst(&burst));
             }
-            kinds.observe((ts, is_error, template), learning, resolve, &mut |kind| tell(ts, lines::Found::kind(&kind)));
+            let Some(kinds) = &mut of_group else { continue };
+            let line = (ts, is_error, template);
+            kinds.observe(line, received, learning, resolve, &mut |kind| tell(ts, lines::Found::kind(&kind)));
         }
-        *refused_shapes += kinds.passed_over() - passed_over;
+        match of_group {
+            Some(kinds) => *refused_shapes += kinds.passed_over() - passed_over,
+            None => kinds.refused = refused + count,
+        }
     }
 
     /// Drops idle state, a part of it each time; whether [`Detectors::standings`] are others now.
@@ -328,13 +346,14 @@ impl Detectors {
         self.learnt.series.sweep(now, self.config.idle, SWEEP);
         self.learnt.crowded.sweep(now, self.config.idle, SWEEP);
         self.learnt.streams.sweep(now, self.config.idle, SWEEP);
+        self.learnt.kinds.sweep(now, self.config.idle, SWEEP);
         self.learnt.baselines.sweep(now, SWEEP);
         self.board.turn([&self.learnt.series, &self.learnt.crowded], self.config.learning)
     }
 
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
-        let Learnt { series, crowded, streams, baselines, judged, refused_shapes, anomalies } = &self.learnt;
+        let Learnt { series, crowded, streams, kinds, baselines, judged, refused_shapes, anomalies } = &self.learnt;
         let watched = series.len() + crowded.len();
         Stats {
             series: watched,
@@ -342,12 +361,14 @@ impl Detectors {
             baselines: baselines.len(),
             bytes: watched * Self::SERIES_BYTES
                 + streams.len() * Self::STREAM_BYTES
+                + kinds.len() * Self::KINDS_BYTES
                 + baselines.len() * Baselines::BYTES
                 + self.board.bytes(),
             judged: *judged,
             refused_samples: series.refused + crowded.refused,
             refused_baselines: baselines.refused(),
             refused_lines: streams.refused,
+            refused_kinds: kinds.refused,
             refused_shapes: *refused_shapes,
             evicted: series.evicted + crowded.evicted + streams.evicted,
             anomalies: *anomalies,

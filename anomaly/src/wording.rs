@@ -66,7 +66,7 @@ pub(crate) fn burst(burst: &Burst) -> String {
     }
 }
 
-/// "first time in 3 h: "connection refused to <*>""; "no more since 14:02, before 2 a minute for 3 h: "heartbeat"".
+/// "first time in 3 h: "connection refused to <*>""; "no more since Tuesday 14:02, before 2 a minute in 3 h with lines: "heartbeat"".
 pub(crate) fn kind(told: &Told) -> String {
     match told {
         Told::NewError { known, template, .. } => format!("first time in {}: {}", long(*known), quoted(&template.text)),
@@ -74,12 +74,13 @@ pub(crate) fn kind(told: &Told) -> String {
             format!("first time in {}, and {lines} times at once: {}", long(*known), quoted(&template.text))
         }
         Told::Vanished { vanished, last, others, template } => {
-            let at = time_of_week(*last);
-            let at = at.rsplit(' ').next().unwrap_or_default();
-            let (rate, came) =
-                (number(vanished.per_minute), long(Duration::from_secs(u64::from(vanished.came_for) * 60)));
+            let (at, rate) = (time_of_week(*last), number(vanished.per_minute));
+            let came = long(Duration::from_secs(u64::from(vanished.came_for) * 60));
             let others = if *others == 0 { String::new() } else { format!(", and {others} other kinds of lines") };
-            format!("no more since {at}, before {rate} a minute for {came}: {}{others}", quoted(&template.text))
+            format!(
+                "no more since {at}, before {rate} a minute in {came} with lines: {}{others}",
+                quoted(&template.text)
+            )
         }
     }
 }
@@ -201,7 +202,7 @@ mod tests {
         let gone = Told::Vanished { vanished, last: at(842), others: 2, template: template("heartbeat") };
         check(
             kind(&gone),
-            "no more since 14:02, before 2 a minute for 95 min: \"heartbeat\", and 2 other kinds of lines",
+            "no more since Thursday 14:02, before 2 a minute in 95 min with lines: \"heartbeat\", and 2 other kinds of lines",
         );
         let errors = Burst { what: What::Errors, score: 2.0, per_minute: 42.0, expected: 0.0 };
         check(burst(&errors), "error lines: 42 in the last minute, usually none");

@@ -100,7 +100,7 @@ impl Feed {
     /// Feeds one published batch; gives the namespaces with new samples or lines.
     pub(crate) fn follow(
         &mut self,
-        published: &Published,
+        (published, received): (&Published, Timestamp),
         scoped: &Scoped,
         detectors: &mut Detectors,
     ) -> BTreeSet<String> {
@@ -149,7 +149,7 @@ impl Feed {
                 self.anomalies.push(found);
             }
         }
-        self.follow_lines(published, scoped, detectors, &mut touched);
+        self.follow_lines((published, received), scoped, detectors, &mut touched);
         self.series.sweep(scoped);
         if self.told_kills.len() > TOLD {
             self.told_kills.retain(|id, _| scoped.meta(SeriesId(*id)).is_some());
@@ -160,7 +160,7 @@ impl Feed {
     /// Stream by stream: what is asked of the cluster and of the detectors' tables is asked once for all its lines.
     fn follow_lines(
         &mut self,
-        published: &Published,
+        (published, received): (&Published, Timestamp),
         scoped: &Scoped,
         detectors: &mut Detectors,
         touched: &mut BTreeSet<String>,
@@ -183,7 +183,7 @@ impl Feed {
             let is_error = |level| matches!(level, Level::Error | Level::Fatal);
             let each = lines.iter().map(|(ts, level, template)| Line { ts, is_error: is_error(level), template });
             let resolve = |id| resolve(scoped, &meta.namespace, id);
-            detectors.observe_lines(&key, each.clone(), &resolve, |found| self.anomalies.push(found));
+            detectors.observe_lines(&key, received, each.clone(), &resolve, |found| self.anomalies.push(found));
             let told = each.map(|line| (line.ts, line.is_error));
             self.pods.observe_lines(&owner, told, |found| self.anomalies.push(found));
         }

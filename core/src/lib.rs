@@ -351,7 +351,7 @@ impl Core {
             if let Media::Kube(resource, Verb::Listed) = media {
                 self.counters.listed.insert(resource);
             }
-            self.publish(mark);
+            self.publish(mark, received);
             effects.push(Effect::Reply { token, reply });
         }
         if !effects.is_empty() {
@@ -393,16 +393,16 @@ impl Core {
         let staged = self.writer.stage();
         self.count(record.envelope.media, record.envelope.received, staged.stored, &counts);
         self.heard(record.envelope.media, record.envelope.received, asked.as_ref());
-        self.publish(staged.mark);
+        self.publish(staged.mark, record.envelope.received);
         Vec::new()
     }
 
-    /// Makes staged rows visible and shows them to those that follow: detectors, then ledger.
-    fn publish(&mut self, mark: Mark) {
+    /// Makes staged rows visible, which were received then, and shows them to those that follow: detectors, then ledger.
+    fn publish(&mut self, mark: Mark, received: Timestamp) {
         let published = self.writer.publish(mark);
         let scoped = self.writer.snapshot().scoped(&Access::All);
         let began = self.stopwatch.as_ref().and_then(|read| read());
-        let touched: BTreeSet<String> = self.feed.follow(&published, &scoped, &mut self.detectors);
+        let touched: BTreeSet<String> = self.feed.follow((&published, received), &scoped, &mut self.detectors);
         if let Some(began) = began
             && let Some(ended) = self.stopwatch.as_ref().and_then(|read| read())
         {

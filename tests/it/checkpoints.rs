@@ -16,6 +16,7 @@ use whyd::wiring;
 use whyd_buffers::checkpoint::{Checkpoints, KeepLimits, Store};
 use whyd_core::Rest;
 use whyd_core::{Core, Effect, Message};
+use whyd_signals::schema::Anomaly;
 use whyd_signals::{Access, Envelope, Timestamp};
 
 use crate::daemon::{Process, get_json, request};
@@ -48,7 +49,7 @@ impl Store for Shelf {
 }
 
 /// A core that is fed as [`whyd::replay::run`] does, and that may be another one from any message on.
-struct Player {
+pub(crate) struct Player {
     config: Config,
     core: Core,
     ticked: Timestamp,
@@ -56,7 +57,7 @@ struct Player {
 }
 
 impl Player {
-    fn new(first: Timestamp) -> Self {
+    pub(crate) fn new(first: Timestamp) -> Self {
         let config = ConfigFile::default().validate().unwrap();
         Self { core: wiring::core(&config), config, ticked: first, shelf: Shelf::default() }
     }
@@ -66,7 +67,7 @@ impl Player {
         self.core.step(at, Message::Tick);
     }
 
-    fn play(&mut self, envelope: Envelope) {
+    pub(crate) fn play(&mut self, envelope: Envelope) {
         let at = envelope.received;
         while at >= self.ticked.plus(TICK) {
             self.tick(self.ticked.plus(TICK));
@@ -85,7 +86,7 @@ impl Player {
     }
 
     /// The process ends after a checkpoint, and another takes it up.
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         let by = wiring::made_by(&self.config);
         let mut checkpoints = self.checkpoints();
         checkpoints.open(&by, None, Rest::read).unwrap();
@@ -94,6 +95,12 @@ impl Player {
         let (checkpoint, rest) = self.checkpoints().open(&by, None, Rest::read).unwrap().expect("a checkpoint");
         self.core = wiring::core(&self.config);
         self.core.take_up(checkpoint, rest);
+    }
+
+    /// The anomalies so far.
+    pub(crate) fn anomalies(&mut self) -> Vec<Arc<Anomaly>> {
+        self.tick(self.ticked.plus(TICK));
+        self.core.snapshot().scoped(&Access::All).anomalies()
     }
 
     fn end(mut self) -> Ended {

@@ -4,12 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use whyd::config::ConfigFile;
-use whyd::{replay, wiring};
-use whyd_core::Rest;
 use whyd_signals::schema::Anomaly;
-use whyd_signals::{Access, Envelope, Media, Timestamp};
+use whyd_signals::{Envelope, Media, Timestamp};
 
+use crate::checkpoints::Player;
 use crate::daemon::{Process, get_json, request};
 use crate::until::until;
 
@@ -26,15 +24,16 @@ fn push(pod: &str, second: i64, lines: &[String]) -> Envelope {
     Envelope { received: at, media: Media::LokiJson, tenant: None, body: body.into() }
 }
 
-/// What is told of a pod that says this for so long, a push each ten seconds; from a checkpoint in the midst on.
+/// What is told of a pod that says this for so long, a push each ten seconds; half way another process goes on from a checkpoint.
 fn told(seconds: i64, says: &Says<'_>) -> Vec<Arc<Anomaly>> {
-    let config = ConfigFile::default().validate().unwrap();
-    let messages = (0..seconds / 10).map(|n| push("cart-1", n * 10, &says(n * 10)));
-    let outcome = replay::run(wiring::core(&config), messages.collect(), Duration::from_secs(1));
-    let mut core = outcome.core;
-    let written = core.hold().unwrap().picture(outcome.at, "").unwrap().rest;
-    assert!(Rest::read(&written).is_some(), "what was learnt is read back");
-    outcome.snapshot.scoped(&Access::All).anomalies()
+    let mut player = Player::new(Timestamp::from_parts(START, 0).unwrap());
+    for n in 0..seconds / 10 {
+        if n == seconds / 20 {
+            player.restart();
+        }
+        player.play(push("cart-1", n * 10, &says(n * 10)));
+    }
+    player.anomalies()
 }
 
 fn usual(second: i64) -> Vec<String> {
@@ -71,7 +70,7 @@ fn a_heartbeat_that_stops_is_told_and_a_container_that_is_well_is_not() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!((found[0].metric.as_str(), found[0].expected), ("log_vanished", 2.0));
     let text = &found[0].text;
-    assert!(text.contains("before 2 a minute for 2 h: \"") && text.contains("heartbeat sent"), "{text}");
+    assert!(text.contains("before 2 a minute in 2 h with lines: \"") && text.contains("heartbeat sent"), "{text}");
 }
 
 /// A metric that was asked for, sent to a daemon: it is being learnt, and that is counted.

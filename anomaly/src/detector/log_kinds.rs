@@ -21,8 +21,14 @@ const LEARNINGS: u32 = 3;
 /// Shapes that are new here and looked at in a minute.
 const LOOKS: u32 = 8;
 const MINUTE_NS: i64 = 60_000_000_000;
-/// Pods that are told from each other; of more, each looks new.
-const PODS: usize = 32;
+/// Pods that are told from each other, those that spoke last; of more, each looks new.
+const PODS: usize = 128;
+/// Lines that are received so much later than they were written are late.
+const LATE: Duration = Duration::from_secs(120);
+/// So long after the last late line others may be: what is missed may be under way.
+const SETTLES: Duration = Duration::from_secs(600);
+/// By the clock of the receipt a kind is missed for so long before it is told, since pods are heard one after the other.
+const HOLD: Duration = Duration::from_secs(120);
 /// What is said within this time after a pod came may be what programs say when they start, or another version.
 const STARTS: Duration = Duration::from_secs(600);
 
@@ -76,6 +82,10 @@ pub struct LogKinds {
     lines: u64,
     /// Shapes looked at in this minute.
     looks: u32,
+    /// A line of this minute was not looked at: it may have been of any kind.
+    is_doubtful: bool,
+    /// When a late line was received last.
+    late: Timestamp,
     /// Since when every kind is remembered.
     remembers: Option<Timestamp>,
     pods: Vec<u32>,
@@ -94,6 +104,8 @@ impl Default for LogKinds {
             minutes: 0,
             lines: 0,
             looks: 0,
+            is_doubtful: false,
+            late: Timestamp::MIN,
             remembers: None,
             pods: Vec::new(),
             pod_came: Timestamp::MIN,
@@ -113,7 +125,11 @@ impl LogKinds {
 
     /// Lines of this pod come next, the newest of them at `ts`. Once a run of lines.
     pub fn of_pod(&mut self, pod: u32, ts: Timestamp) {
-        if self.pods.contains(&pod) {
+        if let Some(at) = self.pods.iter().rposition(|known| *known == pod) {
+            if at + 1 < self.pods.len() {
+                self.pods.remove(at);
+                self.pods.push(pod);
+            }
             return;
         }
         if self.pods.len() >= PODS {
@@ -124,28 +140,36 @@ impl LogKinds {
         self.table.forget_presence();
     }
 
-    /// Takes a line; what it opens. `learning` is that of the values of series.
+    /// Takes a line that was received then; what it opens. `learning` is that of the values of series. A line that is dated
+    /// ahead is one of now.
     pub fn observe(
         &mut self,
         (ts, is_error, shape): (Timestamp, bool, TemplateId),
+        received: Timestamp,
         learning: Duration,
         resolve: &Resolve<'_>,
         told: &mut dyn FnMut(Told),
     ) {
+        let ts = ts.min(received);
+        if ts.plus(LATE) < received {
+            self.late = self.late.max(received);
+        }
         self.remembers.get_or_insert(ts);
         let minute = ts.0.div_euclid(MINUTE_NS);
         if self.minute.is_none_or(|current| minute > current) {
             if self.minute.is_some() {
-                self.close(resolve, told);
+                self.close(received, resolve, told);
             }
             self.minute = Some(minute);
             self.minutes = self.minutes.saturating_add(1);
             self.looks = 0;
+            self.is_doubtful = false;
         }
         self.lines += 1;
-        if let Some(kind) = self.table.of(shape.0) {
+        if let Some(kind) = self.table.of(shape.0, self.minutes) {
             kind.presence.observe(self.minutes);
             kind.last = kind.last.max(ts);
+            kind.missed = None;
             let Some(fresh) = &mut kind.fresh else { return };
             let Some(in_number) = fresh.observe(ts, self.lines) else {
                 kind.fresh = None;
@@ -163,7 +187,7 @@ impl LogKinds {
             return;
         }
         if self.looks >= LOOKS {
-            self.passed_over += 1;
+            self.pass_over();
             return;
         }
         self.looks += 1;
@@ -181,7 +205,7 @@ impl LogKinds {
         let known = self.known(ts);
         match self.table.admit((shape, ts, self.minutes), resolve) {
             New::Shape => {}
-            New::NoRoom => self.passed_over += 1,
+            New::NoRoom => self.pass_over(),
             New::Kind { template, forgot } => {
                 if let Some(forgot) = forgot {
                     self.remembers = self.remembers.max(Some(forgot));
@@ -199,9 +223,20 @@ impl LogKinds {
         }
     }
 
-    /// A minute is over: what is missed by now. What has come together with what goes on is not.
-    fn close(&mut self, resolve: &Resolve<'_>, told: &mut dyn FnMut(Told)) {
+    fn pass_over(&mut self) {
+        self.passed_over += 1;
+        self.is_doubtful = true;
+    }
+
+    /// A minute is over: what is missed by now, and was already a while ago. What has come together with what goes on is not,
+    /// and nothing is while lines come late: those of other pods may be still to come.
+    fn close(&mut self, received: Timestamp, resolve: &Resolve<'_>, told: &mut dyn FnMut(Told)) {
         let minutes = self.minutes;
+        if self.is_doubtful || received < self.late.plus(SETTLES) {
+            // What was not seen in it may have been there: when it comes again its gaps begin anew.
+            self.table.forget_absent(minutes);
+            return;
+        }
         if !self.table.kinds().any(|kind| kind.presence.missed(minutes).is_some()) {
             return;
         }
@@ -210,6 +245,9 @@ impl LogKinds {
         let mut others = 0;
         for kind in self.table.kinds_mut() {
             let Some(vanished) = kind.presence.missed(minutes) else { continue };
+            if received < kind.missed.get_or_insert(received).plus(HOLD) {
+                continue;
+            }
             kind.presence.tell();
             if most.is_none_or(|(known, ..)| vanished.per_minute > known.per_minute) {
                 others += usize::from(most.is_some());

@@ -64,6 +64,11 @@ impl Presence {
         *self = Self::default();
     }
 
+    /// Whether a line came in this minute, the newest that there is.
+    pub fn was_in(&self, minute: u32) -> bool {
+        self.minutes > 0 && self.last >= minute
+    }
+
     /// Both are of one kind.
     pub fn join(&mut self, other: &Self) {
         if self.minutes == 0 || other.minutes == 0 {

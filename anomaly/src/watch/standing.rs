@@ -1,7 +1,7 @@
 //! What is known of each watched series, for those who ask: a picture that is drawn anew part by part.
 //!
 //! The state itself is written at each value and belongs to one thread. At each tick a part of it is looked at, so that
-//! nothing is looked at for long and all of it in the course of some ticks; readers share the parts.
+//! nothing is looked at for long and all of it in the course of five ticks; readers share the parts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,8 @@ use crate::slots::Slots;
 
 /// Series a part.
 const PART: usize = 2048;
+/// In so many turns all parts are drawn, so that none is older.
+const TURNS: usize = 5;
 
 /// What a series is judged by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,20 +53,27 @@ pub(super) struct Board {
 }
 
 impl Board {
-    /// Draws the next part anew; whether it is another one now.
+    /// Draws the next parts anew; whether one is another one now.
     pub(super) fn turn(&mut self, tables: [&Slots<u32, SeriesState>; 2], learning: Duration) -> bool {
         let sizes = tables.map(|table| table.places().div_ceil(PART));
         for (parts, size) in self.parts.iter_mut().zip(sizes) {
             parts.resize_with(size, Arc::default);
         }
-        if self.next >= sizes[0] + sizes[1] {
-            self.next = 0;
+        let all = sizes[0] + sizes[1];
+        let mut is_new = false;
+        for _ in 0..all.div_ceil(TURNS) {
+            let part = self.next % all;
+            self.next = part + 1;
+            let (of, at) = if part < sizes[0] { (0, part) } else { (1, part - sizes[0]) };
+            is_new |= self.draw(of, at, tables[of], learning);
         }
-        let (of, at) = if self.next < sizes[0] { (0, self.next) } else { (1, self.next - sizes[0]) };
-        self.next += 1;
+        is_new
+    }
+
+    fn draw(&mut self, of: usize, at: usize, table: &Slots<u32, SeriesState>, learning: Duration) -> bool {
         let Some(part) = self.parts[of].get_mut(at) else { return false };
         let places = at * PART..(at + 1) * PART;
-        let standings = tables[of].at(places).filter_map(|(id, state)| state.standing(SeriesId(id), learning));
+        let standings = table.at(places).filter_map(|(id, state)| state.standing(SeriesId(id), learning));
         let drawn: Arc<[Standing]> = standings.collect();
         let is_new = *part != drawn;
         *part = drawn;

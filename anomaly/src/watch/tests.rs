@@ -220,12 +220,28 @@ fn what_is_not_watched_gives_nothing_and_bounds_hold() {
     }
     let line = |group| LineKey { group, team: &team, namespace: "a", pod: "p", container: "c" };
     let three = [Line { ts: Timestamp(1), is_error: false, template: TemplateId(1) }; 3].into_iter();
-    detectors.observe_lines(&line(1), three.clone(), &|_| None, |_| ());
-    detectors.observe_lines(&line(2), three, &|_| None, |_| ());
+    detectors.observe_lines(&line(1), Timestamp(1), three.clone(), &|_| None, |_| ());
+    detectors.observe_lines(&line(2), Timestamp(1), three, &|_| None, |_| ());
     let stats = detectors.stats();
     assert_eq!((stats.series, stats.streams, stats.refused_samples, stats.refused_lines), (2, 1, 1000, 3));
     detectors.tick(Timestamp(100_000 * 1_000_000_000));
     assert_eq!((detectors.stats().series, detectors.stats().evicted), (0, 3));
+}
+
+#[test]
+fn a_group_is_counted_where_there_is_no_room_for_what_it_says() {
+    let team = Team::new("demo");
+    let bytes = 13 * Detectors::KINDS_BYTES;
+    let mut detectors = Detectors::new(Config { bytes, ..Config::default() });
+    let line = [Line { ts: Timestamp(1), is_error: false, template: TemplateId(1) }; 2].into_iter();
+    for group in 1..=2 {
+        let key = LineKey { group, team: &team, namespace: "a", pod: "p", container: "c" };
+        detectors.observe_lines(&key, Timestamp(1), line.clone(), &|_| None, |_| ());
+    }
+    let stats = detectors.stats();
+    assert_eq!((stats.streams, stats.refused_lines, stats.refused_kinds), (2, 0, 2));
+    // By default all groups are counted.
+    assert!(Config::default().bytes / 4 / Detectors::STREAM_BYTES > Config::default().streams);
 }
 
 #[test]
@@ -239,7 +255,7 @@ fn an_error_burst_is_told_once() {
         for i in 0..3 + errors {
             let template = TemplateId(u64::from(i < errors));
             let one = Line { ts: Timestamp(s * 1_000_000_000 + i), is_error: i < errors, template };
-            detectors.observe_lines(&key, std::iter::once(one), &|_| None, |anomaly| found.push(anomaly));
+            detectors.observe_lines(&key, one.ts, std::iter::once(one), &|_| None, |anomaly| found.push(anomaly));
         }
     }
     let told: Vec<_> = found.iter().map(|a| (a.metric.as_str(), a.text.as_str())).collect();
@@ -364,6 +380,50 @@ fn a_series_says_what_it_is_judged_by() {
     feed(&mut detectors, (2, "container_threads"), 1601..1612);
     let next = detectors.standings().concat()[1];
     assert_eq!((next.basis, next.since), (Basis::Days, minute(30)));
+}
+
+#[test]
+fn how_series_stand_is_known_of_all_after_five_ticks() {
+    let mut detectors = Detectors::new(Config { bytes: 1 << 30, ..Config::default() });
+    let (team, threads) = (Team::new("demo"), detectors.watches("container_threads").unwrap());
+    for id in 0..20_000u32 {
+        let key = SeriesKey {
+            id: SeriesId(id),
+            team: &team,
+            namespace: "shop",
+            pod: "cart-0",
+            container: "cart",
+            watched: &threads,
+            workload: u64::from(id),
+        };
+        detectors.observe_sample(&key, None, Timestamp(1), 5.0);
+    }
+    for second in 0..5 {
+        detectors.tick(Timestamp(second * 1_000_000_000));
+    }
+    assert_eq!(detectors.standings().concat().len(), 20_000);
+}
+
+#[test]
+fn a_metric_that_is_asked_for_is_told_where_it_is_off_what_is_usual() {
+    let asked = Watched::asked("jobs".to_owned(), Kind::Gauge, (Direction::Both, 0.0), true);
+    let mut detectors = Detectors::new(Config { asked: vec![asked], ..Config::default() });
+    let (team, watched) = (Team::new("demo"), detectors.watches("jobs").unwrap());
+    let key = SeriesKey {
+        id: SeriesId(1),
+        team: &team,
+        namespace: "shop",
+        pod: "cart-0",
+        container: "cart",
+        watched: &watched,
+        workload: 7,
+    };
+    let mut found = Vec::new();
+    for minute in 0..150 {
+        let value = if minute < 120 { 1000.0 } else { 1500.0 };
+        found.extend(detectors.observe_sample(&key, None, Timestamp(minute * 60_000_000_000), value));
+    }
+    assert_eq!(found.len(), 1, "{found:?}");
 }
 
 #[test]

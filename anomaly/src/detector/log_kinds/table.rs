@@ -14,6 +14,8 @@ use crate::hash::Fixed;
 /// What a table of 128 places holds.
 const SHAPES: usize = 112;
 const KINDS: usize = 48;
+/// Room is made for so many kinds at once.
+const STEP: usize = 16;
 /// So many kinds that differ from a shape in one and the same word make that a variable, and the shape no new kind.
 const ALIKE: usize = 2;
 /// Words beside it.
@@ -26,6 +28,8 @@ pub(super) struct Kind {
     pub(super) template: u64,
     pub(super) presence: Presence,
     pub(super) last: Timestamp,
+    /// When it was found missing, by the clock of the receipt.
+    pub(super) missed: Option<Timestamp>,
     /// In its first minute.
     pub(super) fresh: Option<Fresh>,
 }
@@ -33,8 +37,8 @@ pub(super) struct Kind {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Shape {
     kind: u8,
-    /// Since room was made the last time.
-    seen: bool,
+    /// The minute of its last line.
+    last: u32,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -68,15 +72,20 @@ impl Table {
     /// The most that one takes beside itself, in bytes.
     pub(super) const HEAP: usize = 128 * (size_of::<(u64, Shape)>() + 1) + KINDS * size_of::<Kind>();
 
-    /// The kind of a shape that was there.
-    pub(super) fn of(&mut self, shape: u64) -> Option<&mut Kind> {
+    /// The kind of a shape that was there, and has a line in this minute.
+    pub(super) fn of(&mut self, shape: u64, minute: u32) -> Option<&mut Kind> {
         let shape = self.shapes.get_mut(&shape)?;
-        shape.seen = true;
+        shape.last = minute;
         self.kinds.get_mut(shape.kind as usize)
     }
 
     pub(super) fn kinds(&self) -> impl Iterator<Item = &Kind> {
         self.kinds.iter()
+    }
+
+    #[cfg(test)]
+    pub(super) fn room_of_kinds(&self) -> usize {
+        self.kinds.capacity()
     }
 
     pub(super) fn kinds_mut(&mut self) -> impl Iterator<Item = &mut Kind> {
@@ -95,14 +104,16 @@ impl Table {
         self.kinds.iter_mut().for_each(|kind| kind.presence.forget());
     }
 
+    /// No kind without a line in this minute is missed for what was until now.
+    pub(super) fn forget_absent(&mut self, minute: u32) {
+        self.kinds.iter_mut().filter(|kind| !kind.presence.was_in(minute)).for_each(|kind| kind.presence.forget());
+    }
+
     /// Takes in a shape that is not there, with its first line.
     pub(super) fn admit(&mut self, line: (TemplateId, Timestamp, u32), resolve: &Resolve<'_>) -> New {
         let (shape, ts, minute) = line;
-        if self.shapes.len() >= SHAPES {
-            self.shapes.retain(|_, shape| std::mem::take(&mut shape.seen));
-            if self.shapes.len() >= SHAPES {
-                return New::NoRoom;
-            }
+        if self.shapes.len() >= SHAPES && !self.make_room(minute) {
+            return New::NoRoom;
         }
         let template = resolve(shape);
         let id = template.as_ref().map_or(shape.0, |t| t.id.0);
@@ -113,18 +124,22 @@ impl Table {
             same.or_else(|| alike(&template.as_ref()?.text, &texts))
         });
         if let Some(at) = known {
-            self.shapes.insert(shape.0, Shape { kind: at as u8, seen: true });
+            self.shapes.insert(shape.0, Shape { kind: at as u8, last: minute });
             if let Some(kind) = self.kinds.get_mut(at) {
                 kind.presence.observe(minute);
                 kind.last = kind.last.max(ts);
+                kind.missed = None;
             }
             return New::Shape;
         }
         let forgot = if self.kinds.len() >= KINDS { self.forget_oldest() } else { None };
         let mut presence = Presence::default();
         presence.observe(minute);
-        self.shapes.insert(shape.0, Shape { kind: self.kinds.len() as u8, seen: true });
-        self.kinds.push(Kind { template: id, presence, last: ts, fresh: None });
+        self.shapes.insert(shape.0, Shape { kind: self.kinds.len() as u8, last: minute });
+        if self.kinds.len() == self.kinds.capacity() {
+            self.kinds.reserve_exact(STEP.min(KINDS.saturating_sub(self.kinds.len())));
+        }
+        self.kinds.push(Kind { template: id, presence, last: ts, missed: None, fresh: None });
         New::Kind { template, forgot }
     }
 
@@ -141,6 +156,7 @@ impl Table {
                     if let Some(other) = kinds.get_mut(at) {
                         other.presence.join(&kind.presence);
                         other.last = other.last.max(kind.last);
+                        other.missed = None;
                         other.fresh = None;
                     }
                     moved.push(at as u8);
@@ -157,6 +173,17 @@ impl Table {
             shape.kind = moved.get(shape.kind as usize).copied().unwrap_or_default();
         }
         texts
+    }
+
+    /// Lets the shape go that was not there for longest, unless all are there in this minute. Lines of it may not be looked at
+    /// from then on, so that its kind is not missed for what was until now.
+    fn make_room(&mut self, minute: u32) -> bool {
+        let oldest = self.shapes.iter().map(|(id, shape)| (shape.last, *id)).min();
+        let Some((_, id)) = oldest.filter(|(last, _)| *last < minute) else { return false };
+        if let Some(kind) = self.shapes.remove(&id).and_then(|shape| self.kinds.get_mut(shape.kind as usize)) {
+            kind.presence.forget();
+        }
+        true
     }
 
     /// Lets the kind go that was not there for longest; when it came last.
