@@ -1,6 +1,7 @@
 //! What a pod, or one that ended, has that others may have too: a node, a zone, an image, a ConfigMap in some version, and
 //! what it said did not answer.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use whyd_buffers::Scoped;
@@ -20,7 +21,7 @@ const OF_ALL: &str = "kube-root-ca.crt";
 /// A version of a ConfigMap is new for so long.
 const NEW: Duration = Duration::from_secs(1800);
 const SECOND: Duration = Duration::from_secs(1);
-/// Things of one kind that a row keeps; a pod has seldom more.
+/// Things of one kind that are kept of a row or a pod; a pod has seldom more.
 const KEPT: usize = 16;
 
 fn shared(what: Sharing, value: String) -> Shared {
@@ -34,14 +35,14 @@ pub(crate) fn zone_of(scoped: &Scoped, node: &str) -> Option<String> {
 
 /// What a pod has by its spec; ConfigMaps without their versions, which come and go below it.
 pub(crate) fn of_pod(scoped: &Scoped, pod: &Pod) -> Vec<Shared> {
-    let mut all = of_node(scoped, &pod.spec.node_name);
     let containers = pod.spec.containers.iter().chain(&pod.spec.init_containers);
-    all.extend(containers.filter(|c| !c.image.is_empty()).map(|c| shared(Sharing::Image, c.image.clone())));
-    let maps = pod.spec.containers.iter().flat_map(|c| names_read(pod, &c.name));
-    let maps = maps.filter(|name| !name.is_empty() && name != OF_ALL);
+    let images: BTreeSet<&str> = containers.map(|c| c.image.as_str()).filter(|image| !image.is_empty()).collect();
+    let maps: BTreeSet<String> = pod.spec.containers.iter().flat_map(|c| names_read(pod, &c.name)).collect();
+    let maps = maps.into_iter().filter(|name| !name.is_empty() && name != OF_ALL).take(KEPT);
+    let mut all = of_node(scoped, &pod.spec.node_name);
+    all.extend(images.into_iter().take(KEPT).map(|image| shared(Sharing::Image, image.to_owned())));
     all.extend(maps.map(|name| shared(Sharing::Config, format!("{}/{name}", pod.metadata.namespace))));
     all.sort();
-    all.dedup();
     all
 }
 
