@@ -243,8 +243,14 @@ impl Incidents {
         while self.all.len() > KEPT {
             let all = Arc::make_mut(&mut self.all);
             let oldest = all.iter().position(|i| i.status == IncidentStatus::Resolved).unwrap_or(0);
-            all.remove(oldest);
+            let dropped = all.remove(oldest);
             self.dropped += 1;
+            // Its parts are told by themselves again.
+            let of_it = |part: &&mut Arc<Incident>| part.part_of.as_ref().is_some_and(|whole| whole.id == dropped.id);
+            let parts = if dropped.parts.is_empty() { &mut [] } else { all.as_mut_slice() };
+            for part in parts.iter_mut().filter(of_it) {
+                Arc::make_mut(part).part_of = None;
+            }
         }
         changed
     }
