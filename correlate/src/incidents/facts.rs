@@ -35,8 +35,10 @@ pub(super) struct Facts {
 
 impl Facts {
     pub(super) fn of(group: &str, incident: &Incident, members: &[(&Place, &Member)]) -> Self {
-        let own = || members.iter().map(|(_, m)| *m).filter(|m| m.own);
-        let class = own().next().map(class_of).filter(|class| Sharing::ALL.iter().any(|what| fits(*what, class)));
+        // What a Job's attempts died of is one trouble with its giving up, and named by that.
+        let of_job = |m: &Member| m.cause == "app-error" && group.ends_with("/job-failed");
+        let own = || members.iter().map(|(_, m)| *m).filter(|m| m.own || of_job(m));
+        let class = own().map(class_of).find(|class| Sharing::ALL.iter().any(|what| fits(*what, class)));
         let mut pods: BTreeMap<(&str, &str, &str), BTreeSet<&Shared>> = BTreeMap::new();
         for member in own().filter(|m| Some(class_of(m)) == class) {
             if pods.len() >= PODS {
