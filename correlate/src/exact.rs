@@ -6,12 +6,19 @@ pub(crate) struct Factorials(Vec<f64>);
 impl Factorials {
     /// Up to that of `most`.
     pub(crate) fn upto(most: u64) -> Self {
-        let mut sum = 0.0;
-        let sums = (1..=most).map(|n| {
+        let mut all = Self(vec![0.0]);
+        all.reach(most);
+        all
+    }
+
+    /// Takes in what is lacking up to that of `most`.
+    pub(crate) fn reach(&mut self, most: u64) {
+        let mut sum = self.0.last().copied().unwrap_or(0.0);
+        let known = self.0.len() as u64;
+        self.0.extend((known..=most).map(|n| {
             sum += (n as f64).ln();
             sum
-        });
-        Self(std::iter::once(0.0).chain(sums).collect())
+        }));
     }
 
     fn choose(&self, n: u64, k: u64) -> f64 {

@@ -271,7 +271,7 @@ impl Incidents {
         for (id, facts) in known {
             self.merged.put(&id, Some(facts));
         }
-        let weighed = self.merged.weigh(&self.cluster, times, population);
+        let weighed = self.merged.weigh(&self.cluster, times, self.rules.quiet, population);
         gone.extend(weighed.gone);
         let fresh: BTreeSet<String> = come.iter().map(|i| i.id.clone()).collect();
         let of_others = weighed.parts.iter().filter(|id| !fresh.contains(*id));

@@ -13,7 +13,7 @@ use whyd_signals::schema::{Incident, Link};
 use whyd_signals::{Team, Timestamp};
 
 use super::facts::Facts;
-use super::shared;
+use super::shared::{self, Scope};
 use super::whole::{Bond, Whole};
 use crate::population::{LEAST, Population};
 
@@ -65,6 +65,8 @@ pub(super) struct Merged {
     due: BTreeSet<(Timestamp, Pool, Place)>,
     /// Where runs begin that were weighed while not all pods were known.
     blind: BTreeSet<(Pool, Place)>,
+    /// How close what was weighed had to begin.
+    reach: Duration,
 }
 
 fn pools(facts: &Facts) -> Vec<Pool> {
@@ -128,13 +130,21 @@ impl Merged {
         self.wholes.values_mut().filter_map(|whole| whole.made.as_mut())
     }
 
-    /// Weighs the runs around what changed, and those whose time has come.
+    /// Weighs the runs around what changed, and those whose time has come. After so long a quiet an incident is resolved, and
+    /// takes in nothing any more.
     pub(super) fn weigh(
         &mut self,
         cluster: &str,
         (now, lateness): (Timestamp, Duration),
+        quiet: Duration,
         population: &Population,
     ) -> Weighed {
+        let reach = WITHIN.min(quiet).max(Duration::from_secs(1));
+        if self.reach != reach {
+            self.reach = reach;
+            let all = self.pools.iter().flat_map(|(pool, places)| places.iter().map(|at| (pool.clone(), at.clone())));
+            self.dirty.extend(all);
+        }
         let mut dirty = std::mem::take(&mut self.dirty);
         while self.due.first().is_some_and(|(at, ..)| *at <= now) {
             dirty.extend(self.due.pop_first().map(|(_, pool, first)| (pool, first)));
@@ -187,7 +197,7 @@ impl Merged {
     /// The runs that hold this place, or lie next to it within reach; in order.
     fn runs_around(&self, pool: &Pool, place: &Place) -> Vec<VecDeque<Place>> {
         let Some(places) = self.pools.get(pool) else { return Vec::new() };
-        let near = |other: &&Place| (other.0.max(place.0)) <= other.0.min(place.0).plus(WITHIN);
+        let near = |other: &&Place| (other.0.max(place.0)) <= other.0.min(place.0).plus(self.reach);
         let seeds = [places.range(..=place).next_back().filter(near), places.range(place..).next().filter(near)];
         let mut runs: Vec<VecDeque<Place>> = Vec::new();
         for seed in seeds.into_iter().flatten() {
@@ -196,13 +206,13 @@ impl Merged {
             }
             let mut run = VecDeque::from([seed.clone()]);
             for earlier in places.range(..seed).rev() {
-                if run.front().is_none_or(|first| first.0 > earlier.0.plus(WITHIN)) {
+                if run.front().is_none_or(|first| first.0 > earlier.0.plus(self.reach)) {
                     break;
                 }
                 run.push_front(earlier.clone());
             }
             for later in places.range(seed..).skip(1) {
-                if run.back().is_none_or(|last| later.0 > last.0.plus(WITHIN)) {
+                if run.back().is_none_or(|last| later.0 > last.0.plus(self.reach)) {
                     break;
                 }
                 run.push_back(later.clone());
@@ -262,7 +272,8 @@ impl Merged {
                 if !population.is_whole() {
                     self.blind.insert((pool.clone(), first.clone()));
                 }
-                let found = shared::among(&members, (team.as_ref(), class), population).into_iter();
+                let scope = Scope { team: team.as_ref(), class, reach: self.reach, population };
+                let found = shared::among(&members, scope).into_iter();
                 let owned = |parts: BTreeSet<&str>| parts.into_iter().map(str::to_owned).collect();
                 found.map(|f| (Bond::Shared(f.shared, f.figures), owned(f.parts))).collect()
             }
@@ -273,8 +284,11 @@ impl Merged {
         };
         let mut wholes = Vec::new();
         for (bond, parts) in found {
-            let Some((_, begins)) = run.iter().find(|(_, id)| parts.contains(id)) else { continue };
-            let id = Whole::id(cluster, pool, &bond, begins);
+            let Some((begins, _)) = run.iter().find(|(_, id)| parts.contains(id)) else { continue };
+            // Of one thing the next begins later than this after the one before: no two have the same. When the first of them
+            // turns out to be of something else, the others still began then.
+            let period = begins.0.div_euclid(i64::try_from(self.reach.as_nanos()).unwrap_or(i64::MAX).max(1));
+            let id = Whole::id(cluster, pool, &bond, &period.to_string());
             for part in &parts {
                 self.of.entry(part.clone()).or_default().insert(id.clone());
             }

@@ -3,19 +3,28 @@
 //! Workloads are counted and not pods. Of `there`, `having` have a thing; of the `troubled` among them, `both`. If trouble had
 //! chosen at random, so many or more would have it with a chance that is hypergeometric (Fisher's exact test), times the things
 //! that could have stood out (Bonferroni). A node or zone has to stand out among the pods of the workloads in trouble as well.
+//!
+//! A run of incidents is gone through in the order in which they began. At each instant what began shortly before is weighed: what
+//! passes is one from then on. It takes in what has the thing and comes soon enough after its last, without being weighed again,
+//! and gives way only to a thing that all of it has and more besides, less likely by chance. So who comes later and has nothing
+//! in common undoes nothing, and all follows from the incidents alone, however they came in.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use whyd_signals::schema::{Shared, Sharing};
 use whyd_signals::{Team, Timestamp};
 
-use super::facts::{Facts, fits};
+use super::facts::{Facts, Had, fits};
+use super::whole::root_of;
 use crate::exact::Factorials;
 use crate::population::{LEAST, Population};
 
 /// No more likely than this by chance is one trouble.
 const CHANCE: f64 = 0.01;
+/// What began longer before than this is no evidence of one trouble.
+const SPAN: Duration = Duration::from_secs(1800);
 /// What the pods of one workload may differ in.
 const VARIES: [Sharing; 2] = [Sharing::Node, Sharing::Zone];
 
@@ -39,207 +48,291 @@ pub(super) struct Found<'a> {
     pub(super) parts: BTreeSet<&'a str>,
 }
 
-/// Things that the incidents of a run may be of; what is shared beyond them is not told.
-const FOUND: usize = 32;
+/// Incidents, in the order in which they began.
+type Incidents<'a> = BTreeMap<(Timestamp, &'a str), &'a Facts>;
 
-/// What they share, by as many incidents of one class as began close in time. No incident is of two things: the least likely
-/// by chance takes it.
-pub(super) fn among<'a>(
-    members: &[(&'a str, &'a Facts)],
-    (team, class): (Option<&Team>, &str),
-    population: &'a Population,
-) -> Vec<Found<'a>> {
-    let times = || members.iter().map(|(_, facts)| facts.opened);
-    let Some(span) = times().min().zip(times().max()) else { return Vec::new() };
-    let mut left = Left { members: members.iter().copied().collect(), ..Left::default() };
-    for (id, facts) in members {
-        left.count(id, facts, class);
+/// Which incidents are looked at, and against whom they are held.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'a> {
+    /// `None`: those of all teams; what one team alone has is not looked for.
+    pub(super) team: Option<&'a Team>,
+    pub(super) class: &'a str,
+    /// What is one takes in nothing that begins later than this after its last.
+    pub(super) reach: Duration,
+    pub(super) population: &'a Population,
+}
+
+impl<'a> Scope<'a> {
+    /// What an incident has that may be to blame. What its verdict names as its root is told of all teams by that already.
+    fn things(self, facts: &'a Facts) -> impl Iterator<Item = (&'a Had, &'a Shared)> {
+        let is_root = move |shared: &Shared| {
+            let named = facts.root.as_ref().filter(|_| self.team.is_none());
+            named.is_some_and(|root| {
+                let thing = root_of(shared);
+                (&thing.kind, &thing.namespace, &thing.name) == (&root.kind, &root.namespace, &root.name)
+            })
+        };
+        let all = facts.pods.iter().flat_map(|had| had.shares.iter().map(move |shared| (had, shared)));
+        all.filter(move |(_, shared)| fits(shared.what, self.class) && !is_root(shared))
     }
-    if left.sharing.values().all(|(workloads, _)| (workloads.len() as u64) < LEAST) {
+
+    fn has(self, facts: &'a Facts, thing: &Shared) -> bool {
+        self.things(facts).any(|(_, shared)| shared == thing)
+    }
+}
+
+/// What they share, by as many incidents of one class as began close in time; `members` in the order in which they began. No
+/// incident is of two things: the least likely by chance takes it.
+pub(super) fn among<'a>(members: &[(&'a str, &'a Facts)], scope: Scope<'a>) -> Vec<Found<'a>> {
+    let mut sharing: BTreeMap<&Shared, BTreeSet<&str>> = BTreeMap::new();
+    for (had, shared) in members.iter().flat_map(|(_, facts)| scope.things(facts)) {
+        sharing.entry(shared).or_default().insert(&had.workload);
+    }
+    sharing.retain(|_, workloads| workloads.len() as u64 >= LEAST);
+    if sharing.is_empty() {
         return Vec::new();
     }
-    let there = population.workloads(team, span, &left.troubled.keys().copied().collect());
-    let enough = left.sharing.iter().filter(|(_, (workloads, _))| workloads.len() as u64 >= LEAST);
-    let having = |(shared, (workloads, _)): (&&'a Shared, &Having<'a>)| {
-        let workloads = workloads.keys().copied().collect();
-        (*shared, population.sharing(shared, team, span, &workloads).min(there))
+    let mut course = Course {
+        scope,
+        worth: sharing.into_keys().collect(),
+        looked_at: scope.population.looked_at(scope.team) as f64,
+        factorials: Factorials::upto(0),
+        left: BTreeMap::new(),
+        sharing: BTreeMap::new(),
+        grows: Vec::new(),
+        over: Vec::new(),
     };
-    let having: BTreeMap<&Shared, u64> = enough.map(having).collect();
-    if having.keys().any(|shared| VARIES.contains(&shared.what)) {
-        left.pods = Pods::of(members, span, population);
+    for at_once in members.chunk_by(|a, b| a.1.opened == b.1.opened) {
+        course.go_on(at_once);
     }
-    let run = Run {
-        several: team.is_none(),
-        there,
-        having,
-        looked_at: population.looked_at(team) as f64,
-        factorials: Factorials::upto(there.max(left.pods.all)),
-    };
-    let mut found = Vec::new();
-    while found.len() < FOUND
-        && let Some(best) = run.best(&left)
-    {
-        for id in &best.parts {
-            left.take(id, class);
-        }
-        found.push(best);
-    }
-    found
+    course.end()
 }
 
-/// Of a thing the workloads in trouble that have it, each with how often it was counted, and the incidents that these are in.
-type Having<'a> = (BTreeMap<&'a str, u32>, BTreeSet<&'a str>);
-
-/// The incidents that are of nothing yet.
-#[derive(Default)]
-struct Left<'a> {
-    members: BTreeMap<&'a str, &'a Facts>,
-    troubled: BTreeMap<&'a str, u32>,
-    sharing: BTreeMap<&'a Shared, Having<'a>>,
-    /// Where nodes or zones are looked at.
-    pods: Pods<'a>,
+/// Incidents that are one.
+struct One<'a> {
+    shared: &'a Shared,
+    parts: Incidents<'a>,
+    /// Those that had begun shortly before it was one, and do not have the thing.
+    others: Incidents<'a>,
+    chance: f64,
+    last: Timestamp,
 }
 
-impl<'a> Left<'a> {
-    fn count(&mut self, id: &'a str, facts: &'a Facts, class: &str) {
-        for had in &facts.pods {
-            *self.troubled.entry(&had.workload).or_default() += 1;
-            for shared in had.shares.iter().filter(|shared| fits(shared.what, class)) {
-                let (workloads, parts) = self.sharing.entry(shared).or_default();
-                *workloads.entry(&had.workload).or_default() += 1;
-                parts.insert(id);
+/// How far a run was gone through.
+struct Course<'a> {
+    scope: Scope<'a>,
+    /// Things that enough workloads have, at whatever time.
+    worth: BTreeSet<&'a Shared>,
+    looked_at: f64,
+    factorials: Factorials,
+    /// Those that began shortly before and are of nothing yet.
+    left: Incidents<'a>,
+    /// Which of them have a thing.
+    sharing: BTreeMap<&'a Shared, Incidents<'a>>,
+    grows: Vec<One<'a>>,
+    /// What takes in nothing any more.
+    over: Vec<One<'a>>,
+}
+
+impl<'a> Course<'a> {
+    /// Takes in what began at one instant.
+    fn go_on(&mut self, at_once: &[(&'a str, &'a Facts)]) {
+        let Some(now) = at_once.first().map(|(_, facts)| facts.opened) else { return };
+        let reach = self.scope.reach;
+        self.over.extend(self.grows.extract_if(.., |one| one.last.plus(reach) < now));
+        while let Some((place, facts)) = self.left.first_key_value().map(|(place, facts)| (*place, *facts))
+            && place.0 < now.minus(SPAN)
+        {
+            self.take(place, facts);
+        }
+        let mut things: BTreeSet<&'a Shared> = BTreeSet::new();
+        for (id, facts) in at_once {
+            let place = (facts.opened, *id);
+            things.extend(self.scope.things(facts).map(|(_, shared)| shared).filter(|s| self.worth.contains(*s)));
+            let having = self.grows.iter_mut().filter(|one| self.scope.has(facts, one.shared));
+            match having.min_by(|a, b| a.chance.total_cmp(&b.chance).then(a.shared.cmp(b.shared))) {
+                Some(one) => {
+                    one.parts.insert(place, facts);
+                    one.last = now;
+                }
+                None => self.enter(place, facts),
             }
+        }
+        loop {
+            let mut best: Option<One<'a>> = None;
+            for shared in &things {
+                // Of two as likely the first stays.
+                let found = self.weigh(shared, now);
+                best = match (best, found) {
+                    (Some(best), Some(found)) if found.chance < best.chance => Some(found),
+                    (best, found) => best.or(found),
+                };
+            }
+            let Some(best) = best else { return };
+            for (place, facts) in &best.parts {
+                self.take(*place, facts);
+            }
+            self.grows.retain(|one| !one.parts.keys().all(|place| best.parts.contains_key(place)));
+            self.grows.push(best);
         }
     }
 
-    fn take(&mut self, id: &str, class: &str) {
-        let Some(facts) = self.members.remove(id) else { return };
-        for had in &facts.pods {
-            if less(&mut self.troubled, &had.workload) {
-                self.pods.take(&had.workload);
-            }
-            for shared in had.shares.iter().filter(|shared| fits(shared.what, class)) {
-                let Some((workloads, parts)) = self.sharing.get_mut(shared) else { continue };
-                less(workloads, &had.workload);
-                parts.remove(id);
-                if parts.is_empty() {
+    fn enter(&mut self, place: (Timestamp, &'a str), facts: &'a Facts) {
+        self.left.insert(place, facts);
+        for (_, shared) in self.scope.things(facts).filter(|(_, shared)| self.worth.contains(shared)) {
+            self.sharing.entry(shared).or_default().insert(place, facts);
+        }
+    }
+
+    fn take(&mut self, place: (Timestamp, &'a str), facts: &'a Facts) {
+        if self.left.remove(&place).is_none() {
+            return;
+        }
+        for (_, shared) in self.scope.things(facts) {
+            if let Some(having) = self.sharing.get_mut(shared) {
+                having.remove(&place);
+                if having.is_empty() {
                     self.sharing.remove(shared);
                 }
             }
         }
     }
 
-    fn teams(&self, parts: &BTreeSet<&str>) -> usize {
-        let of = parts.iter().filter_map(|id| self.members.get(id)).map(|facts| &facts.team);
-        of.collect::<BTreeSet<_>>().len()
-    }
-}
-
-/// Counts a workload once less; whether that was the last time.
-fn less(counts: &mut BTreeMap<&str, u32>, workload: &str) -> bool {
-    let Some(count) = counts.get_mut(workload) else { return false };
-    *count -= 1;
-    let is_last = *count == 0;
-    if is_last {
-        counts.remove(workload);
-    }
-    is_last
-}
-
-/// What does not change while one thing after the other is found among the incidents of a run.
-struct Run<'a> {
-    /// Whether what one team alone has is not looked for.
-    several: bool,
-    there: u64,
-    having: BTreeMap<&'a Shared, u64>,
-    looked_at: f64,
-    factorials: Factorials,
-}
-
-impl<'a> Run<'a> {
-    /// What is shared least likely by chance.
-    fn best(&self, left: &Left<'a>) -> Option<Found<'a>> {
-        let troubled = left.troubled.len() as u64;
-        let mut best: Option<(&Shared, Figures)> = None;
-        for (shared, having) in &self.having {
-            let Some((workloads, parts)) = left.sharing.get(shared) else { continue };
-            let both = workloads.len() as u64;
-            // One that most of those who have it bear is not to blame.
-            if both < LEAST || both * 2 < *having || self.several && left.teams(parts) < 2 {
-                continue;
-            }
-            let by_workloads = self.factorials.tail(both, *having, troubled, self.there);
-            let varies = VARIES.contains(&shared.what);
-            let by_pods = if varies { left.pods.chance(shared, &self.factorials) } else { 0.0 };
-            let chance = (by_workloads.max(by_pods) * self.looked_at).min(1.0);
-            // Of two as likely the first stays.
-            if chance <= CHANCE && best.as_ref().is_none_or(|(_, figures)| chance < figures.chance) {
-                best = Some((shared, Figures { both, having: *having, troubled, there: self.there, chance }));
+    /// Those that have a thing, if they are one.
+    fn weigh(&mut self, shared: &'a Shared, now: Timestamp) -> Option<One<'a>> {
+        // One that is told already takes in by itself.
+        if self.grows.iter().any(|one| one.shared == shared) {
+            return None;
+        }
+        let mut parts = self.sharing.get(shared).cloned().unwrap_or_default();
+        let mut bound = 1.0_f64;
+        let mut most = 1;
+        for one in &self.grows {
+            if one.parts.values().all(|facts| self.scope.has(facts, shared)) {
+                parts.extend(&one.parts);
+                (bound, most) = (bound.min(one.chance), most.max(one.parts.len()));
             }
         }
-        let (shared, figures) = best?;
-        let parts = left.sharing.get(shared)?.1.clone();
-        Some(Found { shared: shared.clone(), figures, parts })
+        // One incident is not told with others, whatever it holds.
+        if parts.len() <= most {
+            return None;
+        }
+        let teams = || parts.values().map(|facts| &facts.team).collect::<BTreeSet<_>>().len();
+        if self.scope.team.is_none() && teams() < 2 {
+            return None;
+        }
+        let others: Incidents<'a> =
+            self.left.iter().filter(|(place, _)| !parts.contains_key(*place)).map(|(p, f)| (*p, *f)).collect();
+        let counted = self.count(shared, (&parts, &others), now);
+        // One that most of those who have it bear is not to blame.
+        if counted.with < LEAST || counted.with * 2 < counted.having {
+            return None;
+        }
+        let chance = self.figures(shared, &counted, (&parts, &others)).chance;
+        let is_one = chance <= CHANCE && (chance < bound || most == 1);
+        is_one.then_some(One { shared, parts, others, chance, last: now })
+    }
+
+    fn count(
+        &self,
+        shared: &Shared,
+        (parts, others): (&Incidents<'a>, &Incidents<'a>),
+        last: Timestamp,
+    ) -> Counted<'a> {
+        let Scope { team, population, .. } = self.scope;
+        let first = parts.keys().chain(others.keys()).map(|(at, _)| *at).min().unwrap_or(last);
+        let span = (first.max(last.minus(SPAN)), last);
+        let of_parts = parts.values().flat_map(|facts| self.scope.things(facts));
+        let with: BTreeSet<&str> =
+            of_parts.filter(|(_, s)| *s == shared).map(|(had, _)| had.workload.as_str()).collect();
+        let having = population.sharing(shared, team, span, &with);
+        let all = parts.values().chain(others.values()).flat_map(|facts| &facts.pods);
+        let troubled = all.map(|had| had.workload.as_str()).collect();
+        Counted { span, with: with.len() as u64, having, troubled }
+    }
+
+    fn figures(
+        &mut self,
+        shared: &Shared,
+        counted: &Counted<'a>,
+        (parts, others): (&Incidents<'a>, &Incidents<'a>),
+    ) -> Figures {
+        let Scope { team, population, .. } = self.scope;
+        let there = population.workloads(team, counted.span, &counted.troubled);
+        let (both, having, troubled) = (counted.with, counted.having.min(there), counted.troubled.len() as u64);
+        self.factorials.reach(there);
+        let mut by_chance = self.factorials.tail(both, having, troubled, there);
+        if VARIES.contains(&shared.what) {
+            let pods = Pods::of(parts.values().chain(others.values()).copied(), shared, counted.span, population);
+            self.factorials.reach(pods.all);
+            by_chance = by_chance.max(pods.chance(&self.factorials));
+        }
+        let chance = (by_chance * self.looked_at).min(1.0);
+        Figures { both, having, troubled, there, chance }
+    }
+
+    fn end(mut self) -> Vec<Found<'a>> {
+        let mut all = std::mem::take(&mut self.over);
+        all.append(&mut self.grows);
+        let mut found = Vec::new();
+        for One { shared, parts, others, last, .. } in all {
+            let counted = self.count(shared, (&parts, &others), last);
+            let figures = self.figures(shared, &counted, (&parts, &others));
+            found.push(Found { shared: shared.clone(), figures, parts: parts.into_keys().map(|(_, id)| id).collect() });
+        }
+        found
     }
 }
 
-/// The pods of the workloads in trouble, and on which nodes and in which zones they are: a large workload is on most of them.
-#[derive(Default)]
-struct Pods<'a> {
-    /// Of each workload: whether the pod is in trouble, and what it has.
-    of: BTreeMap<&'a str, Vec<(bool, BTreeSet<&'a Shared>)>>,
-    all: u64,
-    troubled: u64,
-    /// Of each thing how many have it, and how many of those are in trouble.
-    having: BTreeMap<&'a Shared, (u64, u64)>,
+struct Counted<'a> {
+    span: (Timestamp, Timestamp),
+    /// Workloads in trouble that have the thing.
+    with: u64,
+    having: u64,
+    troubled: BTreeSet<&'a str>,
 }
 
-impl<'a> Pods<'a> {
-    fn of(members: &[(&'a str, &'a Facts)], span: (Timestamp, Timestamp), population: &'a Population) -> Self {
-        let varies = |shared: &&Shared| VARIES.contains(&shared.what);
-        let mut known: BTreeMap<&str, BTreeMap<&str, (bool, BTreeSet<&Shared>)>> = BTreeMap::new();
-        for (_, facts) in members {
+/// The pods of the workloads in trouble, and how many have a thing: a large workload is on most nodes.
+#[derive(Default)]
+struct Pods {
+    all: u64,
+    troubled: u64,
+    having: u64,
+    both: u64,
+}
+
+impl Pods {
+    fn of<'a>(
+        incidents: impl Iterator<Item = &'a Facts>,
+        shared: &Shared,
+        span: (Timestamp, Timestamp),
+        population: &'a Population,
+    ) -> Self {
+        // Of each workload its pods: whether one is in trouble, and whether it has the thing.
+        let mut known: BTreeMap<&str, BTreeMap<&str, (bool, bool)>> = BTreeMap::new();
+        for facts in incidents {
             for had in &facts.pods {
-                if !known.contains_key(had.workload.as_str()) {
+                let pods = known.entry(had.workload.as_str()).or_insert_with(|| {
                     let there = population.pods_of(&facts.team, &had.workload, span);
-                    let pods = there.map(|(uid, shares)| (uid, (false, shares.iter().filter(varies).collect())));
-                    known.insert(&had.workload, pods.collect());
-                }
-                let (troubled, shares) = known.entry(&had.workload).or_default().entry(had.pod.as_str()).or_default();
+                    there.map(|(uid, shares)| (uid, (false, shares.contains(shared)))).collect()
+                });
+                let (troubled, has) = pods.entry(had.pod.as_str()).or_default();
                 *troubled = true;
-                shares.extend(had.shares.iter().filter(varies));
+                *has |= had.shares.contains(shared);
             }
         }
         let mut pods = Self::default();
-        for (troubled, shares) in known.values().flat_map(BTreeMap::values) {
+        for (troubled, has) in known.values().flat_map(BTreeMap::values) {
             pods.all += 1;
             pods.troubled += u64::from(*troubled);
-            for shared in shares {
-                let (having, both) = pods.having.entry(*shared).or_default();
-                (*having, *both) = (*having + 1, *both + u64::from(*troubled));
-            }
+            pods.having += u64::from(*has);
+            pods.both += u64::from(*troubled && *has);
         }
-        pods.of = known.into_iter().map(|(workload, of)| (workload, of.into_values().collect())).collect();
         pods
     }
 
-    /// The pods of a workload count no more.
-    fn take(&mut self, workload: &str) {
-        for (troubled, shares) in self.of.remove(workload).unwrap_or_default() {
-            self.all -= 1;
-            self.troubled -= u64::from(troubled);
-            for shared in shares {
-                if let Some((having, both)) = self.having.get_mut(shared) {
-                    (*having, *both) = (*having - 1, *both - u64::from(troubled));
-                }
-            }
-        }
-    }
-
-    /// The chance that so many of those in trouble have this, as they do. Where all have it there is nothing to be compared
-    /// with: 0.
-    fn chance(&self, shared: &Shared, factorials: &Factorials) -> f64 {
-        let (having, both) = self.having.get(shared).copied().unwrap_or_default();
-        if self.all == having { 0.0 } else { factorials.tail(both, having, self.troubled, self.all) }
+    /// The chance that so many of those in trouble have it, as they do. Where all have it there is nothing to be compared with: 0.
+    fn chance(&self, factorials: &Factorials) -> f64 {
+        if self.all == self.having { 0.0 } else { factorials.tail(self.both, self.having, self.troubled, self.all) }
     }
 }

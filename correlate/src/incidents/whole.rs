@@ -35,8 +35,8 @@ pub(super) struct Whole {
 }
 
 impl Whole {
-    /// Its id: the same for the same thing and the same first incident.
-    pub(super) fn id(cluster: &str, pool: &Pool, bond: &Bond, first: &str) -> String {
+    /// Its id: the same for the same thing and the period in which it began.
+    pub(super) fn id(cluster: &str, pool: &Pool, bond: &Bond, period: &str) -> String {
         let (scope, class) = match pool {
             Pool::Cause { team, class } => (team.as_ref().map_or("", Team::as_str), class.clone()),
             Pool::Root { kind, namespace, name } => ("", format!("{kind}/{namespace}/{name}")),
@@ -45,7 +45,7 @@ impl Whole {
             Bond::Shared(shared, _) => format!("{}/{}/{}", shared.what.as_str(), shared.value, shared.version),
             Bond::Root => String::new(),
         };
-        stable_id(&[cluster, "whole", scope, &class, &thing, first])
+        stable_id(&[cluster, "whole", scope, &class, &thing, period])
     }
 
     /// Whose it is: of what several teams share, the platform's.
@@ -58,8 +58,12 @@ impl Whole {
 
     /// As an incident; `None` when none of its parts is known any more.
     pub(super) fn incident(&self, id: &str, parts: &[Arc<Incident>], part_of: Option<Link>) -> Option<Incident> {
-        let first = parts.first()?;
-        let mut causes: Vec<&str> = parts.iter().map(|part| part.cause.as_str()).collect();
+        // What people asked not to be told of gives neither words nor weight, where others are left.
+        let hidden = parts.iter().all(|part| part.suppressed_by.is_some());
+        let told: Vec<&Arc<Incident>> = parts.iter().filter(|part| hidden || part.suppressed_by.is_none()).collect();
+        let first = *told.first()?;
+        let severity = told.iter().map(|part| part.severity).max()?;
+        let mut causes: Vec<&str> = told.iter().map(|part| part.cause.as_str()).collect();
         causes.dedup();
         let cause = match (&self.pool, causes.as_slice()) {
             (_, [one]) => (*one).to_owned(),
@@ -67,7 +71,7 @@ impl Whole {
             // What went wrong first is told, not what it took down.
             (Pool::Root { .. }, all) => (*all.iter().find(|c| **c != "dependency-down")?).to_owned(),
         };
-        let told = parts.iter().find(|part| part.cause == cause).unwrap_or(first);
+        let told = *told.iter().find(|part| part.cause == cause).unwrap_or(&first);
         let namespaces: BTreeSet<&str> = parts.iter().map(|part| part.namespace.as_str()).collect();
         let all_in_one = namespaces.len() == 1;
         let mut members: Vec<String> = Vec::new();
@@ -83,7 +87,6 @@ impl Whole {
         speaks_of.extend((!root.namespace.is_empty()).then(|| root.namespace.clone()));
         let is_open = parts.iter().any(|part| part.status == IncidentStatus::Open);
         let ended = parts.iter().filter_map(|part| part.resolved_at).max();
-        let hidden = parts.iter().all(|part| part.suppressed_by.is_some());
         let link = |part: &Arc<Incident>| Link {
             id: part.id.clone(),
             team: part.team.clone(),
@@ -93,7 +96,7 @@ impl Whole {
             id: id.to_owned(),
             team: self.team(),
             namespace: if all_in_one { first.namespace.clone() } else { String::new() },
-            severity: parts.iter().map(|part| part.severity).max()?,
+            severity,
             status: if is_open { IncidentStatus::Open } else { IncidentStatus::Resolved },
             opened_at: parts.iter().map(|part| part.opened_at).min()?,
             resolved_at: ended.filter(|_| !is_open),
@@ -158,7 +161,8 @@ fn once_in(chance: f64) -> String {
     said
 }
 
-fn root_of(shared: &Shared) -> Root {
+/// The thing as a root.
+pub(super) fn root_of(shared: &Shared) -> Root {
     let root = |kind: &str, namespace: &str, name: &str| Root {
         kind: kind.to_owned(),
         namespace: namespace.to_owned(),
@@ -180,7 +184,66 @@ fn root_of(shared: &Shared) -> Root {
 
 #[cfg(test)]
 mod tests {
-    use super::once_in;
+    #![allow(clippy::unwrap_used)]
+    use whyd_signals::Timestamp;
+    use whyd_signals::schema::Severity;
+
+    use super::*;
+    use crate::incidents::facts::Facts;
+    use crate::incidents::{Member, Place, Rules, incident};
+
+    fn member(name: &str, cause: &str, own: bool) -> (Place, Member) {
+        let member = Member {
+            team: Team::new("a"),
+            namespace: "a".into(),
+            workload: format!("CronJob/{name}"),
+            name: format!("a/{name}/app"),
+            pod_uid: String::new(),
+            at: Timestamp(0),
+            until: Some(Timestamp(0)),
+            cause: cause.into(),
+            mechanism: String::new(),
+            shares: Vec::new(),
+            root: None,
+            summary: format!("{name} failed"),
+            speaks_of: Vec::new(),
+            own,
+            ended: true,
+            never_started: false,
+        };
+        ((Timestamp(0), name.to_owned()), member)
+    }
+
+    #[test]
+    fn what_attempts_of_a_job_died_of_is_theirs() {
+        let (attempt, gave_up) = (member("1", "app-error", false), member("2", "job-failed", true));
+        let draft = [(&attempt.0, &attempt.1), (&gave_up.0, &gave_up.1)];
+        let made = incident("lab", &Rules::default(), &draft, None, Timestamp(0));
+        for (group, class) in [("a/CronJob/c/job-failed", Some("app-error")), ("a/Pod/db/oom-limit", None)] {
+            assert_eq!(Facts::of(group, &made, &draft).class.as_deref(), class, "{group}");
+        }
+    }
+
+    #[test]
+    fn what_is_suppressed_gives_neither_words_nor_severity() {
+        let part = |name: &str, severity, suppressed: bool| {
+            let (place, member) = member(name, "app-error", true);
+            let made = incident("lab", &Rules::default(), &[(&place, &member)], None, Timestamp(0));
+            Arc::new(Incident { severity, suppressed_by: suppressed.then(|| "known".into()), ..made })
+        };
+        let pool = Pool::Cause { team: Some(Team::new("a")), class: "app-error".into() };
+        let shared = Shared { what: Sharing::Image, value: "i".into(), version: String::new() };
+        let figures = Figures { both: 2, having: 2, troubled: 2, there: 9, chance: 0.01 };
+        let whole = Whole { pool, bond: Bond::Shared(shared, figures), parts: BTreeSet::new(), made: None };
+        let told = |open: bool| {
+            let parts = [part("1", Severity::Critical, true), part("2", Severity::Warning, !open)];
+            whole.incident("w", &parts, None).unwrap()
+        };
+        let (some, none) = (told(true), told(false));
+        assert_eq!((some.severity, some.suppressed_by), (Severity::Warning, None));
+        assert!(some.summary.ends_with("the first: 2 failed") && some.members.len() == 2, "{}", some.summary);
+        assert_eq!((none.severity, none.suppressed_by.as_deref()), (Severity::Critical, Some("known")));
+    }
 
     #[test]
     fn how_often_is_told_with_two_digits() {

@@ -1,12 +1,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use whyd_signals::schema::Root;
+use whyd_signals::schema::{Root, Shared, Sharing};
 
 use super::*;
 use crate::incidents::facts::Had;
 use crate::population::tests::{image, of};
 
 const LATENESS: Duration = Duration::from_secs(600);
+const QUIET: Duration = Duration::from_secs(900);
 
 fn at(second: u64) -> Timestamp {
     Timestamp(0).plus(Duration::from_secs(second))
@@ -52,7 +53,7 @@ fn weighed(puts: &[(&str, Facts)]) -> Merged {
     for (id, facts) in puts {
         merged.put(id, Some(facts.clone()));
     }
-    merged.weigh("lab", (at(10_000), LATENESS), &population());
+    merged.weigh("lab", (at(10_000), LATENESS), QUIET, &population());
     merged
 }
 
@@ -78,9 +79,9 @@ fn what_was_weighed_before_the_pods_were_listed_is_weighed_again() {
     }
     // Long after, by what a restart took up.
     let late = (at(100_000), LATENESS);
-    merged.weigh("lab", late, &Population::default());
+    merged.weigh("lab", late, QUIET, &Population::default());
     assert_eq!((told(&merged), merged.is_due(late.0)), (vec![], false));
-    let weighed = merged.weigh("lab", late, &population());
+    let weighed = merged.weigh("lab", late, QUIET, &population());
     assert_eq!((weighed.wholes.len(), weighed.parts.len(), merged.wholes.len()), (1, 3, 1));
     assert!(merged.blind.is_empty());
 }
@@ -135,10 +136,10 @@ fn whatever_came_and_went_before_it_is_as_if_all_came_at_once() {
                 None => last.remove(&id),
             };
             if below(3) == 0 {
-                grown.weigh("lab", (at(3_000), LATENESS), &population());
+                grown.weigh("lab", (at(3_000), LATENESS), QUIET, &population());
             }
         }
-        grown.weigh("lab", (at(10_000), LATENESS), &population());
+        grown.weigh("lab", (at(10_000), LATENESS), QUIET, &population());
         let puts: Vec<(&str, Facts)> = last.iter().map(|(id, facts)| (id.as_str(), facts.clone())).collect();
         let fresh = weighed(&puts);
         assert_eq!(grown.wholes, fresh.wholes);
@@ -146,4 +147,84 @@ fn whatever_came_and_went_before_it_is_as_if_all_came_at_once() {
         assert!(grown.due.is_empty() && grown.dirty.is_empty());
         assert!(fresh.wholes.len() < 30);
     }
+}
+
+fn crash(n: u64, second: u64) -> (String, Facts) {
+    let own = format!("a-{n}");
+    (format!("{n:02}"), facts("a", &format!("w-{n}"), second, &[if n < 5 { "shared" } else { &own }]))
+}
+
+fn of_all(all: &[(String, Facts)]) -> Merged {
+    weighed(&all.iter().map(|(id, facts)| (id.as_str(), facts.clone())).collect::<Vec<_>>())
+}
+
+#[test]
+fn who_comes_later_and_has_nothing_in_common_undoes_nothing() {
+    let mut all = [crash(0, 100), crash(1, 101), crash(2, 102)].to_vec();
+    let first = of_all(&all).wholes;
+    assert_eq!(first.len(), 1);
+    for stranger in 5..12 {
+        all.push(crash(stranger, 200 + stranger));
+        assert_eq!(of_all(&all).wholes, first, "{stranger}");
+    }
+    // It still takes in what has the image, by the same id.
+    all.push(crash(3, 300));
+    let grown = of_all(&all).wholes;
+    assert!(grown.keys().eq(first.keys()) && grown.values().all(|whole| whole.parts.len() == 4));
+    // Of as many strangers before it nothing was to be learnt.
+    let before: Vec<_> = (5..12).map(|n| crash(n, 50)).chain((0..3).map(|n| crash(n, 100 + n))).collect();
+    assert!(of_all(&before).wholes.is_empty());
+}
+
+#[test]
+fn what_is_far_apart_is_not_one_by_a_chain_of_others() {
+    // Each 9 minutes one of the same few others fails, and three of one image hours apart.
+    let mut all: Vec<_> = (0..160).map(|n| (format!("other {n}"), crash(6 + n % 3, n * 540).1)).collect();
+    all.extend([crash(0, 0), crash(1, 40_000), crash(2, 80_000)]);
+    assert!(of_all(&all).wholes.is_empty());
+}
+
+#[test]
+fn the_id_stays_when_the_first_turns_out_to_be_of_something_else() {
+    let all: Vec<_> = (0..4).map(|n| crash(n, 100 + n)).collect();
+    let (whole, rest) = (of_all(&all).wholes, of_all(&all[1..]).wholes);
+    assert_eq!((whole.len(), rest.values().next().unwrap().parts.len()), (1, 3));
+    assert!(whole.keys().eq(rest.keys()));
+}
+
+#[test]
+fn what_is_resolved_takes_in_nothing() {
+    let mut merged = Merged::default();
+    for (n, second) in [0, 200, 290, 1_000].into_iter().enumerate() {
+        let (id, facts) = crash(n as u64, second);
+        merged.put(&id, Some(facts));
+    }
+    let parts = |merged: &Merged| told(merged).into_iter().map(|(_, parts)| parts.len()).collect::<Vec<_>>();
+    // Begun 710 seconds after the last, or with a quiet of five minutes.
+    merged.weigh("lab", (at(10_000), LATENESS), QUIET, &population());
+    assert_eq!(parts(&merged), [3]);
+    merged.put("03", Some(crash(3, 690).1));
+    merged.weigh("lab", (at(10_000), LATENESS), QUIET, &population());
+    assert_eq!(parts(&merged), [4]);
+    merged.weigh("lab", (at(10_000), LATENESS), Duration::from_secs(300), &population());
+    assert_eq!(parts(&merged), [3]);
+}
+
+fn on_node(team: &str, workloads: std::ops::Range<u64>) -> Facts {
+    let node = Shared { what: Sharing::Node, value: "n1".into(), version: String::new() };
+    let had = workloads.map(|n| Had {
+        workload: format!("{team}/Deployment/w-{n}"),
+        pod: format!("pod of {n}"),
+        shares: vec![node.clone()],
+    });
+    let root = Root { kind: "Node".into(), namespace: String::new(), name: "n1".into(), uid: String::new() };
+    Facts { pods: had.collect(), root: Some(root), class: Some("evicted-memory".into()), ..facts(team, "", 100, &[]) }
+}
+
+#[test]
+fn one_incident_is_not_told_with_others_and_a_node_of_teams_once() {
+    let one = weighed(&[("0", on_node("a", 0..6))]);
+    assert_eq!(told(&one), []);
+    let two = weighed(&[("0", on_node("a", 0..6)), ("1", on_node("b", 0..6))]);
+    assert_eq!(told(&two), [("platform".to_owned(), ["0", "1"].map(str::to_owned).to_vec())]);
 }
