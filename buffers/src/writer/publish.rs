@@ -116,12 +116,15 @@ impl Writer {
         }
         let (cluster, templates) = (&self.cluster, &mut self.templates);
         // A tree for each namespace, asked for once.
-        let mut trees: Vec<Option<TreeId>> = vec![None; self.namespaces.names().len()];
+        let mut trees: Vec<Option<TreeId>> = Vec::new();
         let template = |namespace: u32, name: &dyn Fn() -> Option<Arc<str>>, text: &str| -> TemplateId {
             let known = trees.get(namespace as usize).copied().flatten();
             let tree = known.unwrap_or_else(|| {
                 let space = name().unwrap_or_default();
                 let tree = templates.tree(&if space.is_empty() { Team::platform() } else { cluster.team_of(&space) });
+                if trees.len() <= namespace as usize {
+                    trees.resize(namespace as usize + 1, None);
+                }
                 if let Some(place) = trees.get_mut(namespace as usize) {
                     *place = Some(tree);
                 }

@@ -40,13 +40,15 @@ pub(super) fn restart(scoped: &Scoped, row: &Arc<Restart>) -> Arc<Restart> {
 pub(super) fn incident(scoped: &Scoped, row: &Arc<Incident>) -> Arc<Incident> {
     let root = row.root.as_ref().filter(|root| sees_root(scoped, root));
     let is_seen = |member: &String| sees(scoped, member.split('/').next().unwrap_or_default());
-    let whole = root == row.root.as_ref() && row.members.iter().all(is_seen);
+    let whole = root == row.root.as_ref()
+        && row.members.iter().all(is_seen)
+        && row.speaks_of.iter().all(|namespace| sees(scoped, namespace));
     let part_of = row.part_of.clone().filter(|of| of.is_seen_by(scoped.access()));
-    if part_of == row.part_of && whole && row.speaks_of.iter().all(|namespace| sees(scoped, namespace)) {
+    if whole && part_of == row.part_of {
         return Arc::clone(row);
     }
     let mut shown = Incident { part_of, ..Incident::clone(row) };
-    if whole && row.speaks_of.iter().all(|namespace| sees(scoped, namespace)) {
+    if whole {
         return Arc::new(shown);
     }
     shown.root = root.cloned();
