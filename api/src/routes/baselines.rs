@@ -5,15 +5,16 @@ use std::borrow::Cow;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
 use utoipa::IntoParams;
+use whyd_signals::Access;
 
+use super::in_turn::{LONGEST_WAIT, in_turn};
 use super::query::{Checks, Raw, known};
 use super::restarts::same_workload;
-use super::sql::LONGEST_WAIT;
 use super::{Api, problems};
 use crate::access::Caller;
-use crate::problem::{ErrorKind, Failure, ProblemDetails};
+use crate::problem::{Failure, ProblemDetails};
+use crate::reader::Reader;
 use crate::scope::Scope;
 use crate::{cursor, dto};
 
@@ -69,24 +70,19 @@ pub(super) async fn baselines(
     let after: Option<Place<'static>> = checks.cursor(query.cursor.as_deref());
     checks.done()?;
 
-    let busy = || Failure::new(ErrorKind::Overloaded, "too many queries are there already: try again later");
-    let turn = timeout(LONGEST_WAIT, api.turns.take(&access)).await;
-    let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
     let problems = problems(&api.reader.status());
-    let made = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
+    let gather = move |reader: &dyn Reader, access: &Access| {
         let wanted = |namespace: &str, workload: &str| {
             query.namespace.as_ref().is_none_or(|n| n == namespace)
                 && query.workload.as_ref().is_none_or(|w| same_workload(workload, w))
         };
-        let mut rows = Scope::new(&*api.reader, &access).baselines(&wanted);
+        let mut rows = Scope::new(reader, access).baselines(&wanted);
         rows.retain(|b| state.is_none_or(|state| b.state == state));
         rows.sort_by(|a, b| place(a).cmp(&place(b)));
         let (page, next) = cursor::page(&rows, after.as_ref(), limit, place);
         (page.to_vec(), next)
-    });
-    let (baselines, next) =
-        made.await.map_err(|_| Failure::new(ErrorKind::QueryFailed, "they could not be gathered"))?;
+    };
+    let (baselines, next) = in_turn(&api, &access, LONGEST_WAIT, gather).await?;
     Ok(Json(dto::Baselines { baselines, next, problems }))
 }
 

@@ -6,15 +6,15 @@ use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
+use whyd_signals::Access;
 
-use tokio::time::timeout;
-
+use super::in_turn::{LONGEST_WAIT, in_turn};
 use super::query::{Checks, Raw, known};
-use super::sql::LONGEST_WAIT;
 use super::{Api, problems};
 use crate::access::Caller;
 use crate::dto;
-use crate::problem::{ErrorKind, Failure, ProblemDetails};
+use crate::problem::{Failure, ProblemDetails};
+use crate::reader::Reader;
 
 /// How far back is looked where nothing is said.
 const BACK: Duration = Duration::from_secs(3600);
@@ -31,8 +31,8 @@ pub(super) struct CohortsQuery {
     until: Option<String>,
 }
 
-/// Whether what restarted shares a node, a zone, an image, a ConfigMap in one version or something that did not answer more than chance would have it: an exact test on the
-/// numbers of workloads, of those that the caller may see.
+/// Whether what restarted shares a node, a zone, an image, a ConfigMap in one version or something that did not answer more
+/// than chance would have it: an exact test on the numbers of workloads, of those that the caller may see.
 #[utoipa::path(get, path = "/api/v1/cohorts", tag = "api", params(CohortsQuery), responses(
     (status = 200, description = "what they share, the least likely by chance first", body = dto::Cohorts),
     (status = 400, description = "the query is not valid", body = ProblemDetails, content_type = "application/problem+json"),
@@ -50,14 +50,8 @@ pub(super) async fn cohorts(
     let until = checks.time("until", query.until.as_deref()).unwrap_or_else(|| (api.clock)());
     let since = checks.time("since", query.since.as_deref()).unwrap_or_else(|| until.minus(BACK));
     checks.done()?;
-    let busy = || Failure::new(ErrorKind::Overloaded, "too many queries are there already: try again later");
-    let turn = timeout(LONGEST_WAIT, api.turns.take(&access)).await;
-    let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
     let problems = problems(&api.reader.status());
-    let made = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        api.reader.cohorts(&access, since, until)
-    });
-    let found = made.await.map_err(|_| Failure::new(ErrorKind::QueryFailed, "it could not be counted"))?;
+    let count = move |reader: &dyn Reader, access: &Access| reader.cohorts(access, since, until);
+    let found = in_turn(&api, &access, LONGEST_WAIT, count).await?;
     Ok(Json(dto::Cohorts { since, until, problems, ..found }))
 }

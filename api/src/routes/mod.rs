@@ -4,6 +4,7 @@ mod alerts;
 mod baselines;
 mod cohorts;
 mod health;
+mod in_turn;
 mod incidents;
 mod metrics;
 pub mod openapi;

@@ -5,8 +5,8 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::{Method, header};
 use axum::response::Response;
 use serde::Deserialize;
-use tokio::time::{Duration, timeout};
 
+use super::in_turn::{LONGEST_WAIT, turn};
 use super::prometheus::{Stop, Text, whole};
 use super::{Api, problems};
 use crate::access::Caller;
@@ -16,8 +16,6 @@ use crate::sql::SqlRefusal;
 
 /// Bytes that a request may have.
 const MAX_BYTES: usize = 256 << 10;
-/// How long a query waits for its turn.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// The query of a request: of a GET the parameter `query`; of a POST a form with it, JSON with it, or else the body itself.
 pub(super) struct Query(String);
@@ -82,9 +80,7 @@ pub(super) async fn sql(
     let Some(engine) = &api.sql else {
         return Err(Failure::new(ErrorKind::NoSuchRoute, "no SQL is answered here"));
     };
-    let busy = || Failure::new(ErrorKind::Overloaded, "too many queries are there already: try again later");
-    let turn = timeout(LONGEST_WAIT, api.turns.take(&access)).await;
-    let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+    let turn = turn(&api, &access, LONGEST_WAIT).await?;
     let answer = engine.answer(&access, query, Box::new(turn)).await.map_err(|why| match why {
         SqlRefusal::Invalid(detail) => Failure::new(ErrorKind::InvalidQuery, detail),
         SqlRefusal::Limit(detail) => Failure::new(ErrorKind::QueryLimit, detail),

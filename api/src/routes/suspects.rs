@@ -6,16 +6,16 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use serde::Deserialize;
-use tokio::time::timeout;
 use utoipa::IntoParams;
 use whyd_signals::{Access, Timestamp};
 
+use super::in_turn::{LONGEST_WAIT, in_turn};
 use super::query::{Checks, Raw, known};
-use super::sql::LONGEST_WAIT;
 use super::{Api, problems};
 use crate::access::Caller;
 use crate::dto;
 use crate::problem::{ErrorKind, Failure, ProblemDetails};
+use crate::reader::Reader;
 use crate::scope::Scope;
 
 /// After an incident began, so much of it is looked at.
@@ -80,25 +80,20 @@ pub(super) async fn of_incident(
     ranked(api, access, at, None).await
 }
 
-/// In the caller's turn, and on no thread that serves sockets.
 async fn ranked(
     api: Api,
     access: Access,
     at: Timestamp,
     namespace: Option<String>,
 ) -> Result<Json<dto::Suspects>, Failure> {
-    let busy = || Failure::new(ErrorKind::Overloaded, "too many queries are there already: try again later");
-    let turn = timeout(LONGEST_WAIT, api.turns.take(&access)).await;
-    let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
     let mut problems = problems(&api.reader.status());
-    let made = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        let mut found = api.reader.suspects(&access, at, namespace.as_deref());
-        let scope = Scope::new(&*api.reader, &access);
+    let rank = move |reader: &dyn Reader, access: &Access| {
+        let mut found = reader.suspects(access, at, namespace.as_deref());
+        let scope = Scope::new(reader, access);
         found.ranking.retain(|ranked| scope.owns(&ranked.namespace));
         found
-    });
-    let found = made.await.map_err(|_| Failure::new(ErrorKind::QueryFailed, "it could not be ranked"))?;
+    };
+    let found = in_turn(&api, &access, LONGEST_WAIT, rank).await?;
     problems.extend(found.problems);
     Ok(Json(dto::Suspects { problems, ..found }))
 }

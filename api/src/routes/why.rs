@@ -3,18 +3,18 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use tokio::time::timeout;
 use utoipa::IntoParams;
+use whyd_signals::Timestamp;
 use whyd_signals::schema::{Incident, Restart};
-use whyd_signals::{Access, Timestamp};
 
+use super::in_turn::in_turn;
 use super::query::{Checks, Raw, known};
 use super::restarts::same_workload;
-use super::sql::LONGEST_WAIT;
 use super::{Api, problems};
 use crate::access::Caller;
 use crate::cursor::DEFAULT_LIMIT;
@@ -25,6 +25,8 @@ use crate::scope::Scope;
 
 /// How many incidents are shown with the alerts around them, the newest.
 const DETAILED: usize = 5;
+/// So long a turn is waited for, for what the answer can do without.
+const BRIEFLY: Duration = Duration::from_millis(100);
 /// How many names an error suggests.
 const NEARBY: usize = 5;
 
@@ -101,28 +103,21 @@ pub(super) async fn why(
     let restarts = rows.iter().map(|r| scope.restart(r)).collect();
     let memory = rows.first().and_then(|newest| scope.memory(newest));
     let learning = match rows.first().filter(|newest| scope.may_have_been_learning(newest)) {
-        Some(newest) => match learning(&api, &access, newest).await {
-            Ok(learning) => learning,
-            Err(()) => {
-                let detail = "too many queries are there already: whether metrics were still being learnt is not said";
-                problems.push(dto::Problem { source: None, detail: detail.to_owned() });
-                None
-            }
-        },
+        Some(newest) => {
+            // All series are looked through. The answer does not wait for it.
+            let row = Arc::clone(newest);
+            in_turn(&api, &access, BRIEFLY, move |reader, access| reader.learning(access, &row)).await.unwrap_or_else(
+                |_| {
+                    let detail =
+                        "too many queries are there already: whether metrics were still being learnt is not said";
+                    problems.push(dto::Problem { source: None, detail: detail.to_owned() });
+                    None
+                },
+            )
+        }
         None => None,
     };
     Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, problems }))
-}
-
-/// What was being learnt when this row ended. All series are looked through, in a turn and on a thread that may block.
-async fn learning(api: &Api, access: &Access, row: &Arc<Restart>) -> Result<Option<dto::Learning>, ()> {
-    let turn = timeout(LONGEST_WAIT, api.turns.take(access)).await.map_err(drop)?.map_err(drop)?;
-    let (reader, access, row) = (Arc::clone(&api.reader), access.clone(), Arc::clone(row));
-    let made = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        reader.learning(&access, &row)
-    });
-    made.await.map_err(drop)
 }
 
 /// The rows that `name` names best. A pod or workload of exactly this name that has none is not taken for others that

@@ -6,7 +6,7 @@
 mod body;
 mod json;
 mod params;
-mod turns;
+pub(super) mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
