@@ -50,6 +50,12 @@ impl<'a> Run<'a> {
         &self.words[self.entry.values_at as usize..]
     }
 
+    /// Reads the first words of times and values.
+    pub(crate) fn touch(&self) -> u64 {
+        let first = |at: u32| self.words.get(at as usize).copied().unwrap_or(0);
+        first(self.entry.times_at) ^ first(self.entry.values_at)
+    }
+
     /// How many samples there are.
     pub(crate) fn len(&self) -> usize {
         self.entry.count as usize
@@ -70,11 +76,31 @@ impl<'a> Run<'a> {
         (first..end).map(move |i| (times.get(i), form.get(values, i)))
     }
 
-    /// All of them, in order.
-    pub(crate) fn all(&self) -> impl Iterator<Item = Pair> + use<'a> {
-        let (times, values, form) = (self.times(), self.values(), self.entry.values);
-        (0..self.len()).map(move |i| (times.get(i), form.get(values, i)))
+    /// Appends all of them, in order. `times` are those that the series before had in this chunk, since mostly they are the
+    /// same.
+    pub(crate) fn read(&self, times: &mut LastTimes, out: &mut Vec<Pair>) {
+        if times.of != Some((self.entry.times_at, self.entry.count)) {
+            times.times.clear();
+            self.times().extend(&mut times.times);
+            times.of = Some((self.entry.times_at, self.entry.count));
+        }
+        let first = out.len();
+        out.extend(times.times.iter().map(|ts| (*ts, 0)));
+        let mut rest = out.get_mut(first..).unwrap_or_default().iter_mut();
+        self.entry.values.each(self.values(), self.len(), |value| {
+            if let Some(sample) = rest.next() {
+                sample.1 = value;
+            }
+        });
     }
+}
+
+/// Times of a chunk that were read last.
+#[derive(Default)]
+pub(crate) struct LastTimes {
+    /// Where they lie, and how many.
+    of: Option<(u32, u32)>,
+    times: Vec<i64>,
 }
 
 impl Chunk {
@@ -189,6 +215,12 @@ mod tests {
 
     use super::*;
 
+    fn all(run: &Run<'_>) -> Vec<Pair> {
+        let mut all = Vec::new();
+        run.read(&mut LastTimes::default(), &mut all);
+        all
+    }
+
     proptest! {
         #[test]
         fn reads_as_written(
@@ -207,7 +239,7 @@ mod tests {
                     continue;
                 };
                 let (run, samples) = (chunk.run_at(chunk.place(id).unwrap() as usize).unwrap(), pairs(samples));
-                prop_assert_eq!(&run.all().collect::<Vec<_>>(), &samples);
+                prop_assert_eq!(&all(&run), &samples);
                 for w in ats.windows(2) {
                     prop_assert_eq!(run.asof(w[0]), samples.iter().copied().rfind(|(t, _)| *t <= w[0]));
                     let expected: Vec<Pair> = samples.iter().copied().filter(|(t, _)| (w[0]..=w[1]).contains(t)).collect();

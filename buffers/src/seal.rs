@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::chunk::{Builder, Chunk};
+use crate::chunk::{Builder, Chunk, LastTimes};
 use crate::encoding::Pair;
 use crate::tail::Visible;
 
@@ -145,13 +145,13 @@ fn mergeable(chunks: &[Arc<Chunk>], widest: i64, kept: Durable) -> Option<u8> {
 
 /// Hands over what these chunks hold of each series, in order of id, the samples in order of their chunks.
 pub(crate) fn each_series(chunks: &[Arc<Chunk>], mut each: impl FnMut(u32, &mut Vec<Pair>)) {
-    let mut sources: Vec<_> = chunks.iter().map(|c| c.runs().peekable()).collect();
+    let mut sources: Vec<_> = chunks.iter().map(|c| (c.runs().peekable(), LastTimes::default())).collect();
     let mut samples = Vec::new();
-    while let Some(series) = sources.iter_mut().filter_map(|s| s.peek().map(|(id, _)| *id)).min() {
+    while let Some(series) = sources.iter_mut().filter_map(|(runs, _)| runs.peek().map(|(id, _)| *id)).min() {
         samples.clear();
-        for source in &mut sources {
-            if let Some((_, run)) = source.next_if(|(id, _)| *id == series) {
-                samples.extend(run.all());
+        for (runs, times) in &mut sources {
+            if let Some((_, run)) = runs.next_if(|(id, _)| *id == series) {
+                run.read(times, &mut samples);
             }
         }
         each(series, &mut samples);
@@ -169,10 +169,14 @@ fn merge(chunks: &[Arc<Chunk>], level: u8, kept: Durable, corrections: &mut Corr
     builder.finish(span(chunks), level, generation)
 }
 
+fn in_order(samples: &[Pair]) -> bool {
+    samples.is_sorted_by(|a, b| a.0 < b.0)
+}
+
 /// Brings samples of one series into strict order and applies the corrections to them. They are done with, unless a
 /// checkpoint has the samples as they were.
 pub(crate) fn settle(series: u32, samples: &mut Vec<Pair>, corrections: &mut Corrections, done: bool) {
-    if !samples.is_sorted_by(|a, b| a.0 < b.0) {
+    if !in_order(samples) {
         samples.sort_by_key(|(ts, _)| *ts);
         samples.dedup_by(|later, first| {
             let same = later.0 == first.0;
@@ -210,49 +214,79 @@ pub(crate) fn chunks_of(
     let Some(generation) = blocks.iter().map(|b| b.generation).max() else { return Vec::new() };
     let received = blocks.iter().fold((i64::MAX, i64::MIN), |(a, b), s| (a.min(s.received.0), b.max(s.received.1)));
     let done = kept.is_open(generation);
+    let ids = blocks.iter().filter_map(Visible::ids).reduce(|a, b| a.start.min(b.start)..a.end.max(b.end));
+    let Some(ids) = ids else { return Vec::new() };
+    let at = |id: u32| (id - ids.start) as usize;
     let rows = || blocks.iter().flat_map(Visible::scan);
-    let (mut lowest, mut highest) = (u32::MAX, 0);
-    rows().for_each(|(id, ..)| (lowest, highest) = (lowest.min(id), highest.max(id)));
-    if lowest > highest {
-        return Vec::new();
-    }
-    let mut places = vec![0u32; (highest - lowest) as usize + 1];
-    rows().for_each(|(id, ..)| places[(id - lowest) as usize] += 1);
-    let counted = places.iter().enumerate().filter(|(_, n)| **n > 0).map(|(i, n)| (lowest + i as u32, *n));
-    // A series that is gone meanwhile was not written for longer than the window.
-    let mut order: Vec<(u32, u32, u32)> =
-        counted.map(|(id, n)| (namespace_of(id).unwrap_or(u32::MAX), id, n)).collect();
-    order.sort_unstable();
+    let mut places = vec![0u32; ids.len()];
+    rows().for_each(|(id, ..)| places[at(id)] += 1);
+    let order = by_namespace(ids.clone().zip(places.iter().copied()).filter(|(_, rows)| *rows > 0), namespace_of);
     let mut total = 0u32;
-    for (_, id, n) in &order {
-        places[(id - lowest) as usize] = total;
-        total += n;
+    for of in &order {
+        places[at(of.id)] = total;
+        total += of.rows;
     }
     let mut sorted: Vec<Pair> = vec![(0, 0); total as usize];
     rows().for_each(|(id, ts, bits)| {
-        let place = &mut places[(id - lowest) as usize];
+        let place = &mut places[at(id)];
         sorted[*place as usize] = (ts, bits);
         *place += 1;
     });
     let (mut out, mut from, mut samples) = (Vec::new(), 0usize, Vec::new());
-    for group in order.chunk_by(|a, b| a.0 == b.0) {
+    for group in order.chunk_by(|a, b| a.namespace == b.namespace) {
         let mut builder = Builder::default();
-        for (_, id, n) in group {
-            let to = from + *n as usize;
+        for Placed { id, rows, .. } in group {
+            let run = &sorted[from..from + *rows as usize];
+            from += run.len();
+            if corrections.is_empty() && in_order(run) {
+                builder.push(*id, run);
+                continue;
+            }
             samples.clear();
-            samples.extend_from_slice(&sorted[from..to]);
+            samples.extend_from_slice(run);
             settle(*id, &mut samples, corrections, done);
             builder.push(*id, &samples);
-            from = to;
         }
-        let namespace = group.first().map_or(u32::MAX, |g| g.0);
-        if namespace != u32::MAX
+        let namespace = group.first().map_or(GONE, |of| of.namespace);
+        if namespace != GONE
             && let Some(chunk) = builder.finish(received, 0, generation)
         {
             out.push((namespace, chunk));
         }
     }
     out
+}
+
+/// Stands for the namespace of a series that is gone meanwhile: it was not written for longer than the window.
+const GONE: u32 = u32::MAX;
+
+/// How many rows a series has, and where it belongs.
+#[derive(Clone, Copy)]
+struct Placed {
+    namespace: u32,
+    id: u32,
+    rows: u32,
+}
+
+/// Series by namespace, those of one in the order in which they come, those that are gone last.
+fn by_namespace(series: impl Iterator<Item = (u32, u32)>, namespace_of: impl Fn(u32) -> Option<u32>) -> Vec<Placed> {
+    let all: Vec<Placed> =
+        series.map(|(id, rows)| Placed { namespace: namespace_of(id).unwrap_or(GONE), id, rows }).collect();
+    let most = all.iter().map(|of| of.namespace).filter(|namespace| *namespace != GONE).max();
+    let last = most.map_or(0, |most| most as usize + 1);
+    let mut places = vec![0u32; last + 1];
+    all.iter().for_each(|of| places[(of.namespace as usize).min(last)] += 1);
+    let mut total = 0;
+    for place in &mut places {
+        total += std::mem::replace(place, total);
+    }
+    let mut order = vec![Placed { namespace: GONE, id: 0, rows: 0 }; all.len()];
+    for of in all {
+        let place = &mut places[(of.namespace as usize).min(last)];
+        order[*place as usize] = of;
+        *place += 1;
+    }
+    order
 }
 
 #[cfg(test)]
@@ -273,7 +307,13 @@ mod tests {
     }
 
     fn rows(c: &Chunk) -> Vec<(u32, i64, u64)> {
-        c.runs().flat_map(|(id, run)| run.all().map(move |(t, v)| (id, t, v)).collect::<Vec<_>>()).collect()
+        let (mut all, mut times) = (Vec::new(), LastTimes::default());
+        for (id, run) in c.runs() {
+            let mut samples = Vec::new();
+            run.read(&mut times, &mut samples);
+            all.extend(samples.into_iter().map(|(t, v)| (id, t, v)));
+        }
+        all
     }
 
     #[test]

@@ -84,6 +84,13 @@ impl Block {
         })
     }
 
+    /// The ids that series with rows may have.
+    fn ids(&self) -> Option<std::ops::Range<u32>> {
+        let used = |page: &OnceLock<_>| page.get().is_some();
+        let (first, last) = (self.heads.iter().position(used)?, self.heads.iter().rposition(used)?);
+        Some((first * PAGE) as u32..((last + 1) * PAGE) as u32)
+    }
+
     fn bytes(&self) -> usize {
         let pages = self.heads.iter().filter(|p| p.get().is_some()).count();
         self.rows.len() * size_of::<Row>() + self.heads.len() * 24 + pages * PAGE * 4
@@ -134,6 +141,11 @@ impl Visible {
     /// Appends the samples of a series from `from` to `to`, both included, in no particular order.
     pub(crate) fn collect(&self, series: u32, from: i64, to: i64, out: &mut Vec<(i64, u64)>) {
         out.extend(self.block.chain(series, self.rows).filter(|(ts, _)| (from..=to).contains(ts)));
+    }
+
+    /// The ids that series with rows here may have.
+    pub(crate) fn ids(&self) -> Option<std::ops::Range<u32>> {
+        self.block.ids()
     }
 
     /// All rows that may be seen.

@@ -44,6 +44,30 @@ pub(crate) fn get(words: &[u64], i: usize, width: u8) -> u64 {
     both & (u64::MAX >> (64 - width))
 }
 
+/// Hands over the first `count` numbers, each with its place.
+#[inline]
+pub(crate) fn each(words: &[u64], width: u8, count: usize, mut each: impl FnMut(usize, u64)) {
+    if width == 0 {
+        (0..count).for_each(|i| each(i, 0));
+        return;
+    }
+    let (width, mask) = (u32::from(width), u64::MAX >> (64 - width));
+    let (mut at, mut used) = (0, 0);
+    let mut word = words.first().copied().unwrap_or(0);
+    for i in 0..count {
+        let mut n = word >> used;
+        used += width;
+        if used >= 64 {
+            at += 1;
+            word = words.get(at).copied().unwrap_or(0);
+            used -= 64;
+            // The rest of it begins the next word; when it fitted exactly there is none, and shifting by 64 is not allowed.
+            n |= if used == 0 { 0 } else { word << (width - used) };
+        }
+        each(i, n & mask);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -59,7 +83,10 @@ mod tests {
             pack(&mut words, width, numbers.iter().copied());
             prop_assert_eq!(words.len(), 1 + words_for(numbers.len(), width));
             let read: Vec<u64> = (0..numbers.len()).map(|i| get(&words[1..], i, width)).collect();
-            prop_assert_eq!(read, numbers);
+            prop_assert_eq!(&read, &numbers);
+            let mut all = Vec::new();
+            each(&words[1..], width, numbers.len(), |i, n| all.push((i, n)));
+            prop_assert_eq!(all, numbers.into_iter().enumerate().collect::<Vec<_>>());
         }
     }
 }

@@ -71,6 +71,14 @@ impl Times<'_> {
         self.in_units(i) * self.unit
     }
 
+    /// Appends all of them.
+    pub(crate) fn extend(&self, out: &mut Vec<i64>) {
+        bits::each(self.deviations, self.width, self.count, |i, deviation| {
+            let line = (i as u64).wrapping_mul(self.step).wrapping_add(deviation);
+            out.push(self.base.wrapping_add(line as i64) * self.unit);
+        });
+    }
+
     /// How many times are at or before `at`.
     pub(crate) fn count_upto(&self, at: i64) -> usize {
         let at = at.div_euclid(self.unit);
@@ -113,6 +121,9 @@ mod tests {
         for (i, t) in times.iter().enumerate() {
             assert_eq!(read.get(i), *t);
         }
+        let mut all = Vec::new();
+        read.extend(&mut all);
+        assert_eq!(all, times);
         let around = times.iter().flat_map(|t| [t.saturating_sub(1), *t, t.saturating_add(1)]);
         for at in around.chain([i64::MIN, i64::MAX, 0]) {
             assert_eq!(read.count_upto(at), times.partition_point(|t| *t <= at), "at {at} of {times:?}");

@@ -31,14 +31,15 @@ enum Kind {
     Bits(u8),
 }
 
-/// Added to a float of less than 2^51 and taken away again, it rounds to the nearest integer, which then stands in the
-/// low bits of the sum.
+/// Added to a float of less than [`ROUNDED`] and taken away again, it rounds to the nearest integer, which then stands in
+/// the low bits of the sum.
 const ROUNDS: f64 = 6_755_399_441_055_744.0;
+const ROUNDED: f64 = (1u64 << 51) as f64;
 
 /// The nearest integer.
 #[inline]
 fn nearest(x: f64) -> i64 {
-    if x.abs() < (1u64 << 51) as f64 {
+    if x.abs() < ROUNDED {
         ((x + ROUNDS).to_bits() as i64).wrapping_sub(ROUNDS.to_bits() as i64)
     } else {
         x.round() as i64
@@ -59,25 +60,53 @@ const NO_INTEGER: i64 = i64::MIN;
 
 /// Makes integers of these values, over the least power of ten for which all are; `None` where there is none.
 fn integers(samples: &[Pair], stale: bool, out: &mut Vec<i64>) -> Option<u8> {
-    let fill = |exponent: usize, out: &mut Vec<i64>| -> Option<Option<u64>> {
+    let first = samples.first().map(|(_, value)| *value).filter(|value| !stale || *value != STALE_BITS);
+    let mut exponent = first.map_or(Some(0), |value| higher(value, 0))?;
+    loop {
         let power = *POWERS.get(exponent)?;
-        out.clear();
-        for (_, value) in samples {
-            match decimal(*value, power) {
-                Some(n) => out.push(n),
-                None if stale && *value == STALE_BITS => out.push(NO_INTEGER),
-                None => return Some(Some(*value)),
-            }
+        let all = !stale
+            && if exponent == 0 { small::<true>(samples, power, out) } else { small::<false>(samples, power, out) };
+        if all {
+            return Some(exponent as u8);
         }
-        Some(None)
-    };
-    let mut exponent = 0;
-    while let Some(value) = fill(exponent, out)? {
+        let Some(value) = fill(samples, power, stale, out) else { return Some(exponent as u8) };
         // More digits of a large value may be more than a float has: then none of a higher power fits either.
-        let higher = POWERS.get(exponent + 1..)?.iter().position(|power| decimal(value, *power).is_some())?;
-        exponent += 1 + higher;
+        exponent = higher(value, exponent + 1)?;
     }
-    Some(exponent as u8)
+}
+
+/// The least of these exponents, from this one on, over which a value is an integer.
+fn higher(value: u64, from: usize) -> Option<usize> {
+    Some(from + POWERS.get(from..)?.iter().position(|power| decimal(value, *power).is_some())?)
+}
+
+/// The integers of these values over a power of ten, and whether all are such and less than 2^51. It does not stop at one
+/// that is none: mostly there is none, and what does not branch takes less time. `WHOLE`: the power is 1.
+fn small<const WHOLE: bool>(samples: &[Pair], power: f64, out: &mut Vec<i64>) -> bool {
+    let mut all = true;
+    out.clear();
+    out.extend(samples.iter().map(|(_, value)| {
+        let scaled = if WHOLE { f64::from_bits(*value) } else { f64::from_bits(*value) * power };
+        let sum = scaled + ROUNDS;
+        let rounded = sum - ROUNDS;
+        let back = if WHOLE { rounded } else { rounded / power };
+        all &= (scaled.abs() < ROUNDED) & (back.to_bits() == *value);
+        (sum.to_bits() as i64).wrapping_sub(ROUNDS.to_bits() as i64)
+    }));
+    all
+}
+
+/// The integers of these values over a power of ten, up to the first value that is none, which is returned.
+fn fill(samples: &[Pair], power: f64, stale: bool, out: &mut Vec<i64>) -> Option<u64> {
+    out.clear();
+    for (_, value) in samples {
+        match decimal(*value, power) {
+            Some(n) => out.push(n),
+            None if stale && *value == STALE_BITS => out.push(NO_INTEGER),
+            None => return Some(*value),
+        }
+    }
+    None
 }
 
 /// Least and highest of these.
@@ -206,17 +235,48 @@ impl Form {
         if self.stale && code == self.highest() {
             return STALE_BITS;
         }
-        let (base, power) = (words[0], |exponent: u8| POWERS[usize::from(exponent)]);
-        let n = base.wrapping_add(code);
+        let n = words[0].wrapping_add(code);
         match self.kind {
-            Kind::Decimal(0) => (n as i64 as f64).to_bits(),
-            Kind::Decimal(exponent) => (n as i64 as f64 / power(exponent)).to_bits(),
-            Kind::Line(exponent) => {
-                let n = n.wrapping_add(words[1].wrapping_mul(i as u64));
-                (n as i64 as f64 / power(exponent)).to_bits()
-            }
-            Kind::Bits(shift) => base.wrapping_add(code << shift),
+            Kind::Decimal(exponent) => over(n, exponent),
+            Kind::Line(exponent) => over(n.wrapping_add(words[1].wrapping_mul(i as u64)), exponent),
+            Kind::Bits(shift) => words[0].wrapping_add(code << shift),
         }
+    }
+
+    /// Hands over the bits of the first `count` values, as [`Form::get`] gives them one by one.
+    #[inline]
+    pub(crate) fn each(self, words: &[u64], count: usize, mut each: impl FnMut(u64)) {
+        let (base, codes) = (words[0], &words[self.head()..]);
+        if self.stale {
+            (0..count).for_each(|i| each(self.get(words, i)));
+            return;
+        }
+        match self.kind {
+            Kind::Decimal(0) => {
+                bits::each(codes, self.width, count, |_, code| each((base.wrapping_add(code) as i64 as f64).to_bits()));
+            }
+            Kind::Decimal(exponent) => {
+                bits::each(codes, self.width, count, |_, code| each(over(base.wrapping_add(code), exponent)));
+            }
+            Kind::Line(exponent) => {
+                let step = words[1];
+                bits::each(codes, self.width, count, |i, code| {
+                    each(over(base.wrapping_add(code).wrapping_add(step.wrapping_mul(i as u64)), exponent));
+                });
+            }
+            Kind::Bits(shift) => {
+                bits::each(codes, self.width, count, |_, code| each(base.wrapping_add(code << shift)));
+            }
+        }
+    }
+}
+
+/// The bits of the float that is this integer over a power of ten.
+#[inline]
+fn over(n: u64, exponent: u8) -> u64 {
+    match exponent {
+        0 => (n as i64 as f64).to_bits(),
+        _ => (n as i64 as f64 / POWERS[usize::from(exponent)]).to_bits(),
     }
 }
 
@@ -234,6 +294,9 @@ mod tests {
         let form = encode(&samples, &mut vec![7], &mut words);
         let read: Vec<u64> = (0..values.len()).map(|i| form.get(&words, i)).collect();
         assert_eq!(read, values);
+        let mut all = Vec::new();
+        form.each(&words, values.len(), |value| all.push(value));
+        assert_eq!(all, values);
         (words.len(), form)
     }
 
