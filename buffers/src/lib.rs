@@ -31,6 +31,7 @@ mod seal;
 mod series_index;
 mod shares;
 mod snapshot;
+mod stream_marks;
 mod tail;
 mod writer;
 
@@ -46,4 +47,5 @@ pub use scan::{LineColumns, LinesWanted};
 pub use scoped::Scoped;
 pub use series_index::SeriesMeta;
 pub use snapshot::Snapshot;
+pub use stream_marks::StreamMarks;
 pub use writer::{Cut, Mark, Published, Reach, Staged, StreamLines, Writer};

@@ -165,7 +165,7 @@ impl Scoped {
             let (mut made, mut rows) = (LineColumns::new(&scoped, &columns), Vec::new());
             while made.rows() < ROWS {
                 let Some(batch) = some.get(at) else { break };
-                let mut runs = batch.runs_between(first, (from.0, to.0), None, wanted.levels);
+                let mut runs = batch.runs_between(first, (from.0, to.0), wanted.levels);
                 for (n, run) in runs.by_ref() {
                     first = n + 1;
                     wanted.rows(&run, &mut rows);

@@ -8,10 +8,11 @@ use whyd_signals::schema::{Alert, Anomaly, Incident, Restart};
 use whyd_signals::templates::Template;
 use whyd_signals::{Access, Range, Sample, SeriesId, StreamId, Team, TemplateId, Timestamp};
 
-use crate::logs::{Levels, Line, LineRef, LineRun, LogLine, StreamMeta};
+use crate::logs::{Levels, Line, LineRef, LineRun, LogLine, StreamMeta, ahead};
 use crate::series_index::SeriesMeta;
 use crate::snapshot::Snapshot;
 use crate::state::ClusterView;
+use crate::stream_marks::StreamMarks;
 
 const UNASKED: u8 = 0;
 const SEEN: u8 = 1;
@@ -254,21 +255,26 @@ impl Scoped {
         all.filter(|(_, meta)| self.sees(meta.namespace_id))
     }
 
-    /// The lines from `from` to `to`, both included, of each stream in each batch that has some, as they lie; only of those
-    /// streams at whose place there is another number than `u32::MAX`, and only where one is of some level. Those of one run
-    /// are in order of time, ties in order of arrival; the runs of a stream may overlap.
+    /// Numbers of those of these streams that may be seen.
+    pub fn mark_streams(&self, some: impl IntoIterator<Item = (StreamId, u32)>) -> StreamMarks {
+        let mut marks = StreamMarks::default();
+        let seen = some.into_iter().filter(|(id, _)| self.stream(*id).is_some());
+        seen.for_each(|(id, mark)| marks.set(id, mark));
+        marks
+    }
+
+    /// The lines from `from` to `to`, both included, of each marked stream in each batch that has some, as they lie, only where
+    /// one is of some level; of so many parts of all, those of that number. Those of one run are in order of time, ties in order
+    /// of arrival; the runs of a stream may overlap.
     pub fn line_runs<'a>(
         &'a self,
-        from: Timestamp,
-        to: Timestamp,
-        wanted: &'a [u32],
+        (from, to): (Timestamp, Timestamp),
+        marks: &'a StreamMarks,
         levels: Option<Levels>,
-    ) -> impl Iterator<Item = LineRun<'a>> {
-        let runs = self
-            .batches_between(from, to)
-            .flat_map(move |batch| batch.runs_between(0, (from.0, to.0), Some(wanted), levels));
-        runs.map(|(_, run)| run)
-            .filter(|run| self.snapshot.streams.get(run.stream().0).is_some_and(|m| self.sees(m.namespace_id)))
+        (part, parts): (usize, usize),
+    ) -> impl Iterator<Item = (u32, LineRun<'a>)> {
+        let of_part = self.batches_between(from, to).skip(part).step_by(parts.max(1));
+        ahead(of_part.flat_map(move |batch| batch.runs_marked((from.0, to.0), marks, levels)))
     }
 
     /// What a stream is about; `None` when there is none of this id or it is another team's.

@@ -44,20 +44,15 @@ impl Lines {
         namespace: Option<&str>,
         most: usize,
     ) -> Self {
-        let streams = of_streams.keys().next_back().map_or(0, |id| id.0 as usize + 1);
-        let mut wanted = vec![u32::MAX; streams];
-        for id in of_streams.keys() {
-            if let Some(mark) = wanted.get_mut(id.0 as usize) {
-                *mark = 0;
-            }
-        }
-        let newest = Newest::of(scoped.line_runs(from, to, &wanted, None), (from, to), most);
+        let wanted = scoped.mark_streams(of_streams.keys().map(|id| (*id, 0)));
+        let runs = |from| scoped.line_runs((from, to), &wanted, None, (0, 1)).map(|(_, run)| run);
+        let newest = Newest::of(runs(from), (from, to), most);
         let mut all = Self { left_out: newest.older, ..Self::default() };
         let names: BTreeMap<u32, String> =
             owners.who.iter().map(|(s, number)| (*number, format!("{}/{}", s.kind, s.name))).collect();
         let mut unreached = Unreached::of(scoped);
         let mut resolved: BTreeMap<(Arc<str>, TemplateId), Known> = BTreeMap::new();
-        for run in scoped.line_runs(newest.from, to, &wanted, None) {
+        for run in runs(newest.from) {
             let Some((candidate, of)) = of_streams.get(&run.stream()) else { continue };
             let own = names.get(candidate).map_or("", String::as_str);
             let rows = run.times().iter().zip(run.templates()).zip(run.levels());

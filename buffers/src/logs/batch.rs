@@ -3,9 +3,14 @@
 //! The lines of a stream lie together, in the order of time; the streams lie in any order, so that a push of well-kept
 //! streams is a batch as it came, and batches are merged by copying runs of columns.
 
-use whyd_signals::{StreamId, TemplateId};
+use whyd_signals::TemplateId;
 
 use super::{Level, Levels};
+
+mod runs;
+
+pub use runs::LineRun;
+pub(crate) use runs::ahead;
 
 /// Runs are counted stream by stream, instead of compared, where their streams are no more than so many times as many.
 const SPARSE: usize = 8;
@@ -46,52 +51,6 @@ pub(crate) struct Tally<'a> {
     pub(crate) levels: &'a [Level],
     /// None before it is published.
     pub(crate) templates: &'a [TemplateId],
-}
-
-/// Lines of one stream that lie together, in order of time.
-pub struct LineRun<'a> {
-    batch: &'a Batch,
-    stream: u32,
-    rows: std::ops::Range<usize>,
-}
-
-impl<'a> LineRun<'a> {
-    /// Whose lines these are.
-    pub fn stream(&self) -> StreamId {
-        StreamId(self.stream)
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    /// When each was written, in nanoseconds.
-    pub fn times(&self) -> &'a [i64] {
-        self.batch.ts.get(self.rows.clone()).unwrap_or_default()
-    }
-
-    /// How bad each is.
-    pub fn levels(&self) -> &'a [Level] {
-        self.batch.levels.get(self.rows.clone()).unwrap_or_default()
-    }
-
-    /// The template that each was given when it came; by now it may stand for another.
-    pub fn templates(&self) -> &'a [TemplateId] {
-        self.batch.templates.get(self.rows.clone()).unwrap_or_default()
-    }
-
-    /// The `i`th line.
-    pub fn text(&self, i: usize) -> &'a str {
-        let row = self.rows.start + i;
-        let end = self.batch.ends.get(row).map_or(0, |end| *end as usize);
-        self.batch.text.get(self.batch.start(row)..end).unwrap_or_default()
-    }
 }
 
 /// A batch.
@@ -165,32 +124,6 @@ impl Batch {
             level: *self.levels.get(i)?,
             template: self.templates.get(i).copied().unwrap_or_default(),
             text: self.text.get(self.start(i)..*self.ends.get(i)? as usize)?,
-        })
-    }
-
-    /// What each stream from the run of number `first` on has from `from` to `to`, both included, and the run's number. Of
-    /// `wanted`, where it is given, a stream has to have another number than `u32::MAX`; and lines of one of `levels`, where
-    /// those are.
-    pub(crate) fn runs_between<'a>(
-        &'a self,
-        first: usize,
-        (from, to): (i64, i64),
-        wanted: Option<&'a [u32]>,
-        levels: Option<Levels>,
-    ) -> impl Iterator<Item = (usize, LineRun<'a>)> {
-        let is_wanted = move |run: &Run| {
-            levels.is_none_or(|some| some.meets(run.levels))
-                && wanted.is_none_or(|some| some.get(run.stream as usize).is_some_and(|mark| *mark != u32::MAX))
-        };
-        let whole = from <= self.min_ts && to >= self.max_ts;
-        self.runs.iter().enumerate().skip(first).filter(move |(_, run)| is_wanted(run)).filter_map(move |(n, run)| {
-            let mut rows = run.rows();
-            if !whole {
-                let times = self.ts.get(rows.clone()).unwrap_or_default();
-                let (first, end) = (times.partition_point(|ts| *ts < from), times.partition_point(|ts| *ts <= to));
-                rows = rows.start + first..rows.start + end;
-            }
-            (!rows.is_empty()).then_some((n, LineRun { batch: self, stream: run.stream, rows }))
         })
     }
 

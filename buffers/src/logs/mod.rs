@@ -12,7 +12,7 @@ use whyd_signals::{StreamId, TemplateId, Timestamp};
 
 use batch::Filling;
 pub use batch::LineRun;
-pub(crate) use batch::{Batch, Line};
+pub(crate) use batch::{Batch, Line, ahead};
 pub use level::{Level, Levels};
 pub use streams::StreamMeta;
 pub(crate) use streams::{Lookup, Streams};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use whyd_signals::objects::{Event, Meta, ObjectRef, Pod};
 use whyd_signals::sink::{AlertSink, LogSink, RawLabels, SampleSink};
 use whyd_signals::templates::{Resolver, Template, TemplateStats, TreeId};
-use whyd_signals::{Access, Sample, SeriesId, TemplateId};
+use whyd_signals::{Access, Sample, SeriesId, StreamId, TemplateId};
 
 use super::*;
 use crate::ReplicaRule;
@@ -317,6 +317,13 @@ fn teams_see_their_own_and_a_namespace_takes_its_rows_along() {
             assert_eq!(s.series_batch(&ids, &[1, 3]).num_rows(), 1);
             assert_eq!(scanned(&s), 1);
             assert_eq!(scanned_lines(&s, (Timestamp::MIN, Timestamp::MAX)), 1);
+            // Whoever marks streams of others has marked none.
+            let (marks, all) = (s.mark_streams((0..3).map(|id| (StreamId(id), id))), (Timestamp::MIN, Timestamp::MAX));
+            let runs: Vec<(u32, StreamId)> =
+                s.line_runs(all, &marks, None, (0, 1)).map(|(mark, run)| (mark, run.stream())).collect();
+            let own = s.all_streams().map(|(id, _)| (id.0, id)).collect::<Vec<_>>();
+            assert_eq!((runs, 1), (own.clone(), own.len()));
+            assert_eq!(s.line_runs(all, &marks.only(|_| false), None, (0, 1)).count(), 0);
         }
         assert!(w.snapshot().scoped(&Access::team("c")).series_named("m").is_empty(), "{sealed}");
         w.seal_tail(true);

@@ -223,6 +223,18 @@ impl Layout {
         Self { starts, rows }
     }
 
+    /// Of so many keys without a row, whose ends are told from the first on.
+    pub(crate) fn empty(count: usize) -> Self {
+        Self { starts: vec![0; count + 1], rows: Vec::new() }
+    }
+
+    /// Where the rows of this key end.
+    pub(crate) fn ends(&mut self, key: usize, at: u32) {
+        if let Some(end) = self.starts.get_mut(key + 1) {
+            *end = at;
+        }
+    }
+
     pub(crate) fn range(&self, key: usize) -> std::ops::Range<usize> {
         let at = |n: usize| self.starts.get(n).copied().unwrap_or_default() as usize;
         at(key)..at(key + 1)

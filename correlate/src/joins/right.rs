@@ -3,10 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, UInt32Array};
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::{SchemaRef, UInt32Type};
-use arrow::row::{RowConverter, SortField};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, SchemaRef, UInt32Type};
 use datafusion::common::{internal_datafusion_err, internal_err};
 use datafusion::error::Result;
 use datafusion::physical_expr::PhysicalExpr;
@@ -15,8 +14,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use std::collections::HashMap;
-use whyd_buffers::{FixedState, LineColumns, LineRun, LinesWanted, Scoped, StreamMeta};
-use whyd_signals::{SeriesId, Timestamp};
+use whyd_buffers::{FixedState, LineColumns, LineRun, LinesWanted, Scoped, StreamMarks, StreamMeta};
+use whyd_signals::{SeriesId, StreamId, Timestamp};
 
 use crate::tables::{SnapshotScan, SourceKind};
 
@@ -135,53 +134,44 @@ impl RightRows {
         Ok(Keyed { of_left, keys: owners.len(), owners: Owners::Series(owners) })
     }
 
+    /// Streams are known by texts. The texts of a key are numbered one after the other, each together with the number of those
+    /// before it.
     fn keyed_by_stream(&self, left: &[ArrayRef], right: &[usize]) -> Result<Keyed> {
         let scoped = self.scoped();
-        let streams: Vec<(u32, &StreamMeta)> = scoped.all_streams().map(|(id, meta)| (id.0, meta)).collect();
-        let column = |n: &usize| -> Result<ArrayRef> {
-            let Some(name) = self.name_of(*n) else { return internal_err!("no such key") };
-            if name == "team" {
-                let teams = streams.iter().map(|(_, m)| scoped.team_of(&m.namespace).as_str().to_owned());
-                return Ok(Arc::new(StringArray::from_iter_values(teams)));
+        let rows = left.first().map_or(0, |column| column.len());
+        let mut of_left = vec![0; rows];
+        let streams: Vec<(StreamId, &StreamMeta)> = scoped.all_streams().collect();
+        let mut of_stream = vec![0; streams.len()];
+        let mut keys = usize::from(rows > 0);
+        for (column, right) in left.iter().zip(right) {
+            let texts = cast(column, &DataType::Utf8)?;
+            let texts =
+                texts.as_string_opt::<i32>().ok_or_else(|| internal_datafusion_err!("a key that is no text"))?;
+            let Some(name) = self.name_of(*right) else { return internal_err!("no such key") };
+            let mut numbers: HashMap<(u32, &str), u32, FixedState> = HashMap::default();
+            for (n, text) in of_left.iter_mut().zip(texts) {
+                let next = numbers.len() as u32;
+                let known = text.filter(|_| *n != NONE).map(|text| *numbers.entry((*n, text)).or_insert(next));
+                *n = known.unwrap_or(NONE);
             }
-            let value = |m: &'_ StreamMeta| -> Arc<str> {
-                Arc::clone(match name.as_str() {
-                    "namespace" => &m.namespace,
-                    "pod" => &m.pod,
-                    _ => &m.container,
-                })
-            };
-            let values = streams.iter().map(|(_, m)| Some(value(m)).filter(|v| !v.is_empty()));
-            Ok(Arc::new(values.collect::<StringArray>()))
-        };
-        let ours: Vec<ArrayRef> = right.iter().map(column).collect::<Result<_>>()?;
-        let fields = left.iter().map(|a| SortField::new(a.data_type().clone())).collect();
-        let converter = RowConverter::new(fields)?;
-        let (lefts, ours_rows) = (converter.convert_columns(left)?, converter.convert_columns(&ours)?);
-        let is_null = |columns: &[ArrayRef], n: usize| columns.iter().any(|c| c.is_null(n));
-
-        let mut numbers: HashMap<&[u8], u32, FixedState> = HashMap::default();
-        let rows = left.first().map_or(0, |a| a.len());
-        let mut of_left = Vec::with_capacity(rows);
-        for n in 0..rows {
-            if is_null(left, n) {
-                of_left.push(NONE);
-                continue;
+            for (n, (_, meta)) in of_stream.iter_mut().zip(&streams) {
+                let team;
+                let text = match name.as_str() {
+                    "team" => {
+                        team = scoped.team_of(&meta.namespace);
+                        team.as_str()
+                    }
+                    "namespace" => &meta.namespace,
+                    "pod" => &meta.pod,
+                    _ => &meta.container,
+                };
+                *n = numbers.get(&(*n, text)).copied().filter(|_| !text.is_empty()).unwrap_or(NONE);
             }
-            let next = numbers.len() as u32;
-            of_left.push(*numbers.entry(lefts.row(n).data()).or_insert(next));
+            keys = numbers.len();
         }
-        let most = streams.last().map_or(0, |(id, _)| *id as usize + 1);
-        let mut of_stream = vec![NONE; most];
-        for (n, (id, _)) in streams.iter().enumerate() {
-            if !is_null(&ours, n)
-                && let Some(number) = numbers.get(ours_rows.row(n).data())
-                && let Some(place) = of_stream.get_mut(*id as usize)
-            {
-                *place = *number;
-            }
-        }
-        Ok(Keyed { of_left, keys: numbers.len(), owners: Owners::Streams(of_stream) })
+        let found = streams.iter().zip(of_stream).filter(|(_, key)| *key != NONE);
+        let marks = scoped.mark_streams(found.map(|((id, _), key)| (*id, key)));
+        Ok(Keyed { of_left, keys, owners: Owners::Streams(marks) })
     }
 
     /// All rows of these keys from the first to the last time, both included, some at a time. `wanted` are columns of ours.
@@ -203,7 +193,7 @@ impl RightRows {
         let wanted: Vec<usize> = (0..wanted.len()).collect();
         let rows: Box<dyn Iterator<Item = Fetched> + Send + 'a> = match &keyed.owners {
             Owners::Series(ids) => Box::new(self.samples(ids, range, columns)),
-            Owners::Streams(of_stream) => Box::new(self.lines(of_stream, range, columns)),
+            Owners::Streams(marks) => Box::new(self.lines(marks, range, columns)),
         };
         Ok(rows.map(move |fetched| {
             let mut fetched = fetched;
@@ -217,19 +207,19 @@ impl RightRows {
         }))
     }
 
-    /// The lines of these keys as they lie, run by run, where these are lines and no filter is left; which lines of each are
-    /// wanted, [`RightRows::wanted_lines`] says.
+    /// The lines of these keys as they lie, run by run, where these are lines and no filter is left, of one part of all; which
+    /// lines of each are wanted, [`RightRows::wanted_lines`] says.
     pub(crate) fn line_runs<'a>(
         &'a self,
         keyed: &'a Keyed,
         range: (i64, i64),
+        part: (usize, usize),
     ) -> Option<impl Iterator<Item = (u32, LineRun<'a>)> + 'a> {
-        let Owners::Streams(of_stream) = &keyed.owners else { return None };
+        let Owners::Streams(marks) = &keyed.owners else { return None };
         let asked = self.scan.wanted().range;
         let range = (Timestamp(range.0).max(asked.0), Timestamp(range.1).min(asked.1));
-        let runs = self.scoped().line_runs(range.0, range.1, of_stream, self.scan.lines().levels);
-        let keyed = runs.filter_map(|run| Some((*of_stream.get(run.stream().0 as usize)?, run)));
-        self.filter.is_none().then_some(keyed)
+        let runs = self.scoped().line_runs(range, marks, self.scan.lines().levels, part);
+        self.filter.is_none().then_some(runs)
     }
 
     /// Which lines of a run are wanted.
@@ -272,22 +262,21 @@ impl RightRows {
 
     fn lines<'a>(
         &'a self,
-        of_stream: &'a [u32],
+        marks: &'a StreamMarks,
         range: (Timestamp, Timestamp),
         columns: Vec<usize>,
     ) -> impl Iterator<Item = Fetched> + 'a {
         let wanted = self.scan.lines();
-        let mut runs = self.scoped().line_runs(range.0, range.1, of_stream, wanted.levels);
+        let mut runs = self.scoped().line_runs(range, marks, wanted.levels, (0, 1));
         let mut rows = Vec::new();
         std::iter::from_fn(move || {
             let (mut keys, mut times) = (Vec::new(), Vec::new());
             let mut made = LineColumns::new(self.scoped(), &columns);
-            for run in runs.by_ref() {
-                let Some(key) = of_stream.get(run.stream().0 as usize) else { continue };
+            for (key, run) in runs.by_ref() {
                 wanted.rows(&run, &mut rows);
                 let of_run = run.times();
                 times.extend(rows.iter().filter_map(|n| of_run.get(*n as usize)));
-                keys.resize(times.len(), *key);
+                keys.resize(times.len(), key);
                 made.push(&run, &rows);
                 if times.len() >= ROWS {
                     break;
@@ -316,9 +305,7 @@ impl Keyed {
                 let of_part = |(key, id): (usize, &u32)| if is_of_part(key) { *id } else { NONE };
                 Owners::Series(ids.iter().enumerate().map(of_part).collect())
             }
-            Owners::Streams(keys) => {
-                Owners::Streams(keys.iter().map(|key| if is_of_part(*key as usize) { *key } else { NONE }).collect())
-            }
+            Owners::Streams(marks) => Owners::Streams(marks.only(|key| is_of_part(key as usize))),
         };
         Self { of_left: Vec::new(), keys: self.keys, owners }
     }
@@ -328,7 +315,7 @@ enum Owners {
     /// The series of each key; none of it is of another part.
     Series(Vec<u32>),
     /// The key of each stream.
-    Streams(Vec<u32>),
+    Streams(StreamMarks),
 }
 
 /// The same expression over other columns: `places` says where each is.

@@ -6,6 +6,7 @@
 
 mod cells;
 mod groups;
+mod laid;
 mod pairs;
 mod rule;
 

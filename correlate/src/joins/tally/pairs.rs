@@ -1,4 +1,4 @@
-//! Going through the pairs, of all keys in one task or of each so manieth in one of several, and putting together what those
+//! Going through the pairs, of all right rows in one task or of some of them in each of several, and putting together what those
 //! have made.
 
 use std::sync::Arc;
@@ -18,8 +18,9 @@ use datafusion::physical_plan::metrics::Count;
 
 use super::cells::{Cells, Places, Tally, Values};
 use super::groups::{Rightly, Side, TextGroups};
+use super::laid::Laid;
 use super::{Group, Plan};
-use crate::joins::interval::{Lefts, Rights, Turns};
+use crate::joins::interval::{Lefts, Turns};
 
 impl Plan {
     pub(super) async fn tally(
@@ -69,7 +70,7 @@ impl Plan {
         self.emit(schema, &mut left_side, &tally)
     }
 
-    /// What the keys of one part have met.
+    /// What the right rows of one part have met: lines that are counted are parted as they lie, others by their keys.
     async fn part(
         &self,
         lefts: &Lefts,
@@ -91,43 +92,47 @@ impl Plan {
         };
         let values = self.aggregates.iter().map(|a| Values::of(a, &right_schema));
         let mut values: Vec<Values> = values.collect::<Result<_>>()?;
-        let (mut keys, mut times, mut right_groups) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut times, mut right_groups) = (Vec::new(), Vec::new());
         let mut turns = Turns::default();
         let span = lefts.span().unwrap_or((i64::MAX, i64::MIN));
         let right = &self.interval.right;
-        let keyed = lefts.keyed.part(part, parts);
-        if let Rightly::Text(groups) = &mut right_side {
-            let mut wanted = Vec::new();
-            for (key, run) in right.line_runs(&keyed, span).into_iter().flatten() {
-                right.wanted_lines().rows(&run, &mut wanted);
-                reservation.try_grow(wanted.len() * 32)?;
-                let rows = || wanted.iter().map(|row| *row as usize);
-                times.extend(rows().map(|row| run.times().get(row).copied().unwrap_or_default()));
-                right_groups.extend(rows().map(|row| groups.number(run.text(row))));
-                keys.resize(times.len(), key);
-                turns.took(wanted.len()).await;
-            }
-        }
-        if let Rightly::Columns(side) = &mut right_side {
-            for rows in right.fetch(&keyed, span, &self.columns)? {
-                let rows = rows?;
-                reservation.try_grow(rows.keys.len() * (32 + 16 * values.len()))?;
-                side.number(&rows.columns, &mut right_groups)?;
-                for (aggregate, values) in self.aggregates.iter().zip(&mut values) {
-                    values.add(aggregate, &rows.columns)?;
+        let count = lefts.keyed.keys;
+        let mut of_part = (part, parts);
+        let laid = match &mut right_side {
+            Rightly::Text(groups) => {
+                let (mut runs, mut wanted) = (Vec::new(), Vec::new());
+                for (key, run) in right.line_runs(&lefts.keyed, span, of_part).into_iter().flatten() {
+                    right.wanted_lines().rows(&run, &mut wanted);
+                    reservation.try_grow(wanted.len() * 24 + 8)?;
+                    let rows = || wanted.iter().map(|row| *row as usize);
+                    times.extend(rows().map(|row| run.times().get(row).copied().unwrap_or_default()));
+                    right_groups.extend(rows().map(|row| groups.number(run.text(row))));
+                    runs.push((key, times.len() as u32));
+                    turns.took(wanted.len()).await;
                 }
-                turns.took(rows.keys.len()).await;
-                keys.extend(rows.keys);
-                times.extend(rows.times);
+                // They are of all keys.
+                of_part = (0, 1);
+                Laid::of_runs(&runs, &times, &right_groups, count)
             }
-        }
-        fetched.add(keys.len());
-        let rights = Rights::of(&keys, &times, lefts.keyed.keys);
+            Rightly::Columns(side) => {
+                let (keyed, mut keys) = (lefts.keyed.part(part, parts), Vec::new());
+                for rows in right.fetch(&keyed, span, &self.columns)? {
+                    let rows = rows?;
+                    reservation.try_grow(rows.keys.len() * (32 + 16 * values.len()))?;
+                    side.number(&rows.columns, &mut right_groups)?;
+                    for (aggregate, values) in self.aggregates.iter().zip(&mut values) {
+                        values.add(aggregate, &rows.columns)?;
+                    }
+                    turns.took(rows.keys.len()).await;
+                    keys.extend(rows.keys);
+                    times.extend(rows.times);
+                }
+                Laid::of_rows(&keys, &times, &right_groups, count)
+            }
+        };
+        fetched.add(times.len());
         reservation.try_grow(right_side.size())?;
-        drop((keys, times));
-        // As the rows are laid out, so that those of a left row are read one after the other.
-        let right_groups: Vec<u32> =
-            rights.layout.rows.iter().map(|row| right_groups.get(*row as usize).copied().unwrap_or_default()).collect();
+        drop((times, right_groups));
 
         let all = left_count.saturating_mul(right_side.len());
         let mut tally = Tally {
@@ -139,14 +144,17 @@ impl Plan {
         let by_key = lefts.by_key();
         let mut of_row: Vec<(usize, usize)> = Vec::new();
         let only_counts = values.iter().all(|v| matches!(v, Values::All));
-        for key in (part..lefts.keyed.keys).step_by(parts) {
-            let range = rights.layout.range(key);
-            let times = rights.times.get(range.clone()).unwrap_or_default();
+        for key in (of_part.0..count).step_by(of_part.1) {
+            let range = laid.range(key);
+            let times = laid.times.get(range.clone()).unwrap_or_default();
+            if times.is_empty() {
+                continue;
+            }
             for left in by_key.rows.get(by_key.range(key)).unwrap_or_default() {
                 let slice = lefts.slice(*left, times);
                 let (from, to) = (range.start + slice.start, range.start + slice.end);
                 let group = left_groups.get(*left as usize).copied().unwrap_or_default();
-                let of_rows = right_groups.get(from..to).unwrap_or_default();
+                let of_rows = laid.groups.get(from..to).unwrap_or_default();
                 turns.took(of_rows.len() + 1).await;
                 if of_rows.is_empty() {
                     continue;
@@ -164,14 +172,14 @@ impl Plan {
                     continue;
                 }
                 of_row.clear();
-                let rows = rights.layout.rows.get(from..to).unwrap_or_default();
-                for (row, right) in rows.iter().zip(of_rows) {
+                let mut rows = laid.rows(from..to).iter();
+                for right in of_rows {
                     let cell = tally.places.place(group, *right);
                     tally.grow(cell + 1, all, reservation)?;
                     if let Some(n) = tally.pairs.get_mut(cell) {
                         *n += 1;
                     }
-                    of_row.push((*row as usize, cell));
+                    of_row.extend(rows.next().map(|row| (*row as usize, cell)));
                 }
                 for ((aggregate, values), cells) in self.aggregates.iter().zip(&values).zip(&mut tally.cells) {
                     cells.add(aggregate.what, values, of_row.iter().copied());
