@@ -103,6 +103,7 @@ pub fn run(dir: &Path, config: &Config, threads: usize, reps: usize, told: impl 
     for rep in 0..reps.max(1) {
         told(&format!("asking, {} of {reps}", rep + 1));
         for ((sql, taken), answer) in queries.iter().zip(&mut asked).zip(&mut answers) {
+            answer.clear();
             let (begun, cpu) = (Instant::now(), cpu_seconds()?);
             *answer = runtime.block_on(engine.query(of(&snapshot), sql))?;
             taken.push((begun.elapsed().as_secs_f64(), cpu_seconds()? - cpu));

@@ -55,6 +55,13 @@ impl History {
         best.map(|pair| self.snapshot.sample(self.id, pair))
     }
 
+    /// Reads where the answer to [`History::asof`] begins. Who asks for many does so for some of them first, so that the memory
+    /// of all is waited for together.
+    pub fn touch(&self, at: Timestamp) -> u64 {
+        let near = self.sealed().filter(|(chunk, _)| chunk.min_ts <= at.0 && at.0 <= chunk.max_ts);
+        near.filter_map(|(chunk, place)| chunk.run_at(place as usize)).fold(0, |all, run| all ^ run.touch())
+    }
+
     /// Appends the samples from `from` to `to`, both included, in time order.
     pub fn between(&self, from: Timestamp, to: Timestamp, out: &mut Vec<Sample>) {
         let (from, to, start) = (from.0, to.0, out.len());

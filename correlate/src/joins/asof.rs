@@ -260,14 +260,24 @@ impl LookedUp {
             times.as_primitive_opt::<TimestampNanosecondType>().ok_or_else(|| internal_datafusion_err!("no time"))?;
         let (from, to) = self.scan.wanted().range;
         let strict = self.matched.op == Operator::Gt;
-        let find = |(id, at): (Option<u32>, Option<i64>)| -> Option<(u32, Sample)> {
+        known.make_room();
+        let place = |(id, at): (Option<u32>, Option<i64>)| -> Option<(u32, usize, Timestamp)> {
             let (id, at) = (id?, at?);
             let at = if strict { at.checked_sub(1)? } else { at };
-            let found = known.history(&self.scan, id)?.asof(Timestamp(at).min(to))?;
-            (found.ts >= from).then_some((id, found))
+            Some((id, known.place(&self.scan, id), Timestamp(at).min(to)))
         };
-        let found: Vec<Option<(u32, Sample)>> = keys.iter().zip(times.iter()).map(find).collect();
+        let asked: Vec<Option<(u32, usize, Timestamp)>> = keys.iter().zip(times.iter()).map(place).collect();
         self.reservation.try_resize(known.histories.len() * EACH)?;
+        let mut found: Vec<Option<(u32, Sample)>> = Vec::with_capacity(asked.len());
+        for some in asked.chunks(AHEAD) {
+            let first = some.iter().flatten().filter_map(|(_, place, at)| Some(known.at(*place)?.touch(*at)));
+            std::hint::black_box(first.fold(0, |all, word| all ^ word));
+            let find = |(id, place, at): (u32, usize, Timestamp)| {
+                let found = known.at(place)?.asof(at).filter(|found| found.ts >= from)?;
+                Some((id, found))
+            };
+            found.extend(some.iter().map(|asked| asked.and_then(find)));
+        }
         let column = |n: &usize| -> ArrayRef {
             match n {
                 0 => Arc::new(found.iter().map(|f| f.map(|(id, _)| id)).collect::<UInt32Array>()),
@@ -286,6 +296,8 @@ impl LookedUp {
     }
 }
 
+/// Samples that are looked up beside each other.
+const AHEAD: usize = 16;
 /// A sample that is looked up takes as long as so many pairs of rows that lie beside each other.
 const LOOKED_UP: usize = 32;
 /// What one key of a held side takes beside its bytes: its place in the table, and its rows.
@@ -296,16 +308,31 @@ const EACH: usize = 512;
 /// Where series lie that were asked for before.
 #[derive(Default)]
 struct Known {
-    histories: HashMap<u32, Option<History>, FixedState>,
+    places: HashMap<u32, u32, FixedState>,
+    histories: Vec<Option<History>>,
 }
 
 impl Known {
-    fn history(&mut self, scan: &SnapshotScan, id: u32) -> Option<&History> {
+    /// Forgets all when they are too many. What a place was then is no more.
+    fn make_room(&mut self) {
         if self.histories.len() >= REMEMBERED {
-            self.histories.clear();
+            *self = Self::default();
         }
-        let find = || scan.has(SeriesId(id)).then(|| scan.scoped().history(SeriesId(id)))?;
-        self.histories.entry(id).or_insert_with(find).as_ref()
+    }
+
+    /// The place of a series.
+    fn place(&mut self, scan: &SnapshotScan, id: u32) -> usize {
+        let Self { places, histories } = self;
+        let find = || {
+            histories.push(scan.has(SeriesId(id)).then(|| scan.scoped().history(SeriesId(id))).flatten());
+            histories.len() as u32 - 1
+        };
+        *places.entry(id).or_insert_with(find) as usize
+    }
+
+    /// What there is of the series at this place.
+    fn at(&self, place: usize) -> Option<&History> {
+        self.histories.get(place)?.as_ref()
     }
 }
 

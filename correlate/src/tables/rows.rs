@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, StringArray, TimestampNanosecondArray, UInt64Array,
+    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, StringArray, StringBuilder, TimestampNanosecondArray,
+    UInt64Array,
 };
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -17,9 +18,20 @@ use whyd_signals::{Team, Timestamp};
 
 type Made = Result<RecordBatch, ArrowError>;
 
+/// Rows whose texts are read ahead.
+const AHEAD: usize = 16;
+/// Bytes of a text, to begin with.
+const SHORT: usize = 16;
+
 pub(super) fn texts<'a, R>(rows: &'a [R], of: impl Fn(&'a R) -> Option<&'a str>) -> ArrayRef {
-    let values = rows.iter().map(|r| of(r).filter(|t| !t.is_empty()));
-    Arc::new(values.collect::<StringArray>())
+    let mut made = StringBuilder::with_capacity(rows.len(), rows.len() * SHORT);
+    for some in rows.chunks(AHEAD) {
+        // The memory of several is waited for together: one after another each waits for its own.
+        let first = some.iter().filter_map(|r| of(r)?.bytes().next());
+        std::hint::black_box(first.fold(0, |all, byte| all ^ byte));
+        some.iter().for_each(|r| made.append_option(of(r).filter(|text| !text.is_empty())));
+    }
+    Arc::new(made.finish())
 }
 
 pub(super) fn times<'a, R>(rows: &'a [R], of: impl Fn(&'a R) -> Option<Timestamp>) -> ArrayRef {

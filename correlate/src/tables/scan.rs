@@ -204,7 +204,8 @@ fn series_of(scoped: &Scoped, wanted: &Wanted) -> Option<Arc<[SeriesId]>> {
         scoped.meta(*id).is_some_and(|meta| wanted.series_fits(*id, meta, || team(&meta.namespace)))
     };
     if let Some(metrics) = wanted.metrics() {
-        let mut some: Vec<SeriesId> = metrics.iter().flat_map(|name| scoped.series_named(name)).filter(fits).collect();
+        let named = metrics.iter().flat_map(|name| scoped.series_named(name));
+        let mut some: Vec<SeriesId> = if wanted.only_names() { named.collect() } else { named.filter(fits).collect() };
         some.sort_unstable();
         return Some(some.into());
     }
@@ -319,13 +320,15 @@ impl ExecutionPlan for SnapshotScan {
             return internal_err!("a scan has {parts} partitions");
         }
         let mut left = self.limit.unwrap_or(usize::MAX);
-        let mut batches = self.batches((partition, parts));
+        // By the task that reads it: all partitions are opened by one.
+        let (scan, mut opened) = (self.clone(), None);
         let measured = BaselineMetrics::new(&self.metrics, partition);
         let next = move || -> Option<Result<RecordBatch>> {
             if left == 0 {
                 return None;
             }
             let timer = measured.elapsed_compute().timer();
+            let batches = opened.get_or_insert_with(|| scan.batches((partition, parts)));
             let batch = match batches.next()? {
                 Ok(batch) => batch.slice(0, batch.num_rows().min(left)),
                 Err(e) => return Some(Err(e)),

@@ -127,6 +127,11 @@ impl Wanted {
         self.texts.get("name")
     }
 
+    /// Whether the metric is all that it says of series.
+    pub(super) fn only_names(&self) -> bool {
+        self.series.is_none() && self.texts.keys().all(|name| *name == "name")
+    }
+
     /// Whether this series is wanted.
     pub(super) fn series_fits(&self, id: SeriesId, meta: &SeriesMeta, team: impl FnOnce() -> Team) -> bool {
         self.series.as_ref().is_none_or(|some| some.contains(&id))
