@@ -1,19 +1,21 @@
 //! What the API reads: the newest snapshot and how complete it is.
 
+mod metrics;
+mod series;
+
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use whyd_api::alertmanager::{Active, Board};
 use whyd_api::dto::{self, MemorySample, MemoryUse};
-use whyd_api::{Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Visit, Wanted};
-use whyd_buffers::{Scoped, SeriesMeta, Snapshot, Stats};
+use whyd_api::{Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told};
+use whyd_buffers::{Scoped, Snapshot, Stats};
 use whyd_core::{Core, Counters, Pulls};
 use whyd_correlate::redact::redact;
 use whyd_correlate::{changes, cohorts};
 use whyd_signals::schema::{Alert, Anomaly, Change, Incident, Restart, Shared};
-use whyd_signals::{Access, Ranges, Resource, Sample, SeriesId, Timestamp};
+use whyd_signals::{Access, Ranges, Resource, Timestamp};
 
 use crate::checkpointing::CheckpointsShown;
 use crate::detection::DetectionShown;
@@ -22,7 +24,7 @@ use crate::log_health::LogShown;
 use crate::pull_health::PullHealth;
 use crate::suspects::Most;
 use crate::watches::Watches;
-use crate::{process, report, suspects};
+use crate::{report, suspects};
 
 /// What the driver publishes after each step that changed something.
 #[derive(Clone)]
@@ -287,7 +289,7 @@ impl Reader for View {
     }
 
     fn series(&self, access: &Access) -> Box<dyn SeriesSet> {
-        Box::new(Series(self.scoped(access)))
+        Box::new(series::Series(self.scoped(access)))
     }
 
     fn status(&self) -> Status {
@@ -320,79 +322,7 @@ impl Reader for View {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        let shown = self.now();
-        let by = |label: &'static str, map: &BTreeMap<&'static str, u64>| {
-            map.iter().map(|(k, v)| (vec![(label, (*k).to_owned())], *v as f64)).collect::<Vec<_>>()
-        };
-        let c = &shown.counters;
-        let refused = c.refused.iter().map(|(why, n)| (vec![("reason", why.as_str().to_owned())], *n as f64)).collect();
-        let seen = c.last_seen.iter().map(|(k, at)| (vec![("source", (*k).to_owned())], seconds(*at))).collect();
-        let one = |v: f64| vec![(Vec::new(), v)];
-        let metric = |name, help, kind, samples| Metric { name, help, kind, samples };
-        let mut metrics = vec![
-            metric("whyd_inputs_total", "messages taken, by source", Kind::Counter, by("source", &c.inputs)),
-            metric(
-                "whyd_rows_total",
-                "samples, lines and objects stored, by source",
-                Kind::Counter,
-                by("source", &c.rows),
-            ),
-            metric("whyd_discarded_total", "rows and native histograms refused, by reason", Kind::Counter, refused),
-            metric(
-                "whyd_unkept_total",
-                "what is accepted of remote write and not kept, by kind",
-                Kind::Counter,
-                [("exemplars", c.exemplars), ("histograms", c.histograms)]
-                    .map(|(kind, n)| (vec![("kind", kind.to_owned())], n as f64))
-                    .to_vec(),
-            ),
-            metric(
-                "whyd_alerts_truncated_total",
-                "alerts that an Alertmanager left out of its notifications",
-                Kind::Counter,
-                one(c.truncated_alerts as f64),
-            ),
-            metric("whyd_malformed_total", "bodies that could not be read", Kind::Counter, one(c.malformed as f64)),
-            metric("whyd_source_newest_seconds", "when each source last sent something", Kind::Gauge, seen),
-            metric(
-                "whyd_verdicts_total",
-                "verdicts reached, revisions included",
-                Kind::Counter,
-                one(shown.ledger.0 as f64),
-            ),
-            metric(
-                "whyd_ledger_dropped_total",
-                "ledger rows lost to its bound",
-                Kind::Counter,
-                one(shown.ledger.1 as f64),
-            ),
-            metric(
-                "whyd_symbols_bytes",
-                "bytes of what is known of the symbols of remote write 2.0 from body to body",
-                Kind::Gauge,
-                one(shown.symbols.0 as f64),
-            ),
-            metric(
-                "whyd_symbols_forgotten_total",
-                "times that all of it was forgotten, having no room and being of no use",
-                Kind::Counter,
-                one(shown.symbols.1 as f64),
-            ),
-        ];
-        metrics.extend(c.detecting.map(|took| {
-            let help = "processor time that detectors took of the thread that takes everything in";
-            metric("whyd_detector_cpu_seconds_total", help, Kind::Counter, one(took.as_secs_f64()))
-        }));
-        metrics.extend(shown.detection.metrics());
-        metrics.extend(shown.log.metrics());
-        metrics.extend(shown.checkpoints.metrics());
-        metrics.extend(buffer_metrics(&shown.stats));
-        metrics.extend(process::metrics());
-        metrics.extend(self.doors.iter().flat_map(Doors::metrics));
-        metrics.extend(self.alerts.metrics());
-        metrics.extend(self.watches.iter().flat_map(Watches::metrics));
-        metrics.extend(self.pulled.iter().flat_map(PullHealth::metrics));
-        metrics
+        self.all_metrics()
     }
 }
 
@@ -415,119 +345,4 @@ fn without_secrets(alert: &Arc<Alert>) -> Arc<Alert> {
         Cow::Borrowed(_) => Arc::clone(alert),
         Cow::Owned(summary) => Arc::new(Alert { summary, ..Alert::clone(alert) }),
     }
-}
-
-/// The metric series of one scoped snapshot.
-struct Series(Scoped);
-
-impl SeriesSet for Series {
-    fn visit(&self, wanted: &Wanted<'_>, visit: &mut Visit<'_>) {
-        let fits = |wanted: Option<&str>, has: &str| wanted.is_none_or(|w| w == has);
-        // The labels of what the index or a comparison leaves out are never decoded.
-        let mut one = |id: SeriesId, meta: &SeriesMeta| {
-            if !fits(wanted.name, &meta.name)
-                || !fits(wanted.namespace, &meta.namespace)
-                || !fits(wanted.pod, &meta.pod)
-            {
-                return true;
-            }
-            let labels: Vec<(&str, &str)> = meta.labels.iter().collect();
-            visit(id, &labels)
-        };
-        let ids = match (wanted.name, wanted.namespace, wanted.pod) {
-            (Some(name), Some(namespace), Some(pod)) => self.0.series_of(name, namespace, pod, None),
-            (Some(name), ..) => self.0.series_named(name),
-            _ => {
-                let _ = self.0.all_series().all(|(id, meta)| one(id, meta));
-                return;
-            }
-        };
-        let _ = ids.into_iter().filter_map(|id| self.0.meta(id).map(|meta| (id, meta))).all(|(id, meta)| one(id, meta));
-    }
-
-    fn samples(&self, id: SeriesId, from: Timestamp, to: Timestamp) -> Vec<Sample> {
-        self.0.slice(id, from, to)
-    }
-
-    fn newest(&self, id: SeriesId, to: Timestamp) -> Option<Timestamp> {
-        self.0.asof(id, to).map(|sample| sample.ts)
-    }
-}
-
-fn seconds(at: Timestamp) -> f64 {
-    at.nanos() as f64 / 1e9
-}
-
-fn buffer_metrics(stats: &Stats) -> Vec<Metric> {
-    let one = |v: f64| vec![(Vec::new(), v)];
-    let by = |label: &'static str, rows: Vec<(&'static str, f64)>| {
-        rows.into_iter().map(|(k, v)| (vec![(label, k.to_owned())], v)).collect::<Vec<_>>()
-    };
-    let metric = |name, help, kind, samples| Metric { name, help, kind, samples };
-    let bytes = by("owner", stats.bytes.iter().map(|(k, v)| (*k, *v as f64)).collect());
-    let dropped = by("reason", stats.dropped.iter().map(|(k, v)| (*k, *v as f64)).collect());
-    vec![
-        metric("whyd_samples_total", "samples published", Kind::Counter, one(stats.samples as f64)),
-        metric("whyd_lines_total", "log lines published", Kind::Counter, one(stats.lines as f64)),
-        metric(
-            "whyd_deduplicated_total",
-            "samples of replicas that are not the elected one of their cluster",
-            Kind::Counter,
-            one(stats.deduplicated as f64),
-        ),
-        metric(
-            "whyd_replica_clusters",
-            "clusters of replicas known now",
-            Kind::Gauge,
-            one(stats.replica_clusters as f64),
-        ),
-        metric(
-            "whyd_replica_failovers_total",
-            "times that another replica of a cluster was elected",
-            Kind::Counter,
-            one(stats.failovers as f64),
-        ),
-        metric(
-            "whyd_repeated_total",
-            "rows that were there already, bit for bit",
-            Kind::Counter,
-            one(stats.repeated as f64),
-        ),
-        metric("whyd_series", "series known", Kind::Gauge, one(stats.series as f64)),
-        metric("whyd_streams", "log streams known", Kind::Gauge, one(stats.streams as f64)),
-        metric(
-            "whyd_namespaces",
-            "namespaces of series and streams, of 65536",
-            Kind::Gauge,
-            one(stats.namespaces as f64),
-        ),
-        metric("whyd_alerts_received", "alerts of others known", Kind::Gauge, one(stats.alerts as f64)),
-        metric(
-            "whyd_template_trees",
-            "teams with a tree of log templates",
-            Kind::Gauge,
-            one(stats.templates.trees as f64),
-        ),
-        metric("whyd_template_shapes", "shapes of log lines known", Kind::Gauge, one(stats.templates.shapes as f64)),
-        metric(
-            "whyd_template_bytes",
-            "bytes of all trees of log templates",
-            Kind::Gauge,
-            one(stats.templates.bytes as f64),
-        ),
-        metric(
-            "whyd_template_forgotten_total",
-            "shapes of log lines forgotten to make room, not having come again",
-            Kind::Counter,
-            one(stats.templates.forgotten as f64),
-        ),
-        metric(
-            "whyd_template_refused_total",
-            "log lines of new shapes there was no room for",
-            Kind::Counter,
-            one(stats.templates.refused as f64),
-        ),
-        metric("whyd_buffer_bytes", "bytes held, by owner", Kind::Gauge, bytes),
-        metric("whyd_dropped_total", "rows dropped after they were stored, by reason", Kind::Counter, dropped),
-    ]
 }

@@ -4,9 +4,11 @@
 //! beyond what readers see, goes to the log as an effect, and is published and acknowledged when the driver says
 //! that the log is durable. A body that is malformed anywhere leaves no trace.
 
+mod counters;
 mod decode;
 mod feed;
 mod held;
+mod message;
 mod pulls;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -17,58 +19,21 @@ use whyd_anomaly::Detectors;
 use whyd_buffers::wal::Record;
 use whyd_buffers::{Lacking, Mark, Snapshot, Staged, Writer};
 use whyd_collector::inlet::{Reply, Written};
-use whyd_collector::source::pull;
 use whyd_collector::wire;
 use whyd_collector::wire::asked::{Asked, Target};
 use whyd_correlate::ledger::Ledger;
 use whyd_correlate::rules::Rules;
 use whyd_signals::schema::{Incident, Restart};
 use whyd_signals::sink::{Counts, DecodeError, Refusal};
-use whyd_signals::{Access, Envelope, Lsn, Media, Range, Ranges, Resource, Timestamp, Verb};
+use whyd_signals::{Access, Envelope, Lsn, Media, Resource, Timestamp, Verb};
 
+pub(crate) use crate::counters::SOURCES;
+use crate::counters::is_lack;
+pub use crate::counters::{Counters, source_name};
 use crate::feed::Feed;
 pub use crate::held::{Held, Rest};
+pub use crate::message::{Effect, Message};
 pub use crate::pulls::Pulls;
-
-/// What the core is told.
-#[derive(Debug)]
-pub enum Message {
-    /// An input came; the token goes back with its answer.
-    Input {
-        /// The driver's own number for the sender.
-        token: u64,
-        /// What came.
-        envelope: Envelope,
-    },
-    /// The log is durable up to here.
-    Durable(Lsn),
-    /// There was no space for what was to be appended: it is refused, and what comes next is tried again.
-    LogFull,
-    /// The log cannot be written any more: nothing is acknowledged from here on.
-    LogFailed(String),
-    /// A record read back from the log; it was judged when it came and is obeyed now.
-    Replayed(Record),
-    /// Time went on: verdicts are revised, chunks sealed, the old forgotten.
-    Tick,
-}
-
-/// What the driver has to do.
-#[derive(Debug)]
-pub enum Effect {
-    /// Append this record to the log, then say [`Message::Durable`].
-    Append(Record),
-    /// Answer a sender.
-    Reply {
-        /// The token of its input.
-        token: u64,
-        /// The answer.
-        reply: Reply,
-    },
-    /// These verdicts stand from here on: keep them for longer than the log is kept.
-    Settled(Vec<Arc<Restart>>),
-    /// What readers may see has changed.
-    Changed,
-}
 
 /// An input that waits for the log.
 #[derive(Debug)]
@@ -124,37 +89,6 @@ pub struct Core {
     /// What readers are told to be missing.
     lacking: Lacking,
     stopwatch: Option<Stopwatch>,
-}
-
-/// What the core counted since it started.
-#[derive(Debug, Clone, Default)]
-pub struct Counters {
-    /// Inputs taken, by source name.
-    pub inputs: BTreeMap<&'static str, u64>,
-    /// Rows stored, by source name.
-    pub rows: BTreeMap<&'static str, u64>,
-    /// Rows and native histograms refused, by reason.
-    pub refused: BTreeMap<Refusal, u64>,
-    /// Native histograms accepted and not kept.
-    pub histograms: u64,
-    /// Exemplars accepted and not kept.
-    pub exemplars: u64,
-    /// Alerts that an Alertmanager left out of its notifications.
-    pub truncated_alerts: u64,
-    /// Bodies that could not be read.
-    pub malformed: u64,
-    /// When each source last sent something.
-    pub last_seen: BTreeMap<&'static str, Timestamp>,
-    /// When metrics were pushed; shorter pauses than a gap are bridged.
-    pub pushed: Ranges,
-    /// What was had of the sources that are asked.
-    pub pulls: Arc<Pulls>,
-    /// What was listed since the start; what was read back does not count.
-    listed: BTreeSet<Resource>,
-    /// Whether a look was taken after pods and nodes were listed: from here on, what is not there is over.
-    pub caught_up: bool,
-    /// Processor time of the detectors, where there is a stopwatch that knows it.
-    pub detecting: Option<Duration>,
 }
 
 impl Core {
@@ -420,32 +354,6 @@ impl Core {
         }
     }
 
-    /// Notes when metrics were pushed, and what was had of a source that is asked.
-    fn heard(&mut self, media: Media, received: Timestamp, asked: Option<&Asked>) {
-        if let (Media::Pulled(what), Some(asked)) = (media, asked) {
-            Arc::make_mut(&mut self.counters.pulls).heard(what, asked, received);
-            self.put_lacking();
-        } else if source_name(media) == METRICS {
-            let pushed = &mut self.counters.pushed;
-            let went_on = pushed.last().filter(|r| received <= r.to.plus(pull::SILENCE));
-            let from = went_on.map_or(received, |r| r.to.min(received));
-            pushed.add(Range::new(from, received.plus(Duration::from_nanos(1))));
-        }
-    }
-
-    pub(crate) fn put_lacking(&mut self) {
-        let mut pushed = self.counters.pushed.clone();
-        if let Some(newest) = pushed.last() {
-            // So long a pause is none.
-            pushed.add(Range::new(newest.from, newest.to.plus(pull::SILENCE)));
-        }
-        let lacking = self.counters.pulls.lacking(&self.pushing, &pushed);
-        if lacking != self.lacking {
-            self.lacking = lacking;
-            self.writer.put_lacking(Arc::new(self.lacking.clone()));
-        }
-    }
-
     fn tick(&mut self, at: Timestamp) -> Vec<Effect> {
         let anomalies = self.feed.take_anomalies();
         let mut changed = anomalies.is_some();
@@ -479,41 +387,6 @@ impl Core {
             effects.push(Effect::Settled(settled));
         }
         effects
-    }
-
-    fn count(&mut self, media: Media, received: Timestamp, rows: u64, counts: &Counts) {
-        if is_lack(media) {
-            return;
-        }
-        let source = source_name(media);
-        *self.counters.inputs.entry(source).or_default() += 1;
-        *self.counters.rows.entry(source).or_default() += rows;
-        self.counters.histograms += counts.histograms;
-        self.counters.exemplars += counts.exemplars;
-        self.counters.truncated_alerts += counts.truncated_alerts;
-        let last = self.counters.last_seen.entry(source).or_default();
-        *last = (*last).max(received);
-    }
-}
-
-const METRICS: &str = "metrics";
-
-fn is_lack(media: Media) -> bool {
-    matches!(media, Media::Pulled(what) if what.is_lack())
-}
-
-/// The sources in metrics and answers.
-pub(crate) const SOURCES: [&str; 5] = ["metrics", "logs", "events", "kube", "alerts"];
-
-/// The name of a source in metrics and answers, one of [`SOURCES`].
-pub fn source_name(media: Media) -> &'static str {
-    match media {
-        Media::RemoteWrite1(_) | Media::RemoteWrite2(_) | Media::OtlpMetricsProto | Media::OtlpMetricsJson => METRICS,
-        Media::Pulled(what) if !what.is_logs() => METRICS,
-        Media::LokiProto | Media::LokiJson | Media::OtlpLogsProto | Media::OtlpLogsJson | Media::Pulled(_) => "logs",
-        Media::AlertmanagerWebhook => "alerts",
-        Media::Kube(whyd_signals::Resource::Events, _) => "events",
-        Media::Kube(..) => "kube",
     }
 }
 

@@ -7,43 +7,35 @@
 mod counts;
 mod dependents;
 mod entries;
+mod judging;
+mod news;
 mod queue;
 mod quiet;
 mod refusals;
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use whyd_buffers::Scoped;
-use whyd_buffers::state::Applied;
-use whyd_signals::objects::{Event, Object};
+use whyd_signals::Timestamp;
 use whyd_signals::schema::{Incident, Restart};
-use whyd_signals::{Resource, Timestamp};
 
-use crate::case::{Case, Ending};
 use crate::changes::ChangeLog;
 use crate::failures::{Failure, Failures};
 use crate::incidents::{Incidents, Member};
 use crate::population::Population;
 use crate::readiness::Readiness;
-use crate::refused;
 use crate::rules::Rules;
-use crate::verdict;
 
 use counts::Counts;
-use entries::{Entries, Entry, Key, id_of, key_of};
+use entries::{Entries, Key, id_of, key_of};
 use quiet::Killed;
 use refusals::Refusals;
 
 /// How many rows are kept; the oldest go first and are counted.
 const ROWS: usize = 100_000;
-/// A chain of dependencies is followed over so many links.
-const LINKS: usize = 8;
-/// The attempts of a Job that has not ended are looked at so often, past the time at which verdicts stand otherwise.
-const JOB: Duration = Duration::from_secs(60);
 /// Killed children are kept in mind for so long, in case their container ends by it after all.
 const CHILDREN: Duration = Duration::from_secs(900);
 /// What was known of pods that are gone is tidied up so often.
@@ -202,236 +194,6 @@ impl Ledger {
         }
     }
 
-    /// Takes in one change of the cluster, which `scoped` already shows.
-    pub fn observe(&mut self, applied: &Applied, scoped: &Scoped) {
-        self.changes.observe(applied, scoped);
-        self.population.observe(applied, scoped);
-        match &applied.object {
-            Some(Object::Pod(pod)) => {
-                self.touch(&pod.metadata.namespace);
-                if self.readiness.observe(pod, applied.verb, applied.received) {
-                    self.incidents.pod_changed(&pod.metadata.uid);
-                    self.refresh(&pod.metadata.uid);
-                }
-                self.entries.observe(pod, applied.verb, applied.received);
-                for taken_back in self.entries.take_back() {
-                    self.forget(&taken_back);
-                }
-                let ended = |container: &str| self.entries.ended_of(&pod.metadata.uid, container);
-                for missing in self.counts.observe(pod, applied.received, ended) {
-                    for seen_after_all in self.entries.unseen(pod, &missing, applied.received) {
-                        self.forget(&seen_after_all);
-                    }
-                }
-            }
-            Some(Object::Event(event)) => self.observe_event(event, applied.received),
-            Some(Object::Node(node)) => self.touch_node(&node.metadata.name),
-            Some(object) => {
-                let meta = object.meta();
-                let name = if applied.resource == Resource::Namespaces { &meta.name } else { &meta.namespace };
-                self.touch(&name.clone());
-            }
-            None if applied.resource == Resource::Pods => self.find_vanished(scoped, applied.received),
-            None if applied.resource == Resource::Nodes => {
-                self.nodes_touched.extend(scoped.cluster().nodes().map(|n| n.object.metadata.name.clone()));
-            }
-            None => {}
-        }
-    }
-
-    fn touch_node(&mut self, name: &str) {
-        if !self.nodes_touched.contains(name) {
-            self.nodes_touched.insert(name.to_owned());
-        }
-    }
-
-    /// A pod turned ready, or not: that tells until when its failures lasted.
-    fn refresh(&mut self, uid: &str) {
-        let own = |id: &String| id.starts_with(uid);
-        let open =
-            self.failed.range(uid.to_owned()..).take_while(|(id, _)| own(id)).filter(|(_, f)| f.recovered.is_none());
-        let open: Vec<(String, Failure)> = open.map(|(id, f)| (id.clone(), f.clone())).collect();
-        for (id, old) in open {
-            let recovered = self.readiness.recovered(uid, old.finished);
-            let new = Failure { recovered, ..old.clone() };
-            self.failures.put(&id, Some(&old), Some(new.clone()));
-            self.failed.insert(id, new);
-        }
-    }
-
-    fn observe_event(&mut self, event: &Event, received: Timestamp) {
-        let about = &event.involved_object;
-        let namespace = if about.namespace.is_empty() { &event.metadata.namespace } else { &about.namespace };
-        self.touch(namespace);
-        if about.kind == "Node" {
-            self.touch_node(&about.name);
-        }
-        if refused::is_refusal(&event.reason) && about.kind != "Pod" {
-            self.refusals.observe(event, namespace, received);
-        }
-        if about.kind == "Pod" {
-            self.entries.observe_event(event, namespace, received);
-        }
-    }
-
-    /// Pods that a fresh list no longer held: they went unseen.
-    fn find_vanished(&mut self, scoped: &Scoped, at: Timestamp) {
-        let mut gone = Vec::new();
-        for space in scoped.cluster().namespaces() {
-            gone.extend(space.pods.values().filter(|p| p.deleted_at == Some(at)).map(|p| Arc::clone(&p.object)));
-        }
-        for pod in gone {
-            self.touch(&pod.metadata.namespace);
-            self.readiness.vanished(&pod.metadata.uid, at);
-            self.incidents.pod_changed(&pod.metadata.uid);
-            self.entries.gone(&pod, at);
-        }
-    }
-
-    /// Judges what is new and revises what is open and whose turn it is. Whether anything changed.
-    pub fn evaluate(&mut self, now: Timestamp, scoped: &Scoped) -> bool {
-        self.round += 1;
-        let touched = std::mem::take(&mut self.touched);
-        for namespace in &touched {
-            self.news.insert(namespace.clone(), self.round);
-        }
-        if !self.nodes_touched.is_empty() {
-            self.node_news = self.round;
-        }
-        self.tidy(now, scoped);
-        let mut changed = self.judge_refusals(&touched, now, scoped);
-        let turns = self.entries.take_turns(now);
-        let mut due: Vec<Key> = turns.iter().filter(|key| self.is_worth_judging(key, now)).cloned().collect();
-        self.entries.in_time(&mut due);
-        for _ in 0..LINKS {
-            for key in &due {
-                changed |= self.judge(key, now, scoped);
-            }
-            // What befell one explains another, in whatever namespace it is; in its own it is news like other news.
-            let befell = self.failures.take_changed();
-            due = self.entries.depending_on(befell.iter());
-            self.news.extend(befell.into_iter().map(|workload| (workload.namespace, self.round + 1)));
-            if due.is_empty() {
-                break;
-            }
-        }
-        for key in &turns {
-            self.next_turn(key, now, scoped);
-        }
-        self.watch_readiness(&touched, now, scoped);
-        self.watch_nodes(scoped);
-        self.watch_children(scoped);
-        changed |= self.bound();
-        self.incidents.derive((now, self.lateness), &self.readiness, &self.population) || changed
-    }
-
-    /// When an entry's verdict stands.
-    fn stands_at(&self, entry: &Entry) -> Timestamp {
-        entry.seen_at.plus(self.lateness)
-    }
-
-    /// Whether an entry whose turn it is may look different than at the last: something new came in its namespace, or
-    /// its verdict is about to stand, for which all is looked at once more.
-    fn is_worth_judging(&self, key: &Key, now: Timestamp) -> bool {
-        let Some(entry) = self.entries.get(key) else { return false };
-        let last = self.entries.last_judged(key);
-        let told = entry.told_from().is_some_and(|from| now >= from) && entry.row.is_none();
-        let stands = now >= self.stands_at(entry) && !entry.looked_over;
-        let news = self.node_news > last || self.news.get(&entry.namespace).is_some_and(|round| *round > last);
-        last == 0 || told || stands || news
-    }
-
-    /// Gives an entry another turn, or lets its verdict stand when nothing more is to come for it.
-    fn next_turn(&mut self, key: &Key, now: Timestamp, scoped: &Scoped) {
-        let Some(entry) = self.entries.get(key) else { return };
-        let stands_at = self.stands_at(entry);
-        if now < stands_at {
-            let told = entry.told_from().filter(|from| *from > now);
-            self.entries.again(key, now, told.map_or(stands_at, |from| from.min(stands_at)));
-        } else if entry.row.is_some() && of_undecided_job(key, entry, scoped) {
-            self.entries.looked_over(key);
-            self.entries.again(key, now, now.plus(JOB));
-        } else {
-            self.settled.extend(entry.row.clone());
-            self.entries.settle(key);
-        }
-    }
-
-    /// One verdict; whether its row changed.
-    fn judge(&mut self, key: &Key, now: Timestamp, scoped: &Scoped) -> bool {
-        let Some(entry) = self.entries.get(key) else { return false };
-        let neighbours = self.entries.neighbours(key, entry);
-        let Some(space) = scoped.cluster().namespace(&entry.namespace) else { return false };
-        // The pod is forgotten, its row is not.
-        let Some(pod) = space.pods.get(&key.0) else { return false };
-        // Nobody is told of what may still start by itself.
-        let early = entry.told_from().is_some_and(|from| now < from);
-        self.judged += 1;
-        let case = Case {
-            scoped,
-            space,
-            pod,
-            container: entry.container.as_deref(),
-            ending: &entry.ending,
-            workload: space.workload_of(&pod.object),
-            failures: &self.failures,
-            changes: &self.changes,
-            seen_at: entry.seen_at,
-            neighbours,
-            said: OnceCell::new(),
-        };
-        let verdict =
-            if early { verdict::Verdict { row: None, depends_on: Vec::new() } } else { verdict::judge(&case) };
-        let onset = first_unhealthy(&case);
-        let row = verdict.row.map(|mut row| {
-            if !matches!(entry.ending, Ending::Unseen { .. }) {
-                row.container_id.clone_from(&key.2);
-            }
-            Arc::new(row)
-        });
-        let old = entry.row.clone();
-        let failure = row.as_ref().map(|r| {
-            let at = r.finished_at.unwrap_or(r.seen_at);
-            let recovered = if r.exit_code.is_some() || r.mechanism == crate::cause::UNSEEN {
-                self.readiness.recovered(&key.0, at)
-            } else {
-                pod.deleted_at
-            };
-            Failure::of(r, onset, recovered)
-        });
-        let id = id_of(key);
-        self.failures.put(&id, self.failed.get(&id), failure.clone());
-        match failure {
-            Some(f) => self.failed.insert(id.clone(), f),
-            None => self.failed.remove(&id),
-        };
-        let changed = row != old;
-        if changed {
-            for lost in old.iter().chain(&row).filter(|r| r.cause == "node-lost") {
-                self.nodes_touched.extend(lost.node.clone());
-            }
-            self.replace(old.as_ref(), row.as_ref());
-            self.incidents.put(&id, row.as_deref().and_then(Member::of));
-        }
-        self.entries.judged(key, row, verdict.depends_on, self.round);
-        changed
-    }
-
-    fn judge_refusals(&mut self, touched: &BTreeSet<String>, now: Timestamp, scoped: &Scoped) -> bool {
-        let (settled, looks) = (&mut self.settled, &mut self.judged);
-        let judged = self.refusals.judge(touched, (now, self.lateness), scoped, settled, looks);
-        let mut changed = false;
-        for refusal in judged {
-            if refusal.old != refusal.new {
-                self.replace(refusal.old.as_ref(), refusal.new.as_ref());
-                changed = true;
-            }
-            let member = refusal.new.as_deref().and_then(Member::of);
-            self.incidents.put(&refusal.id, member.map(|(key, m)| (key, Member { until: refusal.over, ..m })));
-        }
-        changed
-    }
-
     /// Puts a row in the place of another, in order of time.
     fn replace(&mut self, old: Option<&Arc<Restart>>, new: Option<&Arc<Restart>>) {
         let rows = Arc::make_mut(&mut self.rows);
@@ -515,22 +277,4 @@ impl Ledger {
 fn order(r: &Restart) -> (Timestamp, &str, &str, Option<&String>, Option<&String>, Option<&String>, &str) {
     let at = r.finished_at.unwrap_or(r.seen_at);
     (at, &r.namespace, &r.workload, r.pod.as_ref(), r.pod_uid.as_ref(), r.container.as_ref(), &r.container_id)
-}
-
-/// When the container was first seen to be unwell in the life that ended.
-fn first_unhealthy(case: &Case<'_>) -> Option<Timestamp> {
-    case.terminated()?;
-    // A probe that could not be made says nothing of the container, and the kubelet does not count it.
-    let failed = case.events("Unhealthy").filter(|e| !e.event.message.contains("probe errored"));
-    failed.map(|e| e.event.first_timestamp.unwrap_or(e.at).max(case.started())).min()
-}
-
-/// A Job that has neither completed nor given up: what its attempts died of is not decided before.
-fn of_undecided_job(key: &Key, entry: &Entry, scoped: &Scoped) -> bool {
-    let Some(space) = scoped.cluster().namespace(&entry.namespace) else { return false };
-    let Some(pod) = space.pods.get(&key.0) else { return false };
-    let owner = pod.object.metadata.controller().filter(|o| o.kind == "Job");
-    let job = owner.and_then(|o| space.jobs.get(&o.uid)).filter(|j| j.deleted_at.is_none());
-    let decided = |kind: &str| kind == "Failed" || kind == "Complete";
-    job.is_some_and(|j| !j.object.status.conditions.iter().any(|c| decided(&c.kind) && c.status == "True"))
 }

@@ -3,15 +3,16 @@
 //! Our own rather than the crate `promql-parser`, for the reasons in `docs/adr/0004-own-promql-parser.md`. What PromQL
 //! has and this does not is refused by name.
 
-use super::ast::{Aggregate, Aggregation, At, Binary, Expr, Many, Matching, Op, Selector, Type};
+mod cursor;
+mod selector;
+
+use super::ast::{Aggregate, Aggregation, Binary, Expr, Many, Matching, Op, Selector, Type};
 use super::error::Error;
 use super::functions::Function;
-use super::labels::NAME;
-use super::lex::{Placed, Token, parse_error, tokens};
-use super::matcher::{Budget, Matcher, Pattern, Test};
+use super::lex::{Token, parse_error};
+use super::matcher::{Budget, Matcher};
+use cursor::Parser;
 
-/// How deep expressions may nest, and how high the tree may become.
-const MAX_DEPTH: usize = 128;
 /// Keywords that Prometheus takes for no metric's name; the others may be one.
 const NO_METRICS: [&str; 6] = ["atan2", "bool", "on", "ignoring", "group_left", "group_right"];
 /// Keywords that it takes for no label's name in a grouping.
@@ -38,93 +39,10 @@ pub(crate) fn selector(text: &str, budget: &mut Budget) -> Result<Vec<Matcher>, 
     }
 }
 
-struct Parser<'a> {
-    text: &'a str,
-    tokens: Vec<Placed>,
-    next: usize,
-    depth: usize,
-    budget: &'a mut Budget,
-}
-
 /// A tree and its height.
 type Tall = (Expr, usize);
 
-impl<'a> Parser<'a> {
-    fn new(text: &'a str, budget: &'a mut Budget) -> Result<Self, Error> {
-        Ok(Self { text, tokens: tokens(text)?, next: 0, depth: 0, budget })
-    }
-
-    fn peek(&self) -> &Token {
-        self.tokens.get(self.next).map_or(&Token::End, |(token, _)| token)
-    }
-
-    fn take(&mut self) -> Token {
-        let token = self.peek().clone();
-        self.next += 1;
-        token
-    }
-
-    fn is(&self, sign: &str) -> bool {
-        matches!(self.peek(), Token::Sign(s) if *s == sign)
-    }
-
-    fn takes(&mut self, sign: &str) -> bool {
-        let found = self.is(sign);
-        self.next += usize::from(found);
-        found
-    }
-
-    fn needs(&mut self, sign: &str, within: &str) -> Result<(), Error> {
-        if self.takes(sign) { Ok(()) } else { Err(self.unexpected(within, &format!("expected {sign:?}"))) }
-    }
-
-    /// The next token as a keyword; keywords know no case.
-    fn keyword(&self) -> Option<String> {
-        match self.peek() {
-            Token::Ident(name) => Some(name.to_ascii_lowercase()),
-            _ => None,
-        }
-    }
-
-    fn takes_keyword(&mut self, word: &str) -> bool {
-        let found = self.keyword().is_some_and(|k| k == word);
-        self.next += usize::from(found);
-        found
-    }
-
-    fn error(&self, why: &str) -> Error {
-        let at = self.tokens.get(self.next).map_or(self.text.len(), |(_, at)| *at);
-        parse_error(self.text, at, why)
-    }
-
-    fn unexpected(&self, within: &str, expected: &str) -> Error {
-        let found = match self.peek() {
-            Token::End => "end of input".to_owned(),
-            Token::Ident(name) => format!("identifier {name:?}"),
-            Token::Number(n) => format!("number \"{n}\""),
-            Token::Duration(ms) => format!("duration of {ms} ms"),
-            Token::Text(text) => format!("string {text:?}"),
-            Token::Sign(sign) => format!("{sign:?}"),
-        };
-        self.error(&format!("unexpected {found} in {within}, {expected}"))
-    }
-
-    fn unsupported(&self, what: &str) -> Error {
-        self.error(&format!("{what} is not supported by whyd"))
-    }
-
-    fn end(&self) -> Result<(), Error> {
-        if *self.peek() == Token::End { Ok(()) } else { Err(self.unexpected("the query", "expected its end")) }
-    }
-
-    fn taller(&self, height: usize) -> Result<usize, Error> {
-        if height < MAX_DEPTH {
-            Ok(height + 1)
-        } else {
-            Err(self.error(&format!("the query is nested deeper than {MAX_DEPTH}")))
-        }
-    }
-
+impl Parser<'_> {
     fn binary(&mut self, weakest: u8) -> Result<Tall, Error> {
         self.depth = self.taller(self.depth)?;
         let (mut left, mut height) = self.unary()?;
@@ -215,87 +133,6 @@ impl<'a> Parser<'a> {
             Expr::Number(n) => (Expr::Number(-n), height),
             of => (Expr::Negated(Box::new(of)), self.taller(height)?),
         })
-    }
-
-    /// A primary expression with its range, offset and `@`.
-    fn postfix(&mut self) -> Result<Tall, Error> {
-        // Brackets make it no selector any more.
-        let bare = !self.is("(");
-        let (mut expr, height) = self.primary()?;
-        loop {
-            let place = self.next;
-            if self.takes("[") {
-                let Token::Duration(range) = self.take() else {
-                    self.next -= 1;
-                    return Err(self.unexpected("subscript", "expected a duration such as 5m"));
-                };
-                if self.is(":") {
-                    return Err(self.unsupported("a subquery"));
-                }
-                self.needs("]", "subscript")?;
-                if range == 0 {
-                    return Err(self.error("duration must be greater than 0"));
-                }
-                expr = match expr {
-                    _ if !bare => return Err(self.error("ranges only allowed for vector selectors")),
-                    Expr::Selector(s) if s.offset == 0 && s.at.is_none() => Expr::Range(s, range),
-                    Expr::Selector(_) => return Err(self.error("no offset or @ modifiers allowed before range")),
-                    _ => return Err(self.error("ranges only allowed for vector selectors")),
-                };
-                continue;
-            }
-            let offset = self.takes_keyword("offset");
-            if !offset && !self.takes("@") {
-                return Ok((expr, height));
-            }
-            let value = if offset { Ok(self.offset()?) } else { Err(self.at()?) };
-            let (Expr::Selector(selector) | Expr::Range(selector, _), true) = (&mut expr, bare) else {
-                self.next = place;
-                return Err(self.error("offset and @ modifiers must be preceded by a selector"));
-            };
-            match value {
-                Ok(_) if selector.offset != 0 => return Err(self.error("offset may not be set multiple times")),
-                Err(_) if selector.at.is_some() => return Err(self.error("@ may not be set multiple times")),
-                Ok(offset) => selector.offset = offset,
-                Err(at) => selector.at = Some(at),
-            }
-        }
-    }
-
-    fn offset(&mut self) -> Result<i64, Error> {
-        let minus = self.takes("-");
-        match self.take() {
-            Token::Duration(0) => {
-                self.next -= 1;
-                Err(self.error("duration must be greater than 0"))
-            }
-            Token::Duration(ms) => Ok(if minus { -ms } else { ms }),
-            _ => {
-                self.next -= 1;
-                Err(self.unexpected("offset", "expected a duration such as 5m"))
-            }
-        }
-    }
-
-    fn at(&mut self) -> Result<At, Error> {
-        let minus = self.takes("-");
-        let signed = minus || self.takes("+");
-        match self.take() {
-            Token::Number(seconds) if seconds.abs() < super::MAX_SECONDS => {
-                let ms = (seconds * 1000.0).round() as i64;
-                Ok(At::Millis(if minus { -ms } else { ms }))
-            }
-            Token::Number(_) => Err(self.error("timestamp out of bounds for @ modifier")),
-            Token::Ident(name) if !signed && ["start", "end"].iter().any(|word| name.eq_ignore_ascii_case(word)) => {
-                self.needs("(", "@")?;
-                self.needs(")", "@")?;
-                Ok(if name.eq_ignore_ascii_case("start") { At::Start } else { At::End })
-            }
-            _ => {
-                self.next -= 1;
-                Err(self.unexpected("@", "expected a timestamp, start() or end()"))
-            }
-        }
     }
 
     fn primary(&mut self) -> Result<Tall, Error> {
@@ -450,57 +287,6 @@ impl<'a> Parser<'a> {
         }
         self.next = end;
         Ok((Expr::Call(function, arguments), self.taller(height)?))
-    }
-
-    fn vector(&mut self, name: Option<String>) -> Result<Expr, Error> {
-        let place = self.next;
-        let named = name.is_some();
-        let mut matchers: Vec<Matcher> =
-            name.into_iter().map(|name| Matcher { label: NAME.into(), test: Test::Equal(name) }).collect();
-        if self.takes("{") {
-            while !self.takes("}") {
-                let matcher = self.matcher()?;
-                if named && matcher.label == NAME {
-                    return Err(self.error("metric name must not be set twice"));
-                }
-                matchers.push(matcher);
-                if !self.is("}") {
-                    self.needs(",", "label matching")?;
-                }
-            }
-        }
-        if matchers.iter().all(|m| m.passes("")) {
-            self.next = place;
-            return Err(self.error("vector selector must contain at least one non-empty matcher"));
-        }
-        Ok(Expr::Selector(Selector { matchers, offset: 0, at: None }))
-    }
-
-    fn matcher(&mut self) -> Result<Matcher, Error> {
-        let label = match self.take() {
-            Token::Ident(label) if !label.contains(':') => label,
-            _ => {
-                self.next -= 1;
-                return Err(self.unexpected("label matching", "expected a label's name"));
-            }
-        };
-        let Token::Sign(op @ ("=" | "!=" | "=~" | "!~")) = self.take() else {
-            self.next -= 1;
-            return Err(self.unexpected("label matching", "expected one of \"=\", \"!=\", \"=~\" or \"!~\""));
-        };
-        let Token::Text(value) = self.take() else {
-            self.next -= 1;
-            return Err(self.unexpected("label matching", "expected a string"));
-        };
-        let test = match op {
-            "=" => Test::Equal(value),
-            "!=" => Test::NotEqual(value),
-            _ => {
-                let pattern = Pattern::new(&value, self.budget).map_err(|e| self.error(&e.to_string()))?;
-                if op == "=~" { Test::Matches(pattern) } else { Test::NotMatches(pattern) }
-            }
-        };
-        Ok(Matcher { label, test })
     }
 }
 

@@ -1,0 +1,32 @@
+//! Whether the daemon can be asked.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use whyd_signals::Timestamp;
+
+/// Whether the daemon can be asked, and how fresh its view is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Readiness {
+    /// True once the log has been read back, while it can be written.
+    pub ready: bool,
+    /// Why it is not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// What the last start could not use of what is on disk: it is ready without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Every source; one that is not synced does not make the daemon unready.
+    pub sources: Vec<Freshness>,
+}
+
+/// One source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Freshness {
+    /// Its name.
+    pub source: String,
+    /// Whether what it does not hold is known not to be.
+    pub synced: bool,
+    /// When its newest item was received.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    pub newest: Option<Timestamp>,
+}

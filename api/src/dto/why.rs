@@ -1,0 +1,64 @@
+//! The answer to `why`.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use whyd_signals::Timestamp;
+
+use super::{Incident, Learning, Problem, Restart};
+
+/// How the asked name was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Match {
+    /// It is a pod's name.
+    Pod,
+    /// It is a workload's name.
+    Workload,
+    /// Pods' names begin with it.
+    Prefix,
+}
+
+/// How much memory a container held.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MemorySample {
+    /// When it was measured.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The working set.
+    pub bytes: f64,
+}
+
+/// The memory of a container that met its limit, over its instances.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MemoryUse {
+    /// Null where there is none.
+    #[schema(required)]
+    pub limit_bytes: Option<f64>,
+    /// In the order of time.
+    pub samples: Vec<MemorySample>,
+    /// When instances of it ended.
+    #[schema(value_type = Vec<String>)]
+    pub ends: Vec<Timestamp>,
+}
+
+/// The answer to `why`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Why {
+    /// How the name was found.
+    pub matched: Match,
+    /// Newest first; empty where the pod or workload is known and did not restart.
+    pub restarts: Vec<Restart>,
+    /// The incidents that these restarts belong to, newest first.
+    pub incidents: Vec<Incident>,
+    /// Where the newest met its memory limit: how it came to that.
+    #[serde(default)]
+    #[schema(required)]
+    pub memory: Option<MemoryUse>,
+    /// Where the metrics of the newest one's container were still being learnt when it ended: nothing unusual could be found in
+    /// them. Null where it was known what is usual, where a metric speaks for the cause all the same, and where none is watched.
+    #[serde(default)]
+    #[schema(required)]
+    pub learning: Option<Learning>,
+    /// What is missing from the answer.
+    pub problems: Vec<Problem>,
+}
