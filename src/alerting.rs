@@ -91,8 +91,12 @@ impl Alerting {
         let causes: BTreeMap<&str, &str> = incidents.iter().map(|i| (i.id.as_str(), i.cause.as_str())).collect();
         let firing = self.outbox.told().filter(|told| told.ended.is_none());
         let active = firing.map(|told| {
-            let cause = causes.get(told.identity.incident_id.as_str());
-            Active { identity: told.identity.clone(), cause: cause.map(|&cause| cause.to_owned()) }
+            let cause = causes.get(told.incident_id());
+            Active {
+                identity: told.identity.clone(),
+                incident_id: told.incident_id().to_owned(),
+                cause: cause.map(|&cause| cause.to_owned()),
+            }
         });
         self.board.show(active.collect(), self.outbox.untold);
         if due.keep || self.unkept {

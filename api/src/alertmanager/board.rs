@@ -15,6 +15,8 @@ use crate::reader::{Kind, Metric};
 pub struct Active {
     /// What it was told as.
     pub identity: Identity,
+    /// The incident that it tells of: another than it was told as, where that took its place.
+    pub incident_id: String,
     /// The cause by now; `None` while only the id is known again after a restart.
     pub cause: Option<String>,
 }
@@ -125,5 +127,5 @@ pub fn gauge(active: &[Active]) -> Metric {
 
 /// By incident id, what was told.
 pub(crate) fn by_id(active: Vec<Active>) -> BTreeMap<String, Identity> {
-    active.into_iter().map(|a| (a.identity.incident_id.clone(), a.identity)).collect()
+    active.into_iter().map(|a| (a.incident_id, a.identity)).collect()
 }

@@ -3,16 +3,18 @@
 //! An open incident is a firing alert, sent anew each interval with an end four intervals ahead: if we are gone, it
 //! ends by itself. One that is over is sent as ended for a quarter of an hour, so that a peer that was away hears of it.
 //! One that turns out to be part of another is ended likewise: its team hears of the whole, once.
+//! One made of others that has another id than before, since a part was found that began earlier, is told on as what it was
+//! told as: its labels are fixed, its words are those of the incident that took its place.
 //! One that becomes worse is ended likewise, and told anew as what it is now: severity is a label that people route by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
-use whyd_signals::schema::{Incident, IncidentStatus};
+use whyd_signals::schema::{Incident, IncidentStatus, Link};
 
 use super::alert::{Alert, Identity, annotations, link, superseded};
 use crate::dto;
@@ -26,6 +28,8 @@ const LINGER_INTERVAL: Duration = Duration::from_secs(60);
 pub const BATCH: usize = 256;
 /// Incidents that are told at once; one beyond them is not told until there is room, and counted.
 pub const TOLD: usize = 10_000;
+/// Parts by which an incident that is made of others is known again.
+const PARTS: usize = 64;
 
 /// How much can be believed of what the incidents do not show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +47,28 @@ pub enum Sight {
 pub struct Told {
     /// What it was told as.
     pub identity: Identity,
+    /// The incident that took the place of the one it was told as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by_now: Option<String>,
+    /// Ids of what the incident was made of at the last look, the first of them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    parts: BTreeSet<String>,
     /// When it was over; `None` while it is firing.
     pub ended: Option<Ended>,
     /// When it is to be sent next. After a restart: at once.
     #[serde(skip)]
     next: Timestamp,
+}
+
+impl Told {
+    fn of(identity: Identity, incident: &Incident, now: Timestamp) -> Self {
+        Self { identity, by_now: None, parts: parts(incident), ended: None, next: now }
+    }
+
+    /// The id of the incident that it tells of.
+    pub fn incident_id(&self) -> &str {
+        self.by_now.as_deref().unwrap_or(&self.identity.incident_id)
+    }
 }
 
 /// The end of an alert.
@@ -103,7 +124,7 @@ impl Outbox {
     pub fn new(settings: Settings, told: Vec<Told>) -> Self {
         let mut by_id: BTreeMap<String, Vec<Told>> = BTreeMap::new();
         for told in told {
-            by_id.entry(told.identity.incident_id.clone()).or_default().push(told);
+            by_id.entry(told.incident_id().to_owned()).or_default().push(told);
         }
         by_id.values_mut().for_each(|all| all.sort_by_key(|told| told.identity.severity));
         Self { settings, told: by_id, untold: 0 }
@@ -131,7 +152,6 @@ impl Outbox {
         let keep = self.follow(now, sight, &shown);
         let mut alerts = Vec::new();
         for told in self.told.values_mut().flatten() {
-            let id = &told.identity.incident_id;
             let interval = match told.ended {
                 Some(_) => self.settings.interval.min(LINGER_INTERVAL),
                 None => self.settings.interval,
@@ -139,7 +159,7 @@ impl Outbox {
             // A clock that was set back must not silence it.
             if now >= told.next || told.next > now.plus(interval) {
                 told.next = now.plus(interval);
-                let incident = shown.get(id.as_str()).map(|i| describe(&told.identity, i));
+                let incident = shown.get(told.incident_id()).map(|i| describe(&told.identity, i));
                 alerts.push(alert(&self.settings, told, incident.as_ref(), now));
             }
         }
@@ -153,9 +173,12 @@ impl Outbox {
             self.untold = open().filter(|(id, _)| !self.told.contains_key(**id)).count();
             return false;
         }
-        let mut changed = false;
+        let mut changed = self.hand_on(shown);
         for (id, all) in &mut self.told {
             let incident = shown.get(id.as_str()).copied();
+            for (told, incident) in all.iter_mut().zip(incident.into_iter().cycle()) {
+                told.parts = parts(incident);
+            }
             if incident.is_some() || sight == Sight::Whole {
                 changed |= follow_one(all, incident, now);
             }
@@ -177,11 +200,42 @@ impl Outbox {
                 self.untold += 1;
             } else {
                 let identity = Identity::of(&self.settings.cluster, incident);
-                self.told.insert((*id).to_owned(), vec![Told { identity, ended: None, next: now }]);
+                self.told.insert((*id).to_owned(), vec![Told::of(identity, incident, now)]);
                 changed = true;
             }
         }
         changed
+    }
+
+    /// Where an incident made of others is there no more, and another of the same team has parts of it, that one is told as
+    /// it was: to people it is the same trouble. Whether there was one.
+    fn hand_on(&mut self, shown: &BTreeMap<&str, &Incident>) -> bool {
+        let is_gone = |told: &&Told| !told.parts.is_empty() && !shown.contains_key(told.incident_id());
+        let mut of_parts: BTreeMap<(String, String), String> = BTreeMap::new();
+        for told in self.told().filter(is_gone) {
+            let team = told.identity.team.as_str();
+            let parts = told.parts.iter().map(|part| ((team.to_owned(), part.clone()), told.incident_id().to_owned()));
+            of_parts.extend(parts);
+        }
+        // What is there again by the id that it was told as has its alert back.
+        let lent = self.told().filter(|told| told.by_now.is_some());
+        let lent: BTreeMap<String, String> =
+            lent.map(|told| (told.identity.incident_id.clone(), told.incident_id().to_owned())).collect();
+        let mut handed_on = false;
+        for (id, incident) in shown.iter().filter(|(_, incident)| !incident.parts.is_empty() && firing(incident)) {
+            if (of_parts.is_empty() && lent.is_empty()) || self.told.contains_key(*id) {
+                continue;
+            }
+            let of_part = |part: &Link| of_parts.get(&(incident.team.to_string(), part.id.clone()));
+            let before = lent.get(*id).or_else(|| incident.parts.iter().find_map(of_part));
+            let Some(mut all) = before.and_then(|before| self.told.remove(before)) else { continue };
+            for told in &mut all {
+                told.by_now = Some((*id).to_owned()).filter(|id| *id != told.identity.incident_id);
+            }
+            self.told.insert((*id).to_owned(), all);
+            handed_on = true;
+        }
+        handed_on
     }
 }
 
@@ -207,7 +261,8 @@ fn follow_one(all: &mut Vec<Told>, incident: Option<&Incident>, now: Timestamp) 
             }
             // In all else it is what it was first told as.
             let identity = Identity { severity, ..last.identity.clone() };
-            all.push(Told { identity, ended: None, next: now });
+            let anew = Told { identity, ended: None, next: now, ..last.clone() };
+            all.push(anew);
         }
         (None, None) => end(last),
         (None, Some(_)) => return false,
@@ -234,9 +289,13 @@ fn firing(incident: &Incident) -> bool {
     incident.status == IncidentStatus::Open && incident.suppressed_by.is_none() && !is_told
 }
 
+fn parts(incident: &Incident) -> BTreeSet<String> {
+    incident.parts.iter().map(|part| part.id.clone()).take(PARTS).collect()
+}
+
 fn alert(settings: &Settings, told: &Told, incident: Option<&dto::Incident>, now: Timestamp) -> Alert {
     let identity = &told.identity;
-    let generator_url = link(&settings.external_url, &identity.incident_id);
+    let generator_url = link(&settings.external_url, told.incident_id());
     let annotations = match incident {
         Some(incident) if told.ended.is_some() && incident.status == dto::IncidentStatus::Open => {
             superseded(incident, identity, &generator_url)
@@ -244,7 +303,7 @@ fn alert(settings: &Settings, told: &Told, incident: Option<&dto::Incident>, now
         Some(incident) => annotations(incident, &generator_url),
         // Told before a restart, and what it was made of is not known again, or not any more.
         None => BTreeMap::from([
-            ("summary", format!("incident {} is known by its id alone", identity.incident_id)),
+            ("summary", format!("incident {} is known by its id alone", told.incident_id())),
             ("link", generator_url.clone()),
         ]),
     };

@@ -150,7 +150,12 @@ impl Reader for Fixture {
     }
     fn alerts(&self, access: &Access) -> Vec<Active> {
         let open = self.incidents(access, &|i| i.status == IncidentStatus::Open && i.suppressed_by.is_none());
-        open.iter().map(|i| Active { identity: Identity::of("lab", i), cause: Some(i.cause.clone()) }).collect()
+        let active = |i: &Arc<Incident>| Active {
+            identity: Identity::of("lab", i),
+            incident_id: i.id.clone(),
+            cause: Some(i.cause.clone()),
+        };
+        open.iter().map(active).collect()
     }
     fn series(&self, _: &Access) -> Box<dyn SeriesSet> {
         Box::new(All(Arc::clone(&self.samples)))

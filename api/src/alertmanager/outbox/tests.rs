@@ -147,6 +147,44 @@ fn what_is_told_with_others_is_one_alert_and_its_parts_end() {
 }
 
 #[test]
+fn what_is_made_of_others_is_told_once_whatever_id_it_comes_to_have() {
+    use Sight::Whole;
+    let whole = |id: &str, team: &str, parts: &[&str]| Incident {
+        team: Team::new(team),
+        parts: parts.iter().map(|id| Link { id: (*id).into(), team: Team::new(team), teams: Vec::new() }).collect(),
+        summary: format!("{id} of {}", parts.len()),
+        ..incident(id)
+    };
+    let mut outbox = Outbox::new(settings(), Vec::new());
+    check(&mut outbox, 0, Whole, vec![whole("w", "shop", &["i", "j"])], true, &["w warning 240"]);
+    // A part becomes known that began before the others, and that in another period: the id is another.
+    let wider = || whole("v", "shop", &["h", "i", "j"]);
+    check(&mut outbox, 5, Whole, vec![wider()], true, &[]);
+    let mut outbox = restarted(&outbox);
+    let (kept, sent) = look(&mut outbox, 60, Whole, vec![wider()]);
+    assert!(!kept && sent.len() == 1);
+    assert_eq!(
+        (&sent[0]["labels"]["incident_id"], &sent[0]["annotations"]["summary"]),
+        (&"w".into(), &"v of 3".into())
+    );
+    assert_eq!(sent[0]["generatorURL"], "https://whyd.example/api/v1/incidents/v");
+    // What it turned out to be worse as is one alert more, and so is another trouble, and that of another team.
+    let worse = || Incident { severity: Severity::Critical, ..wider() };
+    check(&mut outbox, 61, Whole, vec![worse()], true, &["w warning 61", "w critical 301"]);
+    let others = || vec![worse(), whole("x", "shop", &["k", "l"]), whole("y", "bank", &["h", "i"])];
+    check(&mut outbox, 62, Whole, others(), true, &["x warning 302", "y warning 302"]);
+    // The first id is back, and is over at last.
+    let again = Incident { severity: Severity::Critical, ..whole("w", "shop", &["i", "j"]) };
+    check(&mut outbox, 63, Whole, [vec![again], others()[1..].to_vec()].concat(), true, &[]);
+    let over = Incident { parts: worse().parts, ..resolved("w", 64) };
+    check(&mut outbox, 64, Whole, [vec![over], others()[1..].to_vec()].concat(), true, &["w critical 64"]);
+    // Should both be there, each has its own.
+    check(&mut outbox, 65, Whole, vec![wider()], true, &["w critical 305", "x warning 65", "y warning 65"]);
+    let both = vec![whole("v", "shop", &["h", "g"]), whole("w", "shop", &["i", "j"])];
+    check(&mut outbox, 66, Whole, both, true, &["v warning 306"]);
+}
+
+#[test]
 fn labels_never_change_and_annotations_tell_what_did() {
     let mut outbox = Outbox::new(settings(), Vec::new());
     let (_, first) = look(&mut outbox, 0, Sight::Whole, vec![incident("i")]);
