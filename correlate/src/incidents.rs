@@ -3,6 +3,7 @@
 
 mod facts;
 mod merged;
+mod runs;
 mod shared;
 mod whole;
 

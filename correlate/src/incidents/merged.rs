@@ -1,8 +1,8 @@
 //! Which incidents are one: those of one team, or of all, that died of the same close in time and share something beyond
 //! chance; and those of several teams that name one root.
 //!
-//! Incidents of one pool lie in order of opening; a run of them is what began close in time. Only the runs around what changed
-//! are weighed anew, and each once more when what may come late has come: from then on its figures stand.
+//! Incidents of one pool lie in order of opening; a run of them is what began close in time, and a piece of it where it is
+//! long. Only the runs around what changed are weighed anew, and each once more when what may come late has come: from then on its figures stand.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use whyd_signals::schema::{Incident, Link};
 use whyd_signals::{Team, Timestamp};
 
+use super::Place;
 use super::facts::Facts;
+use super::runs::around;
 use super::shared::{self, Scope};
 use super::whole::{Bond, Whole};
 use crate::population::{LEAST, Population};
@@ -28,9 +30,6 @@ pub(super) enum Pool {
     /// Those of all teams that have this root.
     Root { kind: String, namespace: String, name: String },
 }
-
-/// When an incident was opened, then which.
-type Place = (Timestamp, String);
 
 /// Incidents of one pool that began close in time, by the first of them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -153,23 +152,26 @@ impl Merged {
             dirty.append(&mut self.blind);
         }
         let mut before: BTreeMap<String, Whole> = BTreeMap::new();
-        let mut seen: Option<(Pool, Place)> = None;
+        // Up to which place, and before which time, nothing is to be looked for any more.
+        let mut seen: Option<(Pool, Place, Timestamp)> = None;
         // An incident may have moved from one run to another: all that is old goes before anything new comes.
-        let mut fresh: Vec<(Pool, VecDeque<Place>)> = Vec::new();
+        let mut fresh: BTreeMap<(Pool, Place), VecDeque<Place>> = BTreeMap::new();
         for (pool, place) in dirty {
-            // The run that was weighed last reaches so far.
-            if seen.as_ref().is_some_and(|(of, last)| *of == pool && place <= *last) {
+            let is_seen =
+                |(of, last, covers): &(Pool, Place, Timestamp)| *of == pool && place <= *last && place.0 < *covers;
+            if seen.as_ref().is_some_and(is_seen) {
                 continue;
             }
-            let runs = self.runs_around(&pool, &place);
+            let around = self.pools.get(&pool).map(|places| around(places, &place, reach)).unwrap_or_default();
+            let runs = around.pieces;
             let lowest = runs.first().and_then(|run| run.front()).map_or(&place, |first| first.min(&place)).clone();
             let highest = runs.last().and_then(|run| run.back()).map_or(&place, |last| last.max(&place)).clone();
             self.forget(&pool, &lowest, &highest, &mut before);
-            fresh.extend(runs.into_iter().map(|run| (pool.clone(), run)));
-            seen = Some((pool, highest));
+            let with_first = runs.into_iter().filter_map(|run| Some(((pool.clone(), run.front()?.clone()), run)));
+            fresh.extend(with_first);
+            seen = Some((pool, highest, around.covers));
         }
-        fresh.dedup();
-        for (pool, run) in &fresh {
+        for ((pool, _), run) in &fresh {
             self.weigh_run(cluster, pool, run, (now, lateness), population);
         }
         let mut weighed = Weighed::default();
@@ -192,34 +194,6 @@ impl Merged {
             weighed.wholes.insert(id.clone());
         }
         weighed
-    }
-
-    /// The runs that hold this place, or lie next to it within reach; in order.
-    fn runs_around(&self, pool: &Pool, place: &Place) -> Vec<VecDeque<Place>> {
-        let Some(places) = self.pools.get(pool) else { return Vec::new() };
-        let near = |other: &&Place| (other.0.max(place.0)) <= other.0.min(place.0).plus(self.reach);
-        let seeds = [places.range(..=place).next_back().filter(near), places.range(place..).next().filter(near)];
-        let mut runs: Vec<VecDeque<Place>> = Vec::new();
-        for seed in seeds.into_iter().flatten() {
-            if runs.iter().any(|run| run.back().is_some_and(|last| last >= seed)) {
-                continue;
-            }
-            let mut run = VecDeque::from([seed.clone()]);
-            for earlier in places.range(..seed).rev() {
-                if run.front().is_none_or(|first| first.0 > earlier.0.plus(self.reach)) {
-                    break;
-                }
-                run.push_front(earlier.clone());
-            }
-            for later in places.range(seed..).skip(1) {
-                if run.back().is_none_or(|last| later.0 > last.0.plus(self.reach)) {
-                    break;
-                }
-                run.push_back(later.clone());
-            }
-            runs.push(run);
-        }
-        runs
     }
 
     /// Takes away the runs that reach between two places, with what was made of them.

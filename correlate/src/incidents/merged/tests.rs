@@ -149,6 +149,55 @@ fn whatever_came_and_went_before_it_is_as_if_all_came_at_once() {
     }
 }
 
+#[test]
+fn a_run_of_days_is_told_in_pieces_as_if_all_came_at_once() {
+    let mut seed = 3_u64;
+    let mut below = |n: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % n
+    };
+    let late = (at(1_000_000), LATENESS);
+    // Every 150 seconds one incident, and now and then none for a while: runs of hours to days.
+    let mut all: BTreeMap<String, Facts> = BTreeMap::new();
+    for n in 0..1_000 {
+        let (team, w) = (["a", "b"][below(2) as usize], below(8));
+        let own = format!("{team}-{w}");
+        let new = facts(team, &format!("w-{w}"), n * 150, &[if w < 5 { "shared" } else { &own }]);
+        all.insert(format!("{n:03}"), new);
+    }
+    let is_pause = |id: &str| id.parse::<u64>().unwrap() % 170 < 5;
+    let pauses: Vec<String> = all.keys().filter(|id| is_pause(id)).cloned().collect();
+    let (mut grown, mut there) = (Merged::default(), all.clone());
+    there.retain(|id, _| !is_pause(id));
+    for (id, facts) in &there {
+        grown.put(id, Some(facts.clone()));
+    }
+    grown.weigh("lab", late, QUIET, &population());
+    for _ in 0..300 {
+        let id = match below(2) {
+            0 => pauses[below(pauses.len() as u64) as usize].clone(),
+            _ => format!("{:03}", below(1_000)),
+        };
+        let new = if there.remove(&id).is_none() { all.get(&id).cloned() } else { None };
+        grown.put(&id, new.clone());
+        there.extend(new.map(|new| (id, new)));
+        // Mostly several at once, far apart.
+        if below(10) > 0 {
+            continue;
+        }
+        grown.weigh("lab", late, QUIET, &population());
+        let mut fresh = Merged::default();
+        for (id, facts) in &there {
+            fresh.put(id, Some(facts.clone()));
+        }
+        fresh.weigh("lab", late, QUIET, &population());
+        assert_eq!(grown.wholes, fresh.wholes);
+        assert_eq!((&grown.of, &grown.pools), (&fresh.of, &fresh.pools));
+        // What goes on for days is more than one, none of them too long.
+        assert!(fresh.wholes.len() > 3 && fresh.wholes.values().all(|whole| whole.parts.len() < 290));
+    }
+}
+
 fn crash(n: u64, second: u64) -> (String, Facts) {
     let own = format!("a-{n}");
     (format!("{n:02}"), facts("a", &format!("w-{n}"), second, &[if n < 5 { "shared" } else { &own }]))
@@ -190,6 +239,27 @@ fn the_id_stays_when_the_first_turns_out_to_be_of_something_else() {
     let (whole, rest) = (of_all(&all).wholes, of_all(&all[1..]).wholes);
     assert_eq!((whole.len(), rest.values().next().unwrap().parts.len()), (1, 3));
     assert!(whole.keys().eq(rest.keys()));
+}
+
+#[test]
+fn the_id_is_another_when_one_is_found_that_began_in_the_period_before_in_whatever_order() {
+    let later: Vec<_> = (1..4).map(|n| crash(n, 605 + n)).collect();
+    let first = crash(0, 595);
+    let before = of_all(&later).wholes;
+    let mut grown = Merged::default();
+    for (id, facts) in &later {
+        grown.put(id, Some(facts.clone()));
+    }
+    grown.weigh("lab", (at(10_000), LATENESS), QUIET, &population());
+    assert_eq!(grown.wholes, before);
+    grown.put(&first.0, Some(first.1.clone()));
+    let weighed = grown.weigh("lab", (at(10_000), LATENESS), QUIET, &population());
+    let all: Vec<_> = std::iter::once(first).chain(later).collect();
+    assert_eq!((&grown.wholes, weighed.wholes.len()), (&of_all(&all).wholes, 1));
+    assert!(before.keys().ne(grown.wholes.keys()));
+    // By its parts it is known again.
+    let parts = before.values().next().unwrap().parts.clone();
+    assert!(grown.wholes.values().all(|whole| whole.parts.is_superset(&parts)));
 }
 
 #[test]
