@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use whyd_signals::schema::{Incident, IncidentStatus, Restart, Root, Severity, Shared};
+use whyd_signals::schema::{Incident, IncidentStatus, Link, Restart, Root, Severity, Shared};
 use whyd_signals::{Team, Timestamp};
 
 use facts::Facts;
@@ -275,14 +275,32 @@ impl Incidents {
         let weighed = self.merged.weigh(&self.cluster, times, self.rules.quiet, population);
         gone.extend(weighed.gone);
         let fresh: BTreeSet<String> = come.iter().map(|i| i.id.clone()).collect();
-        let of_others = weighed.parts.iter().filter(|id| !fresh.contains(*id));
-        let parts: Vec<Arc<Incident>> = of_others.filter_map(|id| self.made(id)).collect();
         let touched: Vec<&String> = moved.iter().chain(&fresh).chain(&weighed.parts).collect();
         let of_them = touched.into_iter().flat_map(|id| self.merged.wholes_of(id)).cloned();
         let wholes: BTreeSet<String> = of_them.chain(weighed.wholes).collect();
-        come.extend(parts);
+        // Whether others of it are suppressed, too, says how one is told.
+        let siblings: BTreeSet<&String> = wholes.iter().flat_map(|whole| self.merged.parts_of(whole)).collect();
+        let of_others: BTreeSet<&String> = siblings.into_iter().chain(&weighed.parts).collect();
+        let of_others = of_others.into_iter().filter(|id| !fresh.contains(*id));
+        let parts: Vec<Arc<Incident>> = of_others.filter_map(|id| self.made(id)).collect();
+        let around: BTreeSet<&String> =
+            parts.iter().chain(come.iter()).flat_map(|part| self.merged.wholes_of(&part.id)).collect();
+        let hidden: BTreeSet<String> = around.into_iter().filter(|whole| self.is_hidden(whole)).cloned().collect();
+        let none = BTreeSet::new();
+        let told_with = |part: &Incident| {
+            let left_out = if part.suppressed_by.is_some() { &none } else { &hidden };
+            self.merged.told_with(&part.id, &part.team, left_out)
+        };
+        let is_told_otherwise = |part: &Incident| {
+            let place = self.all.binary_search_by(|i| (i.opened_at, &i.id).cmp(&(part.opened_at, &part.id)));
+            let shown = place.ok().and_then(|at| self.all.get(at));
+            shown.is_some_and(|shown| shown.part_of.as_ref().map(|whole| &whole.id) != told_with(part))
+        };
+        come.extend(parts.into_iter().filter(|part| weighed.parts.contains(&part.id) || is_told_otherwise(part)));
+        let mut links: BTreeMap<&String, Option<Link>> = BTreeMap::new();
         for part in come.iter_mut() {
-            let part_of = self.merged.part_of(&part.id, &part.team);
+            let whole = told_with(part);
+            let part_of = whole.and_then(|id| links.entry(id).or_insert_with(|| self.merged.link_to(id)).clone());
             if part.part_of != part_of {
                 *part = Arc::new(Incident { part_of, ..Incident::clone(part) });
             }
@@ -298,6 +316,12 @@ impl Incidents {
                 come.extend(new);
             }
         }
+    }
+
+    /// Whether nobody is to be told of an incident that is made of others.
+    fn is_hidden(&self, whole: &str) -> bool {
+        let parts: Vec<Arc<Incident>> = self.merged.parts_of(whole).filter_map(|part| self.made(part)).collect();
+        whole::is_hidden(&parts)
     }
 
     /// An incident as its group made it.
@@ -433,3 +457,6 @@ impl Incidents {
         all
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -277,12 +277,23 @@ impl Merged {
         }
     }
 
-    /// By which incident this one of that team is told with others: the team's own before one of several teams.
-    pub(super) fn part_of(&self, id: &str, team: &Team) -> Option<Link> {
+    /// What an incident is made of.
+    pub(super) fn parts_of(&self, whole: &str) -> impl Iterator<Item = &String> {
+        self.wholes.get(whole).into_iter().flat_map(|whole| &whole.parts)
+    }
+
+    /// By which incident this one of that team is told with others: the team's own before one of several teams, and none of
+    /// those that are left out.
+    pub(super) fn told_with(&self, id: &str, team: &Team, left_out: &BTreeSet<String>) -> Option<&String> {
         let is_own = |whole: &Whole| matches!(&whole.pool, Pool::Cause { team: Some(of), .. } if of == team);
-        let wholes = self.wholes_of(id).filter_map(|whole| Some((whole, self.wholes.get(whole)?)));
-        let (whole, of) = wholes.min_by_key(|(id, whole)| (!is_own(whole), *id))?;
-        Some(self.link(whole, of))
+        let wholes = self.wholes_of(id).filter(|whole| !left_out.contains(*whole));
+        let wholes = wholes.filter_map(|whole| Some((whole, self.wholes.get(whole)?)));
+        wholes.min_by_key(|(id, whole)| (!is_own(whole), *id)).map(|(id, _)| id)
+    }
+
+    /// What an incident says that is a part of this one.
+    pub(super) fn link_to(&self, whole: &str) -> Option<Link> {
+        self.wholes.get(whole).map(|of| self.link(whole, of))
     }
 
     fn link(&self, id: &str, whole: &Whole) -> Link {

@@ -58,8 +58,9 @@ impl Whole {
 
     /// As an incident; `None` when none of its parts is known any more.
     pub(super) fn incident(&self, id: &str, parts: &[Arc<Incident>], part_of: Option<Link>) -> Option<Incident> {
-        // What people asked not to be told of gives neither words nor weight, where others are left.
-        let hidden = parts.iter().all(|part| part.suppressed_by.is_some());
+        // What people asked not to be told of gives neither words nor weight, where others are left. One that is left is told
+        // by itself.
+        let hidden = is_hidden(parts);
         let told: Vec<&Arc<Incident>> = parts.iter().filter(|part| hidden || part.suppressed_by.is_none()).collect();
         let first = *told.first()?;
         let severity = told.iter().map(|part| part.severity).max()?;
@@ -106,7 +107,7 @@ impl Whole {
             members,
             restarts: parts.iter().map(|part| part.restarts).sum(),
             follows: None,
-            suppressed_by: first.suppressed_by.clone().filter(|_| hidden),
+            suppressed_by: parts.iter().find_map(|part| part.suppressed_by.clone()).filter(|_| hidden),
             part_of,
             parts: parts.iter().map(link).collect(),
             speaks_of: speaks_of.into_iter().collect(),
@@ -143,6 +144,12 @@ impl Whole {
             once_in(chance)
         )
     }
+}
+
+/// Whether of an incident made of these nobody is to be told: fewer than two of them are to be.
+pub(super) fn is_hidden(parts: &[Arc<Incident>]) -> bool {
+    let told = parts.iter().filter(|part| part.suppressed_by.is_none()).count();
+    told < 2 && told < parts.len()
 }
 
 /// How often that is, with two digits.
@@ -236,12 +243,13 @@ mod tests {
         let figures = Figures { both: 2, having: 2, troubled: 2, there: 9, chance: 0.01 };
         let whole = Whole { pool, bond: Bond::Shared(shared, figures), parts: BTreeSet::new(), made: None };
         let told = |open: bool| {
-            let parts = [part("1", Severity::Critical, true), part("2", Severity::Warning, !open)];
+            let last = part("3", Severity::Warning, !open);
+            let parts = [part("1", Severity::Critical, true), part("2", Severity::Warning, !open), last];
             whole.incident("w", &parts, None).unwrap()
         };
         let (some, none) = (told(true), told(false));
         assert_eq!((some.severity, some.suppressed_by), (Severity::Warning, None));
-        assert!(some.summary.ends_with("the first: 2 failed") && some.members.len() == 2, "{}", some.summary);
+        assert!(some.summary.ends_with("the first: 2 failed") && some.members.len() == 3, "{}", some.summary);
         assert_eq!((none.severity, none.suppressed_by.as_deref()), (Severity::Critical, Some("known")));
     }
 

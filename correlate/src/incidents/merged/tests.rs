@@ -48,6 +48,10 @@ fn told(merged: &Merged) -> Vec<(String, Vec<String>)> {
     all
 }
 
+fn part_of(merged: &Merged, id: &str, team: &str) -> Option<Link> {
+    merged.link_to(merged.told_with(id, &Team::new(team), &BTreeSet::new())?)
+}
+
 fn weighed(puts: &[(&str, Facts)]) -> Merged {
     let mut merged = Merged::default();
     for (id, facts) in puts {
@@ -63,7 +67,7 @@ fn three_that_share_an_image_are_one_and_two_are_not() {
     assert_eq!(told(&weighed(&[("0", crash(0)), ("1", crash(1))])), []);
     let all = weighed(&[("0", crash(0)), ("1", crash(1)), ("2", crash(2))]);
     assert_eq!(told(&all), [("a".to_owned(), ["0", "1", "2"].map(str::to_owned).to_vec())]);
-    assert_eq!(all.part_of("1", &Team::new("a")).unwrap().teams, [Team::new("a")]);
+    assert_eq!(part_of(&all, "1", "a").unwrap().teams, [Team::new("a")]);
     // A fourth that has it and died of another cause, or much later, or a third of other images.
     let other = Facts { class: Some("oom-limit".into()), ..crash(2) };
     assert_eq!(told(&weighed(&[("0", crash(0)), ("1", crash(1)), ("2", other)])), []);
@@ -100,8 +104,8 @@ fn what_teams_share_is_told_to_each_and_to_the_platform() {
         [("a".to_owned(), ids(&["a0", "a1", "a2"])), ("platform".into(), ids(&["a0", "a1", "a2", "b0", "b1"]))];
     assert_eq!(told(&merged), wanted);
     // Of a its own is told; b has but two, and nobody tells it of the other team's.
-    assert_eq!(merged.part_of("a0", &Team::new("a")).unwrap().team, Team::new("a"));
-    let of_b = merged.part_of("b0", &Team::new("b")).unwrap();
+    assert_eq!(part_of(&merged, "a0", "a").unwrap().team, Team::new("a"));
+    let of_b = part_of(&merged, "b0", "b").unwrap();
     assert_eq!((of_b.team, of_b.teams.len()), (Team::platform(), 3));
     let own = merged.wholes.values().find(|w| w.team() == Team::new("a")).unwrap();
     assert_eq!(merged.part_of_whole(own).unwrap().team, Team::platform());

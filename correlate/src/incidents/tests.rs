@@ -1,0 +1,111 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::*;
+use crate::population::tests::{image, of};
+use crate::rules::{Matches, Suppression};
+
+const LATENESS: Duration = Duration::from_secs(600);
+
+fn at(second: u64) -> Timestamp {
+    Timestamp(0).plus(Duration::from_secs(second))
+}
+
+/// Twenty workloads, of which the first five have one image.
+fn population() -> Population {
+    let pods = (0..20).map(|n| {
+        let own = if n < 5 { "shared".to_owned() } else { format!("own-{n}") };
+        ("a", format!("a/Deployment/w-{n}"), vec![image(&own)])
+    });
+    of(&pods.collect::<Vec<_>>())
+}
+
+/// Workload n crashes.
+fn crash(n: u64) -> (String, Member) {
+    let workload = format!("Deployment/w-{n}");
+    let member = Member {
+        team: Team::new("a"),
+        namespace: "a".into(),
+        name: format!("a/w-{n}/app"),
+        pod_uid: String::new(),
+        at: at(100 + n),
+        until: None,
+        cause: "app-error".into(),
+        mechanism: "app-error".into(),
+        shares: vec![image("shared")],
+        root: Some(Root {
+            kind: "Deployment".into(),
+            namespace: "a".into(),
+            name: format!("w-{n}"),
+            uid: String::new(),
+        }),
+        summary: format!("w-{n} crashed"),
+        speaks_of: Vec::new(),
+        own: true,
+        ended: true,
+        never_started: false,
+        workload: workload.clone(),
+    };
+    (format!("a/{workload}/app-error"), member)
+}
+
+fn suppressing(workloads: &[&str]) -> Incidents {
+    let suppression = |workload: &&str| Suppression {
+        name: format!("known {workload}"),
+        matches: Matches { workload: Some((*workload).to_owned()), ..Matches::default() },
+        until: at(1_000_000),
+        reason: String::new(),
+    };
+    let suppressions = workloads.iter().map(suppression).collect();
+    Incidents::new("lab", Rules { suppressions, ..Rules::default() })
+}
+
+fn put(incidents: &mut Incidents, numbers: std::ops::Range<u64>) {
+    for n in numbers {
+        incidents.put(&format!("id-{n}"), Some(crash(n)));
+    }
+    incidents.derive((at(200), LATENESS), &Readiness::default(), &population());
+}
+
+/// Each incident: what it says, by what it is suppressed, and whether it is told with others.
+fn told(incidents: &Incidents) -> Vec<(String, Option<String>, bool)> {
+    let of = |i: &Arc<Incident>| (i.summary.clone(), i.suppressed_by.clone(), i.part_of.is_some());
+    incidents.all().iter().filter(|i| i.parts.is_empty()).map(of).collect()
+}
+
+fn whole(incidents: &Incidents) -> Arc<Incident> {
+    incidents.all().iter().find(|i| !i.parts.is_empty()).cloned().expect("one is made of others")
+}
+
+#[test]
+fn the_one_that_is_not_suppressed_is_told_by_itself() {
+    let mut incidents = suppressing(&["w-0", "w-1"]);
+    put(&mut incidents, 0..3);
+    let known = |n: u64| Some(format!("known w-{n}"));
+    let said = |n: u64| format!("w-{n} crashed");
+    let of_known = [(said(0), known(0), true), (said(1), known(1), true)];
+    assert_eq!(told(&incidents), [of_known.to_vec(), vec![(said(2), None, false)]].concat());
+    assert_eq!(whole(&incidents).suppressed_by, known(0));
+    // With a second that is to be told both are one trouble, of which neither is told by itself.
+    put(&mut incidents, 3..4);
+    assert_eq!(told(&incidents), [of_known.to_vec(), vec![(said(2), None, true), (said(3), None, true)]].concat());
+    let both = whole(&incidents);
+    assert!(both.suppressed_by.is_none() && both.parts.len() == 4 && both.summary.contains("w-2 crashed"));
+    // And when that one turns out to be none, the first is told by itself again.
+    incidents.put("id-3", None);
+    put(&mut incidents, 0..0);
+    assert_eq!(told(&incidents), [of_known.to_vec(), vec![(said(2), None, false)]].concat());
+    assert_eq!(whole(&incidents).suppressed_by, known(0));
+}
+
+#[test]
+fn nothing_changes_where_nothing_is_suppressed_or_all_is() {
+    let mut incidents = suppressing(&[]);
+    put(&mut incidents, 0..3);
+    assert!(told(&incidents).iter().all(|(_, by, with_others)| by.is_none() && *with_others));
+    assert_eq!(whole(&incidents).suppressed_by, None);
+    assert!(!incidents.derive((at(201), LATENESS), &Readiness::default(), &population()));
+    let mut incidents = suppressing(&["w-0", "w-1", "w-2"]);
+    put(&mut incidents, 0..3);
+    assert!(told(&incidents).iter().all(|(_, by, with_others)| by.is_some() && *with_others));
+    assert_eq!(whole(&incidents).suppressed_by.as_deref(), Some("known w-0"));
+}
