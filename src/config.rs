@@ -10,6 +10,7 @@ mod limits;
 mod otlp;
 mod pull;
 mod replicas;
+mod unknown;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -174,23 +175,31 @@ impl ConfigFile {
     /// That it cannot be read or is not what the schema says, naming the place.
     pub fn read(path: &Path) -> Result<Self, Vec<String>> {
         let text = std::fs::read_to_string(path).map_err(|e| vec![format!("{}: {e}", path.display())])?;
-        Self::parse(&text).map_err(|e| vec![format!("{}: {e}", path.display())])
+        Self::parse(&text).map_err(|all| all.into_iter().map(|e| format!("{}: {e}", path.display())).collect())
     }
 
     /// Parses YAML; an empty text is an empty configuration.
     ///
     /// # Errors
-    /// The parser's message.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// The parser's message; where there are keys that are none, all of them, and what else is wrong.
+    pub fn parse(text: &str) -> Result<Self, Vec<String>> {
         let blank = text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#'));
         if blank {
             return Ok(Self::default());
         }
         // Nothing of the text is repeated: who may start the check may not be allowed to read the file, say a token's.
         if !text.contains(':') && !text.contains('{') {
-            return Err("it is not a configuration: no line of it is `key: value`".to_owned());
+            return Err(vec!["it is not a configuration: no line of it is `key: value`".to_owned()]);
         }
-        serde_saphyr::from_str(text).map_err(|e| e.without_snippet().to_string())
+        if let Ok(file) = serde_saphyr::from_str::<serde_json::Value>(text) {
+            let (mut wrong, known) = unknown::keys(file, schemars::schema_for!(Self).as_value());
+            if !wrong.is_empty() {
+                let rest = serde_json::from_value::<Self>(known).map(Self::validate);
+                wrong.extend(rest.into_iter().flat_map(|checked| checked.err().unwrap_or_default()));
+                return Err(wrong);
+            }
+        }
+        serde_saphyr::from_str(text).map_err(|e| vec![e.without_snippet().to_string()])
     }
 
     /// The valid configuration.
@@ -313,15 +322,15 @@ mod tests {
         for secret in
             ["hunter2\n", "cluster: [hunter2\n", "hunter2: 1\nlimits: {tick: {}}\n", "limits: {tick: [hunter2]}\n"]
         {
-            let why = ConfigFile::parse(secret).unwrap_err();
+            let why = ConfigFile::parse(secret).unwrap_err().join("; ");
             assert!(!why.contains("tick: [hunter2") && !why.contains("[hunter2") && !why.contains(" | "), "{why}");
         }
-        assert!(!ConfigFile::parse("hunter2\n").unwrap_err().contains("hunter2"));
+        assert!(!ConfigFile::parse("hunter2\n").unwrap_err().concat().contains("hunter2"));
     }
 
     #[test]
     fn an_unknown_key_is_named() {
-        let e = ConfigFile::parse("limit: {window: 6h}\n").unwrap_err();
+        let e = ConfigFile::parse("limit: {window: 6h}\n").unwrap_err().concat();
         assert!(e.contains("limit"), "{e}");
     }
 }

@@ -151,6 +151,8 @@ mod tests {
         let many: Vec<String> = (0..65).map(|n| format!("{{metric: m{n}}}")).collect();
         let wrong = ConfigFile::parse(&format!("anomaly: {{watch: [{}]}}\n", many.join(","))).unwrap().validate();
         assert!(wrong.unwrap_err()[0].starts_with("anomaly.watch: more than 64"));
-        assert!(ConfigFile::parse("anomaly: {watch: [{metric: x, unit: bytes}]}\n").unwrap_err().contains("unit"));
+        assert!(
+            ConfigFile::parse("anomaly: {watch: [{metric: x, unit: bytes}]}\n").unwrap_err().concat().contains("unit")
+        );
     }
 }

@@ -1,0 +1,195 @@
+//! Keys of a file that are none, all of them at once, each with its path and the key that was meant most likely.
+//!
+//! What a file may hold is asked of its schema, which is made of the types that read it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+/// The unknown keys of this file, and the file without them.
+pub(super) fn keys(mut file: Value, schema: &Value) -> (Vec<String>, Value) {
+    let mut known = BTreeMap::new();
+    paths(schema, schema, "", &mut known, 0);
+    let mut found = Found { root: schema, known, wrong: Vec::new() };
+    found.look(&mut file, schema, "");
+    (found.wrong, file)
+}
+
+struct Found<'a> {
+    root: &'a Value,
+    /// Name -> the paths at which there is such a key.
+    known: BTreeMap<String, Vec<String>>,
+    wrong: Vec<String>,
+}
+
+impl Found<'_> {
+    /// Takes out of a value what its schema does not name.
+    fn look(&mut self, value: &mut Value, schema: &Value, at: &str) {
+        let schema = resolved(schema, self.root);
+        match value {
+            Value::Object(map) => {
+                let empty = Map::new();
+                let keys = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+                let others = schema.get("additionalProperties");
+                map.retain(|name, value| {
+                    let path = below(at, name);
+                    match (keys.get(name), others) {
+                        (Some(schema), _) => self.look(value, schema, &path),
+                        (None, Some(Value::Bool(false))) => {
+                            self.wrong.push(format!("{path}: is no key; {}", self.meant(name, at, keys)));
+                            return false;
+                        }
+                        (None, Some(schema)) => self.look(value, schema, &path),
+                        (None, None) => {}
+                    }
+                    true
+                });
+            }
+            Value::Array(all) => {
+                let Some(schema) = schema.get("items") else { return };
+                for (n, value) in all.iter_mut().enumerate() {
+                    self.look(value, schema, &format!("{at}[{n}]"));
+                }
+            }
+            // What is read as text may look like a number.
+            Value::Number(number) if is_text(schema) => *value = Value::String(number.to_string()),
+            _ => {}
+        }
+    }
+
+    /// Which key was meant: the nearest beside it, else one of the same name elsewhere, else any of those beside it.
+    fn meant(&self, name: &str, at: &str, keys: &Map<String, Value>) -> String {
+        let plain = |name: &str| name.replace(['_', '-'], "").to_lowercase();
+        let name = plain(name);
+        let near = keys.keys().map(|key| (distance(&plain(key), &name), key));
+        // A third of its letters may be others.
+        let near = near.filter(|(far, key)| far * 3 <= key.chars().count().max(3)).min();
+        if let Some((_, key)) = near {
+            return format!("{:?} is the nearest", below(at, key));
+        }
+        let elsewhere = self.known.iter().filter(|(key, _)| plain(key) == name).flat_map(|(_, paths)| paths);
+        if let Some(path) = elsewhere.min_by_key(|path| path.len()) {
+            return format!("{path:?} is the nearest");
+        }
+        let keys: Vec<&str> = keys.keys().map(String::as_str).collect();
+        format!("those there are {}", keys.join(", "))
+    }
+}
+
+fn is_text(schema: &Value) -> bool {
+    let is_string = |kind: &Value| kind == "string";
+    schema
+        .get("type")
+        .is_some_and(|kind| is_string(kind) || kind.as_array().is_some_and(|all| all.iter().any(is_string)))
+}
+
+fn below(at: &str, name: &str) -> String {
+    if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
+}
+
+/// A schema without its references; of alternatives the one that has keys or items.
+fn resolved<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
+    let mut schema = schema;
+    // Nothing is nested deeper, and a reference that leads to itself ends.
+    for _ in 0..16 {
+        let reference = schema.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix('#'));
+        let alternatives = ["anyOf", "oneOf", "allOf"].into_iter().find_map(|word| schema.get(word)?.as_array());
+        let has = |one: &&Value| ["$ref", "properties", "items"].iter().any(|word| one.get(word).is_some());
+        let next = match (reference, alternatives) {
+            (Some(to), _) => root.pointer(to),
+            (None, Some(all)) if schema.get("properties").is_none() => all.iter().find(has),
+            _ => None,
+        };
+        let Some(next) = next else { break };
+        schema = next;
+    }
+    schema
+}
+
+/// All keys that there may be.
+fn paths(schema: &Value, root: &Value, at: &str, known: &mut BTreeMap<String, Vec<String>>, depth: usize) {
+    let schema = resolved(schema, root);
+    if depth > 16 {
+        return;
+    }
+    for (name, schema) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let path = below(at, name);
+        known.entry(name.clone()).or_default().push(path.clone());
+        paths(schema, root, &path, known, depth + 1);
+    }
+    if let Some(items) = schema.get("items") {
+        paths(items, root, &format!("{at}[]"), known, depth + 1);
+    }
+}
+
+/// How many letters have to be put in, taken away, exchanged for another or with the next.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let from = |row: Option<&Vec<usize>>, j: usize| row.and_then(|row| row.get(j)).copied().unwrap_or(0);
+            let above = rows.last();
+            let mut least =
+                (from(above, j) + usize::from(x != y)).min(from(above, j + 1) + 1).min(from(Some(&row), j) + 1);
+            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
+            if swapped {
+                least = least.min(from(rows.get(i - 1), j - 1) + 1);
+            }
+            row.push(least);
+        }
+        rows.push(row);
+    }
+    rows.last().and_then(|row| row.last()).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ConfigFile;
+
+    #[test]
+    fn all_are_told_with_path_and_the_nearest_and_so_is_all_else() {
+        let text = "limit: {window: 6h}\nwindow: 6h\ndata_dir: /tmp\nlimits: {windwo: 6h, lateness: 10}\n\
+            pull: {prometheus: [{name: a, url: \"http://a\", intervall: 1s}]}\nhunter: {a: 1}\n\
+            incidents: {suppressions: [{name: known, until: \"2026-12-31T00:00:00Z\", workload: w, namspace: x}]}\n";
+        let wrong = ConfigFile::parse(text).and_then(ConfigFile::validate).unwrap_err();
+        let keys: Vec<(&str, &str)> = wrong.iter().filter_map(|w| w.split_once(": is no key; ")).collect();
+        let nearest = |key: &str| format!("{key:?} is the nearest");
+        let meant: BTreeMap<&str, String> = [
+            ("limit", nearest("limits")),
+            ("window", nearest("limits.window")),
+            ("data_dir", nearest("dataDir")),
+            ("limits.windwo", nearest("limits.window")),
+            ("pull.prometheus[0].intervall", nearest("pull.prometheus[0].interval")),
+            ("incidents.suppressions[0].namspace", nearest("incidents.suppressions[0].namespace")),
+        ]
+        .into();
+        assert_eq!(keys.len(), 7, "{wrong:?}");
+        for (key, says) in &keys {
+            match meant.get(key) {
+                Some(meant) => assert_eq!(says, meant, "{key}"),
+                None => assert!(*key == "hunter" && says.starts_with("those there are ") && says.contains("cluster")),
+            }
+        }
+        // What else is wrong is told with them.
+        assert!(wrong.iter().any(|w| w.starts_with("limits.lateness: \"10\"")), "{wrong:?}");
+        assert_eq!(wrong.len(), 8, "{wrong:?}");
+    }
+
+    #[test]
+    fn names_that_people_choose_are_keys() {
+        let text = "pull: {prometheus: [{name: a, url: \"http://a\", headers: {x-scope-orgid: t}}]}\n";
+        assert!(ConfigFile::parse(text).is_ok());
+    }
+
+    #[test]
+    fn letters_are_counted() {
+        for (a, b, far) in
+            [("", "abc", 3), ("windwo", "window", 1), ("intervall", "interval", 1), ("kitten", "sitting", 3)]
+        {
+            assert_eq!((distance(a, b), distance(b, a)), (far, far), "{a} {b}");
+        }
+    }
+}
