@@ -61,6 +61,8 @@ pub enum Refusal {
     NamespaceLimit,
     /// A time that cannot be held in nanoseconds.
     OutOfRange,
+    /// The time of a line is no count of nanoseconds: as one it would lie decades back.
+    WrongUnit,
     /// An alert that carries our own marker: it tells us what we told.
     OwnAlert,
     /// More alerts in one notification than are taken.
@@ -87,6 +89,7 @@ impl Refusal {
             Self::TeamLimit => "team_limit",
             Self::NamespaceLimit => "namespace_limit",
             Self::OutOfRange => "out_of_range",
+            Self::WrongUnit => "wrong_unit",
             Self::OwnAlert => "own_alert",
             Self::AlertLimit => "alert_limit",
         }

@@ -243,6 +243,9 @@ fn means(why: Refusal) -> &'static str {
             " (more than limits.lateness behind the newest of the series or stream, and behind the clock)"
         }
         Refusal::TooNew => " (more than limits.lateness ahead of the clock)",
+        Refusal::WrongUnit => {
+            " (read as nanoseconds since 1970 these times lie in 1970 or before: multiply seconds by 1000000000, milliseconds by 1000000)"
+        }
         _ => "",
     }
 }
