@@ -8,6 +8,7 @@ mod in_turn;
 mod incidents;
 mod metrics;
 pub mod openapi;
+mod page;
 mod prometheus;
 mod query;
 mod restarts;
@@ -74,6 +75,9 @@ pub fn router(api: Api, others: Router) -> Router {
 /// Every path; the OpenAPI document must list the same.
 fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
     let mut table = vec![
+        ("/", get(page::index)),
+        ("/page.js", get(page::script)),
+        ("/page.css", get(page::style)),
         ("/api/v1/why", get(why::why)),
         ("/api/v1/restarts", get(restarts::restarts)),
         ("/api/v1/incidents", get(incidents::incidents)),

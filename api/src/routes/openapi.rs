@@ -5,13 +5,16 @@ use axum::response::IntoResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{baselines, cohorts, health, incidents, metrics, prometheus, restarts, sql, suspects, timeline, why};
+use super::{baselines, cohorts, health, incidents, metrics, page, prometheus, restarts, sql, suspects, timeline, why};
 use crate::dto;
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "whyd", description = "Why did this pod restart?"),
     paths(
+        page::index,
+        page::script,
+        page::style,
         why::why,
         restarts::restarts,
         incidents::incidents,

@@ -37,7 +37,7 @@ async fn errors_are_problems() {
     let router = routes(Fixture::default());
     let far = "/api/v1/restarts?limit=1001&since=yesterday&cursor=xyz";
     let cases = [
-        ("GET", "/", None, 404, "no-such-route"),
+        ("GET", "/none", None, 404, "no-such-route"),
         ("GET", "/api/v2/why?pod=x", None, 404, "no-such-route"),
         ("POST", "/api/v1/why?pod=web-1", None, 405, "method-not-allowed"),
         ("DELETE", "/livez", None, 405, "method-not-allowed"),
@@ -426,6 +426,8 @@ async fn another_team_never_shows() {
         "/metrics",
         "/metrics/incidents",
         "/openapi.json",
+        "/",
+        "/page.js",
         "/api/v1/sql?query=SELECT%20*%20FROM%20restarts",
         "/api/v1/baselines",
         "/api/v1/baselines?limit=1",

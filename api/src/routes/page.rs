@@ -1,0 +1,136 @@
+//! `GET /`: a page for people that shows the newest restarts, and for programs what can be asked.
+//!
+//! The page holds no data: its script asks the API, with the token that was typed in, so that it shows what that token may see.
+
+use axum::Json;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::dto::{Index, IndexLink};
+
+const HTML: &str = include_str!("../page/index.html");
+const SCRIPT: &str = include_str!("../page/page.js");
+const STYLE: &str = include_str!("../page/page.css");
+/// Nothing is loaded from elsewhere, nothing of what is shown is run, and nobody puts the page into a frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'none'; \
+    base-uri 'none'; frame-ancestors 'none'";
+/// What a program is told of first.
+const LINKS: [(&str, &str); 7] = [
+    ("/openapi.json", "all that can be asked, and how"),
+    ("/api/v1/why?pod={pod}", "why a pod, or the pods of a workload, restarted"),
+    ("/api/v1/restarts", "what restarted, newest first, each with its cause"),
+    ("/api/v1/incidents", "what belongs together, newest first"),
+    ("/prometheus", "a datasource for Grafana, as Prometheus has it"),
+    ("/metrics", "whyd's own figures"),
+    ("/readyz", "whether it can be asked, and how fresh its view is"),
+];
+
+/// The page, where HTML is accepted; else what can be asked.
+#[utoipa::path(get, path = "/", tag = "health", security(()), responses(
+    (status = 200, description = "the page, or for who does not accept HTML what can be asked", body = Index),
+))]
+pub(super) async fn index(headers: HeaderMap) -> Response {
+    let accepted = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    let html = accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim_start().starts_with("text/html"));
+    // What is kept of one is no answer for the other.
+    let vary = [(header::VARY, "accept")];
+    if html {
+        return (vary, file("text/html; charset=utf-8", HTML)).into_response();
+    }
+    let links = LINKS.map(|(path, what)| IndexLink { path: path.to_owned(), what: what.to_owned() });
+    (vary, Json(Index { links: links.into() })).into_response()
+}
+
+/// Its script.
+#[utoipa::path(get, path = "/page.js", tag = "health", security(()), responses(
+    (status = 200, description = "the script of the page", body = String, content_type = "text/javascript"),
+))]
+pub(super) async fn script() -> Response {
+    file("text/javascript; charset=utf-8", SCRIPT)
+}
+
+/// Its style.
+#[utoipa::path(get, path = "/page.css", tag = "health", security(()), responses(
+    (status = 200, description = "the style of the page", body = String, content_type = "text/css"),
+))]
+pub(super) async fn style() -> Response {
+    file("text/css; charset=utf-8", STYLE)
+}
+
+fn file(kind: &'static str, text: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        // Another version has another page.
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::sync::Arc;
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+    use whyd_signals::Timestamp;
+
+    use super::*;
+    use crate::routes::fixture::Fixture;
+    use crate::routes::{Api, router, table};
+    use crate::{Anonymous, Door};
+
+    /// What the index answers to one who carries no token where one is needed.
+    async fn asked(accept: Option<&str>) -> (StatusCode, HeaderMap, String) {
+        let door = Door::new(Anonymous::None, Vec::new()).unwrap();
+        let router = router(Api::new(Arc::new(Fixture::default()), door, Arc::new(|| Timestamp(0))), Router::new());
+        let mut request = Request::builder().uri("/");
+        if let Some(accept) = accept {
+            request = request.header(header::ACCEPT, accept);
+        }
+        let (parts, body) = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap().into_parts();
+        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        (parts.status, parts.headers, text)
+    }
+
+    #[tokio::test]
+    async fn browsers_get_the_page_and_programs_what_can_be_asked() {
+        let (status, headers, text) = asked(Some("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")).await;
+        assert_eq!((status, text.as_str()), (StatusCode::OK, HTML));
+        assert_eq!(headers[header::CONTENT_SECURITY_POLICY], POLICY);
+        assert!(!POLICY.contains("unsafe") && headers[header::VARY] == "accept");
+        for accept in [None, Some("*/*"), Some("application/json")] {
+            let (status, _, text) = asked(accept).await;
+            let index: Index = serde_json::from_str(&text).unwrap();
+            assert_eq!((status, index.links.len()), (StatusCode::OK, LINKS.len()));
+        }
+    }
+
+    #[test]
+    fn all_that_is_named_is_there() {
+        let routed: Vec<&str> = table().into_iter().map(|(path, _)| path).collect();
+        let there =
+            |path: &str| routed.iter().any(|route| *route == path || path == "/prometheus" && route.starts_with(path));
+        for (path, _) in LINKS {
+            assert!(there(path.split('?').next().unwrap()), "{path}");
+        }
+        let of_html = ["href=\"", "src=\""].into_iter().flat_map(|from| HTML.split(from).skip(1));
+        let of_script = SCRIPT.split("ask(\"").chain(SCRIPT.split("ask(`")).skip(1);
+        let named = of_html.chain(of_script).filter_map(|rest| rest.split(['"', '?', '`']).next());
+        let named: Vec<&str> = named.filter(|path| !path.contains('\n')).collect();
+        assert!(named.len() >= 9, "{named:?}");
+        for path in named {
+            assert!(there(&format!("/{}", path.trim_start_matches('/'))), "{path}");
+        }
+        // What is shown is text, whoever wrote it.
+        for markup in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
+            assert!(!SCRIPT.contains(markup), "{markup}");
+        }
+    }
+}
