@@ -22,6 +22,7 @@ pub mod ledger_file;
 pub mod live;
 pub mod log_health;
 pub mod objects;
+pub mod onset_quality;
 mod process;
 pub mod pull_health;
 mod pulling;

@@ -7,12 +7,13 @@ use anyhow::Context;
 
 use super::{EvalArgs, EvalOf, configured, print};
 use crate::evaluation::{self, Evaluation};
-use crate::{detect_quality, rca_quality, template_quality};
+use crate::{detect_quality, onset_quality, rca_quality, template_quality};
 
 pub(super) fn eval(args: &EvalArgs) -> anyhow::Result<ExitCode> {
     match args.of {
         EvalOf::Why => why(args),
         EvalOf::Detect => detect(args),
+        EvalOf::Onset => onset(args),
         EvalOf::Rca => rca(args),
         EvalOf::Templates => templates(args),
     }
@@ -24,6 +25,15 @@ fn detect(args: &EvalArgs) -> anyhow::Result<ExitCode> {
         detect_quality::write(&all, out)?;
     }
     print(&if args.json { serde_json::to_string_pretty(&all)? } else { detect_quality::text(&all) })
+}
+
+fn onset(args: &EvalArgs) -> anyhow::Result<ExitCode> {
+    let onsets = onset_quality::onsets(&args.dir, &configured(args.config.as_ref())?, args.together)?;
+    let json = serde_json::to_string_pretty(&onsets)?;
+    if let Some(out) = &args.out {
+        std::fs::write(out, &json).with_context(|| format!("{}", out.display()))?;
+    }
+    print(&if args.json { json } else { onsets.text() })
 }
 
 fn rca(args: &EvalArgs) -> anyhow::Result<ExitCode> {

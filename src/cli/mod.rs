@@ -179,18 +179,22 @@ struct EvalArgs {
     of: EvalOf,
     /// why: a folder of captures, each with truth.json or expected.json; detect: a folder of series, <name>.csv or
     /// <name>.csv.gz with timestamp,value or Data,Label; rca: a folder of captures or of metrics.csv.gz,
-    /// each with truth.json; templates: a folder of <system>.content.txt with <system>.truth.csv
+    /// each with truth.json; onset: a folder of captures, each with truth.json that has t_inject or without;
+    /// templates: a folder of <system>.content.txt with <system>.truth.csv
     dir: PathBuf,
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Write to this file, too: of why the JSON, of rca the names best first by case, of templates
+    /// Write to this file, too: of why and onset the JSON, of rca the names best first by case, of templates
     /// system,line_id,template_id,template for each line; of detect it is a folder, which gets <name>.scores.csv of each
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Of rca: do not tell when it began; it is looked for in each capture's window
     #[arg(long)]
     blind: bool,
+    /// Of onset: the captures of one cluster as a daemon would see them that lives on, and not each by itself
+    #[arg(long)]
+    together: bool,
     /// Configuration file, YAML
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -200,6 +204,8 @@ struct EvalArgs {
 enum EvalOf {
     /// Anomalies of single series: the scores that the field's scorers read, and what one value takes
     Detect,
+    /// Anomalies of captures: how soon after its injection a fault is seen, and what is told of those that are well
+    Onset,
     /// Roots of faults: how often the root is ranked first, by set and kind of fault
     Rca,
     /// Causes of restarts: precision and recall, confusion, calibration
