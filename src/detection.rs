@@ -45,6 +45,7 @@ impl DetectionShown {
         let one = |v: f64| vec![(Vec::new(), v)];
         let refused = [
             ("samples", stats.refused_samples),
+            ("probes", stats.refused_probes),
             ("lines", stats.refused_lines),
             ("kinds", stats.refused_kinds),
             ("shapes", stats.refused_shapes),
@@ -61,6 +62,7 @@ impl DetectionShown {
                 Kind::Gauge,
                 one(stats.streams as f64),
             ),
+            metric("whyd_detector_probes", "probes watched by a detector", Kind::Gauge, one(stats.probes as f64)),
             metric(
                 "whyd_detector_baselines",
                 "metrics of workloads whose usual days are kept for their next pods",
@@ -87,7 +89,7 @@ impl DetectionShown {
             ),
             metric(
                 "whyd_detector_refused_total",
-                "what detectors had no room for: samples, lines, lines whose kinds are not known, lines of new shapes, baselines, measures of pods",
+                "what detectors had no room for: samples, counts of probes, lines, lines whose kinds are not known, lines of new shapes, baselines, measures of pods",
                 Kind::Counter,
                 refused,
             ),

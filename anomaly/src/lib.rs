@@ -14,5 +14,5 @@ pub mod watched;
 mod wording;
 
 pub use hash::hash64;
-pub use watch::{Basis, Config, Detectors, Learnt, Line, LineKey, SeriesKey, Standing, Stats};
+pub use watch::{Basis, Config, Detectors, Learnt, Line, LineKey, ProbeKey, SeriesKey, Standing, Stats};
 pub use watched::{Kind, WatchList, Watched};

@@ -11,6 +11,7 @@ use crate::detector::climb::ClimbDetector;
 use crate::detector::log_kinds::{LogKinds, Resolve};
 use crate::detector::log_rate::LogRate;
 use crate::detector::onset::Onset;
+use crate::detector::probes::{Outcome, Probe};
 use crate::detector::rate::Rate;
 use crate::detector::robust::{Direction, Robust};
 use crate::detector::score::Scorer;
@@ -34,6 +35,8 @@ const SWEEP: usize = 2048;
 const SERIES_OF_BASELINE: usize = 4;
 /// What programs tell of themselves may take one of so many places for series.
 const PART_OF_CROWDED: usize = 4;
+/// There is a place for a probe for so many series.
+const SERIES_OF_PROBE: usize = 4;
 
 /// Bounds and times.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,6 +84,21 @@ pub struct SeriesKey<'a> {
     pub workload: u64,
 }
 
+/// A probe of a container.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)]
+pub struct ProbeKey<'a> {
+    /// The caller's choice: a hash of pod, container and the kind of probe.
+    pub id: u64,
+    pub team: &'a Team,
+    pub namespace: &'a str,
+    pub pod: &'a str,
+    pub container: &'a str,
+    pub metric: &'a str,
+    /// As the kubelet calls it: `Liveness`, `Readiness`, `Startup`.
+    pub kind: &'a str,
+}
+
 /// Lines that are counted together, and whom the line at hand came from.
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs)]
@@ -111,6 +129,8 @@ pub struct Stats {
     pub series: usize,
     /// Groups of log lines watched.
     pub streams: usize,
+    /// Probes watched.
+    pub probes: usize,
     /// Metrics of workloads whose usual days are known to their next pods.
     pub baselines: usize,
     /// Upper bound of the bytes they take.
@@ -121,6 +141,8 @@ pub struct Stats {
     pub refused_samples: u64,
     /// Times that what a workload's series had learnt could not be kept for its next pods.
     pub refused_baselines: u64,
+    /// Counts of probes there was no room for.
+    pub refused_probes: u64,
     /// Lines of groups there was no room for.
     pub refused_lines: u64,
     /// Lines of groups that are counted, and for whose kinds there was no room.
@@ -177,6 +199,7 @@ pub struct Learnt {
     streams: Slots<u64, LogRate>,
     /// Of the same groups, as far as there is room: what they say takes more than how much.
     kinds: Slots<u64, LogKinds>,
+    probes: Slots<u64, Probe>,
     baselines: Baselines,
     judged: u64,
     refused_shapes: u64,
@@ -192,12 +215,16 @@ impl Detectors {
     /// The most that the kinds of lines of one group take, in bytes.
     pub const KINDS_BYTES: usize = size_of::<LogKinds>() + LogKinds::HEAP + 32;
 
+    /// The most that one probe takes, in bytes.
+    pub const PROBE_BYTES: usize = size_of::<Probe>() + 48;
+
     /// With nothing learnt. Of `config.bytes` a third at most goes to log lines: a quarter at most to how many there are, and
     /// what that leaves of the third to what they say.
     pub fn new(config: Config) -> Self {
         let streams = config.streams.min(config.bytes / 4 / Self::STREAM_BYTES);
         let kinds = config.streams.min((config.bytes / 3 - streams * Self::STREAM_BYTES) / Self::KINDS_BYTES);
-        let of_series = Self::SERIES_BYTES + Baselines::BYTES / SERIES_OF_BASELINE;
+        let of_series =
+            Self::SERIES_BYTES + Baselines::BYTES / SERIES_OF_BASELINE + Self::PROBE_BYTES / SERIES_OF_PROBE;
         let series =
             config.series.min((config.bytes - streams * Self::STREAM_BYTES - kinds * Self::KINDS_BYTES) / of_series);
         let places = (series, series / PART_OF_CROWDED);
@@ -206,6 +233,7 @@ impl Detectors {
             crowded: Slots::new(places.1),
             streams: Slots::new(streams),
             kinds: Slots::new(kinds),
+            probes: Slots::new(series / SERIES_OF_PROBE),
             baselines: Baselines::new(series / SERIES_OF_BASELINE),
             judged: 0,
             refused_shapes: 0,
@@ -226,6 +254,7 @@ impl Detectors {
         self.learnt.crowded.resume(learnt.crowded);
         self.learnt.streams.resume(learnt.streams);
         self.learnt.kinds.resume(learnt.kinds);
+        self.learnt.probes.resume(learnt.probes);
         self.learnt.baselines.resume(learnt.baselines);
         self.learnt.judged = learnt.judged;
         self.learnt.refused_shapes = learnt.refused_shapes;
@@ -296,6 +325,30 @@ impl Detectors {
         })
     }
 
+    /// Takes the count of one outcome of a probe as it was published; the anomaly that it opens, unless its pod `goes`.
+    pub fn observe_probe(
+        &mut self,
+        key: &ProbeKey<'_>,
+        (outcome, ts, total): (Outcome, Timestamp, f64),
+        goes: impl FnOnce() -> bool,
+    ) -> Option<Anomaly> {
+        let probe = self.learnt.probes.entry(key.id, ts, Probe::default)?;
+        let failing = probe.observe(outcome, ts, total).filter(|_| !goes())?;
+        self.learnt.anomalies += 1;
+        Some(Anomaly {
+            ts,
+            team: key.team.clone(),
+            namespace: key.namespace.to_owned(),
+            pod: key.pod.to_owned(),
+            container: key.container.to_owned(),
+            metric: key.metric.to_owned(),
+            score: failing.score,
+            value: f64::from(failing.failed),
+            expected: 0.0,
+            text: wording::probe(key.kind, &failing),
+        })
+    }
+
     /// Takes lines of one stream as they were published, received then; tells of the bursts that they open, of kinds of lines
     /// that were never there, and of some that are there no more. `resolve` says what a shape stands for by now, in a text that
     /// may be told.
@@ -347,26 +400,31 @@ impl Detectors {
         self.learnt.crowded.sweep(now, self.config.idle, SWEEP);
         self.learnt.streams.sweep(now, self.config.idle, SWEEP);
         self.learnt.kinds.sweep(now, self.config.idle, SWEEP);
+        self.learnt.probes.sweep(now, self.config.idle, SWEEP);
         self.learnt.baselines.sweep(now, SWEEP);
         self.board.turn([&self.learnt.series, &self.learnt.crowded], self.config.learning)
     }
 
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
-        let Learnt { series, crowded, streams, kinds, baselines, judged, refused_shapes, anomalies } = &self.learnt;
+        let Learnt { series, crowded, streams, kinds, probes, baselines, judged, refused_shapes, anomalies, .. } =
+            &self.learnt;
         let watched = series.len() + crowded.len();
         Stats {
             series: watched,
             streams: streams.len(),
+            probes: probes.len(),
             baselines: baselines.len(),
             bytes: watched * Self::SERIES_BYTES
                 + streams.len() * Self::STREAM_BYTES
                 + kinds.len() * Self::KINDS_BYTES
+                + probes.len() * Self::PROBE_BYTES
                 + baselines.len() * Baselines::BYTES
                 + self.board.bytes(),
             judged: *judged,
             refused_samples: series.refused + crowded.refused,
             refused_baselines: baselines.refused(),
+            refused_probes: probes.refused,
             refused_lines: streams.refused,
             refused_kinds: kinds.refused,
             refused_shapes: *refused_shapes,

@@ -7,6 +7,7 @@ use whyd_signals::Timestamp;
 use crate::detector::climb::Climb;
 use crate::detector::log_kinds::Told;
 use crate::detector::log_rate::{Burst, What};
+use crate::detector::probes::Failing;
 use crate::watched::Unit;
 
 /// Characters of a template.
@@ -64,6 +65,14 @@ pub(crate) fn burst(burst: &Burst) -> String {
     } else {
         format!("{words}: {is} in the last minute, usually none")
     }
+}
+
+/// "liveness probe failed, after 8 that succeeded"; "readiness probe failed 3 times in a row, after 17 that succeeded".
+pub(crate) fn probe(kind: &str, failing: &Failing) -> String {
+    let Failing { failed, succeeded, .. } = failing;
+    let kind = kind.to_lowercase();
+    let times = if *failed == 1 { String::new() } else { format!(" {failed} times in a row") };
+    format!("{kind} probe failed{times}, after {succeeded} that succeeded")
 }
 
 /// "first time in 3 h: "connection refused to <*>""; "no more since Tuesday 14:02, before 2 a minute in 3 h with lines: "heartbeat"".
@@ -206,5 +215,8 @@ mod tests {
         );
         let errors = Burst { what: What::Errors, score: 2.0, per_minute: 42.0, expected: 0.0 };
         check(burst(&errors), "error lines: 42 in the last minute, usually none");
+        let failing = |failed| Failing { score: 2.0, failed, succeeded: 17 };
+        check(probe("Liveness", &failing(1)), "liveness probe failed, after 17 that succeeded");
+        check(probe("Readiness", &failing(3)), "readiness probe failed 3 times in a row, after 17 that succeeded");
     }
 }

@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use streams::Streams;
 use watched::{Facts, Series};
 use whyd_anomaly::pods::{Measure, Owner, Pods};
-use whyd_anomaly::{Detectors, Line, LineKey, SeriesKey};
+use whyd_anomaly::{Detectors, Line, LineKey, ProbeKey, SeriesKey};
 use whyd_buffers::{Level, Published, Scoped, SeriesMeta};
 use whyd_correlate::redact::redacted;
 use whyd_signals::schema::Anomaly;
 use whyd_signals::templates::Template;
-use whyd_signals::{Sample, SeriesId, TemplateId, Timestamp};
+use whyd_signals::{Resource, Sample, SeriesId, TemplateId, Timestamp};
 
 /// How many anomalies are kept; the oldest go first.
 const KEPT: usize = 10_000;
@@ -68,6 +68,14 @@ fn killed(id: SeriesId, meta: &SeriesMeta, sample: Sample, scoped: &Scoped) -> O
     rose.then_some(Killed { namespace, pod_uid, container, at: sample.ts, kills: sample.value as u64 })
 }
 
+/// Whether a pod is being deleted, or gone: its probes may fail.
+fn goes(meta: &SeriesMeta, scoped: &Scoped) -> bool {
+    match scoped.cluster().pod_named(&meta.namespace, &meta.pod) {
+        Some(pod) => pod.deleted_at.is_some() || pod.object.metadata.deletion_timestamp.is_some(),
+        None => scoped.cluster().synced(Resource::Pods),
+    }
+}
+
 /// So many told counters are kept before those of series that are gone are let go.
 const TOLD: usize = 10_000;
 
@@ -85,6 +93,10 @@ impl Kept {
         }
         self.rows.push(Arc::new(anomaly));
         self.fresh = true;
+    }
+
+    fn extend(&mut self, anomalies: impl IntoIterator<Item = Anomaly>) {
+        anomalies.into_iter().for_each(|anomaly| self.push(anomaly));
     }
 }
 
@@ -122,6 +134,19 @@ impl Feed {
                     touched.insert(meta.namespace.to_string());
                 }
             }
+            if let Some(probe) = &watched.probe {
+                let key = ProbeKey {
+                    id: probe.id,
+                    team: &watched.facts.team,
+                    namespace: &meta.namespace,
+                    pod: &meta.pod,
+                    container: &meta.container,
+                    metric: &meta.name,
+                    kind: &probe.kind,
+                };
+                let count = (probe.outcome, sample.ts, sample.value);
+                self.anomalies.extend(detectors.observe_probe(&key, count, || goes(meta, scoped)));
+            }
             let Some(read) = &watched.read else { continue };
             let key = SeriesKey {
                 id,
@@ -132,9 +157,7 @@ impl Feed {
                 watched: read,
                 workload: watched.facts.workload_key,
             };
-            if let Some(found) = detectors.observe_sample(&key, watched.limit, sample.ts, sample.value) {
-                self.anomalies.push(found);
-            }
+            self.anomalies.extend(detectors.observe_sample(&key, watched.limit, sample.ts, sample.value));
             let measure = match (meta.name.as_ref(), watched.limit) {
                 (WORKING_SET, Some(limit)) if limit > 0.0 => Measure::MemoryFraction(sample.value / limit),
                 (CPU_SECONDS, _) => Measure::CpuSeconds(sample.value),

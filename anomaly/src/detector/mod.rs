@@ -6,6 +6,7 @@ pub mod log_kinds;
 pub mod log_rate;
 pub mod novelty;
 pub mod onset;
+pub mod probes;
 pub mod rate;
 pub mod robust;
 pub mod score;

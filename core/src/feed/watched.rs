@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use whyd_anomaly::detector::probes::Outcome;
 use whyd_anomaly::{Detectors, hash64};
 use whyd_buffers::{Scoped, SeriesMeta};
 use whyd_correlate::cause::oom_child::OOM_EVENTS;
@@ -16,8 +17,10 @@ use super::WORKING_SET;
 pub(super) const FACTS_AGE: Duration = Duration::from_secs(60);
 /// And after so long in any case: a pod's limits may change in place.
 const FACTS_LIFE: Duration = Duration::from_secs(600);
-/// Metrics that verdicts ask for and no detector watches.
-const ASKED: [&str; 2] = [OOM_EVENTS, "prober_probe_total"];
+/// Metrics that verdicts ask for, and of which no detector judges a series by itself.
+const ASKED: [&str; 2] = [OOM_EVENTS, PROBES];
+/// The kubelet's counts of how probes went.
+const PROBES: &str = "prober_probe_total";
 /// Series a page.
 const PAGE: usize = 1024;
 /// A look at so many pages per batch finds those whose series are all gone.
@@ -33,9 +36,31 @@ pub(super) struct Watched {
     pub(super) limit: Option<f64>,
     /// Whether it counts the OOM kills in a container.
     pub(super) counts_kills: bool,
+    /// Which probe it counts an outcome of.
+    pub(super) probe: Option<Probe>,
     asked: Timestamp,
     answered: Timestamp,
     membership: Option<u64>,
+}
+
+/// An outcome of one probe of one container.
+pub(super) struct Probe {
+    pub(super) id: u64,
+    pub(super) kind: Box<str>,
+    pub(super) outcome: Outcome,
+}
+
+impl Probe {
+    fn of(meta: &SeriesMeta) -> Option<Self> {
+        if meta.name.as_ref() != PROBES || meta.pod.is_empty() {
+            return None;
+        }
+        let (kind, uid) = (meta.label("probe_type")?, meta.label("pod_uid").unwrap_or_default());
+        let outcome = Outcome::of(meta.label("result")?)?;
+        let SeriesMeta { namespace, pod, container, .. } = meta;
+        let id = hash64(format!("{namespace}\0{pod}\0{uid}\0{container}\0{kind}").as_bytes());
+        Some(Self { id, kind: kind.into(), outcome })
+    }
 }
 
 impl Watched {
@@ -113,6 +138,7 @@ impl Series {
                     facts: Facts { team: Team::platform(), pod_key: 0, workload_key: 0 },
                     limit: None,
                     counts_kills: **name == *OOM_EVENTS,
+                    probe: Probe::of(meta),
                     meta: Arc::clone(meta),
                     asked: Timestamp::MIN,
                     answered: Timestamp::MIN,
