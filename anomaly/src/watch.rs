@@ -8,6 +8,7 @@ use whyd_signals::schema::Anomaly;
 use whyd_signals::{SeriesId, Team, TemplateId, Timestamp, is_stale};
 
 use crate::detector::climb::ClimbDetector;
+use crate::detector::holes::Holes;
 use crate::detector::log_kinds::{LogKinds, Resolve};
 use crate::detector::log_rate::LogRate;
 use crate::detector::onset::Onset;
@@ -37,6 +38,8 @@ const SERIES_OF_BASELINE: usize = 4;
 const PART_OF_CROWDED: usize = 4;
 /// There is a place for a probe for so many series.
 const SERIES_OF_PROBE: usize = 4;
+/// Of lines it may be how a pod starts, so long after its first.
+const STARTS: Duration = Duration::from_secs(30);
 
 /// Bounds and times.
 #[derive(Debug, Clone, PartialEq)]
@@ -199,6 +202,7 @@ pub struct Learnt {
     streams: Slots<u64, LogRate>,
     /// Of the same groups, as far as there is room: what they say takes more than how much.
     kinds: Slots<u64, LogKinds>,
+    holes: Holes,
     probes: Slots<u64, Probe>,
     baselines: Baselines,
     judged: u64,
@@ -233,6 +237,7 @@ impl Detectors {
             crowded: Slots::new(places.1),
             streams: Slots::new(streams),
             kinds: Slots::new(kinds),
+            holes: Holes::default(),
             probes: Slots::new(series / SERIES_OF_PROBE),
             baselines: Baselines::new(series / SERIES_OF_BASELINE),
             judged: 0,
@@ -254,6 +259,7 @@ impl Detectors {
         self.learnt.crowded.resume(learnt.crowded);
         self.learnt.streams.resume(learnt.streams);
         self.learnt.kinds.resume(learnt.kinds);
+        self.learnt.holes = learnt.holes;
         self.learnt.probes.resume(learnt.probes);
         self.learnt.baselines.resume(learnt.baselines);
         self.learnt.judged = learnt.judged;
@@ -361,7 +367,8 @@ impl Detectors {
         mut told: impl FnMut(Anomaly),
     ) {
         let Some(newest) = lines.clone().map(|line| line.ts).max() else { return };
-        let Learnt { streams, kinds, anomalies, refused_shapes, .. } = &mut self.learnt;
+        let Learnt { streams, kinds, holes, anomalies, refused_shapes, .. } = &mut self.learnt;
+        holes.hear(received);
         let Some(rate) = streams.entry(key.group, newest, LogRate::default) else {
             // The first is counted where it was refused.
             streams.refused += lines.count().saturating_sub(1) as u64;
@@ -377,11 +384,13 @@ impl Detectors {
         if let Some(kinds) = &mut of_group {
             kinds.of_pod(hash64(key.pod.as_bytes()) as u32, newest.min(received));
         }
+        let started = of_group.as_ref().map(|kinds| kinds.pod_came().plus(STARTS));
         let passed_over = of_group.as_ref().map_or(0, |kinds| kinds.passed_over());
         let mut count = 0;
         for Line { ts, is_error, template } in lines {
             count += 1;
-            if let Some(burst) = rate.observe(ts, is_error, learning) {
+            let starts = started.is_none_or(|started| ts < started);
+            if let Some(burst) = rate.observe((ts, is_error, starts), learning, holes) {
                 tell(ts, lines::Found::burst(&burst));
             }
             let Some(kinds) = &mut of_group else { continue };
@@ -420,6 +429,7 @@ impl Detectors {
                 + kinds.len() * Self::KINDS_BYTES
                 + probes.len() * Self::PROBE_BYTES
                 + baselines.len() * Baselines::BYTES
+                + Holes::HEAP
                 + self.board.bytes(),
             judged: *judged,
             refused_samples: series.refused + crowded.refused,

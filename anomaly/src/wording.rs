@@ -59,14 +59,19 @@ pub(crate) fn burst(burst: &Burst) -> String {
         What::Errors => "error lines",
     };
     let (is, was) = (number(burst.per_minute), number(burst.expected));
+    let known = burst.known.map_or_else(String::new, seen_for);
     if burst.expected >= 1.0 {
         let ratio = burst.per_minute / burst.expected;
-        format!("{words} {ratio:.1}x their usual: {is} in the last minute, usually {was}")
+        format!("{words} {ratio:.1}x their usual: {is} in the last minute, usually {was}{known}")
     } else {
-        format!("{words}: {is} in the last minute, usually none")
+        format!("{words}: {is} in the last minute, usually none{known}")
     }
 }
 
+/// ", seen for 40 s only", of what is told before it is known what is usual.
+pub(crate) fn seen_for(known: Duration) -> String {
+    format!(", seen for {} only", span(known))
+}
 /// "liveness probe failed, after 8 that succeeded"; "readiness probe failed 3 times in a row, after 17 that succeeded".
 pub(crate) fn probe(kind: &str, failing: &Failing) -> String {
     let Failing { failed, succeeded, .. } = failing;
@@ -213,8 +218,10 @@ mod tests {
             kind(&gone),
             "no more since Thursday 14:02, before 2 a minute in 95 min with lines: \"heartbeat\", and 2 other kinds of lines",
         );
-        let errors = Burst { what: What::Errors, score: 2.0, per_minute: 42.0, expected: 0.0 };
+        let errors = Burst { what: What::Errors, score: 2.0, per_minute: 42.0, expected: 0.0, known: None };
         check(burst(&errors), "error lines: 42 in the last minute, usually none");
+        let early = Burst { known: Some(Duration::from_secs(41)), ..errors };
+        check(burst(&early), "error lines: 42 in the last minute, usually none, seen for 41 s only");
         let failing = |failed| Failing { score: 2.0, failed, succeeded: 17 };
         check(probe("Liveness", &failing(1)), "liveness probe failed, after 17 that succeeded");
         check(probe("Readiness", &failing(3)), "readiness probe failed 3 times in a row, after 17 that succeeded");

@@ -123,6 +123,11 @@ impl LogKinds {
         self.passed_over
     }
 
+    /// When the last pod came that was not there before.
+    pub fn pod_came(&self) -> Timestamp {
+        self.pod_came
+    }
+
     /// Lines of this pod come next, the newest of them at `ts`. Once a run of lines.
     pub fn of_pod(&mut self, pod: u32, ts: Timestamp) {
         if let Some(at) = self.pods.iter().rposition(|known| *known == pod) {

@@ -8,11 +8,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 
+use super::early_errors::EarlyErrors;
 use super::history::{History, Usual};
+use super::holes::Holes;
 use super::onset::Onset;
 
 const SLOT_NS: i64 = 10_000_000_000;
 const SLOTS: usize = 6;
+const MINUTE: Duration = Duration::from_secs(60);
 /// Chance of a healthy minute being over the Poisson threshold, as `-ln p`.
 const TAIL: f64 = 20.7;
 /// Spreads from the median, as for gauges.
@@ -40,6 +43,8 @@ pub struct Burst {
     pub per_minute: f64,
     /// What was usual.
     pub expected: f64,
+    /// For how long it was heard before, where that is too short to know what is usual.
+    pub known: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -60,10 +65,13 @@ impl Count {
         self.slots[at] = 0;
     }
 
-    fn close_minute(&mut self, at: Timestamp) {
+    /// What was counted in a minute in which nobody was heard is no count.
+    fn close_minute(&mut self, at: Timestamp, is_heard: bool) {
         let score = self.score();
         self.onset.observe(at, score.min(1.0));
-        self.history.push(at, f64::from(self.sum));
+        if is_heard {
+            self.history.push(at, f64::from(self.sum));
+        }
     }
 
     fn learn(&mut self, now: Timestamp, learning: Duration, least: f64, multiple: f64) {
@@ -90,7 +98,8 @@ impl Count {
         }
         let score = self.score();
         // A minute over the threshold is many lines: no second look is needed.
-        self.onset.observe(ts, score.max(2.0)).then_some(Burst { what, score, per_minute: sum, expected: median })
+        let burst = Burst { what, score, per_minute: sum, expected: median, known: None };
+        self.onset.observe(ts, score.max(2.0)).then_some(burst)
     }
 }
 
@@ -125,6 +134,7 @@ pub struct LogRate {
     current: Option<i64>,
     lines: Count,
     errors: Count,
+    early: EarlyErrors,
     late: u64,
 }
 
@@ -136,8 +146,14 @@ impl LogRate {
     /// Fewer error lines a minute are no burst.
     pub const LEAST_ERRORS: f64 = 10.0;
 
-    /// Counts a line; the burst that it opens, errors before lines. A line more than a minute late is not counted.
-    pub fn observe(&mut self, ts: Timestamp, is_error: bool, learning: Duration) -> Option<Burst> {
+    /// Counts a line; the burst that it opens, errors before lines. A line more than a minute late is not counted. `starts`: it may
+    /// be of a pod that starts.
+    pub fn observe(
+        &mut self,
+        (ts, is_error, starts): (Timestamp, bool, bool),
+        learning: Duration,
+        holes: &Holes,
+    ) -> Option<Burst> {
         let slot = ts.0.div_euclid(SLOT_NS);
         let current = *self.current.get_or_insert(slot);
         if slot <= current - SLOTS as i64 {
@@ -145,11 +161,22 @@ impl LogRate {
             return None;
         }
         if slot > current {
-            self.advance(current, slot, learning);
+            self.advance(current, slot, learning, holes);
         }
         let errors = if is_error { self.errors.add(ts, slot, What::Errors) } else { None };
         let lines = self.lines.add(ts, slot, What::Lines);
-        errors.or(lines)
+        errors.or(lines).or_else(|| self.early_errors(ts, is_error, starts))
+    }
+
+    /// Errors that hardly leave room for anything else, while it is not known how many are usual.
+    fn early_errors(&mut self, ts: Timestamp, is_error: bool, starts: bool) -> Option<Burst> {
+        if self.errors.usual.is_some() {
+            return None;
+        }
+        let run = self.early.observe(ts, is_error, starts)?;
+        let (what, per_minute, known) = (What::Errors, f64::from(run.errors), Some(run.known));
+        let burst = Burst { what, score: run.score, per_minute, expected: 0.0, known };
+        self.errors.onset.observe(ts, run.score.max(2.0)).then_some(burst)
     }
 
     /// Lines that came too late to be counted.
@@ -157,14 +184,15 @@ impl LogRate {
         self.late
     }
 
-    fn advance(&mut self, current: i64, slot: i64, learning: Duration) {
+    fn advance(&mut self, current: i64, slot: i64, learning: Duration, holes: &Holes) {
         let from = current.max(slot - MOST_EMPTY * SLOTS as i64);
         for next in from + 1..=slot {
             let starts_minute = next.rem_euclid(SLOTS as i64) == 0;
             let at = Timestamp(next.saturating_mul(SLOT_NS).saturating_sub(1));
+            let is_heard = !starts_minute || !holes.touch(at.minus(MINUTE), at);
             for count in [&mut self.lines, &mut self.errors] {
                 if starts_minute {
-                    count.close_minute(at);
+                    count.close_minute(at, is_heard);
                 }
                 count.roll(next);
             }
@@ -196,7 +224,7 @@ mod tests {
             let (lines, errors) = (noise.poisson(lines), noise.poisson(errors));
             for i in 0..lines + errors {
                 let ts = Timestamp((s * 1_000_000_000 + i * 1000) as i64);
-                found.extend(rate.observe(ts, i < errors, LEARNING).map(|b| (s, b.what)));
+                found.extend(rate.observe((ts, i < errors, false), LEARNING, &Holes::default()).map(|b| (s, b.what)));
             }
         }
         found
@@ -253,11 +281,41 @@ mod tests {
     }
 
     #[test]
+    fn a_time_in_which_nobody_was_heard_is_no_silence() {
+        for (forgets, expected) in [(false, true), (true, false)] {
+            let (mut rate, mut holes, mut found) = (LogRate::default(), Holes::default(), Vec::new());
+            for s in (0..700).chain(20_000..20_300i64) {
+                let received = Timestamp(s * 1_000_000_000);
+                if forgets {
+                    holes.hear(received);
+                }
+                for n in 0..4 {
+                    found.extend(rate.observe((Timestamp(received.0 + n), false, false), LEARNING, &holes));
+                }
+            }
+            assert_eq!(!found.is_empty(), expected, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn errors_are_told_while_their_number_is_being_learnt() {
+        let (mut rate, mut found) = (LogRate::default(), Vec::new());
+        for s in 0..500 {
+            let ts = Timestamp(1_000_000_000_000 + s * 1_000_000_000);
+            found.extend(rate.observe((ts, s >= 45, false), LEARNING, &Holes::default()).map(|burst| (s, burst)));
+        }
+        let [(54, Burst { what: What::Errors, per_minute: 10.0, known: Some(known), .. })] = found[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!(known, Duration::from_secs(45));
+    }
+
+    #[test]
     fn late_lines_are_counted_as_such() {
         let mut rate = LogRate::default();
-        rate.observe(Timestamp(1_000_000_000_000), false, LEARNING);
-        rate.observe(Timestamp(990_000_000_000), false, LEARNING);
-        rate.observe(Timestamp(900_000_000_000), false, LEARNING);
+        rate.observe((Timestamp(1_000_000_000_000), false, false), LEARNING, &Holes::default());
+        rate.observe((Timestamp(990_000_000_000), false, false), LEARNING, &Holes::default());
+        rate.observe((Timestamp(900_000_000_000), false, false), LEARNING, &Holes::default());
         assert_eq!((rate.late(), rate.lines.sum), (1, 2));
     }
 }

@@ -1,7 +1,9 @@
 //! Detectors of one series each, one a file. Every window is in time, never in samples.
 
 pub mod climb;
+pub mod early_errors;
 pub mod history;
+pub mod holes;
 pub mod log_kinds;
 pub mod log_rate;
 pub mod novelty;
