@@ -129,7 +129,8 @@ impl DetectionShown {
             }
             let whose = (meta.namespace.to_string(), workload, meta.container.to_string(), meta.name.to_string());
             usual.entry(whose.clone()).or_default().extend(standing.usual);
-            let words = self.watch_list.of(&meta.name).map_or(meta.name.as_ref(), |watched| watched.words.as_ref());
+            let watched = self.watch_list.of(&meta.name);
+            let words = watched.as_ref().map_or(meta.name.as_ref(), |watched| watched.words.as_ref());
             match all.get_mut(&whose) {
                 Some(known) => join(known, standing),
                 None => drop(all.insert(whose.clone(), first(whose, words, standing))),

@@ -8,6 +8,7 @@ use whyd_signals::schema::Anomaly;
 use whyd_signals::{SeriesId, Team, TemplateId, Timestamp, is_stale};
 
 use crate::detector::climb::ClimbDetector;
+use crate::detector::early::Early;
 use crate::detector::holes::Holes;
 use crate::detector::log_kinds::{LogKinds, Resolve};
 use crate::detector::log_rate::LogRate;
@@ -34,8 +35,9 @@ const SWEEP: usize = 2048;
 
 /// A workload has several pods: there is a baseline for so many series.
 const SERIES_OF_BASELINE: usize = 4;
-/// What programs tell of themselves may take one of so many places for series.
+/// What programs tell of themselves may take one of so many places for series, and what nobody asked for of that one of so many.
 const PART_OF_CROWDED: usize = 4;
+const PART_OF_UNASKED: usize = 2;
 /// There is a place for a probe for so many series.
 const SERIES_OF_PROBE: usize = 4;
 /// Of lines it may be how a pod starts, so long after its first.
@@ -170,6 +172,7 @@ struct SeriesState {
     learnt: Option<Timestamp>,
     /// What was usual at its last value, once that is known.
     expected: Option<f64>,
+    early: Early,
     robust: Robust,
     scorer: Box<Scorer>,
     unusual: Onset,
@@ -269,7 +272,7 @@ impl Detectors {
 
     /// How a metric of this name is read, if it is watched: ask once a series, and leave the samples of others away.
     pub fn watches(&self, metric: &str) -> Option<Arc<Watched>> {
-        self.watch_list.of(metric).map(Arc::clone)
+        self.watch_list.of(metric)
     }
 
     /// All metrics that are watched.
@@ -298,7 +301,11 @@ impl Detectors {
         let Learnt { series, crowded, baselines, judged, anomalies, .. } = &mut self.learnt;
         let left = self.places.0.saturating_sub(if watched.crowded { series.len() } else { crowded.len() });
         let table = if watched.crowded { crowded } else { series };
-        table.bound(if watched.crowded { left.min(self.places.1) } else { left });
+        table.bound(match (watched.crowded, watched.by_name) {
+            (false, _) => left,
+            (true, false) => left.min(self.places.1),
+            (true, true) => left.min(self.places.1 / PART_OF_UNASKED),
+        });
         let state = table.entry(key.id.0, ts, || SeriesState::new(key, baselines))?;
         if state.kind != watched.kind {
             *state = SeriesState::new(key, baselines);
@@ -453,6 +460,7 @@ impl SeriesState {
             born: None,
             learnt: None,
             expected: None,
+            early: Early::default(),
             robust: Robust::default(),
             scorer: baselines.of(key),
             unusual: Onset::default(),
@@ -476,19 +484,29 @@ impl SeriesState {
         if judged.is_some() {
             self.learnt.get_or_insert(ts);
         }
-        let unusual = judged.filter(|judged| self.unusual.observe(ts, judged.score));
+        let early = match judged {
+            Some(_) => None,
+            None => watched.matters(limit).and_then(|matters| self.early.observe(ts, value, &matters)),
+        };
+        let score = judged.map(|judged| judged.score).or(early.map(|early| early.score));
+        let opens = score.is_some_and(|score| self.unusual.observe(ts, score));
         if let Some(limit) =
             limit.filter(|_| watched.kind == Kind::Gauge && watched.tuning.direction != Direction::Below)
         {
             let climbing = self.climb.get_or_insert_default();
             let climb = climbing.detector.observe(ts, value, limit);
             // A projection rests on four points at least: no second look is needed.
-            let opens = climbing.onset.observe(ts, if climb.is_some() { 2.0 } else { 0.0 });
-            if let Some(climb) = climb.filter(|_| opens) {
+            let begins = climbing.onset.observe(ts, if climb.is_some() { 2.0 } else { 0.0 });
+            if let Some(climb) = climb.filter(|_| begins) {
                 return Some((climb.score(), climb.from, wording::climbing(words, watched.unit, &climb)));
             }
         }
-        unusual.map(|judged| {
+        if let Some(early) = early.filter(|_| opens) {
+            let mut text = wording::unusual(words, watched.unit, value, early.expected, None);
+            text.push_str(&wording::seen_for(early.known));
+            return Some((early.score, early.expected, text));
+        }
+        judged.filter(|_| opens).map(|judged| {
             let mut text = wording::unusual(words, watched.unit, value, judged.expected, judged.usual_at);
             text.push_str(&wording::since(judged.since, ts));
             (judged.score, judged.expected, text)
@@ -496,5 +514,7 @@ impl SeriesState {
     }
 }
 
+#[cfg(test)]
+mod early_tests;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::detector::early::Matters;
 use crate::detector::robust::{Direction, Tuning};
+
+mod by_name;
 
 /// How the numbers of a series are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +50,11 @@ pub struct Watched {
     pub per_container: bool,
     /// A program's own, of which a pod may have any number of series: all of these share a part of the room.
     pub crowded: bool,
+    /// Whether a step counts before it is known what is usual. Of much else the first minutes are the program's own affair: it
+    /// opens its files and fills its pages when the work comes.
+    pub early: bool,
+    /// Nobody listed it: its name says what it is.
+    pub by_name: bool,
     /// Its name in words.
     pub words: Cow<'static, str>,
     /// Why it is watched.
@@ -64,12 +72,30 @@ impl Watched {
         };
         let tuning = Tuning { direction, floor: least / LEAST_SPREADS, relative: 0.01 };
         let (words, why) = (Cow::Owned(metric.clone()), Cow::Borrowed("asked for in the configuration"));
-        Self { metric: Cow::Owned(metric), kind, unit, tuning, per_container, crowded: true, words, why }
+        let (crowded, early, by_name) = (true, true, false);
+        Self { metric: Cow::Owned(metric), kind, unit, tuning, per_container, crowded, early, by_name, words, why }
+    }
+
+    /// What matters of it while it is not known what is usual. `limit` is what the container may take at the most: memory that
+    /// leaps by a part of that, and over half of it, matters, and no other does.
+    pub(crate) fn matters(&self, limit: Option<f64>) -> Option<Matters> {
+        let Tuning { direction, floor, .. } = self.tuning;
+        let (least, level) = limit.map_or((EARLY_SPREADS * floor, 0.0), |limit| (PART * limit, LEVEL * limit));
+        self.early.then_some(Matters { direction, least, level })
+    }
+
+    const fn early(mut self) -> Self {
+        self.early = true;
+        self
     }
 }
 
-/// So many of its least spreads a value has to be off to be told.
+/// So many of its least spreads a value has to be off to be told, and so many while little is known of what is usual.
 const LEAST_SPREADS: f64 = 6.0;
+const EARLY_SPREADS: f64 = 12.0;
+/// Of the limit.
+const PART: f64 = 0.25;
+const LEVEL: f64 = 0.5;
 
 use Direction::{Above, Below};
 use Kind::{Counter, Gauge};
@@ -87,14 +113,15 @@ const fn row(
 ) -> Watched {
     let tuning = Tuning { direction, floor, relative };
     let (metric, words, why) = (Cow::Borrowed(metric), Cow::Borrowed(words), Cow::Borrowed(why));
-    Watched { metric, kind, unit, tuning, per_container, crowded: false, words, why }
+    Watched { metric, kind, unit, tuning, per_container, crowded: false, early: false, by_name: false, words, why }
 }
 
 /// Of a program's own requests: bad is more.
 const fn requests(metric: &'static str, kind: Kind, floor: f64, words: &'static str, why: &'static str) -> Watched {
     let tuning = Tuning { direction: Above, floor, relative: 0.1 };
     let (metric, words, why) = (Cow::Borrowed(metric), Cow::Borrowed(words), Cow::Borrowed(why));
-    Watched { metric, kind, unit: Unit::Plain, tuning, per_container: false, crowded: true, words, why }
+    let (unit, per_container, crowded, early, by_name) = (Unit::Plain, false, true, true, false);
+    Watched { metric, kind, unit, tuning, per_container, crowded, early, by_name, words, why }
 }
 
 const CONTAINER_BYTES: Read = (Gauge, Unit::Bytes, true);
@@ -110,18 +137,18 @@ const NODE_WAIT: Read = (Counter, Unit::Share, false);
 #[rustfmt::skip]
 pub const WATCHED: &[Watched] = &[
     row("container_cpu_cfs_throttled_periods_total", CONTAINER_EVENTS, (Above, 0.2, 0.1), "throttled CPU periods", "a throttled container misses its probes and is killed for it"),
-    row("container_cpu_usage_seconds_total", (Counter, Unit::Cores, true), (Above, 0.02, 0.1), "CPU usage", "a busy loop or a flood of work precedes failed probes"),
+    row("container_cpu_usage_seconds_total", (Counter, Unit::Cores, true), (Above, 0.02, 0.1), "CPU usage", "a busy loop or a flood of work precedes failed probes").early(),
     row("container_file_descriptors", CONTAINER_COUNT, (Above, 8.0, 0.1), "open file descriptors", "a leak ends in too many open files"),
     row("container_fs_usage_bytes", CONTAINER_BYTES, (Above, 16.0 * MIB, 0.05), "file system usage", "ephemeral storage over its limit is an eviction"),
     row("container_memory_failures_total", CONTAINER_EVENTS, (Above, 200.0, 0.1), "memory page faults", "thrashing at the limit, before the kill or instead of it"),
-    row("container_memory_working_set_bytes", CONTAINER_BYTES, (Above, 4.0 * MIB, 0.05), "memory working set", "what the OOM killer and the kubelet look at"),
-    row("container_network_receive_errors_total", POD_EVENTS, (Above, 0.1, 0.1), "network receive errors", "a broken network looks like a broken dependency"),
-    row("container_network_receive_packets_dropped_total", POD_EVENTS, (Above, 0.5, 0.1), "received packets dropped", "a broken network looks like a broken dependency"),
-    row("container_network_transmit_errors_total", POD_EVENTS, (Above, 0.1, 0.1), "network transmit errors", "a broken network looks like a broken dependency"),
-    row("container_network_transmit_packets_dropped_total", POD_EVENTS, (Above, 0.5, 0.1), "sent packets dropped", "a broken network looks like a broken dependency"),
-    row("container_pressure_cpu_waiting_seconds_total", CONTAINER_WAIT, (Above, 0.02, 0.1), "time waiting for CPU", "starved by its neighbours or its own limit"),
-    row("container_pressure_io_waiting_seconds_total", CONTAINER_WAIT, (Above, 0.02, 0.1), "time waiting for IO", "a slow disk fails probes"),
-    row("container_pressure_memory_waiting_seconds_total", CONTAINER_WAIT, (Above, 0.02, 0.1), "time waiting for memory", "reclaim under the limit, before the kill"),
+    row("container_memory_working_set_bytes", CONTAINER_BYTES, (Above, 4.0 * MIB, 0.05), "memory working set", "what the OOM killer and the kubelet look at").early(),
+    row("container_network_receive_errors_total", POD_EVENTS, (Above, 0.1, 0.1), "network receive errors", "a broken network looks like a broken dependency").early(),
+    row("container_network_receive_packets_dropped_total", POD_EVENTS, (Above, 0.5, 0.1), "received packets dropped", "a broken network looks like a broken dependency").early(),
+    row("container_network_transmit_errors_total", POD_EVENTS, (Above, 0.1, 0.1), "network transmit errors", "a broken network looks like a broken dependency").early(),
+    row("container_network_transmit_packets_dropped_total", POD_EVENTS, (Above, 0.5, 0.1), "sent packets dropped", "a broken network looks like a broken dependency").early(),
+    row("container_pressure_cpu_waiting_seconds_total", CONTAINER_WAIT, (Above, 0.02, 0.1), "time waiting for CPU", "starved by its neighbours or its own limit").early(),
+    row("container_pressure_io_waiting_seconds_total", CONTAINER_WAIT, (Above, 0.02, 0.1), "time waiting for IO", "a slow disk fails probes").early(),
+    row("container_pressure_memory_waiting_seconds_total", CONTAINER_WAIT, (Above, 0.02, 0.1), "time waiting for memory", "reclaim under the limit, before the kill").early(),
     row("container_sockets", CONTAINER_COUNT, (Above, 8.0, 0.1), "open sockets", "connections that are never closed end in too many open files"),
     row("container_threads", CONTAINER_COUNT, (Above, 8.0, 0.1), "threads", "a leak ends at the pids limit"),
     requests("db_client_connection_pending_requests", Gauge, 4.0, "requests waiting for a database connection", "a slow database uses up the pool before anything fails"),
@@ -156,9 +183,10 @@ impl WatchList {
         Self(rows.into())
     }
 
-    /// The row of this metric.
-    pub fn of(&self, metric: &str) -> Option<&Arc<Watched>> {
-        self.0.binary_search_by(|w| w.metric.as_ref().cmp(metric)).ok().and_then(|at| self.0.get(at))
+    /// The row of this metric; one of its own where its name says what it is.
+    pub fn of(&self, metric: &str) -> Option<Arc<Watched>> {
+        let listed = self.0.binary_search_by(|w| w.metric.as_ref().cmp(metric)).ok().and_then(|at| self.0.get(at));
+        listed.map(Arc::clone).or_else(|| by_name::watched(metric).map(Arc::new))
     }
 
     /// All rows, by name.
@@ -183,7 +211,7 @@ mod tests {
         assert!(WATCHED.is_sorted_by(|a, b| a.metric < b.metric));
         let list = WatchList::default();
         for watched in WATCHED {
-            assert_eq!(list.of(&watched.metric).map(AsRef::as_ref), Some(watched));
+            assert_eq!(list.of(&watched.metric).as_deref(), Some(watched));
             let counts = watched.metric.ends_with("_total") || watched.metric.ends_with("_sum");
             assert_eq!(counts, watched.kind == Counter, "{}", watched.metric);
             assert!(!watched.words.is_empty() && !watched.why.is_empty(), "{}", watched.metric);

@@ -72,6 +72,7 @@ pub(crate) fn burst(burst: &Burst) -> String {
 pub(crate) fn seen_for(known: Duration) -> String {
     format!(", seen for {} only", span(known))
 }
+
 /// "liveness probe failed, after 8 that succeeded"; "readiness probe failed 3 times in a row, after 17 that succeeded".
 pub(crate) fn probe(kind: &str, failing: &Failing) -> String {
     let Failing { failed, succeeded, .. } = failing;

@@ -1,6 +1,7 @@
 //! Detectors of one series each, one a file. Every window is in time, never in samples.
 
 pub mod climb;
+pub mod early;
 pub mod early_errors;
 pub mod history;
 pub mod holes;

@@ -1,5 +1,6 @@
 //! Which series a detector watches, and whose they are.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ const FACTS_LIFE: Duration = Duration::from_secs(600);
 const ASKED: [&str; 2] = [OOM_EVENTS, PROBES];
 /// The kubelet's counts of how probes went.
 const PROBES: &str = "prober_probe_total";
+/// So many metrics are read by their names; more are not watched.
+const NAMES: usize = 4096;
 /// Series a page.
 const PAGE: usize = 1024;
 /// A look at so many pages per batch finds those whose series are all gone.
@@ -111,6 +114,8 @@ enum Slot {
 pub(super) struct Series {
     pages: Vec<Option<Box<[Slot]>>>,
     sweeping: usize,
+    /// How metrics are read that are known by their names alone: many series have one name.
+    by_name: BTreeMap<Arc<str>, Arc<whyd_anomaly::Watched>>,
 }
 
 impl Series {
@@ -131,7 +136,7 @@ impl Series {
         if matches!(slot, Slot::Unasked) {
             let meta = scoped.shared_meta(id)?;
             let name = &meta.name;
-            let read = detectors.watches(name);
+            let read = read(&mut self.by_name, name, detectors);
             *slot = if read.is_some() || ASKED.contains(&name.as_ref()) {
                 Slot::Watched(Box::new(Watched {
                     read,
@@ -168,6 +173,26 @@ impl Series {
             }
         }
     }
+}
+
+/// How a detector reads a metric, if it does.
+fn read(
+    known: &mut BTreeMap<Arc<str>, Arc<whyd_anomaly::Watched>>,
+    name: &Arc<str>,
+    detectors: &Detectors,
+) -> Option<Arc<whyd_anomaly::Watched>> {
+    if let Some(read) = known.get(name) {
+        return Some(Arc::clone(read));
+    }
+    let read = detectors.watches(name)?;
+    if !read.by_name {
+        return Some(read);
+    }
+    if known.len() >= NAMES {
+        return None;
+    }
+    known.insert(Arc::clone(name), Arc::clone(&read));
+    Some(read)
 }
 
 fn memory_limit(meta: &SeriesMeta, scoped: &Scoped) -> Option<f64> {

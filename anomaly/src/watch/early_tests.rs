@@ -1,0 +1,218 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! What is told of a series in its first minutes.
+
+use super::*;
+use crate::detector::synthetic::Noise;
+
+const MIB: f64 = 1_048_576.0;
+const MEMORY: &str = "container_memory_working_set_bytes";
+const CPU: &str = "container_cpu_usage_seconds_total";
+const ERRORS: &str = "container_network_receive_errors_total";
+
+struct Case {
+    name: &'static str,
+    metric: &'static str,
+    limit: Option<f64>,
+    /// The value of a gauge, the rate of a counter.
+    value: fn(f64, &mut Noise) -> f64,
+}
+
+/// What is told in the first eight minutes, with the second, of a series scraped every `step` seconds, but for `gap`.
+fn told(case: &Case, (step, seed): (f64, u64), gap: std::ops::Range<f64>) -> Vec<(f64, Anomaly)> {
+    let (mut detectors, mut noise) = (Detectors::new(Config::default()), Noise::new(seed));
+    let (team, watched) = (Team::new("demo"), detectors.watches(case.metric).unwrap());
+    let key = SeriesKey {
+        id: SeriesId(7),
+        team: &team,
+        namespace: "shop",
+        pod: "cart-0",
+        container: "cart",
+        watched: &watched,
+        workload: 1,
+    };
+    let (mut s, mut count, mut found) = (0.0, 0.0, Vec::new());
+    while s < 480.0 {
+        let value = (case.value)(s, &mut noise);
+        // A counter that is worth nothing begins anew: a restart.
+        count = if value < 0.0 { 0.0 } else { count + value * step };
+        let sample = if watched.kind == Kind::Counter { count } else { value.max(0.0) };
+        if !gap.contains(&s) {
+            let ts = Timestamp(1_000_000_000_000 + (s * 1e9) as i64);
+            found.extend(detectors.observe_sample(&key, case.limit, ts, sample).map(|anomaly| (s, anomaly)));
+        }
+        s += step;
+    }
+    found
+}
+
+#[test]
+fn a_sudden_step_is_told_within_two_values_and_says_how_little_is_known() {
+    let cases = [
+        (
+            Case {
+                name: "memory of a limit",
+                metric: MEMORY,
+                limit: Some(128.0 * MIB),
+                value: |s, n| (2.0 + 0.1 * n.normal() + if s < 90.0 { 0.0 } else { 80.0 }) * MIB,
+            },
+            "memory working set",
+        ),
+        (
+            Case {
+                name: "memory without a limit",
+                metric: MEMORY,
+                limit: None,
+                value: |s, n| (20.0 + n.normal() + if s < 90.0 { 0.0 } else { 200.0 }) * MIB,
+            },
+            "memory working set",
+        ),
+        (
+            Case {
+                name: "a busy loop",
+                metric: CPU,
+                limit: None,
+                value: |s, n| (0.01 * n.normal()).abs() + if s <= 90.0 { 0.01 } else { 1.0 },
+            },
+            "CPU usage",
+        ),
+        (
+            Case { name: "errors", metric: ERRORS, limit: None, value: |s, _| if s <= 90.0 { 0.0 } else { 5.0 } },
+            "network receive errors 5/s, usually 0/s, seen for ",
+        ),
+    ];
+    for (case, text) in &cases {
+        for step in [5.0, 10.0, 15.0] {
+            for seed in 1..=5 {
+                let found = told(case, (step, seed), 0.0..0.0);
+                let all = format!("{}, step {step}, seed {seed}: {found:?}", case.name);
+                assert_eq!(found.len(), 1, "{all}");
+                let (at, anomaly) = &found[0];
+                assert!((90.0..=90.0 + 2.0 * step).contains(at), "{all}");
+                assert!(anomaly.text.starts_with(text) && anomaly.text.contains(", seen for "), "{all}");
+                assert!(anomaly.text.ends_with(" s only") && anomaly.score > 1.0, "{all}");
+            }
+        }
+    }
+}
+
+#[test]
+fn starts_restarts_gaps_and_noise_are_not_told() {
+    let case = |name, metric, limit, value| Case { name, metric, limit, value };
+    let limit = Some(128.0 * MIB);
+    let healthy = [
+        case("a program that loads what it needs", MEMORY, limit, |s, n| ((3.0 * s).min(80.0) + n.normal()) * MIB),
+        case("one that does so half a minute after its start", MEMORY, limit, |s, _| {
+            if s < 25.0 { 2.0 * MIB } else { 80.0 * MIB }
+        }),
+        case("one that fills its cache", MEMORY, limit, |s, n| {
+            (20.0 + 70.0 * (1.0 - (-s / 120.0).exp()) + n.normal()) * MIB
+        }),
+        case("memory that is collected", MEMORY, limit, |s, n| (40.0 + (s % 60.0) + n.normal()) * MIB),
+        case("a step to less than half of the limit", MEMORY, limit, |s, _| if s < 90.0 { MIB } else { 60.0 * MIB }),
+        case("a step that is little in bytes", MEMORY, None, |s, _| if s < 90.0 { MIB } else { 40.0 * MIB }),
+        case("memory that is given back", MEMORY, limit, |s, _| if s < 90.0 { 80.0 * MIB } else { MIB }),
+        case("a busy start", CPU, None, |s, _| if s < 20.0 { 1.0 } else { 0.02 }),
+        case("restarts, each with a busy start", CPU, None, |s, _| match s % 120.0 {
+            t if t < 5.0 => -1.0,
+            t if t < 20.0 => 0.6,
+            _ => 0.02,
+        }),
+        case("noise", CPU, None, |_, n| 0.2 + 0.1 * n.normal().abs()),
+        case("work that comes and goes", CPU, None, |s, _| if s % 40.0 < 20.0 { 0.5 } else { 0.01 }),
+        case("half a core's fifth", CPU, None, |s, _| if s < 90.0 { 0.001 } else { 0.1 }),
+        case("a lost packet", ERRORS, None, |s, n| if s > 60.0 { n.poisson(0.05) as f64 / 5.0 } else { 0.0 }),
+    ];
+    for case in &healthy {
+        for step in [5.0, 10.0, 15.0] {
+            for seed in 1..=5 {
+                for gap in [0.0..0.0, 60.0..130.0, 10.0..40.0] {
+                    let found = told(case, (step, seed), gap.clone());
+                    assert!(found.is_empty(), "{}, step {step}, seed {seed}, gap {gap:?}: {found:?}", case.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_told_early_is_not_told_again_once_its_usual_is_known() {
+    let case = Case {
+        name: "memory that stays",
+        metric: MEMORY,
+        limit: Some(128.0 * MIB),
+        value: |s, n| (2.0 + 0.1 * n.normal() + if s < 90.0 { 0.0 } else { 80.0 }) * MIB,
+    };
+    let (mut detectors, mut noise, mut found) = (Detectors::new(Config::default()), Noise::new(1), 0);
+    let (team, watched) = (Team::new("demo"), detectors.watches(case.metric).unwrap());
+    let key = SeriesKey {
+        id: SeriesId(7),
+        team: &team,
+        namespace: "shop",
+        pod: "cart-0",
+        container: "cart",
+        watched: &watched,
+        workload: 1,
+    };
+    for n in 0..700i64 {
+        let value = (case.value)(n as f64 * 5.0, &mut noise);
+        let ts = Timestamp(1_000_000_000_000 + n * 5_000_000_000);
+        found += usize::from(detectors.observe_sample(&key, case.limit, ts, value).is_some());
+    }
+    assert_eq!(found, 1);
+}
+
+#[test]
+fn probes_have_a_place_each_and_there_are_so_many() {
+    let team = Team::new("demo");
+    let mut detectors = Detectors::new(Config { series: 8, ..Config::default() });
+    let mut found = Vec::new();
+    for scrape in 0..10i64 {
+        for id in 0..3 {
+            let key = ProbeKey {
+                id,
+                team: &team,
+                namespace: "shop",
+                pod: "cart-0",
+                container: "cart",
+                metric: "prober_probe_total",
+                kind: "Readiness",
+            };
+            let ts = Timestamp(1_000_000_000_000 + scrape * 5_000_000_000);
+            let (succeeded, failed) = (scrape.min(7), (scrape - 7).max(0));
+            for (outcome, n) in [(Outcome::Failed, failed), (Outcome::Successful, succeeded)] {
+                if n > 0 {
+                    found.extend(detectors.observe_probe(&key, (outcome, ts, n as f64), || id == 1));
+                }
+            }
+        }
+    }
+    let told: Vec<&str> = found.iter().map(|a| a.text.as_str()).collect();
+    assert_eq!(told, ["readiness probe failed, after 7 that succeeded"], "one of two goes");
+    let stats = detectors.stats();
+    assert_eq!((stats.probes, stats.refused_probes, stats.anomalies), (2, 11, 1));
+}
+
+#[test]
+fn what_nobody_asked_for_takes_half_of_the_room_of_what_somebody_did() {
+    let asked = Watched::asked("jobs_waiting".to_owned(), Kind::Gauge, (Direction::Above, 0.0), false);
+    let mut detectors = Detectors::new(Config { series: 16, asked: vec![asked], ..Config::default() });
+    let team = Team::new("demo");
+    let mut feed = |ids: std::ops::Range<u32>, metric: &str| {
+        let watched = detectors.watches(metric).unwrap();
+        for id in ids {
+            let key = SeriesKey {
+                id: SeriesId(id),
+                team: &team,
+                namespace: "shop",
+                pod: "cart-0",
+                container: "cart",
+                watched: &watched,
+                workload: 7,
+            };
+            detectors.observe_sample(&key, None, Timestamp(1), 1.0);
+        }
+        detectors.stats().series
+    };
+    assert_eq!(feed(0..6, "jvm_memory_used_bytes"), 2);
+    assert_eq!(feed(10..16, "jobs_waiting"), 4);
+}
