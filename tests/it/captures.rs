@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use serde_json::Value;
 use whyd::capture::Capture;
 use whyd::config::ConfigFile;
 use whyd::{replay, wiring};
-use whyd_signals::Access;
+use whyd_signals::schema::Anomaly;
+use whyd_signals::{Access, Timestamp};
 
 /// The bundled captures.
 pub(crate) fn captures() -> Vec<PathBuf> {
@@ -69,15 +71,65 @@ fn two_replays_print_the_same_bytes() {
     }
 }
 
-/// What is well is not told to be unusual.
-#[test]
-fn no_anomaly_is_told_of_a_bystander() {
+/// The anomalies of a capture, in order of time.
+fn told(capture: &Path) -> Vec<Arc<Anomaly>> {
     let config = ConfigFile::default().validate().unwrap();
+    let messages = Capture::open(capture).unwrap().messages().unwrap();
+    let ended = replay::run(wiring::core(&config), messages, config.lateness);
+    let mut told = ended.snapshot.scoped(&Access::All).anomalies();
+    told.sort_by_key(|anomaly| anomaly.ts);
+    told
+}
+
+/// What is well is not told to be unusual: neither bystanders, nor what is scaled, edited or replaced in good order.
+#[test]
+fn no_anomaly_is_told_of_anybody_who_is_well() {
     for path in captures() {
-        let messages = Capture::open(&path).unwrap().messages().unwrap();
-        let ended = replay::run(wiring::core(&config), messages, config.lateness);
-        let told = ended.snapshot.scoped(&Access::All).anomalies();
-        let of_bystanders: Vec<_> = told.iter().filter(|a| a.pod.starts_with("frontend")).collect();
-        assert!(of_bystanders.is_empty(), "{}: {of_bystanders:?}", path.display());
+        let expected: Vec<Value> = serde_json::from_slice(&std::fs::read(path.join("expected.json")).unwrap()).unwrap();
+        let fails = |pod: &str| {
+            expected.iter().any(|e| text(e, "workload").rsplit('/').next().is_some_and(|name| pod.starts_with(name)))
+        };
+        let well: Vec<_> =
+            told(&path).into_iter().filter(|a| a.pod.starts_with("frontend") || !fails(&a.pod)).collect();
+        assert!(well.is_empty(), "{}: {well:?}", path.display());
+    }
+}
+
+/// Sudden faults of memory, latency and errors, each from where it begins to show: what is told first, and how many seconds
+/// later at the most: two scrapes, which are five seconds apart, and of containers up to twenty.
+#[test]
+fn sudden_faults_are_seen_within_two_scrapes() {
+    let faults = [
+        // It answers 500 from then on.
+        (
+            "readiness-only",
+            "gateway",
+            "2026-11-22T13:39:25.002Z",
+            10,
+            "readiness probe failed, after 10 that succeeded",
+        ),
+        // It hangs forty seconds after its start.
+        ("liveness-fail", "session", "2026-11-22T13:38:02.486Z", 10, "liveness probe failed, after 8 that succeeded"),
+        // It is killed before any sample shows how it grows.
+        ("dependency-down", "paydb", "2026-11-22T13:37:41Z", 10, "readiness probe failed 2 times in a row"),
+        // Its first query that fails.
+        (
+            "dependency-down",
+            "payments-api",
+            "2026-11-22T13:37:41.836Z",
+            10,
+            "error lines: 10 in the last minute, usually",
+        ),
+        // It grows from its start on, which nothing tells from a start until there is hardly room.
+        ("oom-limit", "cart", "2026-11-22T13:37:16.712Z", 40, "memory working set at 91 % of its limit and climbing"),
+    ];
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/captures");
+    for (capture, workload, began, within, words) in faults {
+        let (found, began) = (told(&dir.join(capture)), Timestamp::parse(began).unwrap());
+        let own: Vec<_> = found.iter().filter(|a| a.pod.starts_with(workload)).collect();
+        let first = own.first().unwrap_or_else(|| panic!("{capture}: {found:?}"));
+        assert!(first.text.starts_with(words), "{capture}: {own:?}");
+        let after = first.ts.seconds_since(began);
+        assert!((0.0..=f64::from(within)).contains(&after), "{capture}: {after} s, {own:?}");
     }
 }
