@@ -19,7 +19,8 @@ const NAME: usize = 256;
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
 pub(super) struct AnomalyFile {
     /// Metrics to be watched beside those that are watched unasked, which `/api/v1/watched` lists with the reasons; 64 at
-    /// the most. Together their series have a quarter of the room for series that are watched.
+    /// the most. Together their series have a quarter of the room for series that are watched, of which metrics that are watched by
+    /// what their names say take half at the most.
     watch: Vec<WatchFile>,
 }
 
