@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use whyd_collector::wire::kube::{envelope, listed, slim};
 use whyd_signals::schema::Anomaly;
-use whyd_signals::{Envelope, Media, Timestamp};
+use whyd_signals::{Compression, Envelope, Media, Resource, Timestamp, Verb};
 
 use crate::checkpoints::Player;
 use crate::daemon::{Process, get_json, request};
+use crate::remote_write::encode::{Series, snappy, version1};
 use crate::until::until;
 
 const START: i64 = 1_790_000_000;
@@ -71,6 +73,73 @@ fn a_heartbeat_that_stops_is_told_and_a_container_that_is_well_is_not() {
     assert_eq!((found[0].metric.as_str(), found[0].expected), ("log_vanished", 2.0));
     let text = &found[0].text;
     assert!(text.contains("before 2 a minute in 2 h with lines: \"") && text.contains("heartbeat sent"), "{text}");
+}
+
+/// A scrape of the kubelet's counts of a pod's readiness probe.
+fn probes(second: i64, succeeded: i64, failed: i64) -> Envelope {
+    let at = Timestamp::from_parts(START + second, 0).unwrap();
+    let count = |result: &str, n: i64| {
+        let labels = [
+            ("__name__", "prober_probe_total"),
+            ("container", "cart"),
+            ("namespace", "team-shop"),
+            ("pod", "cart-1"),
+            ("probe_type", "Readiness"),
+            ("result", result),
+        ];
+        Series::new(&labels, &[(at.0 / 1_000_000, n as f64)])
+    };
+    let all = [count("failed", failed), count("successful", succeeded)];
+    let media = Media::RemoteWrite1(Compression::Snappy);
+    Envelope { received: at, media, tenant: None, body: snappy(&version1(&all)).into() }
+}
+
+/// What is told of a probe that succeeds for a while and fails then, of a pod that is there, is deleted just before, or is gone.
+fn told_of_a_probe(deleted: Option<bool>) -> Vec<Arc<Anomaly>> {
+    let at = |second: i64| Timestamp::from_parts(START + second, 0).unwrap();
+    let pod = |version: i64, deleted: bool| {
+        let mut pod = json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": "cart-1", "namespace": "team-shop", "uid": "0a", "resourceVersion": version.to_string(),
+                "creationTimestamp": at(-3600).to_string(),
+            },
+            "spec": {"containers": [{"name": "cart", "image": "cart:1"}]},
+            "status": {"phase": "Running"},
+        });
+        if deleted {
+            pod["metadata"]["deletionTimestamp"] = json!(at(44).to_string());
+            pod["metadata"]["deletionGracePeriodSeconds"] = json!(30);
+        }
+        slim(Resource::Pods, pod.to_string().as_bytes()).unwrap()
+    };
+    let mut player = Player::new(at(0));
+    player.play(envelope(Resource::Pods, Verb::Apply, at(0), pod(1, false)));
+    player.play(listed(Resource::Pods, at(0), &["0a".to_owned()]).unwrap());
+    for scrape in 0..12 {
+        if scrape == 9
+            && let Some(is_gone) = deleted
+        {
+            player.play(envelope(Resource::Pods, Verb::Apply, at(44), pod(2, true)));
+            if is_gone {
+                player.play(envelope(Resource::Pods, Verb::Delete, at(44), pod(3, true)));
+            }
+        }
+        player.play(probes(scrape * 5, scrape.min(8), (scrape - 8).max(0)));
+    }
+    player.anomalies()
+}
+
+#[test]
+fn a_probe_that_fails_is_told_unless_its_pod_goes() {
+    let found = told_of_a_probe(None);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].text, "readiness probe failed, after 8 that succeeded");
+    assert_eq!(found[0].ts, Timestamp::from_parts(START + 45, 0).unwrap());
+    assert_eq!((found[0].pod.as_str(), found[0].team.as_str()), ("cart-1", "shop"));
+    assert_eq!(told_of_a_probe(Some(false)), []);
+    assert_eq!(told_of_a_probe(Some(true)), []);
 }
 
 /// A metric that was asked for, sent to a daemon: it is being learnt, and that is counted.
