@@ -41,8 +41,6 @@ pub struct Shown {
     pub detection: DetectionShown,
     /// Bytes of what is known of symbols, and how often it was forgotten.
     pub symbols: (usize, u64),
-    /// Bytes of whom what is in trouble is compared with, and how often there was no room for a pod.
-    pub population: (usize, u64),
     /// The log's figures and how it fares.
     pub log: LogShown,
     /// The checkpoints' figures.
@@ -59,7 +57,6 @@ impl Shown {
             ledger: core.ledger_counts(),
             detection: DetectionShown::of(core),
             symbols: core.symbols(),
-            population: core.population(),
             log,
             checkpoints: CheckpointsShown::default(),
         }

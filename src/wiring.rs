@@ -59,7 +59,6 @@ pub fn core_within(config: &Config, bound: impl FnOnce(&mut Limits)) -> Core {
         rules: config.rules.clone(),
         keep: config.window + config.lateness,
         symbols: config.memory / 32,
-        population: config.memory / 32,
         pulls: config.pulls.iter().flat_map(PullConfig::targets).collect(),
         pushing: config.pulls.iter().filter(|p| p.pushes).flat_map(PullConfig::targets).collect(),
     };

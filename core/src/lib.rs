@@ -63,8 +63,6 @@ pub struct CoreConfig {
     pub keep: Duration,
     /// Bytes for what is known from body to body of remote write 2.0.
     pub symbols: usize,
-    /// Bytes for whom what is in trouble is compared with.
-    pub population: usize,
     /// The sources that are asked.
     pub pulls: BTreeSet<Target>,
     /// Those of them that push as well.
@@ -98,8 +96,7 @@ impl Core {
     pub fn new(config: &CoreConfig, writer: Writer, detectors: Detectors) -> Self {
         Self {
             writer,
-            ledger: Ledger::new(&config.cluster, config.lateness, config.rules.clone())
-                .with_population_of(config.population),
+            ledger: Ledger::new(&config.cluster, config.lateness, config.rules.clone()),
             detectors,
             feed: Feed::default(),
             pending: VecDeque::new(),
@@ -174,11 +171,6 @@ impl Core {
     /// Bytes held of what is known from body to body of remote write 2.0, and how often it was forgotten.
     pub fn symbols(&self) -> (usize, u64) {
         (self.write2.bytes(), self.write2.forgotten())
-    }
-
-    /// Bytes held of whom what is in trouble is compared with, and how often there was no room for a pod.
-    pub fn population(&self) -> (usize, u64) {
-        self.ledger.population()
     }
 
     /// Whether a restart came that no tick has looked at: the sooner one comes, the sooner there is a verdict.

@@ -109,17 +109,6 @@ impl Ledger {
         }
     }
 
-    /// The same, with so many bytes for whom what is in trouble is compared with.
-    #[must_use]
-    pub fn with_population_of(self, bytes: usize) -> Self {
-        Self { population: Population::within(bytes), ..self }
-    }
-
-    /// Bytes of whom what is in trouble is compared with, and how often there was no room for a pod.
-    pub fn population(&self) -> (usize, u64) {
-        self.population.held()
-    }
-
     /// All rows, in order of time.
     pub fn rows(&self) -> Arc<Vec<Arc<Restart>>> {
         Arc::clone(&self.rows)
@@ -157,7 +146,7 @@ impl Ledger {
     /// Goes on with what another of the same configuration held, which was written and read back meanwhile. `scoped` shows
     /// the cluster as it was then.
     pub fn resume(&mut self, mut held: Self, scoped: &Scoped) {
-        held.population = Population::of(scoped, &self.population);
+        held.population = Population::of(scoped);
         held.lateness = self.lateness;
         held.incidents.configure_as(&self.incidents);
         *self = held;
@@ -270,7 +259,6 @@ impl Ledger {
         self.children.retain(|_, killed| killed.at >= recent);
         self.entries.retain(known);
         self.population.retain(known);
-        self.population.try_again(scoped);
         self.population.retain_nodes(|node| scoped.cluster().node_named(node).is_some());
         self.changes.tidy(scoped);
         self.news.retain(|namespace, _| scoped.cluster().namespace(namespace).is_some());

@@ -1,8 +1,5 @@
 //! Which workloads there are and what each has, kept as pods come and go, so that what a few in trouble share is held
 //! against all others without looking at all pods.
-//!
-//! It has a bound in bytes. A pod over it is counted and no more: it was there, and may have had any thing. So what few pods
-//! are not known makes a thing stand out less, never more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,13 +13,6 @@ use crate::shares;
 
 /// So many workloads have to have a thing for it to be one that may stand out.
 pub(crate) const LEAST: u64 = 3;
-
-/// Bytes for it where nothing is said.
-const ROOM: usize = 64 << 20;
-/// What a map takes for its first entries, however few they are.
-const NODE: usize = 640;
-/// What an entry takes beside its text.
-const ENTRY: usize = 96;
 
 /// From when until when.
 pub(crate) type Span = (Timestamp, Timestamp);
@@ -42,15 +32,8 @@ struct Known {
 
 /// The pods that are known, those that are gone too, by what they have. It is made of the cluster's state alone, so it is
 /// made anew at a start and no part of a checkpoint.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Population {
-    /// The bound of `bytes`.
-    room: usize,
-    bytes: usize,
-    /// Pods that there was no room for, by team; an upper bound until they are looked at again.
-    unknown: BTreeMap<Team, u64>,
-    /// How often there was no room for one.
-    refused: u64,
     pods: BTreeMap<String, Known>,
     all: BTreeMap<Team, Workloads>,
     having: BTreeMap<Shared, BTreeMap<Team, Workloads>>,
@@ -61,33 +44,10 @@ pub(crate) struct Population {
     listed: bool,
 }
 
-impl Default for Population {
-    fn default() -> Self {
-        Self::within(ROOM)
-    }
-}
-
 impl Population {
-    /// One that knows nobody yet, and may take so many bytes.
-    pub(crate) fn within(room: usize) -> Self {
-        Self {
-            room,
-            bytes: 0,
-            unknown: BTreeMap::new(),
-            refused: 0,
-            pods: BTreeMap::new(),
-            all: BTreeMap::new(),
-            having: BTreeMap::new(),
-            standing: BTreeMap::new(),
-            zones: BTreeMap::new(),
-            listed: false,
-        }
-    }
-
-    /// That of a cluster, within the same bound as another.
-    pub(crate) fn of(scoped: &Scoped, other: &Self) -> Self {
-        let listed = scoped.cluster().synced(Resource::Pods);
-        let mut population = Self { listed, refused: other.refused, ..Self::within(other.room) };
+    /// That of a cluster.
+    pub(crate) fn of(scoped: &Scoped) -> Self {
+        let mut population = Self { listed: scoped.cluster().synced(Resource::Pods), ..Self::default() };
         for space in scoped.cluster().namespaces() {
             for record in space.pods.values() {
                 population.put(scoped, space, record);
@@ -173,12 +133,6 @@ impl Population {
             return;
         }
         self.remove(uid);
-        if self.bytes + weight(uid, &known) > self.room {
-            *self.unknown.entry(known.team).or_default() += 1;
-            self.refused += 1;
-            return;
-        }
-        self.bytes += weight(uid, &known);
         let Known { team, workload, from, until, .. } = &known;
         let stay = (*from, *until);
         let of_team = self.all.entry(team.clone()).or_default();
@@ -195,7 +149,6 @@ impl Population {
 
     fn remove(&mut self, uid: &str) {
         let Some(known) = self.pods.remove(uid) else { return };
-        self.bytes = self.bytes.saturating_sub(weight(uid, &known));
         take(&mut self.all, &known, uid);
         for shared in &known.shares {
             let before = self.counts(shared, &known.team);
@@ -238,36 +191,6 @@ impl Population {
         }
     }
 
-    /// Looks again at the pods that there was no room for.
-    pub(crate) fn try_again(&mut self, scoped: &Scoped) {
-        if self.unknown.is_empty() {
-            return;
-        }
-        self.unknown.clear();
-        let refused = self.refused;
-        for space in scoped.cluster().namespaces() {
-            for record in space.pods.values() {
-                if !self.pods.contains_key(&record.object.metadata.uid) {
-                    self.put(scoped, space, record);
-                }
-            }
-        }
-        self.refused = refused;
-    }
-
-    /// Bytes that it takes, and how often there was no room for a pod.
-    pub(crate) fn held(&self) -> (usize, u64) {
-        (self.bytes, self.refused)
-    }
-
-    /// How many pods of a team, or of all, are there at the most of which nothing is known.
-    pub(crate) fn unknown(&self, team: Option<&Team>) -> u64 {
-        match team {
-            Some(team) => self.unknown.get(team).copied().unwrap_or(0),
-            None => self.unknown.values().sum(),
-        }
-    }
-
     /// Forgets the nodes that nobody knows any more.
     pub(crate) fn retain_nodes(&mut self, known: impl Fn(&str) -> bool) {
         self.zones.retain(|node, _| known(node));
@@ -280,7 +203,7 @@ impl Population {
 
     /// How many things could stand out among the workloads of a team, or of all: at least one.
     pub(crate) fn looked_at(&self, team: Option<&Team>) -> u64 {
-        (self.standing.get(&team.cloned()).copied().unwrap_or(0) + self.unknown(team)).max(1)
+        self.standing.get(&team.cloned()).copied().unwrap_or(0).max(1)
     }
 
     /// How many workloads of a team, or of all, were there in this time; those of `also` were.
@@ -300,7 +223,7 @@ impl Population {
         let there = teams.filter(|(workload, pods)| {
             !also.contains(workload.as_str()) && pods.values().any(|stay| was_there(*stay, span))
         });
-        there.count() as u64 + also.len() as u64 + self.unknown(team)
+        there.count() as u64 + also.len() as u64
     }
 
     /// The pods of a workload that were there in this time, each with what it had.
@@ -309,13 +232,6 @@ impl Population {
         let there = pods.filter(move |(_, stay)| was_there(**stay, span));
         there.filter_map(|(uid, _)| Some((uid.as_str(), self.pods.get(uid)?.shares.as_slice())))
     }
-}
-
-/// About what a pod takes, if nobody else has what it has.
-fn weight(uid: &str, known: &Known) -> usize {
-    let keys = ENTRY + uid.len() + known.workload.len() + NODE;
-    let of_shared = |s: &Shared| keys + 2 * (ENTRY + s.value.len() + s.version.len()) + 2 * NODE;
-    2 * keys + known.shares.iter().map(of_shared).sum::<usize>()
 }
 
 fn was_there((came, went): Stay, (from, to): Span) -> bool {
@@ -346,7 +262,7 @@ pub(crate) mod tests {
 
     /// A population of these pods: team, `namespace/Kind/name`, what it has; there from second 0 on.
     pub(crate) fn of(pods: &[(&str, String, Vec<Shared>)]) -> Population {
-        let mut population = Population { listed: true, ..Population::within(ROOM) };
+        let mut population = Population { listed: true, ..Population::default() };
         for (n, (team, workload, shares)) in pods.iter().enumerate() {
             let known = Known {
                 team: Team::new(team),
@@ -366,7 +282,7 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_kept_is_what_counting_all_would_give() {
-        let mut population = Population::within(ROOM);
+        let mut population = Population::default();
         let mut all: BTreeMap<String, Known> = BTreeMap::new();
         let mut seed = 7_u64;
         let mut below = |n: u64| {
@@ -414,36 +330,5 @@ pub(crate) mod tests {
             population.remove(&uid);
         }
         assert!(population.having.is_empty() && population.all.is_empty() && population.standing.is_empty());
-        assert_eq!(population.held(), (0, 0));
-    }
-
-    #[test]
-    fn a_pod_there_is_no_room_for_may_have_anything() {
-        let known = |n: usize, until| Known {
-            team: Team::new("a"),
-            workload: format!("a/Deployment/w-{n}"),
-            shares: vec![image(&format!("i-{}", n % 2))],
-            from: Timestamp(0),
-            until,
-        };
-        let one = weight("pod-00", &known(0, None));
-        let mut population = Population::within(one * 10 + one / 2);
-        for n in 0..14 {
-            population.enter(&format!("pod-{n:02}"), known(n % 10, None));
-        }
-        let (span, none, team) = ((Timestamp(0), Timestamp(1)), BTreeSet::new(), Team::new("a"));
-        assert_eq!(population.held(), (one * 10, 4));
-        assert!(population.held().0 <= population.room);
-        // Ten are known, five with each image; four more are there, and have this one for all that is known.
-        assert_eq!(population.workloads(Some(&team), span, &none), 14);
-        assert_eq!(population.sharing(&image("i-0"), Some(&team), span, &none), 9);
-        assert_eq!((population.looked_at(Some(&team)), population.looked_at(None)), (6, 6));
-        assert_eq!(population.workloads(Some(&Team::new("b")), span, &none), 0);
-        // One that is known stays so when it changes; one that goes makes room.
-        population.enter("pod-03", known(3, Some(Timestamp(5))));
-        assert_eq!((population.held(), population.pods.len()), ((one * 10, 4), 10));
-        population.retain(|_, uid| uid != "pod-03");
-        population.enter("pod-14", known(4, None));
-        assert_eq!((population.held(), population.pods.len()), ((one * 10, 4), 10));
     }
 }

@@ -73,18 +73,6 @@ impl View {
                 Kind::Counter,
                 one(shown.symbols.1 as f64),
             ),
-            metric(
-                "whyd_population_bytes",
-                "bytes of the pods that those in trouble are compared with",
-                Kind::Gauge,
-                one(shown.population.0 as f64),
-            ),
-            metric(
-                "whyd_population_refused_total",
-                "times that there was no room for one of them; what the others share stands out less by it",
-                Kind::Counter,
-                one(shown.population.1 as f64),
-            ),
         ];
         metrics.extend(c.detecting.map(|took| {
             let help = "processor time that detectors took of the thread that takes everything in";

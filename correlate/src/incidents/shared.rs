@@ -310,9 +310,7 @@ impl Pods {
     ) -> Self {
         // Of each workload its pods: whether one is in trouble, and whether it has the thing.
         let mut known: BTreeMap<&str, BTreeMap<&str, (bool, bool)>> = BTreeMap::new();
-        let mut teams: BTreeSet<&Team> = BTreeSet::new();
         for facts in incidents {
-            teams.insert(&facts.team);
             for had in &facts.pods {
                 let pods = known.entry(had.workload.as_str()).or_insert_with(|| {
                     let there = population.pods_of(&facts.team, &had.workload, span);
@@ -323,9 +321,7 @@ impl Pods {
                 *has |= had.shares.contains(shared);
             }
         }
-        // Those of which nothing is known may be theirs, and have it.
-        let unknown: u64 = teams.into_iter().map(|team| population.unknown(Some(team))).sum();
-        let mut pods = Self { all: unknown, having: unknown, ..Self::default() };
+        let mut pods = Self::default();
         for (troubled, has) in known.values().flat_map(BTreeMap::values) {
             pods.all += 1;
             pods.troubled += u64::from(*troubled);

@@ -83,7 +83,7 @@ fn what_was_weighed_before_the_pods_were_listed_is_weighed_again() {
     }
     // Long after, by what a restart took up.
     let late = (at(100_000), LATENESS);
-    merged.weigh("lab", late, QUIET, &Population::within(1 << 20));
+    merged.weigh("lab", late, QUIET, &Population::default());
     assert_eq!((told(&merged), merged.is_due(late.0)), (vec![], false));
     let weighed = merged.weigh("lab", late, QUIET, &population());
     assert_eq!((weighed.wholes.len(), weighed.parts.len(), merged.wholes.len()), (1, 3, 1));
