@@ -90,7 +90,7 @@ fn figure(daemon: &Daemon, name: &str, source: &str) -> Option<f64> {
 
 /// Whether a source of the daemon's answers is whole.
 fn is_whole(daemon: &Daemon, source: &str) -> bool {
-    daemon.view.status().sources.iter().find(|s| s.source == source).unwrap().synced
+    daemon.view.status().sources.iter().any(|s| s.source == source && s.synced)
 }
 
 /// Milliseconds of so many seconds ago.
