@@ -8,7 +8,7 @@ use whyd_signals::schema::{Alert, Anomaly, Incident, Restart};
 use whyd_signals::templates::Template;
 use whyd_signals::{Access, Range, Sample, SeriesId, StreamId, Team, TemplateId, Timestamp};
 
-use crate::logs::{Levels, Line, LineRef, LineRun, LogLine, StreamMeta, ahead};
+use crate::logs::{Line, LineRef, LogLine, StreamMeta};
 use crate::series_index::SeriesMeta;
 use crate::snapshot::Snapshot;
 use crate::state::ClusterView;
@@ -228,7 +228,7 @@ impl Scoped {
         batches.flat_map(|b| streams.iter().flat_map(move |s| b.between(*s, from.0, to.0))).collect()
     }
 
-    fn batches_between(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &crate::logs::Batch> {
+    pub(crate) fn batches_between(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &crate::logs::Batch> {
         let batches = self.snapshot.batches.iter().map(AsRef::as_ref);
         batches.filter(move |b| b.min_ts <= to.0 && b.max_ts >= from.0)
     }
@@ -257,24 +257,7 @@ impl Scoped {
 
     /// Numbers of those of these streams that may be seen.
     pub fn mark_streams(&self, some: impl IntoIterator<Item = (StreamId, u32)>) -> StreamMarks {
-        let mut marks = StreamMarks::default();
-        let seen = some.into_iter().filter(|(id, _)| self.stream(*id).is_some());
-        seen.for_each(|(id, mark)| marks.set(id, mark));
-        marks
-    }
-
-    /// The lines from `from` to `to`, both included, of each marked stream in each batch that has some, as they lie, only where
-    /// one is of some level; of so many parts of all, those of that number. Those of one run are in order of time, ties in order
-    /// of arrival; the runs of a stream may overlap.
-    pub fn line_runs<'a>(
-        &'a self,
-        (from, to): (Timestamp, Timestamp),
-        marks: &'a StreamMarks,
-        levels: Option<Levels>,
-        (part, parts): (usize, usize),
-    ) -> impl Iterator<Item = (u32, LineRun<'a>)> {
-        let of_part = self.batches_between(from, to).skip(part).step_by(parts.max(1));
-        ahead(of_part.flat_map(move |batch| batch.runs_marked((from.0, to.0), marks, levels)))
+        StreamMarks::of(self, some.into_iter().filter(|(id, _)| self.stream(*id).is_some()))
     }
 
     /// What a stream is about; `None` when there is none of this id or it is another team's.

@@ -45,7 +45,7 @@ impl Lines {
         most: usize,
     ) -> Self {
         let wanted = scoped.mark_streams(of_streams.keys().map(|id| (*id, 0)));
-        let runs = |from| scoped.line_runs((from, to), &wanted, None, (0, 1)).map(|(_, run)| run);
+        let runs = |from| wanted.line_runs((from, to), None, (0, 1)).map(|(_, run)| run);
         let newest = Newest::of(runs(from), (from, to), most);
         let mut all = Self { left_out: newest.older, ..Self::default() };
         let names: BTreeMap<u32, String> =

@@ -320,10 +320,10 @@ fn teams_see_their_own_and_a_namespace_takes_its_rows_along() {
             // Whoever marks streams of others has marked none.
             let (marks, all) = (s.mark_streams((0..3).map(|id| (StreamId(id), id))), (Timestamp::MIN, Timestamp::MAX));
             let runs: Vec<(u32, StreamId)> =
-                s.line_runs(all, &marks, None, (0, 1)).map(|(mark, run)| (mark, run.stream())).collect();
+                marks.line_runs(all, None, (0, 1)).map(|(mark, run)| (mark, run.stream())).collect();
             let own = s.all_streams().map(|(id, _)| (id.0, id)).collect::<Vec<_>>();
             assert_eq!((runs, 1), (own.clone(), own.len()));
-            assert_eq!(s.line_runs(all, &marks.only(|_| false), None, (0, 1)).count(), 0);
+            assert_eq!(marks.only(|_| false).line_runs(all, None, (0, 1)).count(), 0);
         }
         assert!(w.snapshot().scoped(&Access::team("c")).series_named("m").is_empty(), "{sealed}");
         w.seal_tail(true);

@@ -218,7 +218,7 @@ impl RightRows {
         let Owners::Streams(marks) = &keyed.owners else { return None };
         let asked = self.scan.wanted().range;
         let range = (Timestamp(range.0).max(asked.0), Timestamp(range.1).min(asked.1));
-        let runs = self.scoped().line_runs(range, marks, self.scan.lines().levels, part);
+        let runs = marks.line_runs(range, self.scan.lines().levels, part);
         self.filter.is_none().then_some(runs)
     }
 
@@ -267,7 +267,7 @@ impl RightRows {
         columns: Vec<usize>,
     ) -> impl Iterator<Item = Fetched> + 'a {
         let wanted = self.scan.lines();
-        let mut runs = self.scoped().line_runs(range, marks, wanted.levels, (0, 1));
+        let mut runs = marks.line_runs(range, wanted.levels, (0, 1));
         let mut rows = Vec::new();
         std::iter::from_fn(move || {
             let (mut keys, mut times) = (Vec::new(), Vec::new());

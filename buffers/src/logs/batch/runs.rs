@@ -112,7 +112,7 @@ impl Batch {
         levels: Option<Levels>,
     ) -> impl Iterator<Item = (u32, LineRun<'a>)> {
         let some = self.runs.iter().filter(move |run| levels.is_none_or(|levels| levels.meets(run.levels)));
-        some.filter_map(move |run| Some((marks.of(StreamId(run.stream))?, self.run_between(run, range)?)))
+        some.filter_map(move |run| Some((marks.get(run.stream)?, self.run_between(run, range)?)))
     }
 
     /// The rows of a run from the first to the second time, where there are some.

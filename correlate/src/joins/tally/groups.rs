@@ -57,20 +57,31 @@ impl Side {
     }
 }
 
+/// Of a text its place among all and in the table, and the slack of both.
+const EACH_TEXT: usize = 64;
+
 /// Groups of lines by their text, which is not copied.
 #[derive(Default)]
 pub(super) struct TextGroups<'a> {
     numbers: HashMap<&'a str, u32, FixedState>,
     pub(super) texts: Vec<&'a str>,
+    /// Bytes of all of them.
+    bytes: usize,
 }
 
 impl<'a> TextGroups<'a> {
     pub(super) fn number(&mut self, text: &'a str) -> u32 {
-        let texts = &mut self.texts;
-        *self.numbers.entry(text).or_insert_with(|| {
+        let Self { numbers, texts, bytes } = self;
+        *numbers.entry(text).or_insert_with(|| {
+            *bytes += text.len();
             texts.push(text);
             texts.len() as u32 - 1
         })
+    }
+
+    /// What they take, and will when they are a column.
+    pub(super) fn size(&self) -> usize {
+        self.bytes + self.texts.len() * EACH_TEXT
     }
 }
 
@@ -85,13 +96,6 @@ impl Rightly<'_> {
         match self {
             Self::Columns(side) => side.len(),
             Self::Text(groups) => groups.texts.len(),
-        }
-    }
-
-    pub(super) fn size(&self) -> usize {
-        match self {
-            Self::Columns(side) => side.size(),
-            Self::Text(groups) => groups.texts.len() * 64,
         }
     }
 

@@ -22,6 +22,14 @@ use super::laid::Laid;
 use super::{Group, Plan};
 use crate::joins::interval::{Lefts, Turns};
 
+/// What a line takes: its time and group as they came, with the slack of both, and as they are laid out, and once more while
+/// those of its key are sorted.
+const EACH_LINE: usize = 48;
+/// What a run of lines takes.
+const EACH_RUN: usize = 24;
+/// What a key takes in the layouts of right and left rows.
+const EACH_KEY: usize = 16;
+
 impl Plan {
     pub(super) async fn tally(
         self: Arc<Self>,
@@ -97,16 +105,19 @@ impl Plan {
         let span = lefts.span().unwrap_or((i64::MAX, i64::MIN));
         let right = &self.interval.right;
         let count = lefts.keyed.keys;
+        reservation.try_grow(count * EACH_KEY)?;
         let mut of_part = (part, parts);
         let laid = match &mut right_side {
             Rightly::Text(groups) => {
                 let (mut runs, mut wanted) = (Vec::new(), Vec::new());
                 for (key, run) in right.line_runs(&lefts.keyed, span, of_part).into_iter().flatten() {
                     right.wanted_lines().rows(&run, &mut wanted);
-                    reservation.try_grow(wanted.len() * 24 + 8)?;
+                    reservation.try_grow(wanted.len() * EACH_LINE + EACH_RUN)?;
+                    let known = groups.size();
                     let rows = || wanted.iter().map(|row| *row as usize);
                     times.extend(rows().map(|row| run.times().get(row).copied().unwrap_or_default()));
                     right_groups.extend(rows().map(|row| groups.number(run.text(row))));
+                    reservation.try_grow(groups.size() - known)?;
                     runs.push((key, times.len() as u32));
                     turns.took(wanted.len()).await;
                 }
@@ -127,11 +138,11 @@ impl Plan {
                     keys.extend(rows.keys);
                     times.extend(rows.times);
                 }
+                reservation.try_grow(side.size())?;
                 Laid::of_rows(&keys, &times, &right_groups, count)
             }
         };
         fetched.add(times.len());
-        reservation.try_grow(right_side.size())?;
         drop((times, right_groups));
 
         let all = left_count.saturating_mul(right_side.len());
