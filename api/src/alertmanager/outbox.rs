@@ -173,11 +173,16 @@ impl Outbox {
             self.untold = open().filter(|(id, _)| !self.told.contains_key(**id)).count();
             return false;
         }
-        let mut changed = self.hand_on(shown);
+        // What is there again has its own before anything is handed on: no two may come to send the same labels.
+        let mut changed = self.give_back(shown);
+        changed |= self.hand_on(shown);
         for (id, all) in &mut self.told {
             let incident = shown.get(id.as_str()).copied();
             for (told, incident) in all.iter_mut().zip(incident.into_iter().cycle()) {
-                told.parts = parts(incident);
+                // By its parts it is known again after a restart, too.
+                let parts = parts(incident);
+                changed |= told.parts != parts;
+                told.parts = parts;
             }
             if incident.is_some() || sight == Sight::Whole {
                 changed |= follow_one(all, incident, now);
@@ -207,6 +212,24 @@ impl Outbox {
         changed
     }
 
+    /// An incident that is there again by the id that it was told as has its alert back from the one that took its place.
+    /// Whether there was one.
+    fn give_back(&mut self, shown: &BTreeMap<&str, &Incident>) -> bool {
+        let is_back =
+            |id: &str| !self.told.contains_key(id) && shown.get(id).is_some_and(|i| !i.parts.is_empty() && firing(i));
+        let lent = self.told().filter(|told| told.by_now.is_some() && is_back(&told.identity.incident_id));
+        let lent: BTreeMap<String, String> =
+            lent.map(|told| (told.identity.incident_id.clone(), told.incident_id().to_owned())).collect();
+        let mut given = false;
+        for (id, by_now) in lent {
+            let Some(mut all) = self.told.remove(&by_now) else { continue };
+            all.iter_mut().for_each(|told| told.by_now = None);
+            self.told.insert(id, all);
+            given = true;
+        }
+        given
+    }
+
     /// Where an incident made of others is there no more, and another of the same team has parts of it, that one is told as
     /// it was: to people it is the same trouble. Whether there was one.
     fn hand_on(&mut self, shown: &BTreeMap<&str, &Incident>) -> bool {
@@ -217,17 +240,13 @@ impl Outbox {
             let parts = told.parts.iter().map(|part| ((team.to_owned(), part.clone()), told.incident_id().to_owned()));
             of_parts.extend(parts);
         }
-        // What is there again by the id that it was told as has its alert back.
-        let lent = self.told().filter(|told| told.by_now.is_some());
-        let lent: BTreeMap<String, String> =
-            lent.map(|told| (told.identity.incident_id.clone(), told.incident_id().to_owned())).collect();
         let mut handed_on = false;
         for (id, incident) in shown.iter().filter(|(_, incident)| !incident.parts.is_empty() && firing(incident)) {
-            if (of_parts.is_empty() && lent.is_empty()) || self.told.contains_key(*id) {
+            if of_parts.is_empty() || self.told.contains_key(*id) {
                 continue;
             }
             let of_part = |part: &Link| of_parts.get(&(incident.team.to_string(), part.id.clone()));
-            let before = lent.get(*id).or_else(|| incident.parts.iter().find_map(of_part));
+            let before = incident.parts.iter().find_map(of_part);
             let Some(mut all) = before.and_then(|before| self.told.remove(before)) else { continue };
             for told in &mut all {
                 told.by_now = Some((*id).to_owned()).filter(|id| *id != told.identity.incident_id);

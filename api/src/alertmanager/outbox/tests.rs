@@ -146,15 +146,51 @@ fn what_is_told_with_others_is_one_alert_and_its_parts_end() {
     check(&mut outbox, 911, Whole, wide, true, &["i warning 1151", "j warning 1151", "whole warning 911"]);
 }
 
-#[test]
-fn what_is_made_of_others_is_told_once_whatever_id_it_comes_to_have() {
-    use Sight::Whole;
-    let whole = |id: &str, team: &str, parts: &[&str]| Incident {
+/// One that is made of these.
+fn whole(id: &str, team: &str, parts: &[&str]) -> Incident {
+    Incident {
         team: Team::new(team),
         parts: parts.iter().map(|id| Link { id: (*id).into(), team: Team::new(team), teams: Vec::new() }).collect(),
         summary: format!("{id} of {}", parts.len()),
         ..incident(id)
-    };
+    }
+}
+
+#[test]
+fn one_that_splits_gives_the_alert_back_to_the_one_that_it_was_told_as() {
+    use Sight::Whole;
+    let mut outbox = Outbox::new(settings(), Vec::new());
+    check(&mut outbox, 0, Whole, vec![whole("w", "shop", &["i", "j"])], true, &["w warning 240"]);
+    check(&mut outbox, 5, Whole, vec![whole("v", "shop", &["h", "i", "j"])], true, &[]);
+    // Of v come two at one look: the first by its id has a part of it, too, and is another.
+    let rest = || whole("w", "shop", &["i", "j", "k"]);
+    let other = || whole("a", "shop", &["h", "g"]);
+    check(&mut outbox, 6, Whole, vec![other(), rest()], true, &["a warning 246"]);
+    let over = Incident { parts: other().parts, ..resolved("a", 7) };
+    check(&mut outbox, 7, Whole, vec![over, rest()], true, &["a warning 7"]);
+    check(&mut outbox, 60, Whole, vec![rest()], false, &["w warning 300"]);
+}
+
+#[test]
+fn what_it_is_made_of_is_kept_whenever_it_changes() {
+    use Sight::Whole;
+    let mut outbox = Outbox::new(settings(), Vec::new());
+    check(&mut outbox, 0, Whole, vec![whole("w", "shop", &["i", "j"])], true, &["w warning 240"]);
+    check(&mut outbox, 1, Whole, vec![whole("w", "shop", &["i", "j"])], false, &[]);
+    check(&mut outbox, 2, Whole, vec![whole("w", "shop", &["j", "k"])], true, &[]);
+    // An earlier version did not say what it was made of.
+    let mut text = serde_json::to_value(outbox.told().collect::<Vec<_>>()).unwrap();
+    text[0].as_object_mut().unwrap().remove("parts").unwrap();
+    let mut outbox = Outbox::new(settings(), serde_json::from_value(text).unwrap());
+    check(&mut outbox, 3, Whole, vec![whole("w", "shop", &["j", "k"])], true, &["w warning 243"]);
+    // So it goes on by another id, whatever ended in between.
+    let mut outbox = restarted(&outbox);
+    check(&mut outbox, 4, Whole, vec![whole("v", "shop", &["h", "k"])], true, &["w warning 244"]);
+}
+
+#[test]
+fn what_is_made_of_others_is_told_once_whatever_id_it_comes_to_have() {
+    use Sight::Whole;
     let mut outbox = Outbox::new(settings(), Vec::new());
     check(&mut outbox, 0, Whole, vec![whole("w", "shop", &["i", "j"])], true, &["w warning 240"]);
     // A part becomes known that began before the others, and that in another period: the id is another.
