@@ -61,7 +61,8 @@ pub enum Refusal {
     NamespaceLimit,
     /// A time that cannot be held in nanoseconds.
     OutOfRange,
-    /// The time of a line is no count of nanoseconds: as one it would lie decades back.
+    /// The time of a line counts seconds, milliseconds or microseconds: as nanoseconds it would lie decades back, and as what
+    /// it is it is of now.
     WrongUnit,
     /// An alert that carries our own marker: it tells us what we told.
     OwnAlert,
@@ -192,7 +193,7 @@ pub trait LogSink {
     /// One line of it.
     ///
     /// # Errors
-    /// [`Refusal::TooOld`] or [`Refusal::TooNew`].
+    /// [`Refusal::TooOld`], [`Refusal::TooNew`] or [`Refusal::WrongUnit`].
     fn line(&mut self, stream: StreamId, ts: Timestamp, line: &str) -> Result<(), Refusal>;
     /// `lines` lines of a stream that [`LogSink::stream`] refused.
     fn refused(&mut self, lines: u64, why: Refusal);

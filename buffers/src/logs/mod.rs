@@ -3,6 +3,7 @@
 mod batch;
 mod level;
 mod streams;
+mod unit;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub(crate) use batch::{Batch, Line, ahead};
 pub use level::{Level, Levels};
 pub use streams::StreamMeta;
 pub(crate) use streams::{Lookup, Streams};
+pub(crate) use unit::is_another;
 
 use crate::hash::{FixedState, HashedState, hash};
 use crate::seal::Durable;

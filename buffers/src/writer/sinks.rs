@@ -8,7 +8,7 @@ use whyd_signals::{SeriesId, StreamId, Timestamp};
 
 use super::{Around, CORRECTIONS, Reach, Writer};
 use crate::alerts;
-use crate::logs::{Bounds, Kept};
+use crate::logs::{Bounds, Kept, is_another};
 use crate::registry::NONE;
 use crate::tail::Room;
 
@@ -230,11 +230,13 @@ impl LogSink for Writer {
     fn line(&mut self, stream: StreamId, ts: Timestamp, line: &str) -> Result<(), Refusal> {
         let row = self.body.row;
         self.body.row += 1;
-        if let Some(obey) = &self.body.obey
-            && obey.get(row)
-        {
-            self.body.bitmap.set(row);
-            return Err(REFUSED_BEFORE);
+        if let Some(obey) = &self.body.obey {
+            if obey.get(row) {
+                self.body.bitmap.set(row);
+                return Err(REFUSED_BEFORE);
+            }
+        } else if is_another(ts.0, Timestamp(self.body.received), self.limits.window) {
+            return self.refuse(row, Refusal::WrongUnit);
         }
         let mut stream = stream;
         if stream == StreamId(NONE) {

@@ -519,6 +519,29 @@ fn rows_that_were_kept_are_kept_again_whatever_numbers_there_are_now() {
 }
 
 #[test]
+fn a_line_in_another_unit_is_refused_once_and_kept_again_where_it_was_kept() {
+    let put = |w: &mut Writer, obey: Option<&Bitmap>| {
+        w.begin(at(0), obey);
+        let id = w.stream(&[(Cow::Borrowed("namespace"), Cow::Borrowed("a"))], &[]).unwrap();
+        let seconds = NOW / SECOND;
+        let times = [NOW, seconds, seconds * 1_000, seconds * 1_000_000, 5 * SECOND];
+        let judged = times.map(|ts| w.line(id, Timestamp(ts), "x").err());
+        let staged = w.stage();
+        w.publish(staged.mark);
+        (judged, staged)
+    };
+    let wrong = Some(Refusal::WrongUnit);
+    let (judged, live) = put(&mut writer(Limits::default()), None);
+    assert_eq!(judged[..4], [None, wrong, wrong, wrong]);
+    // True nanoseconds of a node without a clock.
+    assert_eq!((judged[4], live.stored), (None, 2));
+    let (again, replayed) = put(&mut writer(Limits::default()), Some(&live.bitmap));
+    assert_eq!((again.iter().filter(|why| why.is_none()).count(), replayed.stored), (2, 2));
+    // A version that did not judge so has acknowledged all of them.
+    assert_eq!(put(&mut writer(Limits::default()), Some(&Bitmap::default())).1.stored, 5);
+}
+
+#[test]
 fn what_no_row_was_kept_of_does_not_come_to_be_at_a_replay() {
     let crowded = || Limits { series: 1, streams: 1, ..Limits::default() };
     let put = |w: &mut Writer, obey: Option<&Bitmap>| {

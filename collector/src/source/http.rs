@@ -244,7 +244,7 @@ fn means(why: Refusal) -> &'static str {
         }
         Refusal::TooNew => " (more than limits.lateness ahead of the clock)",
         Refusal::WrongUnit => {
-            " (read as nanoseconds since 1970 these times lie in 1970 or before: multiply seconds by 1000000000, milliseconds by 1000000)"
+            " (these times are of now, but not in nanoseconds: multiply seconds by 1000000000, milliseconds by 1000000, microseconds by 1000)"
         }
         _ => "",
     }

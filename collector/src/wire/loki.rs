@@ -15,20 +15,11 @@ pub use labels::parse_labels;
 pub use page::{Page, page};
 pub use proto::{decode_message, decode_proto};
 
+use whyd_signals::StreamId;
 use whyd_signals::sink::{Pair, Refusal};
-use whyd_signals::{StreamId, Timestamp};
-
-/// The year 1971. The first line of a stream may be of any age, but none was written before; a count of seconds, milliseconds or
-/// microseconds until today, read as nanoseconds, ends in January 1970.
-const FROM: Timestamp = Timestamp(365 * 86_400 * 1_000_000_000);
 
 /// What a sink said of a stream, kept while lines of the same labels and metadata follow.
 type Resolved = Result<StreamId, Refusal>;
-
-/// What is pushed has to come in nanoseconds.
-fn in_nanoseconds(ts: Timestamp) -> Result<Timestamp, Refusal> {
-    if ts < FROM { Err(Refusal::WrongUnit) } else { Ok(ts) }
-}
 
 fn sort(pairs: &mut [Pair<'_>]) {
     pairs.sort_by(|a, b| a.0.cmp(&b.0));

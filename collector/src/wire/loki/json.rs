@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use whyd_signals::Timestamp;
 use whyd_signals::sink::{Counts, DecodeError, LogSink, Pair, Refusal, tells_streams_apart};
 
-use super::{Resolved, in_nanoseconds, sort};
+use super::{Resolved, sort};
 
 /// Decodes an inflated body. [`Counts::rows`] are the lines handed over, refused ones included.
 ///
@@ -235,13 +235,9 @@ impl<'de, S: LogSink> Visitor<'de> for Entries<'_, '_, S> {
             let entry = Entry { layout: self.layout, metadata: &mut metadata, unescaped: &mut unescaped };
             let Some((ts, line)) = seq.next_element_seed(entry)? else { return Ok(()) };
             *self.lines += 1;
-            let judged = |ts: Timestamp| if self.layout == Layout::Push { in_nanoseconds(ts) } else { Ok(ts) };
-            let ts = match ts.ok_or(Refusal::OutOfRange).and_then(judged) {
-                Ok(ts) => ts,
-                Err(why) => {
-                    self.sink.refused(1, why);
-                    continue;
-                }
+            let Some(ts) = ts else {
+                self.sink.refused(1, Refusal::OutOfRange);
+                continue;
             };
             sort(&mut metadata);
             let resolved = match last {

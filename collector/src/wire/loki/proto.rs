@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use whyd_signals::Timestamp;
 use whyd_signals::sink::{Counts, DecodeError, LogSink, Pair, Refusal, tells_streams_apart};
 
-use super::{Resolved, in_nanoseconds, parse_labels, sort};
+use super::{Resolved, parse_labels, sort};
 use crate::wire::protobuf::Reader;
 use crate::wire::snappy;
 
@@ -70,12 +70,9 @@ fn stream(message: &[u8], sink: &mut impl LogSink) -> Result<u64, DecodeError> {
         metadata.clear();
         let (ts, line) = entry(value.bytes("entries")?, &mut metadata)?;
         lines += 1;
-        let ts = match ts.ok_or(Refusal::OutOfRange).and_then(in_nanoseconds) {
-            Ok(ts) => ts,
-            Err(why) => {
-                sink.refused(1, why);
-                continue;
-            }
+        let Some(ts) = ts else {
+            sink.refused(1, Refusal::OutOfRange);
+            continue;
         };
         let resolved = match last {
             Some(resolved) if before == metadata => resolved,
