@@ -241,7 +241,13 @@ impl Incidents {
         if changed {
             replace(&mut self.all, &gone, come);
         }
-        while self.all.len() > KEPT {
+        self.keep(KEPT);
+        changed
+    }
+
+    /// Drops what is more than so many.
+    fn keep(&mut self, kept: usize) {
+        while self.all.len() > kept {
             let all = Arc::make_mut(&mut self.all);
             let oldest = all.iter().position(|i| i.status == IncidentStatus::Resolved).unwrap_or(0);
             let dropped = all.remove(oldest);
@@ -253,7 +259,6 @@ impl Incidents {
                 Arc::make_mut(part).part_of = None;
             }
         }
-        changed
     }
 
     /// Finds which incidents are one, by what is known of those that were derived anew, and says so in them.
@@ -283,12 +288,26 @@ impl Incidents {
         let of_others: BTreeSet<&String> = siblings.into_iter().chain(&weighed.parts).collect();
         let of_others = of_others.into_iter().filter(|id| !fresh.contains(*id));
         let parts: Vec<Arc<Incident>> = of_others.filter_map(|id| self.made(id)).collect();
+        let groups = &self.groups;
+        let (mut not_any_more, mut anew) = (Vec::new(), BTreeMap::new());
+        for id in wholes {
+            let made = |part: &str, facts: &Facts| {
+                let of_group = groups.get(&facts.group)?.made.iter();
+                of_group.into_iter().find(|i| i.id == part).cloned()
+            };
+            if let Some((old, new)) = self.merged.tell(&id, made) {
+                not_any_more.extend(old);
+                anew.extend(new.map(|new| (id, new)));
+            }
+        }
         let around: BTreeSet<&String> =
             parts.iter().chain(come.iter()).flat_map(|part| self.merged.wholes_of(&part.id)).collect();
-        let hidden: BTreeSet<String> = around.into_iter().filter(|whole| self.is_hidden(whole)).cloned().collect();
-        let none = BTreeSet::new();
+        // One that was dropped tells of nothing until it is told anew.
+        let is_there = |id: &String| anew.contains_key(id) || self.merged.shown(id).is_some_and(|made| self.has(made));
+        let dropped: BTreeSet<String> = around.iter().filter(|id| !is_there(id)).map(|id| (*id).clone()).collect();
+        let hidden = around.into_iter().filter(|whole| self.is_hidden(whole)).chain(&dropped).cloned().collect();
         let told_with = |part: &Incident| {
-            let left_out = if part.suppressed_by.is_some() { &none } else { &hidden };
+            let left_out: &BTreeSet<String> = if part.suppressed_by.is_some() { &dropped } else { &hidden };
             self.merged.told_with(&part.id, &part.team, left_out)
         };
         let is_told_otherwise = |part: &Incident| {
@@ -305,17 +324,13 @@ impl Incidents {
                 *part = Arc::new(Incident { part_of, ..Incident::clone(part) });
             }
         }
-        let groups = &self.groups;
-        for id in wholes {
-            let made = |part: &str, facts: &Facts| {
-                let of_group = groups.get(&facts.group)?.made.iter();
-                of_group.into_iter().find(|i| i.id == part).cloned()
-            };
-            if let Some((old, new)) = self.merged.tell(&id, made) {
-                gone.extend(old);
-                come.extend(new);
-            }
-        }
+        gone.extend(not_any_more);
+        come.extend(anew.into_values());
+    }
+
+    /// Whether it is among all.
+    fn has(&self, incident: &Incident) -> bool {
+        self.all.binary_search_by(|i| (i.opened_at, &i.id).cmp(&(incident.opened_at, &incident.id))).is_ok()
     }
 
     /// Whether nobody is to be told of an incident that is made of others.

@@ -124,6 +124,11 @@ impl Merged {
         self.of.get(id).into_iter().flatten()
     }
 
+    /// As what an incident that is made of others was told last.
+    pub(super) fn shown(&self, whole: &str) -> Option<&Incident> {
+        self.wholes.get(whole)?.made.as_deref()
+    }
+
     /// The incidents that were made of others, to be shared with those that are shown.
     pub(super) fn made(&mut self) -> impl Iterator<Item = &mut Arc<Incident>> {
         self.wholes.values_mut().filter_map(|whole| whole.made.as_mut())

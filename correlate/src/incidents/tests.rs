@@ -109,3 +109,24 @@ fn nothing_changes_where_nothing_is_suppressed_or_all_is() {
     assert!(told(&incidents).iter().all(|(_, by, with_others)| by.is_some() && *with_others));
     assert_eq!(whole(&incidents).suppressed_by.as_deref(), Some("known w-0"));
 }
+
+#[test]
+fn what_a_dropped_one_was_made_of_is_told_by_itself_until_it_is_told_anew() {
+    let mut incidents = suppressing(&[]);
+    put(&mut incidents, 0..3);
+    // The two oldest go: the whole, and the first of what it is made of.
+    incidents.keep(2);
+    let said = |n: u64, words: &str, with_others: bool| (format!("w-{n} {words}"), None, with_others);
+    assert_eq!(told(&incidents), [said(1, "crashed", false), said(2, "crashed", false)]);
+    assert!(incidents.all().iter().all(|i| i.parts.is_empty()));
+    // One of it changes, and the whole is what it was.
+    let (key, member) = crash(2);
+    incidents.put("id-2", Some((key, Member { summary: "w-2 ran out of disk".into(), ..member })));
+    put(&mut incidents, 0..0);
+    assert_eq!(told(&incidents), [said(1, "crashed", false), said(2, "ran out of disk", false)]);
+    // With another part it is a whole again.
+    put(&mut incidents, 3..4);
+    assert_eq!(whole(&incidents).parts.len(), 4);
+    let again = [said(1, "crashed", true), said(2, "ran out of disk", true), said(3, "crashed", true)];
+    assert_eq!(told(&incidents), again);
+}
