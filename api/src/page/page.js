@@ -12,9 +12,12 @@ const make = (tag, text, ...children) => {
 async function ask(path) {
   const token = sessionStorage.getItem("token");
   const answer = await fetch(path, { headers: token ? { authorization: `Bearer ${token}` } : {} });
-  const said = await answer.json();
-  if (!answer.ok) throw new Error(answer.status === 401 ? "A token is needed to see anything." : said.detail || said.title);
-  return said;
+  const said = await answer.json().catch(() => ({}));
+  if (answer.ok) return said;
+  const refused = token ? "The token is not accepted: type in another one, or forget it." : "A token is needed to see anything.";
+  const error = new Error(answer.status === 401 ? refused : said.detail || said.title || `The answer is ${answer.status}.`);
+  error.tokenRefused = answer.status === 401 && Boolean(token);
+  throw error;
 }
 
 function why(row) {
@@ -37,26 +40,37 @@ function incident(one) {
   return item;
 }
 
+// What was asked for last: an answer to an earlier question, with another token perhaps, is not shown.
+let turn = 0;
+
 async function show() {
+  const mine = ++turn;
   const pod = at("pod").value.trim();
-  try {
-    const of = pod ? ask(`api/v1/why?pod=${encodeURIComponent(pod)}`) : ask("api/v1/restarts?limit=50");
-    const [rows, open] = await Promise.all([of, ask("api/v1/incidents?status=open&limit=50")]);
-    at("restarts").replaceChildren(...rows.restarts.map(restart));
-    at("incidents").replaceChildren(...(open.incidents.length ? open.incidents.map(incident) : [make("li", "none")]));
-    at("problems").replaceChildren(...rows.problems.map((p) => make("li", p.detail)));
-    at("state").textContent = rows.restarts.length ? `${rows.restarts.length} restarts` : "No restart is known.";
-  } catch (e) {
-    for (const id of ["restarts", "incidents", "problems"]) at(id).replaceChildren();
-    at("state").textContent = e.message;
-  }
+  const of = pod ? ask(`api/v1/why?pod=${encodeURIComponent(pod)}`) : ask("api/v1/restarts?limit=50");
+  const [rows, open] = await Promise.allSettled([of, ask("api/v1/incidents?status=open&limit=50")]);
+  if (mine !== turn) return;
+  const known = rows.status === "fulfilled" ? rows.value : { restarts: [], problems: [] };
+  at("restarts").replaceChildren(...known.restarts.map(restart));
+  at("problems").replaceChildren(...known.problems.map((p) => make("li", p.detail)));
+  const found = known.restarts.length ? `${known.restarts.length} restarts` : "No restart is known.";
+  at("state").textContent = rows.status === "fulfilled" ? found : rows.reason.message;
+  const incidents = open.status === "fulfilled" ? open.value.incidents.map(incident) : [make("li", open.reason.message)];
+  at("incidents").replaceChildren(...(incidents.length ? incidents : [make("li", "none")]));
+  at("forget").hidden = ![rows, open].some((answer) => answer.reason?.tokenRefused);
+}
+
+function keep(token) {
+  if (token) sessionStorage.setItem("token", token);
+  else sessionStorage.removeItem("token");
+  at("token").value = token;
+  show();
 }
 
 at("ask").addEventListener("submit", (event) => {
   event.preventDefault();
-  const token = at("token").value.trim();
-  if (token) sessionStorage.setItem("token", token);
-  at("token").value = "";
-  show();
+  keep(at("token").value.trim());
 });
+at("forget").addEventListener("click", () => keep(""));
+// The field holds what is kept, so that an empty one means that none is to be.
+at("token").value = sessionStorage.getItem("token") || "";
 show();
