@@ -20,7 +20,7 @@ const LINKS: [(&str, &str); 7] = [
     ("/api/v1/why?pod={pod}", "why a pod, or the pods of a workload, restarted"),
     ("/api/v1/restarts", "what restarted, newest first, each with its cause"),
     ("/api/v1/incidents", "what belongs together, newest first"),
-    ("/prometheus", "a datasource for Grafana, as Prometheus has it"),
+    ("/prometheus/api/v1/query?query={promql}", "the same as series; a datasource of Grafana has the URL /prometheus"),
     ("/metrics", "whyd's own figures"),
     ("/readyz", "whether it can be asked, and how fresh its view is"),
 ];
@@ -31,7 +31,7 @@ const LINKS: [(&str, &str); 7] = [
 ))]
 pub(super) async fn index(headers: HeaderMap) -> Response {
     let accepted = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
-    let html = accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim_start().starts_with("text/html"));
+    let html = accepted.flat_map(|value| value.split(',')).any(is_html);
     // What is kept of one is no answer for the other.
     let vary = [(header::VARY, "accept")];
     if html {
@@ -39,6 +39,16 @@ pub(super) async fn index(headers: HeaderMap) -> Response {
     }
     let links = LINKS.map(|(path, what)| IndexLink { path: path.to_owned(), what: what.to_owned() });
     (vary, Json(Index { links: links.into() })).into_response()
+}
+
+/// Whether this, of what is accepted, is HTML; with the quality nought it is what is not accepted.
+fn is_html(accepted: &str) -> bool {
+    let mut said = accepted.split(';').map(str::trim);
+    let is_refused = |said: &str| {
+        let quality = said.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+        quality.is_some_and(|(_, value)| value.trim().parse() == Ok(0.0))
+    };
+    said.next().is_some_and(|kind| kind.eq_ignore_ascii_case("text/html")) && !said.any(is_refused)
 }
 
 /// Its script.
@@ -105,7 +115,11 @@ mod tests {
         assert_eq!((status, text.as_str()), (StatusCode::OK, HTML));
         assert_eq!(headers[header::CONTENT_SECURITY_POLICY], POLICY);
         assert!(!POLICY.contains("unsafe") && headers[header::VARY] == "accept");
-        for accept in [None, Some("*/*"), Some("application/json")] {
+        for accept in ["text/html", "application/json;q=0.1, Text/HTML ; Q=0.9", "text/html;level=1;q=0.001"] {
+            assert_eq!(asked(Some(accept)).await.2, HTML, "{accept}");
+        }
+        let refused = ["text/html;q=0", "text/html; q=0.000, */*", "text/html;level=1 ; Q = 0.0", "text/htmlx"];
+        for accept in [None, Some("*/*"), Some("application/json")].into_iter().chain(refused.map(Some)) {
             let (status, _, text) = asked(accept).await;
             let index: Index = serde_json::from_str(&text).unwrap();
             assert_eq!((status, index.links.len()), (StatusCode::OK, LINKS.len()));
@@ -115,8 +129,7 @@ mod tests {
     #[test]
     fn all_that_is_named_is_there() {
         let routed: Vec<&str> = table().into_iter().map(|(path, _)| path).collect();
-        let there =
-            |path: &str| routed.iter().any(|route| *route == path || path == "/prometheus" && route.starts_with(path));
+        let there = |path: &str| routed.contains(&path);
         for (path, _) in LINKS {
             assert!(there(path.split('?').next().unwrap()), "{path}");
         }
