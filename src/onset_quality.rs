@@ -145,6 +145,8 @@ pub fn onsets(dir: &Path, config: &Config, together: bool) -> Result<Onsets> {
     paths.retain(|path| path.join("capture.json").exists());
     paths.sort();
     ensure!(!paths.is_empty(), "{}: no folder in it holds a capture", dir.display());
+    let told = paths.iter().any(|path| path.join("truth.json").exists());
+    ensure!(told, "{}: no folder in it holds truth.json, which says who failed and when", dir.display());
     let mut groups: BTreeMap<String, Vec<(PathBuf, Capture)>> = BTreeMap::new();
     for path in paths {
         let capture = Capture::open(&path)?;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use whyd_api::dto;
 use whyd_buffers::{Scoped, SeriesMeta};
 use whyd_correlate::ranking::{self, Bad, Complained, Ended, Event, Facts, Line, Ranked, Series};
-use whyd_signals::{SeriesId, Timestamp, is_stale};
+use whyd_signals::{Sample, SeriesId, Timestamp, is_stale};
 
 use lines::Lines;
 use owners::{Blamed, Owners};
@@ -140,6 +140,9 @@ impl Suspects {
         let each = most.samples / of_series.len().max(1);
         for (id, number, name) in of_series {
             let samples = scoped.slice(id, from, to);
+            if is_clock(&samples) {
+                continue;
+            }
             let older = samples.len().saturating_sub(each);
             left_out.samples += older;
             let mut rows = samples.iter().skip(older).filter(|s| !is_stale(s.value)).map(|s| (s.ts.0, s.value));
@@ -182,6 +185,14 @@ pub fn ranking(scoped: &Scoped, until: Timestamp, namespace: Option<&str>, most:
 }
 
 /// By the convention of Prometheus.
+/// Whether these are times of day, which go on whatever happens: the first and the last value are the seconds since 1970 at which
+/// they were taken, to a day.
+fn is_clock(samples: &[Sample]) -> bool {
+    const DAY: f64 = 86_400.0;
+    let tells = |s: &Sample| (s.value - s.ts.0 as f64 / 1e9).abs() < DAY;
+    samples.first().is_some_and(tells) && samples.last().is_some_and(tells)
+}
+
 fn is_counter(name: &str) -> bool {
     ["_total", "_count", "_sum"].iter().any(|suffix| name.ends_with(suffix))
 }
