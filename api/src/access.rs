@@ -76,7 +76,9 @@ impl Door {
         let Some(credential) = first else {
             return match self.anonymous {
                 Anonymous::All => Ok(Access::All),
-                Anonymous::None => Err(refused("the request carries no bearer token")),
+                Anonymous::None => Err(refused(
+                    "the request carries no bearer token (`whyd why` takes one as `--token` or in `WHYD_TOKEN`)",
+                )),
             };
         };
         let Some(given) = token::bearer(credential.as_bytes()).filter(|_| sent.next().is_none()) else {

@@ -202,7 +202,13 @@ fn by_hand(case: &Case<'_>, asked: Timestamp, owner: String, record: &Record<Wor
     let first = case.pod.versions.iter().find_map(|(_, p)| p.metadata.deletion_timestamp).or(*deletion);
     if let Some(at) = first {
         let whole = at.whole();
-        evidence.push(kube(Some(asked), object, "metadata.deletionTimestamp", whole, "the pod was deleted"));
+        evidence.push(kube(
+            Some(asked),
+            object,
+            "metadata.deletionTimestamp",
+            whole,
+            "the pod was deleted, to be gone at",
+        ));
     }
     if let Some(wanted) = record.object.spec.replicas {
         evidence.push(kube(Some(asked), owner, "spec.replicas", wanted, "its owner went on wanting as many"));

@@ -121,7 +121,9 @@ async fn why_says_what_is_known_instead() {
     }
     let nearby = get(&router, "/api/v1/why?pod=web-3", Some("a")).await.json();
     assert_eq!(nearby["candidates"], serde_json::json!(["a/web-1", "a/web-2", "a-dev/web-9"]));
-    for (query, matched) in [("pod=calm-1", Match::Pod), ("pod=calm", Match::Workload)] {
+    let kind = get(&router, "/api/v1/why?pod=StatefulSet/web-3", Some("a")).await.json();
+    assert_eq!(kind["candidates"], nearby["candidates"]);
+    for (query, matched) in [("pod=calm-1", Match::Pod), ("pod=calm", Match::Workload), ("pod=cal", Match::Prefix)] {
         let found = why(query, Some("a")).await;
         assert_eq!((found.matched, found.restarts.len()), (matched, 0), "it is known and did not restart: {query}");
     }

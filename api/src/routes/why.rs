@@ -70,11 +70,16 @@ pub(super) async fn why(
     let (matched, mut rows) = match find(&scope, name, namespace) {
         Some(found) => found,
         None => {
-            if let Some((matched, incidents)) = calm(&scope, name, namespace)? {
+            let mut found = calm(&scope, name, namespace, false)?;
+            let begin = if found.is_none() { begins(&scope, name, namespace) } else { Vec::new() };
+            if found.is_none() && begin.is_empty() {
+                found = calm(&scope, name, namespace, true)?;
+            }
+            if let Some((matched, incidents)) = found {
                 let (restarts, memory, learning, problems) = (Vec::new(), None, None, problems(&status));
                 return Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, problems }));
             }
-            (Match::Prefix, begins(&scope, name, namespace))
+            (Match::Prefix, begin)
         }
     };
     if rows.is_empty() {
@@ -132,17 +137,19 @@ fn find(scope: &Scope<'_>, name: &str, namespace: Option<&str>) -> Option<(Match
     if workload.is_empty() { None } else { Some((Match::Workload, workload)) }
 }
 
-/// What is known of a pod or workload that did not restart: the incidents that it is in all the same. Names that pods'
-/// names begin with come after.
+/// What is known of a pod or workload that did not restart, or of the pods whose names begin so: the incidents that they are in
+/// all the same.
 fn calm(
     scope: &Scope<'_>,
     name: &str,
     namespace: Option<&str>,
+    beginning: bool,
 ) -> Result<Option<(Match, Vec<dto::Incident>)>, Failure> {
     let pods = scope.pods();
     let here = |p: &&PodName| namespace.is_none_or(|n| p.namespace == n);
     let of = |test: &dyn Fn(&PodName) -> bool| pods.iter().filter(here).filter(|p| test(p)).collect::<Vec<_>>();
     let (matched, found) = match of(&|p| p.name == name) {
+        _ if beginning => (Match::Prefix, of(&|p| p.name.starts_with(name))),
         found if !found.is_empty() => (Match::Pod, found),
         _ => (Match::Workload, of(&|p| same_workload(&p.workload, name))),
     };
@@ -219,6 +226,8 @@ fn unknown(scope: &Scope<'_>, status: &Status, name: &str, namespace: Option<&st
 
 /// The names most like `name`: the same one elsewhere, those that hold it, then those that begin alike.
 fn nearby(names: &BTreeSet<(String, String)>, name: &str, namespace: Option<&str>) -> Vec<String> {
+    // Of `Deployment/web` the name may be right and the kind not.
+    let name = name.rsplit('/').next().unwrap_or(name);
     let mut scored: Vec<_> = names
         .iter()
         .filter_map(|(n, pod)| {

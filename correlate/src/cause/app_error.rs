@@ -43,6 +43,10 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
 
 fn contradict(case: &Case<'_>) -> Option<whyd_signals::schema::RuledOut> {
     let code = case.exit().filter(|c| !is_own(*c))?;
-    let because = if code == 0 { "exit 0 is no error".to_owned() } else { format!("exit {code} comes from outside") };
+    let because = match code {
+        0 => "exit 0 is no error".to_owned(),
+        129.. => format!("exit {code} stands for signal {} and is no code that it chose", code - 128),
+        _ => format!("exit {code} is the runtime's or a shell's and no code that it chose"),
+    };
     Some(ruled_out(CAUSE.id, because, &case.field("exitCode"), code))
 }

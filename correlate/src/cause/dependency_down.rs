@@ -159,7 +159,10 @@ fn is_loopback(host: &str) -> bool {
 fn contradict(case: &Case<'_>) -> Option<RuledOut> {
     if !gave_up(case) {
         let t = case.terminated()?;
-        let because = format!("exit {} was not its own choice", t.exit_code);
+        let because = match t.exit_code {
+            0 => "exit 0 is no error".to_owned(),
+            code => format!("exit {code} is no code that it chose"),
+        };
         return (!is_own(t.exit_code)).then(|| ruled_out(CAUSE.id, because, &case.field("exitCode"), t.exit_code));
     }
     let last = case.lines().last()?;

@@ -44,7 +44,11 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
 fn contradict(case: &Case<'_>) -> Option<whyd_signals::schema::RuledOut> {
     let t = case.terminated()?;
     let (because, field, value): (String, String, serde_json::Value) = if !is_signal(t.exit_code) {
-        (format!("exit {} is no signal from outside", t.exit_code), case.field("exitCode"), t.exit_code.into())
+        let because = match t.exit_code {
+            code if NAMED.contains(&code) => format!("signal {} has a cause of its own", code - 128),
+            code => format!("exit {code} is no signal"),
+        };
+        (because, case.field("exitCode"), t.exit_code.into())
     } else if t.reason == "OOMKilled" || t.reason == "ContainerStatusUnknown" {
         (format!("it ended as {}", t.reason), case.field("reason"), t.reason.clone().into())
     } else if case.evicted() {
