@@ -1,7 +1,6 @@
 //! VictoriaMetrics' agent, as Debian packages it, which scrapes Debian's node exporter and sends to the daemon and to a
 //! Prometheus: that one says what it was.
 
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
@@ -36,11 +35,11 @@ impl Source for Vmagent {
             exporter.address
         );
         let file = written(dirs[1].path(), "scrape.yml", &config);
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut command = Command::new("vmagent");
         command.args([
             format!("-promscrape.config={file}"),
-            format!("-httpListenAddr={free}"),
+            // Nobody asks it: a port that was free a moment ago may be another test's by now.
+            "-httpListenAddr=127.0.0.1:0".to_owned(),
             format!("-remoteWrite.url=http://{}/api/v1/write", gate.address),
             format!("-remoteWrite.url=http://{}/api/v1/write", beside.address),
             format!("-remoteWrite.tmpDataPath={}", dirs[1].path().join("queue").display()),
