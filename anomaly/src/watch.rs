@@ -7,27 +7,23 @@ use serde::{Deserialize, Serialize};
 use whyd_signals::schema::Anomaly;
 use whyd_signals::{SeriesId, Team, TemplateId, Timestamp, is_stale};
 
-use crate::detector::climb::ClimbDetector;
-use crate::detector::early::Early;
 use crate::detector::holes::Holes;
 use crate::detector::log_kinds::{LogKinds, Resolve};
 use crate::detector::log_rate::LogRate;
-use crate::detector::onset::Onset;
 use crate::detector::probes::{Outcome, Probe};
-use crate::detector::rate::Rate;
-use crate::detector::robust::{Direction, Robust};
-use crate::detector::score::Scorer;
 use crate::hash64;
 use crate::slots::Slots;
 use crate::watched::{Kind, WatchList, Watched};
 use crate::wording;
 use baseline::Baselines;
+use series_state::SeriesState;
 use standing::Board;
 pub use standing::{Basis, Standing};
 
 mod baseline;
 mod judged;
 mod lines;
+mod series_state;
 mod standing;
 
 /// Slots looked at for idleness in one tick.
@@ -154,35 +150,10 @@ pub struct Stats {
     pub refused_kinds: u64,
     /// Lines of shapes that were new to their group and not looked at, being too many.
     pub refused_shapes: u64,
-    /// States dropped as idle.
+    /// Series, groups of lines and probes dropped as idle.
     pub evicted: u64,
     /// Anomalies told.
     pub anomalies: u64,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct SeriesState {
-    /// How it was read: what was learnt of a gauge says nothing of a counter.
-    kind: Kind,
-    rate: Rate,
-    last: Option<Timestamp>,
-    /// When it was first judged.
-    born: Option<Timestamp>,
-    /// When it had learnt for long enough.
-    learnt: Option<Timestamp>,
-    /// What was usual at its last value, once that is known.
-    expected: Option<f64>,
-    early: Early,
-    robust: Robust,
-    scorer: Box<Scorer>,
-    unusual: Onset,
-    climb: Option<Box<Climbing>>,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Climbing {
-    detector: ClimbDetector,
-    onset: Onset,
 }
 
 /// All detectors of single series, with their state.
@@ -215,8 +186,7 @@ pub struct Learnt {
 
 impl Detectors {
     /// The most that the state of one series takes, in bytes.
-    pub const SERIES_BYTES: usize =
-        size_of::<SeriesState>() + Robust::BYTES + Scorer::BYTES + size_of::<Climbing>() + ClimbDetector::BYTES + 32;
+    pub const SERIES_BYTES: usize = SeriesState::BYTES + 32;
     /// The most that the counts of one group of lines take, in bytes.
     pub const STREAM_BYTES: usize = LogRate::BYTES + 32;
     /// The most that the kinds of lines of one group take, in bytes.
@@ -445,72 +415,9 @@ impl Detectors {
             refused_lines: streams.refused,
             refused_kinds: kinds.refused,
             refused_shapes: *refused_shapes,
-            evicted: series.evicted + crowded.evicted + streams.evicted,
+            evicted: series.evicted + crowded.evicted + streams.evicted + probes.evicted,
             anomalies: *anomalies,
         }
-    }
-}
-
-impl SeriesState {
-    fn new(key: &SeriesKey<'_>, baselines: &Baselines) -> Self {
-        Self {
-            kind: key.watched.kind,
-            rate: Rate::default(),
-            last: None,
-            born: None,
-            learnt: None,
-            expected: None,
-            early: Early::default(),
-            robust: Robust::default(),
-            scorer: baselines.of(key),
-            unusual: Onset::default(),
-            climb: None,
-        }
-    }
-
-    /// Score, expected value and text of what opens here. A climb to the limit tells more than an unusual height.
-    fn judge(
-        &mut self,
-        watched: &Watched,
-        limit: Option<f64>,
-        ts: Timestamp,
-        value: f64,
-        learning: Duration,
-    ) -> Option<(f64, f64, String)> {
-        let words = watched.words.as_ref();
-        let born = *self.born.get_or_insert(ts);
-        let judged = judged::judge(&mut self.robust, &mut self.scorer, (ts, value), born, &watched.tuning, learning);
-        self.expected = judged.map(|judged| judged.expected);
-        if judged.is_some() {
-            self.learnt.get_or_insert(ts);
-        }
-        let early = match judged {
-            Some(_) => None,
-            None => watched.matters(limit).and_then(|matters| self.early.observe(ts, value, &matters)),
-        };
-        let score = judged.map(|judged| judged.score).or(early.map(|early| early.score));
-        let opens = score.is_some_and(|score| self.unusual.observe(ts, score));
-        if let Some(limit) =
-            limit.filter(|_| watched.kind == Kind::Gauge && watched.tuning.direction != Direction::Below)
-        {
-            let climbing = self.climb.get_or_insert_default();
-            let climb = climbing.detector.observe(ts, value, limit);
-            // A projection rests on four points at least: no second look is needed.
-            let begins = climbing.onset.observe(ts, if climb.is_some() { 2.0 } else { 0.0 });
-            if let Some(climb) = climb.filter(|_| begins) {
-                return Some((climb.score(), climb.from, wording::climbing(words, watched.unit, &climb)));
-            }
-        }
-        if let Some(early) = early.filter(|_| opens) {
-            let mut text = wording::unusual(words, watched.unit, value, early.expected, None);
-            text.push_str(&wording::seen_for(early.known));
-            return Some((early.score, early.expected, text));
-        }
-        judged.filter(|_| opens).map(|judged| {
-            let mut text = wording::unusual(words, watched.unit, value, judged.expected, judged.usual_at);
-            text.push_str(&wording::since(judged.since, ts));
-            (judged.score, judged.expected, text)
-        })
     }
 }
 

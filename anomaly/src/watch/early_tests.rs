@@ -2,6 +2,7 @@
 //! What is told of a series in its first minutes.
 
 use super::*;
+use crate::detector::robust::Direction;
 use crate::detector::synthetic::Noise;
 
 const MIB: f64 = 1_048_576.0;

@@ -148,11 +148,11 @@ fn calm(
     let pods = scope.pods();
     let here = |p: &&PodName| namespace.is_none_or(|n| p.namespace == n);
     let of = |test: &dyn Fn(&PodName) -> bool| pods.iter().filter(here).filter(|p| test(p)).collect::<Vec<_>>();
-    let (matched, found) = match of(&|p| p.name == name) {
-        _ if beginning => (Match::Prefix, of(&|p| p.name.starts_with(name))),
+    let named = || match of(&|p| p.name == name) {
         found if !found.is_empty() => (Match::Pod, found),
         _ => (Match::Workload, of(&|p| same_workload(&p.workload, name))),
     };
+    let (matched, found) = if beginning { (Match::Prefix, of(&|p| p.name.starts_with(name))) } else { named() };
     if found.is_empty() {
         return Ok(None);
     }

@@ -34,7 +34,7 @@ use tokio::sync::OnceCell;
 use whyd_buffers::{FixedState, History};
 use whyd_signals::{Sample, SeriesId, Timestamp};
 
-use super::interval::Turns;
+use super::turns::Turns;
 use crate::tables::{SnapshotScan, SourceKind};
 
 /// Series of which it is remembered where they lie.

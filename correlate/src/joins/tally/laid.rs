@@ -1,6 +1,6 @@
 //! Right rows laid out by key and time, with the group of each.
 
-use crate::joins::interval::{Layout, Rights};
+use crate::joins::layout::{Layout, Rights};
 
 /// Right rows by the number of their key; those of one key in order of time, those of one time in the order in which they came.
 pub(super) struct Laid {

@@ -20,7 +20,8 @@ use super::cells::{Cells, Places, Tally, Values};
 use super::groups::{Rightly, Side, TextGroups};
 use super::laid::Laid;
 use super::{Group, Plan};
-use crate::joins::interval::{Lefts, Turns};
+use crate::joins::interval::Lefts;
+use crate::joins::turns::Turns;
 
 /// What a line takes: its time and group as they came, with the slack of both, and as they are laid out, and once more while
 /// those of its key are sorted.

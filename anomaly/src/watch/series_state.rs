@@ -1,0 +1,111 @@
+//! One series: what is kept of it, and what opens at a value.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use whyd_signals::Timestamp;
+
+use super::baseline::Baselines;
+use super::{SeriesKey, judged};
+use crate::detector::climb::ClimbDetector;
+use crate::detector::early::Early;
+use crate::detector::onset::Onset;
+use crate::detector::rate::Rate;
+use crate::detector::robust::{Direction, Robust};
+use crate::detector::score::Scorer;
+use crate::watched::{Kind, Watched};
+use crate::wording;
+
+/// What is kept of one series.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct SeriesState {
+    /// How it was read: what was learnt of a gauge says nothing of a counter.
+    pub(super) kind: Kind,
+    pub(super) rate: Rate,
+    pub(super) last: Option<Timestamp>,
+    /// When it was first judged.
+    pub(super) born: Option<Timestamp>,
+    /// When it had learnt for long enough.
+    pub(super) learnt: Option<Timestamp>,
+    /// What was usual at its last value, once that is known.
+    pub(super) expected: Option<f64>,
+    pub(super) early: Early,
+    pub(super) robust: Robust,
+    pub(super) scorer: Box<Scorer>,
+    pub(super) unusual: Onset,
+    pub(super) climb: Option<Box<Climbing>>,
+}
+
+/// Of one with a limit, how it climbs.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Climbing {
+    detector: ClimbDetector,
+    onset: Onset,
+}
+
+impl SeriesState {
+    /// The most that one takes, in bytes.
+    pub(super) const BYTES: usize =
+        size_of::<Self>() + Robust::BYTES + Scorer::BYTES + size_of::<Climbing>() + ClimbDetector::BYTES;
+
+    pub(super) fn new(key: &SeriesKey<'_>, baselines: &Baselines) -> Self {
+        Self {
+            kind: key.watched.kind,
+            rate: Rate::default(),
+            last: None,
+            born: None,
+            learnt: None,
+            expected: None,
+            early: Early::default(),
+            robust: Robust::default(),
+            scorer: baselines.of(key),
+            unusual: Onset::default(),
+            climb: None,
+        }
+    }
+
+    /// Score, expected value and text of what opens here. A climb to the limit tells more than an unusual height.
+    pub(super) fn judge(
+        &mut self,
+        watched: &Watched,
+        limit: Option<f64>,
+        ts: Timestamp,
+        value: f64,
+        learning: Duration,
+    ) -> Option<(f64, f64, String)> {
+        let words = watched.words.as_ref();
+        let born = *self.born.get_or_insert(ts);
+        let judged = judged::judge(&mut self.robust, &mut self.scorer, (ts, value), born, &watched.tuning, learning);
+        self.expected = judged.map(|judged| judged.expected);
+        if judged.is_some() {
+            self.learnt.get_or_insert(ts);
+        }
+        let early = match judged {
+            Some(_) => None,
+            None => watched.matters(limit).and_then(|matters| self.early.observe(ts, value, &matters)),
+        };
+        let score = judged.map(|judged| judged.score).or(early.map(|early| early.score));
+        let opens = score.is_some_and(|score| self.unusual.observe(ts, score));
+        if let Some(limit) =
+            limit.filter(|_| watched.kind == Kind::Gauge && watched.tuning.direction != Direction::Below)
+        {
+            let climbing = self.climb.get_or_insert_default();
+            let climb = climbing.detector.observe(ts, value, limit);
+            // A projection rests on four points at least: no second look is needed.
+            let begins = climbing.onset.observe(ts, if climb.is_some() { 2.0 } else { 0.0 });
+            if let Some(climb) = climb.filter(|_| begins) {
+                return Some((climb.score(), climb.from, wording::climbing(words, watched.unit, &climb)));
+            }
+        }
+        if let Some(early) = early.filter(|_| opens) {
+            let mut text = wording::unusual(words, watched.unit, value, early.expected, None);
+            text.push_str(&wording::seen_for(early.known));
+            return Some((early.score, early.expected, text));
+        }
+        judged.filter(|_| opens).map(|judged| {
+            let mut text = wording::unusual(words, watched.unit, value, judged.expected, judged.usual_at);
+            text.push_str(&wording::since(judged.since, ts));
+            (judged.score, judged.expected, text)
+        })
+    }
+}
