@@ -95,7 +95,7 @@ impl DetectionShown {
             ),
             metric(
                 "whyd_detector_evicted_total",
-                "series and containers that were forgotten, being idle",
+                "series, containers and probes that were forgotten, being idle",
                 Kind::Counter,
                 one(stats.evicted as f64),
             ),
