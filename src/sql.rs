@@ -7,7 +7,7 @@ use whyd_api::dto::SqlColumn;
 use whyd_api::{Sql, SqlAnswering, SqlHeld, SqlRefusal, SqlRows};
 use whyd_buffers::Scoped;
 use whyd_correlate::changes;
-use whyd_correlate::engine::{Engine, EngineLimits, QueryError, Tables};
+use whyd_correlate::engine::{Engine, EngineLimits, QueryError, Tables, sql_type};
 use whyd_correlate::tables::tables;
 use whyd_signals::Access;
 use whyd_signals::schema::Change;
@@ -58,22 +58,9 @@ impl Sql for Queries {
             let answer = engine.query_json(move || tables_of(&scoped, &asked), query, MOST, held).await;
             let answer = answer.map_err(|why| refusal(&why))?;
             let column =
-                |f: &arrow::datatypes::FieldRef| SqlColumn { name: f.name().clone(), kind: kind(f.data_type()) };
+                |f: &arrow::datatypes::FieldRef| SqlColumn { name: f.name().clone(), kind: sql_type(f.data_type()) };
             Ok(SqlRows { columns: answer.schema.fields().iter().map(column).collect(), rows: answer.rows })
         })
-    }
-}
-
-/// A type as SQL calls it.
-fn kind(of: &arrow::datatypes::DataType) -> String {
-    use arrow::datatypes::DataType;
-    match of {
-        DataType::Utf8 => "text".to_owned(),
-        DataType::Timestamp(..) => "timestamp".to_owned(),
-        DataType::Float64 => "double".to_owned(),
-        DataType::Boolean => "boolean".to_owned(),
-        of if of.is_integer() => "bigint".to_owned(),
-        of => of.to_string().to_ascii_lowercase(),
     }
 }
 

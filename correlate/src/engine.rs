@@ -5,11 +5,17 @@
 
 mod counters;
 mod deadline;
+mod described;
 mod extent;
 mod functions;
 mod gate;
+mod growth;
 mod held;
+mod joined;
 mod json;
+mod patterns;
+mod replace;
+mod syntax;
 #[cfg(test)]
 mod tests;
 
@@ -22,10 +28,10 @@ use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, GreedyMemoryPool, MemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SessionStateBuilder, SessionStateDefaults};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
@@ -35,7 +41,9 @@ use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
+pub use described::sql_type;
 use functions::Functions;
+use gate::Admitted;
 use held::Held;
 
 use crate::joins::asof_sql::{self, AsofPlanner};
@@ -237,7 +245,7 @@ impl Engine {
         task.join().await.unwrap_or_else(|e| Err(QueryError::Failed(format!("the query broke off: {e}"))))
     }
 
-    /// Answers one `SELECT` or `EXPLAIN` over `tables`.
+    /// Answers one `SELECT`, `EXPLAIN`, `SHOW TABLES` or `DESCRIBE` over `tables`.
     ///
     /// There is always at least one batch, so that an empty answer still tells its columns. Dropping the future
     /// cancels the query and frees what it holds.
@@ -299,7 +307,12 @@ impl Shared {
     }
 
     async fn run(&self, tables: &Tables, sql: &str, deadline: Instant) -> Result<(Vec<RecordBatch>, Held), QueryError> {
-        let mut statement = gate::admit(sql)?;
+        let mut statement = match gate::admit(sql)? {
+            Admitted::Query(statement) => statement,
+            Admitted::Description(asked) => {
+                return Ok((vec![asked.rows(tables)?], Held::new(&self.environment.memory_pool)));
+            }
+        };
         asof_sql::bracket(&mut statement);
         let context = self.session(tables).map_err(|e| self.error(&e))?;
         let state = context.state();
@@ -327,7 +340,7 @@ impl Shared {
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.environment))
-            .with_expr_planners(SessionStateDefaults::default_expr_planners())
+            .with_expr_planners(self.functions.syntax.clone())
             .with_scalar_functions([&self.functions.scalar[..], &tables.functions[..]].concat())
             .with_aggregate_functions(self.functions.aggregate.clone())
             .with_window_functions(self.functions.window.clone())
@@ -373,7 +386,11 @@ impl Shared {
             | DataFusionError::Plan(_)
             | DataFusionError::SchemaError(..)
             | DataFusionError::NotImplemented(_)
-            | DataFusionError::Diagnostic(..) => QueryError::Invalid(error.strip_backtrace()),
+            | DataFusionError::Diagnostic(..) => {
+                let text = error.strip_backtrace();
+                let hint = if text.contains("table '") && text.ends_with("not found") { described::HINT } else { "" };
+                QueryError::Invalid(text + hint)
+            }
             _ => QueryError::Failed(error.strip_backtrace()),
         }
     }

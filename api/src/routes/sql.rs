@@ -59,9 +59,9 @@ impl<S: Send + Sync> FromRequest<S> for Query {
     }
 }
 
-/// One SELECT or EXPLAIN over the tables that the caller may see. POST takes the query as the body, as a form or as JSON.
+/// One SELECT, EXPLAIN, SHOW TABLES or DESCRIBE over the tables that the caller may see. POST takes the query as the body, as a form or as JSON.
 #[utoipa::path(get, path = "/api/v1/sql", tag = "api", params(
-    ("query" = String, Query, description = "one SELECT or EXPLAIN; the tables are in the README"),
+    ("query" = String, Query, description = "one SELECT, EXPLAIN, SHOW TABLES or DESCRIBE of a table"),
 ), responses(
     (status = 200, description = "the rows", body = dto::SqlAnswer),
     (status = 400, description = "the query is not valid or not allowed", body = ProblemDetails,

@@ -1,40 +1,66 @@
 //! The functions that SQL may call: a list of ours, so that an upgrade of DataFusion adds none unseen.
 //!
-//! Left out on purpose: what reads files or settings, what is random, and what makes long text of short
-//! (`repeat`, `lpad`, `replace`, `concat`...), since the memory pool does not count the strings that an expression
-//! makes; `||` is there, and the gate counts it.
+//! Left out on purpose: what reads files or settings, what is random, what makes long text of short (`repeat`, `lpad`,
+//! `rpad`), since the memory pool does not count the strings that an expression makes, and what takes as long as two texts
+//! multiplied (`levenshtein`). What puts texts together or into each other is bounded by [`super::growth`], and the gate counts it
+//! as it counts `||`. A regular expression is written out, and the gate sees to it.
 
 use std::sync::Arc;
 
-use super::counters;
+use super::syntax::Syntax;
+use super::{counters, joined, patterns, replace};
 use datafusion::execution::SessionStateDefaults;
+use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
-/// Those of a group whose feature is not built in are simply not there.
+/// What makes text longer than what it is given; the gate lets in only so many.
+pub(super) const GROWING: [&str; 6] = ["concat", "concat_ws", "overlay", "regexp_match", "regexp_replace", "replace"];
+
+/// Of DataFusion's own.
 const SCALAR: &[&str] = &[
     "abs",
+    "acos",
+    "acosh",
     "arrow_cast",
+    "arrow_try_cast",
     "arrow_typeof",
     "ascii",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
     "bit_length",
     "btrim",
+    "cbrt",
     "ceil",
     "character_length",
     "chr",
     "coalesce",
+    "concat",
+    "concat_ws",
     "contains",
+    "cos",
+    "cosh",
+    "cot",
     "current_date",
     "current_time",
     "date_bin",
     "date_part",
     "date_trunc",
+    "degrees",
     "ends_with",
     "exp",
+    "factorial",
+    "find_in_set",
     "floor",
     "from_unixtime",
+    "gcd",
     "greatest",
+    "initcap",
     "isnan",
     "iszero",
+    "lcm",
     "least",
     "left",
     "ln",
@@ -44,34 +70,47 @@ const SCALAR: &[&str] = &[
     "lower",
     "ltrim",
     "make_date",
+    "make_time",
     "nanvl",
     "now",
     "nullif",
     "nvl",
     "nvl2",
     "octet_length",
+    "overlay",
+    "pi",
     "power",
+    "radians",
     "regexp_count",
+    "regexp_instr",
     "regexp_like",
+    "reverse",
     "right",
     "round",
     "rtrim",
     "signum",
+    "sin",
+    "sinh",
     "split_part",
     "sqrt",
     "starts_with",
     "strpos",
     "substr",
+    "substr_index",
+    "tan",
+    "tanh",
     "to_char",
     "to_date",
     "to_hex",
     "to_local_time",
+    "to_time",
     "to_timestamp",
     "to_timestamp_micros",
     "to_timestamp_millis",
     "to_timestamp_nanos",
     "to_timestamp_seconds",
     "to_unixtime",
+    "translate",
     "trunc",
     "upper",
 ];
@@ -124,12 +163,17 @@ pub(super) struct Functions {
     pub(super) scalar: Vec<Arc<ScalarUDF>>,
     pub(super) aggregate: Vec<Arc<AggregateUDF>>,
     pub(super) window: Vec<Arc<WindowUDF>>,
+    /// Before DataFusion's own, which would plan some syntax with functions that are not bounded.
+    pub(super) syntax: Vec<Arc<dyn ExprPlanner>>,
 }
 
 impl Functions {
     pub(super) fn allowed() -> Self {
         let mut scalar = SessionStateDefaults::default_scalar_functions();
         scalar.retain(|f| SCALAR.contains(&f.name()));
+        scalar = scalar.into_iter().map(joined::bounded).collect();
+        scalar.push(replace::function());
+        scalar.extend(patterns::functions());
         // As those who have metrics in SQL call it elsewhere.
         for bin in scalar.iter_mut().filter(|f| f.name() == "date_bin") {
             *bin = Arc::new(bin.as_ref().clone().with_aliases(["time_bucket"]));
@@ -139,6 +183,26 @@ impl Functions {
         aggregate.extend(counters::functions());
         let mut window = SessionStateDefaults::default_window_functions();
         window.retain(|f| WINDOW.contains(&f.name()));
-        Self { scalar, aggregate, window }
+        let mut syntax: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(Syntax::of(&scalar))];
+        syntax.extend(SessionStateDefaults::default_expr_planners());
+        Self { scalar, aggregate, window, syntax }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A name that DataFusion has not, or is not built with, would be missed by those who ask and by nobody else.
+    #[test]
+    fn each_of_the_list_is_there_once() {
+        let allowed = Functions::allowed();
+        let of = |name: &str| allowed.scalar.iter().filter(|f| f.name() == name).count();
+        for name in SCALAR.iter().chain(&GROWING) {
+            assert_eq!(of(name), 1, "{name}");
+        }
+        assert_eq!(allowed.scalar.len(), SCALAR.len() + 3);
+        assert!(AGGREGATE.iter().all(|name| allowed.aggregate.iter().any(|f| f.name() == *name)));
+        assert!(WINDOW.iter().all(|name| allowed.window.iter().any(|f| f.name() == *name)));
     }
 }

@@ -2,9 +2,14 @@
 
 use std::ops::ControlFlow;
 
+use super::described::{self, Description};
+use super::functions::GROWING;
 use super::{QueryError, extent};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{Query, Select, Statement as Sql, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select, Statement as Sql,
+    Visit, Visitor,
+};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -13,11 +18,20 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 const MAX_BYTES: usize = 64 << 10;
 /// A chain such as `1+1+1...` becomes a tree as deep as it is long, and the planner walks trees on its stack.
 const MAX_OPERATORS: usize = 512;
-/// What one `||` counts: text gets longer by it, and no pool counts the text that an expression makes.
+/// What one `||` counts, and one function by which text gets longer: no pool counts the text that an expression makes.
 const CONCAT: usize = 16;
 
+/// What is let in.
+#[derive(Debug)]
+pub(super) enum Admitted {
+    /// One that is planned and run.
+    Query(Statement),
+    /// A question about the tables themselves.
+    Description(Description),
+}
+
 /// The one statement of `sql`, if it only reads.
-pub(super) fn admit(sql: &str) -> Result<Statement, QueryError> {
+pub(super) fn admit(sql: &str) -> Result<Admitted, QueryError> {
     if sql.len() > MAX_BYTES {
         return Err(QueryError::Refused(format!("a query of {} bytes is over the limit of {MAX_BYTES}", sql.len())));
     }
@@ -37,8 +51,13 @@ pub(super) fn admit(sql: &str) -> Result<Statement, QueryError> {
     match (statements.pop_front(), statements.len()) {
         (None, _) => Err(QueryError::Invalid("no statement".to_owned())),
         (Some(statement), 0) => {
+            if let Statement::Statement(sql) = &statement
+                && let Some(description) = described::asked(sql)?
+            {
+                return Ok(Admitted::Description(description));
+            }
             judge(&statement)?;
-            Ok(statement)
+            Ok(Admitted::Query(statement))
         }
         (Some(_), more) => Err(QueryError::Refused(format!("{} statements: send one at a time", more + 1))),
     }
@@ -47,6 +66,7 @@ pub(super) fn admit(sql: &str) -> Result<Statement, QueryError> {
 fn weight(token: &Token) -> usize {
     match token {
         Token::StringConcat => CONCAT,
+        Token::Word(word) if GROWING.iter().any(|name| word.value.eq_ignore_ascii_case(name)) => CONCAT,
         token => usize::from(deepens(token)),
     }
 }
@@ -111,17 +131,22 @@ fn refuse(text: &str) -> QueryError {
         ("CREATE" | "DROP" | "ALTER", Some(second)) => format!("{first} {}", second.to_uppercase()),
         _ => first,
     };
-    QueryError::Refused(format!("{name} is not allowed: only a single SELECT or EXPLAIN is"))
+    QueryError::Refused(format!("{name} is not allowed: only a single SELECT, EXPLAIN, SHOW TABLES or DESCRIBE is"))
 }
 
 /// A query may hide a statement that writes: `WITH x AS (DELETE ...)`, `SELECT ... INTO t`; and be larger than it looks.
 fn reads_only(query: &Query) -> Result<(), QueryError> {
-    match query.visit(&mut Writes) {
-        ControlFlow::Break(text) => Err(refuse(&text)),
-        ControlFlow::Continue(()) => match extent::over(query) {
-            Some(why) => Err(QueryError::Refused(why)),
-            None => Ok(()),
-        },
+    if let ControlFlow::Break(text) = query.visit(&mut Writes) {
+        return Err(refuse(&text));
+    }
+    if let ControlFlow::Break(()) = query.visit(&mut Patterns) {
+        return Err(QueryError::Refused(
+            "the pattern of a regular expression must be written out, as '...': each is compiled".to_owned(),
+        ));
+    }
+    match extent::over(query) {
+        Some(why) => Err(QueryError::Refused(why)),
+        None => Ok(()),
     }
 }
 
@@ -139,5 +164,47 @@ impl Visitor for Writes {
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Self::Break> {
         if select.into.is_some() { ControlFlow::Break("INTO".to_owned()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+/// Finds a regular expression that is made of rows: each of them would be compiled, and kept for as long as a piece of rows.
+struct Patterns;
+
+impl Visitor for Patterns {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        use BinaryOperator::{PGRegexIMatch, PGRegexMatch, PGRegexNotIMatch, PGRegexNotMatch};
+        let pattern = match expr {
+            Expr::BinaryOp { op: PGRegexMatch | PGRegexIMatch | PGRegexNotMatch | PGRegexNotIMatch, right, .. } => {
+                Some(right.as_ref())
+            }
+            Expr::SimilarTo { pattern, .. } | Expr::RLike { pattern, .. } => Some(pattern.as_ref()),
+            Expr::Function(function) => pattern_of(function),
+            _ => None,
+        };
+        if pattern.is_none_or(is_written) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+}
+
+/// The second argument of a function of regular expressions.
+fn pattern_of(function: &Function) -> Option<&Expr> {
+    let name = function.name.0.last()?.as_ident()?;
+    let FunctionArguments::List(list) = &function.args else { return None };
+    if !name.value.to_ascii_lowercase().starts_with("regexp_") {
+        return None;
+    }
+    match list.args.get(1)? {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(pattern)) => Some(pattern),
+        _ => None,
+    }
+}
+
+fn is_written(pattern: &Expr) -> bool {
+    match pattern {
+        Expr::Value(_) => true,
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => is_written(inner),
+        Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } => is_written(left) && is_written(right),
+        _ => false,
     }
 }

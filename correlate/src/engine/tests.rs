@@ -56,7 +56,7 @@ async fn writes_settings_and_second_statements_are_refused_by_name() {
         ("TRUNCATE TABLE numbers", "TRUNCATE"),
         ("SET datafusion.execution.batch_size = 1", "SET"),
         ("RESET datafusion.execution.batch_size", "RESET"),
-        ("SHOW TABLES", "SHOW"),
+        ("EXPLAIN SHOW TABLES", "SHOW"),
         ("COPY numbers TO '/tmp/x.csv'", "COPY"),
         ("EXPLAIN COPY numbers TO '/tmp/x.csv'", "COPY"),
         ("EXPLAIN ANALYZE INSERT INTO numbers VALUES (1, 2)", "INSERT"),
@@ -81,7 +81,10 @@ async fn only_the_given_tables_and_functions_are_there() {
         "SELECT * FROM '/etc/passwd'",
         "SELECT * FROM generate_series(1, 1000000000)",
         "SELECT repeat('x', 1000000000)",
-        "SELECT replace('xxxx', 'x', 'yyyyyyyyyyyy')",
+        "SELECT lpad('x', 1000000000)",
+        "SELECT uuid()",
+        "SELECT input_file_name()",
+        "SELECT levenshtein('a', 'b')",
         "SELECT random()",
         "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT * FROM r",
         "SELEC 1",
@@ -89,6 +92,125 @@ async fn only_the_given_tables_and_functions_are_there() {
     ] {
         let answer = run(EngineLimits::default(), 1, sql).await;
         assert!(matches!(answer, Err(QueryError::Invalid(_))), "{sql}: {answer:?}");
+    }
+}
+
+fn texts(batch: &RecordBatch) -> Vec<Vec<String>> {
+    let options = arrow::util::display::FormatOptions::default().with_null("NULL");
+    let columns = batch.columns().iter().map(|c| arrow::util::display::ArrayFormatter::try_new(c, &options).unwrap());
+    let columns: Vec<_> = columns.collect();
+    (0..batch.num_rows()).map(|row| columns.iter().map(|c| c.value(row).to_string()).collect()).collect()
+}
+
+#[tokio::test]
+async fn tables_and_columns_are_told_without_a_query() {
+    for (sql, rows) in [
+        ("SHOW TABLES", vec![vec!["numbers"]]),
+        ("show tables;", vec![vec!["numbers"]]),
+        ("DESCRIBE numbers", vec![vec!["n", "bigint", "NO"], vec!["x", "double", "YES"]]),
+        ("DESC Numbers", vec![vec!["n", "bigint", "NO"], vec!["x", "double", "YES"]]),
+        ("SHOW COLUMNS FROM numbers", vec![vec!["n", "bigint", "NO"], vec!["x", "double", "YES"]]),
+        ("SHOW COLUMNS IN whyd.public.\"numbers\"", vec![vec!["n", "bigint", "NO"], vec!["x", "double", "YES"]]),
+    ] {
+        let answer = run(EngineLimits::default(), 1, sql).await.unwrap();
+        assert_eq!(texts(&answer[0]), rows, "{sql}");
+    }
+    for (sql, says) in [
+        ("SHOW TABLES LIKE 'n%'", "a filter of SHOW TABLES is not supported: SHOW TABLES and DESCRIBE"),
+        ("SHOW TABLES FROM other", "a filter of SHOW TABLES is not supported"),
+        ("SHOW COLUMNS FROM numbers LIKE 'n%'", "a filter of SHOW COLUMNS is not supported"),
+        ("SHOW FUNCTIONS", "SHOW FUNCTIONS is not supported: SHOW TABLES and DESCRIBE"),
+        ("SHOW DATABASES", "SHOW DATABASES is not supported"),
+        ("SHOW CREATE TABLE numbers", "SHOW CREATE is not supported"),
+        ("SHOW server_version", "SHOW SERVER_VERSION is not supported"),
+        ("DESCRIBE SELECT 1", "DESCRIBE takes the name of a table"),
+    ] {
+        let text = refused(run(EngineLimits::default(), 1, sql).await);
+        assert!(text.starts_with(says), "{sql}: {text}");
+    }
+    for sql in ["DESCRIBE nothing", "DESCRIBE \"Numbers\"", "SHOW COLUMNS FROM other.numbers", "SELECT * FROM nothing"]
+    {
+        let answer = run(EngineLimits::default(), 1, sql).await;
+        let named = |text: &str| text.contains("not found") && text.contains("SHOW TABLES");
+        assert!(matches!(&answer, Err(QueryError::Invalid(text)) if named(text)), "{sql}: {answer:?}");
+    }
+    assert_eq!(
+        refused(run(EngineLimits::default(), 1, "SHOW TABLES; SHOW TABLES").await),
+        "2 statements: send one at a time"
+    );
+}
+
+/// Each makes gigabytes of a query of a few kilobytes, if it is let.
+#[tokio::test]
+async fn text_grows_by_so_much_and_no_more() {
+    let long = "y".repeat(10_000);
+    for sql in [
+        format!("SELECT max(replace(n::text || 'xxxx', 'x', '{long}')) FROM numbers"),
+        format!("SELECT max(replace('{long}', 'y', n::text)) FROM numbers"),
+        format!("SELECT max(concat(n::text, '{long}')) FROM numbers"),
+        format!("SELECT max(concat_ws('{long}', n::text, n::text, n::text)) FROM numbers"),
+        format!("SELECT max(overlay(n::text PLACING '{long}' FROM 1)) FROM numbers"),
+        format!("SELECT max(regexp_replace(n::text, '\\d', '{long}', 'g')) FROM numbers"),
+        format!("SELECT max(regexp_replace('{long}', 'y', n::text, 'g')) FROM numbers"),
+        format!(
+            "SELECT max((regexp_match('{long}', '{}.*{}'))[1] || n::text) FROM numbers",
+            "(".repeat(90),
+            ")".repeat(90)
+        ),
+        format!(
+            "SELECT max((regexp_match(repeated.t, '{}.*{}'))[1]) FROM (SELECT concat(n::text, '{}') AS t FROM numbers) repeated",
+            "(".repeat(90),
+            ")".repeat(90),
+            "y".repeat(900)
+        ),
+        format!("SELECT replace(replace('{long}', 'y', '{long}'), 'y', '{long}')"),
+    ] {
+        let answer = run(EngineLimits::default(), 20_000, &sql).await;
+        let name = sql.replace(&long, "...");
+        match answer {
+            Err(QueryError::Failed(text)) => assert!(text.contains("longer by more than 8 MiB"), "{name}: {text}"),
+            // A match of one text for all rows is made once.
+            Ok(_) => assert!(name.contains("regexp_match('...'"), "{name}"),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    let call = |n: usize| {
+        format!(
+            "SELECT {} FROM numbers",
+            (0..n).map(|i| format!("concat(n, n) AS c{i}")).collect::<Vec<_>>().join(", ")
+        )
+    };
+    assert!(run(EngineLimits::default(), 1, &call(32)).await.is_ok());
+    assert!(refused(run(EngineLimits::default(), 1, &call(33)).await).contains("over the limit of 512"));
+    // What people do is far from it.
+    let sql = "SELECT count(DISTINCT replace(concat('pod-', n, '/', x), '/', '-')) FROM numbers";
+    let answer = run(EngineLimits::default(), 100_000, sql).await.unwrap();
+    assert_eq!(answer[0].column(0).as_primitive::<Int64Type>().value(0), 100_000);
+}
+
+#[tokio::test]
+async fn a_pattern_is_written_out_and_compiles_to_little() {
+    for sql in [
+        "SELECT 'a' ~ n::text FROM numbers",
+        "SELECT 'a' !~* n::text FROM numbers",
+        "SELECT 'a' SIMILAR TO n::text FROM numbers",
+        "SELECT regexp_like('a', n::text) FROM numbers",
+        "SELECT REGEXP_MATCH('a', n::text) FROM numbers",
+        "SELECT \"regexp_count\"('a', row_number() OVER () :: text) FROM numbers",
+        "SELECT n FROM numbers WHERE n IN (SELECT n FROM numbers WHERE 'a' ~ n::text)",
+        "SELECT regexp_replace('a', (SELECT 'a'), 'b')",
+    ] {
+        let text = refused(run(EngineLimits::default(), 1, sql).await);
+        assert!(text.contains("must be written out"), "{sql}: {text}");
+    }
+    for (sql, says) in [
+        (r"SELECT regexp_match('a', '\w{1000}{10}')", "size limit"),
+        ("SELECT regexp_replace('a', '(', 'b')", "unclosed group"),
+        ("SELECT regexp_replace('a', 'a', 'b', 'q')", "flags"),
+        ("SELECT regexp_match('a', 'a', 'g')", "no flag g"),
+    ] {
+        let answer = run(EngineLimits::default(), 1, sql).await;
+        assert!(matches!(&answer, Err(QueryError::Failed(text)) if text.contains(says)), "{sql}: {answer:?}");
     }
 }
 
