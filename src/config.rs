@@ -11,6 +11,7 @@ mod otlp;
 mod pull;
 mod replicas;
 mod unknown;
+mod yaml;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -168,38 +169,81 @@ impl Config {
     }
 }
 
+/// A file's text as far as it could be read.
+#[derive(Debug, Default)]
+struct Looked {
+    /// What it says, without what is wrong; `None` where that leaves nothing to go on with.
+    file: Option<ConfigFile>,
+    wrong: Vec<String>,
+}
+
 impl ConfigFile {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// That it cannot be read or is not what the schema says, naming the place.
-    pub fn read(path: &Path) -> Result<Self, Vec<String>> {
-        let text = std::fs::read_to_string(path).map_err(|e| vec![format!("{}: {e}", path.display())])?;
-        Self::parse(&text).map_err(|all| all.into_iter().map(|e| format!("{}: {e}", path.display())).collect())
+    /// Reads and checks a file: the configuration as far as it is one, so that more can be looked at, and all that is wrong.
+    pub fn examine(path: &Path) -> (Option<Config>, Vec<String>) {
+        let of_file = |e: String| format!("{}: {e}", path.display());
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) => return (None, vec![of_file(format!("cannot be read: {e}"))]),
+        };
+        let Looked { file, mut wrong } = Self::look(&text);
+        let config = file.map(Self::checked).map(|(config, more)| {
+            wrong.extend(more);
+            config
+        });
+        (config, wrong.into_iter().map(of_file).collect())
     }
 
     /// Parses YAML; an empty text is an empty configuration.
     ///
     /// # Errors
-    /// The parser's message; where there are keys that are none, all of them, and what else is wrong.
+    /// The parser's message where it is no YAML; else the keys that are none, the values that are none for their key, and
+    /// what else is wrong.
     pub fn parse(text: &str) -> Result<Self, Vec<String>> {
-        let blank = text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#'));
-        if blank {
-            return Ok(Self::default());
-        }
-        // Nothing of the text is repeated: who may start the check may not be allowed to read the file, say a token's.
-        if !text.contains(':') && !text.contains('{') {
-            return Err(vec!["it is not a configuration: no line of it is `key: value`".to_owned()]);
-        }
-        if let Ok(file) = serde_saphyr::from_str::<serde_json::Value>(text) {
-            let (mut wrong, known) = unknown::keys(file, schemars::schema_for!(Self).as_value());
-            if !wrong.is_empty() {
-                let rest = serde_json::from_value::<Self>(known).map(Self::validate);
-                wrong.extend(rest.into_iter().flat_map(|checked| checked.err().unwrap_or_default()));
-                return Err(wrong);
+        let Looked { file, mut wrong } = Self::look(text);
+        match file {
+            Some(file) if wrong.is_empty() => Ok(file),
+            file => {
+                wrong.extend(file.into_iter().flat_map(|file| file.checked().1));
+                Err(wrong)
             }
         }
-        serde_saphyr::from_str(text).map_err(|e| vec![e.without_snippet().to_string()])
+    }
+
+    fn look(text: &str) -> Looked {
+        let blank = text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#'));
+        if blank {
+            return Looked { file: Some(Self::default()), wrong: Vec::new() };
+        }
+        let not = |why: String| Looked { file: None, wrong: vec![why] };
+        // Nothing of the text is repeated: who may start the check may not be allowed to read the file, say a token's.
+        if !text.contains(':') && !text.contains('{') {
+            return not("it is not a configuration: no line of it is `key: value`".to_owned());
+        }
+        let mut wrong = Vec::new();
+        let value = match yaml::value(text) {
+            Ok((value, repeated)) => {
+                wrong.extend(repeated);
+                value
+            }
+            Err(why) => return not(why),
+        };
+        if !value.is_object() {
+            return not("it is not a configuration: it is no mapping, whose lines are `key: value`".to_owned());
+        }
+        let (more, known) = unknown::keys(value, schemars::schema_for!(Self).as_value());
+        wrong.extend(more);
+        if wrong.is_empty() {
+            // From the text itself: what is text there keeps its letters.
+            return match yaml::read(text) {
+                Ok(file) => Looked { file: Some(file), wrong },
+                Err(why) => not(why),
+            };
+        }
+        let file = serde_json::from_value(known).ok();
+        if file.is_none() {
+            wrong.push("what else is wrong shows when this is right".to_owned());
+        }
+        Looked { file, wrong }
     }
 
     /// The valid configuration.
@@ -207,6 +251,12 @@ impl ConfigFile {
     /// # Errors
     /// Everything that is wrong, each with its key.
     pub fn validate(self) -> Result<Config, Vec<String>> {
+        let (config, wrong) = self.checked();
+        if wrong.is_empty() { Ok(config) } else { Err(wrong) }
+    }
+
+    /// The configuration, with some other value where one is wrong, and everything that is.
+    fn checked(self) -> (Config, Vec<String>) {
         let mut wrong = Errors::default();
         let watch = wrong.watch(self.anomaly);
         let http = wrong.address("listen.http", self.listen.http.as_deref().unwrap_or("0.0.0.0:8080"));
@@ -273,7 +323,7 @@ impl ConfigFile {
                 wrong.0.push(format!("{key}: {other} listens at the same address"));
             }
         }
-        if wrong.0.is_empty() { Ok(config) } else { Err(wrong.0) }
+        (config, wrong.0)
     }
 }
 
@@ -326,6 +376,49 @@ mod tests {
             assert!(!why.contains("tick: [hunter2") && !why.contains("[hunter2") && !why.contains(" | "), "{why}");
         }
         assert!(!ConfigFile::parse("hunter2\n").unwrap_err().concat().contains("hunter2"));
+    }
+
+    #[test]
+    fn what_is_no_yaml_is_said_to_be_none_with_its_place() {
+        for (text, place) in [
+            ("limits:\n  window: 6h\n bad: 1\n", "line 3, column 2"),
+            ("limits: {window: 6h\nlisten: {http: a}\n", "line 2"),
+            ("cluster: \"abc\nlimits: {}\n", "line 1"),
+            ("limits:\n  window: *x\n", "line 2, column 11"),
+        ] {
+            let wrong = ConfigFile::parse(text).unwrap_err();
+            assert!(wrong.len() == 1 && wrong[0].starts_with("it is not YAML: "), "{text}: {wrong:?}");
+            assert!(wrong[0].contains(place) && !wrong[0].contains("unknown field"), "{text}: {wrong:?}");
+        }
+        let two = ConfigFile::parse("cluster: a\n---\ncluster: b\n").unwrap_err();
+        assert!(two.len() == 1 && two[0].contains("more than one document"), "{two:?}");
+        let list = ConfigFile::parse("- cluster: a\n").unwrap_err();
+        assert!(list.len() == 1 && list[0].contains("no mapping"), "{list:?}");
+    }
+
+    #[test]
+    fn keys_that_are_none_and_values_that_are_none_are_told_in_one_go() {
+        let text = "limits: {tick: [1], series: lots, log: 3parsecs, windwo: 6h}\nlisten: {http: nowhere}\n\
+            kubernetes: {enabled: maybe}\ncluster: {a: 1}\naccess: {tokens: 3}\nteams: 5\ncluster: twice\n";
+        let wrong = ConfigFile::parse(text).unwrap_err();
+        let text = text.replace("cluster: {a: 1}\n", "").replace("cluster: twice", "cluster: {a: 1}");
+        let all = [ConfigFile::parse(&text).unwrap_err(), wrong.clone()];
+        assert!(wrong.iter().any(|w| w.contains("duplicate") && w.contains("line 7")), "{wrong:?}");
+        for wrong in all {
+            for says in [
+                "limits.tick: must be a text, not a list",
+                "limits.series: must be a whole number, not a text",
+                "limits.log: ",
+                "limits.windwo: is no key",
+                "listen.http: ",
+                "kubernetes.enabled: must be true or false, not a text",
+                "access.tokens: must be a list, not a number",
+                "teams: must be a mapping, not a number",
+            ] {
+                assert!(wrong.iter().any(|w| w.starts_with(says)), "{says}: {wrong:?}");
+            }
+            assert_eq!(wrong.len(), 9, "{wrong:?}");
+        }
     }
 
     #[test]

@@ -291,14 +291,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn check_config(file: &Path) -> anyhow::Result<ExitCode> {
-    let checked = ConfigFile::read(file).and_then(ConfigFile::validate).and_then(|config| {
-        let readers = wiring::door(&config).err().unwrap_or_default();
-        let wrong: Vec<String> =
-            readers.into_iter().chain(wiring::write_token(&config).err()).chain(wiring::unreadable(&config)).collect();
-        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
-    });
-    match checked {
-        Ok(()) => print(&format!("{}: ok", file.display())),
+    match checked(file) {
+        Ok(_) => print(&format!("{}: ok", file.display())),
         Err(errors) => {
             let mut err = std::io::stderr().lock();
             for e in errors {
@@ -309,10 +303,28 @@ fn check_config(file: &Path) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The configuration of a file, or the defaults; every error at once.
+/// The configuration of a file that a daemon can run with: its keys, their values, and the files that they name.
+fn checked(file: &Path) -> Result<Config, Vec<String>> {
+    let (config, mut wrong) = ConfigFile::examine(file);
+    let Some(config) = config else { return Err(wrong) };
+    let files = wiring::door(&config).err().unwrap_or_default();
+    let files = files.into_iter().chain(wiring::write_token(&config).err()).chain(wiring::unreadable(&config));
+    wrong.extend(files.map(|e| format!("{}: {e}", file.display())));
+    if wrong.is_empty() { Ok(config) } else { Err(wrong) }
+}
+
+/// The configuration of a file, or the defaults; every error at once. What its files hold matters to nobody but a daemon.
 fn configured(file: Option<&PathBuf>) -> anyhow::Result<Config> {
-    let read = file.map_or_else(|| Ok(ConfigFile::default()), |f| ConfigFile::read(f));
-    read.and_then(ConfigFile::validate).map_err(|errors| anyhow::anyhow!("{}", errors.join("\n      ")))
+    let Some(file) = file else { return ConfigFile::default().validate().map_err(|errors| together(&errors)) };
+    match ConfigFile::examine(file) {
+        (Some(config), wrong) if wrong.is_empty() => Ok(config),
+        (_, wrong) => Err(together(&wrong)),
+    }
+}
+
+/// One error of many, a line each.
+fn together(errors: &[String]) -> anyhow::Error {
+    anyhow::anyhow!("{}", errors.join("\n      "))
 }
 
 /// Prints to standard output; a reader that has had enough is no error.
@@ -327,4 +339,27 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
 /// Whether to colour: only on a terminal, and not when NO_COLOR asks not to.
 fn coloured() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_checked_as_a_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("whyd.yaml");
+        let text = "limits: {windwo: 6h, memory: lots}\naccess: {writeTokenFile: /nope, tokens: [{tokenFile: /nowhere}]}\n\
+                    pull: {prometheus: [{name: a, url: \"http://a\", tokenFile: /gone}]}\n";
+        std::fs::write(&file, text).unwrap();
+        let wrong = checked(&file).unwrap_err();
+        let before = format!("{}: ", file.display());
+        let keys: Vec<&str> = wrong.iter().filter_map(|w| w.strip_prefix(&before)?.split(": ").next()).collect();
+        let expected =
+            ["limits.windwo", "limits.memory", "access.tokens[0].tokenFile", "access.writeTokenFile", "pull"];
+        assert_eq!(keys, expected, "{wrong:?}");
+        // What replays a capture reads no token.
+        std::fs::write(&file, text.replace("windwo: 6h, memory: lots", "")).unwrap();
+        assert!(checked(&file).is_err() && configured(Some(&file)).is_ok());
+    }
 }

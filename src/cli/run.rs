@@ -11,7 +11,7 @@ use whyd_collector::Clock;
 use whyd_collector::source::kube::ApiServer;
 use whyd_signals::Timestamp;
 
-use super::{RunArgs, configured};
+use super::{RunArgs, checked, configured, together};
 use crate::config::Config;
 use crate::daemon::Daemon;
 
@@ -21,7 +21,10 @@ const LINGER: Duration = Duration::from_secs(2);
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let mut config = configured(args.config.as_ref())?;
+    let mut config = match &args.config {
+        Some(file) => checked(file).map_err(|errors| together(&errors))?,
+        None => configured(None)?,
+    };
     if let Some(dir) = args.data_dir {
         config.data_dir = dir;
     }

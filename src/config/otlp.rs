@@ -61,6 +61,10 @@ impl Errors {
         let mut port = |key: &str, text: &Option<String>, usual: u16| match text.as_deref() {
             None => Port::Usual(usual),
             Some("none") => Port::Off,
+            Some(text) if text.parse::<SocketAddr>().is_err() => {
+                self.0.push(format!("{key}: {text:?} is not an address, write for instance 0.0.0.0:{usual}, or none"));
+                Port::Off
+            }
             Some(text) => Port::At(self.address(key, text)),
         };
         OtlpConfig { grpc: port("otlp.grpc", &file.grpc, GRPC), http: port("otlp.http", &file.http, HTTP) }

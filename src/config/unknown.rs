@@ -1,4 +1,5 @@
-//! Keys of a file that are none, all of them at once, each with its path and the key that was meant most likely.
+//! Keys of a file that are none, each with its path and the key that was meant most likely, and values of a kind that their key
+//! has not; all of them at once.
 //!
 //! What a file may hold is asked of its schema, which is made of the types that read it.
 
@@ -6,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// The unknown keys of this file, and the file without them.
+/// The unknown keys of this file and the values of the wrong kind, and the file without them.
 pub(super) fn keys(mut file: Value, schema: &Value) -> (Vec<String>, Value) {
     let mut known = BTreeMap::new();
     paths(schema, schema, "", &mut known, 0);
@@ -23,8 +24,8 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// Takes out of a value what its schema does not name.
-    fn look(&mut self, value: &mut Value, schema: &Value, at: &str) {
+    /// Takes out of a value what its schema does not name, and what is of another kind than it names.
+    fn look(&mut self, value: &mut Value, schema: &Value, at: &str) -> bool {
         let schema = resolved(schema, self.root);
         match value {
             Value::Object(map) => {
@@ -34,27 +35,65 @@ impl Found<'_> {
                 map.retain(|name, value| {
                     let path = below(at, name);
                     match (keys.get(name), others) {
-                        (Some(schema), _) => self.look(value, schema, &path),
+                        (Some(schema), _) => self.fits(value, schema, &path) && self.look(value, schema, &path),
                         (None, Some(Value::Bool(false))) => {
                             self.wrong.push(format!("{path}: is no key; {}", self.meant(name, at, keys)));
-                            return false;
+                            false
                         }
-                        (None, Some(schema)) => self.look(value, schema, &path),
-                        (None, None) => {}
+                        (None, Some(schema)) => self.fits(value, schema, &path) && self.look(value, schema, &path),
+                        (None, None) => true,
                     }
-                    true
                 });
             }
             Value::Array(all) => {
-                let Some(schema) = schema.get("items") else { return };
-                for (n, value) in all.iter_mut().enumerate() {
-                    self.look(value, schema, &format!("{at}[{n}]"));
-                }
+                let Some(schema) = schema.get("items") else { return true };
+                let mut n = 0;
+                all.retain_mut(|value| {
+                    let path = format!("{at}[{n}]");
+                    n += 1;
+                    self.fits(value, schema, &path) && self.look(value, schema, &path)
+                });
             }
-            // What is read as text may look like a number.
+            // What is read as text may look like a number or a truth value.
             Value::Number(number) if is_text(schema) => *value = Value::String(number.to_string()),
+            Value::Bool(is) if is_text(schema) => *value = Value::String(is.to_string()),
             _ => {}
         }
+        true
+    }
+
+    /// Whether a value is of a kind that its schema has; says so where it is not.
+    fn fits(&mut self, value: &Value, schema: &Value, at: &str) -> bool {
+        let kinds = kinds(resolved(schema, self.root));
+        let is = |kind: &str| match value {
+            Value::Null => true,
+            Value::Bool(_) => kind == "boolean" || kind == "string",
+            Value::Number(n) => kind == "number" || kind == "string" || kind == "integer" && (n.is_u64() || n.is_i64()),
+            Value::String(_) => kind == "string",
+            Value::Array(_) => kind == "array",
+            Value::Object(_) => kind == "object",
+        };
+        if kinds.is_empty() || kinds.iter().any(|kind| is(kind)) {
+            return true;
+        }
+        let found = match value {
+            Value::Null => "nothing",
+            Value::Bool(_) => "a truth value",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a text",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "a mapping",
+        };
+        let must = kinds.iter().filter(|kind| **kind != "null").map(|kind| match *kind {
+            "boolean" => "true or false",
+            "integer" => "a whole number",
+            "number" => "a number",
+            "array" => "a list",
+            "object" => "a mapping",
+            _ => "a text",
+        });
+        self.wrong.push(format!("{at}: must be {}, not {found}", must.collect::<Vec<_>>().join(" or ")));
+        false
     }
 
     /// Which key was meant: the nearest beside it, else one of the same name elsewhere, else any of those beside it.
@@ -77,10 +116,16 @@ impl Found<'_> {
 }
 
 fn is_text(schema: &Value) -> bool {
-    let is_string = |kind: &Value| kind == "string";
-    schema
-        .get("type")
-        .is_some_and(|kind| is_string(kind) || kind.as_array().is_some_and(|all| all.iter().any(is_string)))
+    kinds(schema).contains(&"string")
+}
+
+/// The kinds of value that a schema names; none where it names no kind.
+fn kinds(schema: &Value) -> Vec<&str> {
+    match schema.get("type") {
+        Some(Value::String(kind)) => vec![kind],
+        Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn below(at: &str, name: &str) -> String {
