@@ -1,6 +1,8 @@
 //! The running daemon: listener, watches and driver, started in the order in which data flows, stopped in that order too.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -12,7 +14,7 @@ use whyd_api::Deadlines;
 use whyd_api::alertmanager::{Board, Peer, read};
 use whyd_api::listen::Counts;
 use whyd_buffers::checkpoint::{Checkpoints, KeepLimits};
-use whyd_buffers::wal::{Bounds, Log};
+use whyd_buffers::wal::{Bounds, Log, WalError};
 use whyd_collector::source::grpc;
 use whyd_collector::source::http;
 use whyd_collector::source::kube::{self, ApiServer, Statuses};
@@ -123,7 +125,7 @@ impl Daemon {
             let checkpoints = Checkpoints::new(Box::new(Objects::open(&history, handle)?), keep);
             Live::open(core, log, Kept { dir, checkpoints, by }, log_clock, times, for_log)
         });
-        let live = opened.await?.with_context(|| format!("the log in {}", config.data_dir.display()))?;
+        let live = opened.await?.map_err(|why| unopened(&config.data_dir, why))?;
         inlet.open();
         let runtime = tokio::runtime::Handle::current();
         let (ending, ended) = watch::channel(false);
@@ -163,6 +165,29 @@ impl Daemon {
         tokio::task::spawn_blocking(|| self.driver.join())
             .await?
             .map_err(|_| anyhow::anyhow!("the ingest thread panicked"))
+    }
+}
+
+/// Why the data directory cannot be used, and what helps.
+fn unopened(dir: &Path, why: WalError) -> anyhow::Error {
+    let dir = dir.display();
+    match why {
+        WalError::Locked => anyhow::anyhow!(
+            "another whyd runs with the data directory {dir}: stop it, or give --data-dir (dataDir) another"
+        ),
+        WalError::Io(why) => {
+            let is_no_folder = matches!(
+                why.kind(),
+                ErrorKind::PermissionDenied
+                    | ErrorKind::NotFound
+                    | ErrorKind::NotADirectory
+                    | ErrorKind::AlreadyExists
+                    | ErrorKind::ReadOnlyFilesystem
+            );
+            let helps = if is_no_folder { "; give --data-dir (dataDir) a folder that whyd may write" } else { "" };
+            anyhow::anyhow!("the data directory {dir} cannot be used: {why}{helps}")
+        }
+        why => anyhow::Error::new(why).context(format!("the log in {dir}")),
     }
 }
 

@@ -258,7 +258,7 @@ pub fn main() -> ExitCode {
     match dispatch(command) {
         Ok(code) => code,
         Err(e) => {
-            let _ = writeln!(std::io::stderr(), "whyd: {e:#}");
+            let _ = writeln!(std::io::stderr(), "whyd: {}", said(&e));
             ExitCode::FAILURE
         }
     }
@@ -327,6 +327,20 @@ fn together(errors: &[String]) -> anyhow::Error {
     anyhow::anyhow!("{}", errors.join("\n      "))
 }
 
+/// What went wrong and why, each said once: an error's own words often hold those of its cause already.
+fn said(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
 /// Prints to standard output; a reader that has had enough is no error.
 fn print(text: &str) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
@@ -343,7 +357,20 @@ fn coloured() -> bool {
 
 #[cfg(test)]
 mod tests {
+    use anyhow::Context;
+    use whyd_buffers::wal::WalError;
+
     use super::*;
+
+    #[test]
+    fn what_went_wrong_is_said_once() {
+        let denied = || std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let twice = Err::<(), _>(WalError::Io(denied())).context("the log in d").unwrap_err();
+        assert_eq!(format!("{twice:#}").matches("permission denied").count(), 2);
+        assert_eq!(said(&twice), "the log in d: log: permission denied");
+        let once = Err::<(), _>(denied()).context("cannot listen").context("starting").unwrap_err();
+        assert_eq!(said(&once), "starting: cannot listen: permission denied");
+    }
 
     #[test]
     fn a_file_is_checked_as_a_whole() {
