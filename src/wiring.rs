@@ -12,7 +12,7 @@ use whyd_buffers::{Limits, Writer};
 use whyd_collector::identity::TeamRule;
 use whyd_collector::inlet::{self, Delivery, InletLimits};
 use whyd_collector::source::Gate;
-use whyd_collector::source::http::{BodyLimits, Receivers};
+use whyd_collector::source::http::{BodyLimits, LabelLimits, Receivers};
 use whyd_collector::{Clock, Inlet};
 use whyd_core::{Core, CoreConfig};
 use whyd_correlate::rules;
@@ -86,6 +86,8 @@ pub fn receivers(config: &Config, inlet: Inlet, clock: &Clock) -> Result<Receive
         received: config.body,
         inflated: BodyLimits::default().inflated.min(config.inlet_bytes()),
         otlp: config.otlp_body,
+        // The configuration has no names for them.
+        labels: LabelLimits { labels: Limits::default().labels, bytes: Limits::default().label_bytes },
     };
     let token = write_token(config)?;
     Ok(Receivers { inlet, gate: Gate::new(token), limits, clock: Arc::clone(clock) })

@@ -1,11 +1,13 @@
 //! The receivers: Prometheus remote write, Loki push, OTLP and the webhook of an Alertmanager, with the status codes their
 //! senders act on.
 //!
-//! What a body is, is decided here from its headers; nothing is decoded but gzip. Answers are one line of text.
+//! What a body is, is decided here from its headers; nothing is decoded but gzip, and what was refused for its labels once more.
+//! Answers are one line of text.
 
 mod body;
 mod media;
 mod otlp;
+mod over;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -19,6 +21,7 @@ use axum::routing::{get, post};
 use whyd_signals::sink::Refusal;
 use whyd_signals::{Compression, Envelope, Media, Source};
 
+pub use self::over::LabelLimits;
 use super::gate::{Gate, TurnedAway};
 use crate::inlet::HELD;
 use crate::wire::inflate;
@@ -33,11 +36,13 @@ pub struct BodyLimits {
     pub inflated: usize,
     /// Of OTLP, as received and inflated.
     pub otlp: usize,
+    /// What the core holds labels to, for the words of a refusal.
+    pub labels: LabelLimits,
 }
 
 impl Default for BodyLimits {
     fn default() -> Self {
-        Self { received: 16 << 20, inflated: inflate::LIMIT, otlp: OTLP_LIMIT }
+        Self { received: 16 << 20, inflated: inflate::LIMIT, otlp: OTLP_LIMIT, labels: LabelLimits::default() }
     }
 }
 
@@ -113,12 +118,13 @@ async fn write(State(receivers): State<Receivers>, RawQuery(query): RawQuery, re
     }
     let media = media::of_write(request.headers()).map(|media| (media, false));
     let counted = !matches!(media, Ok((Media::RemoteWrite1(_), _)));
-    let outcome = receivers.take(request, media).await;
+    let mut named = String::new();
+    let outcome = receivers.take_naming(request, media, &mut named).await;
     let written = match &outcome {
         Ok(Reply::Stored(written) | Reply::Partial { written, .. }) => *written,
         _ => Written::default(),
     };
-    let mut response = answer(outcome, "samples");
+    let mut response = answer_naming(outcome, "samples", &named);
     // Senders of 2.0 take a missing header for failure, so it is on every answer; to one of 1.0 it says that the server
     // took its body for 2.0.
     if !counted {
@@ -136,7 +142,9 @@ async fn write(State(receivers): State<Receivers>, RawQuery(query): RawQuery, re
 
 async fn push(State(receivers): State<Receivers>, request: Request) -> Response {
     let media = media::of_push(request.headers());
-    answer(receivers.take(request, media).await, "lines")
+    let mut named = String::new();
+    let outcome = receivers.take_naming(request, media, &mut named).await;
+    answer_naming(outcome, "lines", &named)
 }
 
 async fn ready(State(receivers): State<Receivers>) -> Response {
@@ -159,9 +167,19 @@ impl Receivers {
 
     /// Takes a body of this media, gunzipped first where that is said too; counts it where it is turned away.
     async fn take(&self, request: Request, media: Result<(Media, bool), String>) -> Result<Reply, Refused> {
+        self.take_naming(request, media, &mut String::new()).await
+    }
+
+    /// The same, and where labels were over a limit which ones.
+    async fn take_naming(
+        &self,
+        request: Request,
+        media: Result<(Media, bool), String>,
+        named: &mut String,
+    ) -> Result<Reply, Refused> {
         self.admit(request.headers())?;
         let outcome = match media {
-            Ok((media, gzip)) => self.receive(request, media, gzip).await,
+            Ok((media, gzip)) => self.receive(request, media, gzip, named).await,
             Err(reason) => Err(Refused::UnsupportedMedia(reason)),
         };
         let turned_away = match &outcome {
@@ -176,7 +194,7 @@ impl Receivers {
         outcome
     }
 
-    async fn receive(&self, request: Request, media: Media, gzip: bool) -> Result<Reply, Refused> {
+    async fn receive(&self, request: Request, media: Media, gzip: bool, named: &mut String) -> Result<Reply, Refused> {
         let (received, inflated) = match media.source() {
             Source::Otlp => (self.limits.otlp, self.limits.otlp),
             _ => (self.limits.received, self.limits.inflated),
@@ -194,12 +212,23 @@ impl Receivers {
                 inflate::decoded_len(&body, compression, inflated).map_err(body::refused)?;
             }
         }
+        let again = (body.len() <= over::MOST).then(|| body.clone());
         let envelope = Envelope { received: (self.clock)(), media, tenant: None, body };
-        Ok(self.inlet.send_in(room, envelope).await)
+        let reply = self.inlet.send_in(room, envelope).await;
+        if let Reply::Partial { refused, .. } = &reply
+            && refused.contains_key(&Refusal::LabelLimit)
+        {
+            *named = over::words(again.as_ref(), media, self.limits.labels);
+        }
+        Ok(reply)
     }
 }
 
 fn answer(outcome: Result<Reply, Refused>, rows: &str) -> Response {
+    answer_naming(outcome, rows, "")
+}
+
+fn answer_naming(outcome: Result<Reply, Refused>, rows: &str, named: &str) -> Response {
     let reply = match outcome {
         Ok(reply) | Err(Refused::Reply(reply)) => reply,
         Err(Refused::UnsupportedMedia(reason)) => return line(StatusCode::UNSUPPORTED_MEDIA_TYPE, &reason),
@@ -211,7 +240,8 @@ fn answer(outcome: Result<Reply, Refused>, rows: &str) -> Response {
         Reply::Stored(_) => StatusCode::NO_CONTENT.into_response(),
         Reply::Partial { written, refused, .. } => {
             let stored = written.rows - written.deduplicated;
-            line(StatusCode::BAD_REQUEST, &format!("{stored} {rows} stored, refused: {}", reasons(&refused)))
+            let reasons = reasons_naming(&refused, named);
+            line(StatusCode::BAD_REQUEST, &format!("{stored} {rows} stored, refused: {reasons}"))
         }
         Reply::Invalid(reason) => line(StatusCode::BAD_REQUEST, &reason),
         Reply::TooLarge(reason) => line(StatusCode::PAYLOAD_TOO_LARGE, &reason),
@@ -251,11 +281,19 @@ fn means(why: Refusal) -> &'static str {
 }
 
 fn reasons(refused: &BTreeMap<Refusal, u64>) -> String {
+    reasons_naming(refused, "")
+}
+
+/// The reasons, and beside that of labels which they were.
+fn reasons_naming(refused: &BTreeMap<Refusal, u64>, named: &str) -> String {
     let mut text = String::new();
     for (why, count) in refused {
         let comma = if text.is_empty() { "" } else { ", " };
         // writing to a string cannot fail
         let _ = write!(text, "{comma}{} {count}{}", why.as_str(), means(*why));
+        if *why == Refusal::LabelLimit && !named.is_empty() {
+            let _ = write!(text, " ({named})");
+        }
     }
     text
 }

@@ -36,8 +36,20 @@ async fn each_refusal_has_its_status_its_words_and_its_count() {
         ("another team", many_of("team-b", 0..3, t), 204, 3, ""),
         ("what is of no team", many_of("kube-system", 0..20, t), 204, 20, ""),
         ("a time out of range", one(&[up], &[(t, 1.0), (i64::MAX, 1.0), (t + 1, 2.0)]), 400, 2, "out_of_range 1"),
-        ("too many labels", one(&many, &[(t, 1.0)]), 400, 0, "label_limit 1"),
-        ("too long a label", one(&[up, ("a", &long)], &[(t, 1.0)]), 400, 0, "label_limit 1"),
+        (
+            "too many labels",
+            one(&many, &[(t, 1.0)]),
+            400,
+            0,
+            "label_limit 1 (201 labels of \"up\"; a series may have 128)",
+        ),
+        (
+            "too long a label",
+            one(&[up, ("a", &long)], &[(t, 1.0)]),
+            400,
+            0,
+            "label_limit 1 (label \"a\" of \"up\" has 20001 of ",
+        ),
     ];
     let records = metric(daemon.address, "whyd_log_records_total").await.unwrap();
     for (what, body, status, rows, words) in &cases {

@@ -266,7 +266,7 @@ async fn push_decides_the_media_and_gunzips() {
 
 #[tokio::test]
 async fn limits_are_on_bytes_received_and_inflated() {
-    let limits = BodyLimits { received: 1000, inflated: 5000, otlp: 1000 };
+    let limits = BodyLimits { received: 1000, inflated: 5000, otlp: 1000, ..BodyLimits::default() };
     let json = [("content-type", "application/json")];
     let gzipped = [json[0], ("content-encoding", "gzip")];
     let zstd = [("content-encoding", "zstd")];

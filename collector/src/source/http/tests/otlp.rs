@@ -81,7 +81,7 @@ async fn every_reply_has_its_status_and_message() {
 
 #[tokio::test]
 async fn its_limit_is_on_bytes_received_and_inflated() {
-    let limits = BodyLimits { received: 10, inflated: 10, otlp: 1000 };
+    let limits = BodyLimits { received: 10, inflated: 10, otlp: 1000, ..BodyLimits::default() };
     let unannounced = || {
         Body::from_stream(futures::stream::iter((0..11).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![b' '; 100])))))
     };
