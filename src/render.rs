@@ -176,6 +176,9 @@ fn verdict(page: &mut Page, row: &Restart, group: &[&Restart], drawn: Option<&Me
     if let Some(ending) = ending(row) {
         page.field("ended", &ending);
     }
+    if let Some(count) = row.restart_count.filter(|count| *count > 0) {
+        page.field("restarts", &format!("{count} before this one, as Kubernetes counts them"));
+    }
     if let Some(root) = &row.root {
         page.field("at fault", &named(root));
     }

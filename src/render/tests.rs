@@ -88,6 +88,8 @@ fn repeats_are_one_verdict_and_the_rest_stays_apart() {
     );
     assert!(text.contains("2026-01-31 13:40:42 UTC, 2 min 43 s after its start; 2 times since 13:37:58"), "{text}");
     assert!(text.contains("missing    logs"), "{text}");
+    assert_eq!(text.matches("restarts   1 before this one, as Kubernetes counts them").count(), 1, "{text}");
+    assert!(!text.contains("restarts   0"), "{text}");
     assert!(text.contains("warning, from 2026-01-31 13:37:58 to 2026-01-31 13:39:00, id 3c"), "{text}");
 }
 

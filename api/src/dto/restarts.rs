@@ -68,6 +68,7 @@ pub struct Restart {
     pub node: Option<String>,
     #[schema(required)]
     pub container: Option<String>,
+    /// How often the container had been restarted before, as Kubernetes counts it (`restartCount` while it ran).
     #[schema(required)]
     pub restart_count: Option<i64>,
     #[schema(value_type = Option<String>, format = DateTime, required)]
