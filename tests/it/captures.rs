@@ -32,6 +32,22 @@ fn text<'a>(v: &'a Value, key: &str) -> &'a str {
     v.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// What the README says that the demo prints: the beginning of it, and no line left out.
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let (_, after) = readme.split_once("of which this is how the first begins:\n\n```\n").unwrap();
+    let (sample, _) = after.split_once("```\n").unwrap();
+    assert!(sample.lines().count() > 20, "{sample}");
+    // The demo prints what a replay of its capture prints, as its own test shows.
+    let capture = root.join("fixtures/captures/dependency-down");
+    let out = Command::new(env!("CARGO_BIN_EXE_whyd")).arg("replay").arg(capture).output().unwrap();
+    let printed = String::from_utf8(out.stdout).unwrap();
+    let begins: Vec<&str> = printed.lines().take(sample.lines().count()).collect();
+    assert_eq!(begins, sample.lines().collect::<Vec<_>>());
+}
+
 /// The causes of each workload that must have a row, and that nothing else has an incident.
 #[test]
 fn each_capture_has_its_expected_verdicts() {
