@@ -94,6 +94,12 @@ impl DetectionShown {
                 refused,
             ),
             metric(
+                "whyd_detector_late_lines_total",
+                "log lines that were not counted, being more than two minutes late",
+                Kind::Counter,
+                one(stats.late_lines as f64),
+            ),
+            metric(
                 "whyd_detector_evicted_total",
                 "series, containers and probes that were forgotten, being idle",
                 Kind::Counter,

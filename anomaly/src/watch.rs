@@ -36,8 +36,6 @@ const PART_OF_CROWDED: usize = 4;
 const PART_OF_UNASKED: usize = 2;
 /// There is a place for a probe for so many series.
 const SERIES_OF_PROBE: usize = 4;
-/// Of lines it may be how a pod starts, so long after its first.
-const STARTS: Duration = Duration::from_secs(30);
 
 /// Bounds and times.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,6 +148,8 @@ pub struct Stats {
     pub refused_kinds: u64,
     /// Lines of shapes that were new to their group and not looked at, being too many.
     pub refused_shapes: u64,
+    /// Lines that were not counted, being late.
+    pub late_lines: u64,
     /// Series, groups of lines and probes dropped as idle.
     pub evicted: u64,
     /// Anomalies told.
@@ -181,6 +181,7 @@ pub struct Learnt {
     baselines: Baselines,
     judged: u64,
     refused_shapes: u64,
+    late_lines: u64,
     anomalies: u64,
 }
 
@@ -215,6 +216,7 @@ impl Detectors {
             baselines: Baselines::new(series / SERIES_OF_BASELINE),
             judged: 0,
             refused_shapes: 0,
+            late_lines: 0,
             anomalies: 0,
         };
         let watch_list = WatchList::new(config.asked.clone());
@@ -237,6 +239,7 @@ impl Detectors {
         self.learnt.baselines.resume(learnt.baselines);
         self.learnt.judged = learnt.judged;
         self.learnt.refused_shapes = learnt.refused_shapes;
+        self.learnt.late_lines = learnt.late_lines;
         self.learnt.anomalies = learnt.anomalies;
     }
 
@@ -343,8 +346,11 @@ impl Detectors {
         resolve: &Resolve<'_>,
         mut told: impl FnMut(Anomaly),
     ) {
-        let Some(newest) = lines.clone().map(|line| line.ts).max() else { return };
-        let Learnt { streams, kinds, holes, anomalies, refused_shapes, .. } = &mut self.learnt;
+        // A line that is dated ahead is one of now.
+        let lines = lines.map(|line| Line { ts: line.ts.min(received), ..line });
+        let times = lines.clone().map(|line| line.ts);
+        let Some((oldest, newest)) = times.clone().min().zip(times.max()) else { return };
+        let Learnt { streams, kinds, holes, anomalies, refused_shapes, late_lines, .. } = &mut self.learnt;
         holes.hear(received);
         let Some(rate) = streams.entry(key.group, newest, LogRate::default) else {
             // The first is counted where it was refused.
@@ -357,23 +363,30 @@ impl Detectors {
             told(found.anomaly(key, ts));
         };
         let refused = kinds.refused;
-        let mut of_group = kinds.entry(key.group, newest, LogKinds::default);
-        if let Some(kinds) = &mut of_group {
-            kinds.of_pod(hash64(key.pod.as_bytes()) as u32, newest.min(received));
+        let speaker = rate.of_pod(hash64(key.pod.as_bytes()), (oldest, newest));
+        let mut is_begun = false;
+        let mut of_group = kinds.entry(key.group, newest, || {
+            is_begun = true;
+            LogKinds::default()
+        });
+        if let Some(kinds) = &mut of_group
+            && (speaker.may_be_new || is_begun)
+        {
+            kinds.greet(newest);
         }
-        let started = of_group.as_ref().map(|kinds| kinds.pod_came().plus(STARTS));
         let passed_over = of_group.as_ref().map_or(0, |kinds| kinds.passed_over());
+        let late = rate.late();
         let mut count = 0;
         for Line { ts, is_error, template } in lines {
             count += 1;
-            let starts = started.is_none_or(|started| ts < started);
-            if let Some(burst) = rate.observe((ts, is_error, starts), learning, holes) {
+            if let Some(burst) = rate.observe((ts, is_error), (&speaker, received), learning, holes) {
                 tell(ts, lines::Found::burst(&burst));
             }
             let Some(kinds) = &mut of_group else { continue };
             let line = (ts, is_error, template);
             kinds.observe(line, received, learning, resolve, &mut |kind| tell(ts, lines::Found::kind(&kind)));
         }
+        *late_lines += rate.late() - late;
         match of_group {
             Some(kinds) => *refused_shapes += kinds.passed_over() - passed_over,
             None => kinds.refused = refused + count,
@@ -393,8 +406,8 @@ impl Detectors {
 
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
-        let Learnt { series, crowded, streams, kinds, probes, baselines, judged, refused_shapes, anomalies, .. } =
-            &self.learnt;
+        let Learnt { series, crowded, streams, kinds, probes, baselines, .. } = &self.learnt;
+        let Learnt { judged, refused_shapes, late_lines, anomalies, .. } = &self.learnt;
         let watched = series.len() + crowded.len();
         Stats {
             series: watched,
@@ -415,6 +428,7 @@ impl Detectors {
             refused_lines: streams.refused,
             refused_kinds: kinds.refused,
             refused_shapes: *refused_shapes,
+            late_lines: *late_lines,
             evicted: series.evicted + crowded.evicted + streams.evicted + probes.evicted,
             anomalies: *anomalies,
         }
@@ -423,5 +437,7 @@ impl Detectors {
 
 #[cfg(test)]
 mod early_tests;
+#[cfg(test)]
+mod lines_tests;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use whyd_signals::Timestamp;
 
 use crate::detector::climb::Climb;
+use crate::detector::early_errors::Past;
 use crate::detector::log_kinds::Told;
 use crate::detector::log_rate::{Burst, What};
 use crate::detector::probes::Failing;
@@ -17,7 +18,7 @@ const SHORT_S: f64 = 60.0;
 const DAY_NS: i64 = 86_400_000_000_000;
 
 /// "memory working set 3.1x its usual: 312 MiB, usually 100 MiB"; where the time of the day or week makes it unusual, "its usual
-/// for Tuesday 14:00".
+/// for Tuesday 14:00 UTC".
 pub(crate) fn unusual(words: &str, unit: Unit, value: f64, expected: f64, at: Option<Timestamp>) -> String {
     let (is, was) = (amount(value, unit), amount(expected, unit));
     let at = at.map_or_else(String::new, |at| format!(" for {}", time_of_week(at)));
@@ -31,44 +32,56 @@ pub(crate) fn unusual(words: &str, unit: Unit, value: f64, expected: f64, at: Op
     }
 }
 
-/// ", since 14:02", in UTC, where it began well before it was told; the day before it where that is another.
+/// ", since 14:02 UTC" where it began well before it was told; the day before it where that is another.
 pub(crate) fn since(since: Timestamp, told: Timestamp) -> String {
     if told.seconds_since(since) < SHORT_S {
         return String::new();
     }
     let at = time_of_week(since);
     let same_day = since.0.div_euclid(DAY_NS) == told.0.div_euclid(DAY_NS);
-    let at = if same_day { at.rsplit(' ').next().unwrap_or_default() } else { &at };
+    let at = if same_day { at.split_once(' ').map_or("", |(_, time)| time) } else { &at };
     format!(", since {at}")
 }
 
 /// "memory working set at 82 % of its limit and climbing 1.2 MiB/s, reaches it in 40 s".
 pub(crate) fn climbing(words: &str, unit: Unit, climb: &Climb) -> String {
     format!(
-        "{words} at {:.0} % of its limit and climbing {}/s, reaches it in {}",
-        climb.fraction_of_limit * 100.0,
+        "{words} at {} % of its limit and climbing {}/s, reaches it in {}",
+        number((climb.fraction_of_limit * 100.0).round()),
         amount(climb.slope_per_s, unit),
         span(climb.reaches_limit_in)
     )
 }
 
-/// "error lines 12x their usual: 120 in the last minute, usually 10".
+/// "error lines 12x their usual: 120 in the last minute, usually 10"; "error lines: 12 in the last minute, usually none".
 pub(crate) fn burst(burst: &Burst) -> String {
     let words = match burst.what {
         What::Lines => "log lines",
         What::Errors => "error lines",
     };
     let (is, was) = (number(burst.per_minute), number(burst.expected));
-    let known = burst.known.map_or_else(String::new, seen_for);
+    if let Some(past) = &burst.past {
+        return format!("{words}: {is} in the last minute, {}", after(past));
+    }
     if burst.expected >= 1.0 {
         let ratio = burst.per_minute / burst.expected;
-        format!("{words} {ratio:.1}x their usual: {is} in the last minute, usually {was}{known}")
+        format!("{words} {ratio:.1}x their usual: {is} in the last minute, usually {was}")
     } else {
-        format!("{words}: {is} in the last minute, usually none{known}")
+        format!("{words}: {is} in the last minute, usually none")
     }
 }
 
-/// ", seen for 40 s only", of what is told before it is known what is usual.
+/// "after 41 s of lines, none of them an error", of what is told before it is known what is usual.
+fn after(past: &Past) -> String {
+    let errors = match past.errors {
+        0 => "none of them an error".to_owned(),
+        1 => "one of them an error".to_owned(),
+        n => format!("{n} of them errors"),
+    };
+    format!("after {} of lines, {errors}", span(past.lasted))
+}
+
+/// ", seen for 40 s only", of a value that is told before it is known what is usual.
 pub(crate) fn seen_for(known: Duration) -> String {
     format!(", seen for {} only", span(known))
 }
@@ -81,7 +94,7 @@ pub(crate) fn probe(kind: &str, failing: &Failing) -> String {
     format!("{kind} probe failed{times}, after {succeeded} that succeeded")
 }
 
-/// "first time in 3 h: "connection refused to <*>""; "no more since Tuesday 14:02, before 2 a minute in 3 h with lines: "heartbeat"".
+/// "first time in 3 h: "connection refused to <*>""; "no more since Tuesday 14:02 UTC, before 2 a minute in 3 h with lines: "heartbeat"".
 pub(crate) fn kind(told: &Told) -> String {
     match told {
         Told::NewError { known, template, .. } => format!("first time in {}: {}", long(*known), quoted(&template.text)),
@@ -116,13 +129,13 @@ fn long(time: Duration) -> String {
     }
 }
 
-/// "Tuesday 14:00", in UTC.
+/// "Tuesday 14:00 UTC".
 fn time_of_week(at: Timestamp) -> String {
     const DAYS: [&str; 7] = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
     let minutes = at.0.div_euclid(60_000_000_000);
     // The epoch was a Thursday.
     let day = DAYS.get(minutes.div_euclid(1440).rem_euclid(7) as usize).copied().unwrap_or_default();
-    format!("{day} {:02}:{:02}", minutes.rem_euclid(1440) / 60, minutes.rem_euclid(60))
+    format!("{day} {:02}:{:02} UTC", minutes.rem_euclid(1440) / 60, minutes.rem_euclid(60))
 }
 
 fn amount(value: f64, unit: Unit) -> String {
@@ -146,10 +159,11 @@ fn bytes(value: f64) -> String {
     format!("{} TiB", number(value))
 }
 
-/// Three digits that count.
-fn number(value: f64) -> String {
+/// Three digits that count; of what is that large that nobody reads its digits, its size.
+pub fn number(value: f64) -> String {
     let size = value.abs();
     let text = match size {
+        s if s >= 1e9 => return format!("{value:.2e}"),
         s if s == 0.0 || s >= 100.0 => format!("{value:.0}"),
         s if s >= 10.0 => format!("{value:.1}"),
         s if s >= 1.0 => format!("{value:.2}"),
@@ -193,8 +207,8 @@ mod tests {
             "memory left on the node at 25 % of its usual: 1.5 GiB, usually 6 GiB",
         );
         let at = |minute: i64| Timestamp(minute * 60_000_000_000);
-        check(since(at(842), at(850)), ", since 14:02");
-        check(since(at(1439), at(1450)), ", since Thursday 23:59");
+        check(since(at(842), at(850)), ", since 14:02 UTC");
+        check(since(at(1439), at(1450)), ", since Thursday 23:59 UTC");
         check(since(at(850), at(850)), "");
         let climb = Climb {
             slope_per_s: 1.2 * MIB,
@@ -217,12 +231,20 @@ mod tests {
         let gone = Told::Vanished { vanished, last: at(842), others: 2, template: template("heartbeat") };
         check(
             kind(&gone),
-            "no more since Thursday 14:02, before 2 a minute in 95 min with lines: \"heartbeat\", and 2 other kinds of lines",
+            "no more since Thursday 14:02 UTC, before 2 a minute in 95 min with lines: \"heartbeat\", and 2 other kinds of lines",
         );
-        let errors = Burst { what: What::Errors, score: 2.0, per_minute: 42.0, expected: 0.0, known: None };
+        let errors = Burst { what: What::Errors, score: 2.0, per_minute: 42.0, expected: 0.0, past: None };
         check(burst(&errors), "error lines: 42 in the last minute, usually none");
-        let early = Burst { known: Some(Duration::from_secs(41)), ..errors };
-        check(burst(&early), "error lines: 42 in the last minute, usually none, seen for 41 s only");
+        for (errors_before, words) in
+            [(0, "none of them an error"), (1, "one of them an error"), (7, "7 of them errors")]
+        {
+            let past = Past { lasted: Duration::from_secs(41), errors: errors_before };
+            let early = Burst { past: Some(past), ..errors };
+            check(burst(&early), &format!("error lines: 42 in the last minute, after 41 s of lines, {words}"));
+        }
+        check(seen_for(Duration::from_secs(40)), ", seen for 40 s only");
+        let huge = unusual("CPU usage", Unit::Cores, 1e308, 1.0, None);
+        check(huge, "CPU usage 1.00e308 cores, usually 1 cores");
         let failing = |failed| Failing { score: 2.0, failed, succeeded: 17 };
         check(probe("Liveness", &failing(1)), "liveness probe failed, after 17 that succeeded");
         check(probe("Readiness", &failing(3)), "readiness probe failed 3 times in a row, after 17 that succeeded");

@@ -137,7 +137,7 @@ fn sudden_faults_are_seen_within_two_scrapes() {
             "payments-api",
             "2026-11-22T13:37:41.836Z",
             10,
-            "error lines: 10 in the last minute, usually",
+            "error lines: 10 in the last minute, after ",
         ),
         // It grows from its start on, which nothing tells from a start until there is hardly room.
         ("oom-limit", "cart", "2026-11-22T13:37:16.712Z", 40, "memory working set at 91 % of its limit and climbing"),

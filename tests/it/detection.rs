@@ -23,7 +23,8 @@ fn push(pod: &str, second: i64, lines: &[String]) -> Envelope {
     let values: Vec<[String; 2]> = (0..).zip(lines).map(|(n, line)| [(at.0 + n).to_string(), line.clone()]).collect();
     let stream = json!({"namespace": "team-shop", "pod": pod, "container": "cart"});
     let body = json!({"streams": [{"stream": stream, "values": values}]}).to_string();
-    Envelope { received: at, media: Media::LokiJson, tenant: None, body: body.into() }
+    let received = at.plus(Duration::from_millis(1));
+    Envelope { received, media: Media::LokiJson, tenant: None, body: body.into() }
 }
 
 /// What is told of a pod that says this for so long, a push each ten seconds; half way another process goes on from a checkpoint.

@@ -21,8 +21,6 @@ const LEARNINGS: u32 = 3;
 /// Shapes that are new here and looked at in a minute.
 const LOOKS: u32 = 8;
 const MINUTE_NS: i64 = 60_000_000_000;
-/// Pods that are told from each other, those that spoke last; of more, each looks new.
-const PODS: usize = 128;
 /// Lines that are received so much later than they were written are late.
 const LATE: Duration = Duration::from_secs(120);
 /// So long after the last late line others may be: what is missed may be under way.
@@ -88,7 +86,6 @@ pub struct LogKinds {
     late: Timestamp,
     /// Since when every kind is remembered.
     remembers: Option<Timestamp>,
-    pods: Vec<u32>,
     /// When the last pod came that was not there before.
     pod_came: Timestamp,
     /// Lines of shapes that were not looked at.
@@ -107,7 +104,6 @@ impl Default for LogKinds {
             is_doubtful: false,
             late: Timestamp::MIN,
             remembers: None,
-            pods: Vec::new(),
             pod_came: Timestamp::MIN,
             passed_over: 0,
         }
@@ -116,31 +112,15 @@ impl Default for LogKinds {
 
 impl LogKinds {
     /// The most that one takes beside itself, in bytes.
-    pub const HEAP: usize = Table::HEAP + PODS * size_of::<u32>();
+    pub const HEAP: usize = Table::HEAP;
 
     /// Lines of shapes that were not looked at, being too many.
     pub fn passed_over(&self) -> u64 {
         self.passed_over
     }
 
-    /// When the last pod came that was not there before.
-    pub fn pod_came(&self) -> Timestamp {
-        self.pod_came
-    }
-
-    /// Lines of this pod come next, the newest of them at `ts`. Once a run of lines.
-    pub fn of_pod(&mut self, pod: u32, ts: Timestamp) {
-        if let Some(at) = self.pods.iter().rposition(|known| *known == pod) {
-            if at + 1 < self.pods.len() {
-                self.pods.remove(at);
-                self.pods.push(pod);
-            }
-            return;
-        }
-        if self.pods.len() >= PODS {
-            self.pods.remove(0);
-        }
-        self.pods.push(pod);
+    /// Lines of a pod come next that was not there before, the newest of them at `ts`.
+    pub fn greet(&mut self, ts: Timestamp) {
         self.pod_came = self.pod_came.max(ts);
         self.table.forget_presence();
     }

@@ -1,17 +1,20 @@
 //! Lines and error lines of one container or workload against their own past, counted in a sliding minute.
 //!
 //! A line costs an addition and a comparison: the threshold is set when a minute closes. It is the highest of a robust
-//! one (median and spread), a Poisson tail, a multiple of the usual and a least count.
+//! one (median and spread), a Poisson tail, a multiple of the usual and a least count, and where there are more pods than usual
+//! it is as many times as high. What pods say while they start is left out where all lines are counted, since a rollout is many
+//! starts; errors are errors.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 
-use super::early_errors::EarlyErrors;
+use super::early_errors::{EarlyErrors, Past};
 use super::history::{History, Usual};
 use super::holes::Holes;
 use super::onset::Onset;
+use super::speakers::{Speaker, Speakers};
 
 const SLOT_NS: i64 = 10_000_000_000;
 const SLOTS: usize = 6;
@@ -20,6 +23,13 @@ const MINUTE: Duration = Duration::from_secs(60);
 const TAIL: f64 = 20.7;
 /// Spreads from the median, as for gauges.
 const SPREADS: f64 = 6.0;
+/// And so many times the median.
+const MULTIPLE: f64 = 2.0;
+/// Lines that are received so much later than they were written are late. Earlier ones count for now where their minute is over:
+/// that is no more than a second minute in one, and a burst takes more.
+const LATE: Duration = Duration::from_secs(120);
+/// Errors say little so long after their pod came.
+const STARTS: Duration = Duration::from_secs(30);
 /// After a silence this many empty minutes are enough to know it.
 const MOST_EMPTY: i64 = 400;
 
@@ -43,8 +53,8 @@ pub struct Burst {
     pub per_minute: f64,
     /// What was usual.
     pub expected: f64,
-    /// For how long it was heard before, where that is too short to know what is usual.
-    pub known: Option<Duration>,
+    /// What was heard before, where that is too little to know what is usual.
+    pub past: Option<Past>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -54,6 +64,8 @@ struct Count {
     history: History,
     /// Median and threshold, once learnt.
     usual: Option<(f64, f64)>,
+    /// There are so many times as many pods as usual.
+    pods: f32,
     onset: Onset,
 }
 
@@ -74,8 +86,13 @@ impl Count {
         }
     }
 
-    fn learn(&mut self, now: Timestamp, learning: Duration, least: f64, multiple: f64) {
-        self.usual = self.history.usual(now, learning).map(|usual| (usual.median, threshold(&usual, least, multiple)));
+    /// What is usual for so many times as many pods as usual.
+    fn learn(&mut self, now: Timestamp, learning: Duration, pods: f32, least: f64) {
+        self.pods = pods;
+        self.usual = self.history.usual(now, learning).map(|usual| {
+            let usual = of_pods(usual, f64::from(pods));
+            (usual.median, threshold(&usual, least, MULTIPLE))
+        });
     }
 
     fn score(&self) -> f64 {
@@ -98,8 +115,24 @@ impl Count {
         }
         let score = self.score();
         // A minute over the threshold is many lines: no second look is needed.
-        let burst = Burst { what, score, per_minute: sum, expected: median, known: None };
+        let burst = Burst { what, score, per_minute: sum, expected: median, past: None };
         self.onset.observe(ts, score.max(2.0)).then_some(burst)
+    }
+}
+
+/// The same where there are so many times as many pods.
+fn of_pods(usual: Usual, pods: f64) -> Usual {
+    let Usual { values, median, q05, q25, q75, q95, mean, high, low } = usual;
+    Usual {
+        values,
+        median: median * pods,
+        q05: q05 * pods,
+        q25: q25 * pods,
+        q75: q75 * pods,
+        q95: q95 * pods,
+        mean: mean * pods,
+        high: high * pods,
+        low: low * pods,
     }
 }
 
@@ -135,37 +168,48 @@ pub struct LogRate {
     lines: Count,
     errors: Count,
     early: EarlyErrors,
+    speakers: Speakers,
     late: u64,
 }
 
 impl LogRate {
     /// The most that one takes, in bytes.
-    pub const BYTES: usize = size_of::<Self>() + 2 * History::BYTES;
+    pub const BYTES: usize = size_of::<Self>() + 2 * (History::BYTES - size_of::<History>()) + Speakers::HEAP;
     /// Fewer lines a minute are no burst.
     pub const LEAST_LINES: f64 = 100.0;
     /// Fewer error lines a minute are no burst.
     pub const LEAST_ERRORS: f64 = 10.0;
 
-    /// Counts a line; the burst that it opens, errors before lines. A line more than a minute late is not counted. `starts`: it may
-    /// be of a pod that starts.
+    /// Lines of this pod come next, from the oldest to the newest. Once a run of lines.
+    pub fn of_pod(&mut self, pod: u64, times: (Timestamp, Timestamp)) -> Speaker {
+        self.speakers.hear(pod, times)
+    }
+
+    /// Counts a line of a pod, which was received then; the burst that it opens, errors before lines. One that is dated ahead is
+    /// one of now, whatever the clock of its node says; one that is late is not counted.
     pub fn observe(
         &mut self,
-        (ts, is_error, starts): (Timestamp, bool, bool),
+        (ts, is_error): (Timestamp, bool),
+        (of, received): (&Speaker, Timestamp),
         learning: Duration,
         holes: &Holes,
     ) -> Option<Burst> {
-        let slot = ts.0.div_euclid(SLOT_NS);
+        let ts = ts.min(received);
+        let mut slot = ts.0.div_euclid(SLOT_NS);
         let current = *self.current.get_or_insert(slot);
         if slot <= current - SLOTS as i64 {
-            self.late += 1;
-            return None;
+            if ts.plus(LATE) < received {
+                self.late += 1;
+                return None;
+            }
+            slot = current;
         }
         if slot > current {
             self.advance(current, slot, learning, holes);
         }
         let errors = if is_error { self.errors.add(ts, slot, What::Errors) } else { None };
-        let lines = self.lines.add(ts, slot, What::Lines);
-        errors.or(lines).or_else(|| self.early_errors(ts, is_error, starts))
+        let lines = if ts < of.settles { None } else { self.lines.add(ts, slot, What::Lines) };
+        errors.or(lines).or_else(|| self.early_errors(ts, is_error, ts < of.came.plus(STARTS)))
     }
 
     /// Errors that hardly leave room for anything else, while it is not known how many are usual.
@@ -174,8 +218,8 @@ impl LogRate {
             return None;
         }
         let run = self.early.observe(ts, is_error, starts)?;
-        let (what, per_minute, known) = (What::Errors, f64::from(run.errors), Some(run.known));
-        let burst = Burst { what, score: run.score, per_minute, expected: 0.0, known };
+        let (what, per_minute, past) = (What::Errors, f64::from(run.errors), Some(run.past));
+        let burst = Burst { what, score: run.score, per_minute, expected: 0.0, past };
         self.errors.onset.observe(ts, run.score.max(2.0)).then_some(burst)
     }
 
@@ -186,21 +230,28 @@ impl LogRate {
 
     fn advance(&mut self, current: i64, slot: i64, learning: Duration, holes: &Holes) {
         let from = current.max(slot - MOST_EMPTY * SLOTS as i64);
+        let now = Timestamp(slot.saturating_mul(SLOT_NS));
+        let is_over = from != current || slot.div_euclid(SLOTS as i64) != current.div_euclid(SLOTS as i64);
+        // While all pods start nothing is known of those that run.
+        let is_settled = !is_over || self.speakers.close_minute(Timestamp(current.saturating_mul(SLOT_NS)));
         for next in from + 1..=slot {
             let starts_minute = next.rem_euclid(SLOTS as i64) == 0;
             let at = Timestamp(next.saturating_mul(SLOT_NS).saturating_sub(1));
             let is_heard = !starts_minute || !holes.touch(at.minus(MINUTE), at);
-            for count in [&mut self.lines, &mut self.errors] {
+            for (count, is_known) in [(&mut self.lines, is_settled), (&mut self.errors, true)] {
                 if starts_minute {
-                    count.close_minute(at, is_heard);
+                    count.close_minute(at, is_heard && is_known);
                 }
                 count.roll(next);
             }
         }
-        if from != current || slot.div_euclid(SLOTS as i64) != current.div_euclid(SLOTS as i64) {
-            let now = Timestamp(slot.saturating_mul(SLOT_NS));
-            self.lines.learn(now, learning, Self::LEAST_LINES, 2.0);
-            self.errors.learn(now, learning, Self::LEAST_ERRORS, 2.0);
+        let (settled, all) = self.speakers.more_than_usual(now);
+        for (count, pods, least) in
+            [(&mut self.lines, settled, Self::LEAST_LINES), (&mut self.errors, all, Self::LEAST_ERRORS)]
+        {
+            if is_over || pods != count.pods {
+                count.learn(now, learning, pods, least);
+            }
         }
         self.current = Some(slot);
     }
@@ -214,6 +265,11 @@ mod tests {
 
     const LEARNING: Duration = Duration::from_secs(600);
 
+    /// A line that is received as it is written, by a pod that has been there for ever.
+    fn say(rate: &mut LogRate, ts: Timestamp, is_error: bool) -> Option<Burst> {
+        rate.observe((ts, is_error), (&Speaker::OLD, ts), LEARNING, &Holes::default())
+    }
+
     /// The seconds at which bursts open, given the mean of lines and errors in each second.
     fn bursts(hours: u64, seed: u64, mean: impl Fn(u64) -> (f64, f64)) -> Vec<(u64, What)> {
         let mut rate = LogRate::default();
@@ -224,7 +280,7 @@ mod tests {
             let (lines, errors) = (noise.poisson(lines), noise.poisson(errors));
             for i in 0..lines + errors {
                 let ts = Timestamp((s * 1_000_000_000 + i * 1000) as i64);
-                found.extend(rate.observe((ts, i < errors, false), LEARNING, &Holes::default()).map(|b| (s, b.what)));
+                found.extend(say(&mut rate, ts, i < errors).map(|b| (s, b.what)));
             }
         }
         found
@@ -290,7 +346,8 @@ mod tests {
                     holes.hear(received);
                 }
                 for n in 0..4 {
-                    found.extend(rate.observe((Timestamp(received.0 + n), false, false), LEARNING, &holes));
+                    let line = (Timestamp(received.0 + n), false);
+                    found.extend(rate.observe(line, (&Speaker::OLD, line.0), LEARNING, &holes));
                 }
             }
             assert_eq!(!found.is_empty(), expected, "{found:?}");
@@ -302,20 +359,90 @@ mod tests {
         let (mut rate, mut found) = (LogRate::default(), Vec::new());
         for s in 0..500 {
             let ts = Timestamp(1_000_000_000_000 + s * 1_000_000_000);
-            found.extend(rate.observe((ts, s >= 45, false), LEARNING, &Holes::default()).map(|burst| (s, burst)));
+            found.extend(say(&mut rate, ts, s >= 45).map(|burst| (s, burst)));
         }
-        let [(54, Burst { what: What::Errors, per_minute: 10.0, known: Some(known), .. })] = found[..] else {
+        let [(54, Burst { what: What::Errors, per_minute: 10.0, past: Some(past), .. })] = found[..] else {
             panic!("{found:?}")
         };
-        assert_eq!(known, Duration::from_secs(45));
+        assert_eq!(past, Past { lasted: Duration::from_secs(45), errors: 0 });
     }
 
     #[test]
     fn late_lines_are_counted_as_such() {
         let mut rate = LogRate::default();
-        rate.observe((Timestamp(1_000_000_000_000), false, false), LEARNING, &Holes::default());
-        rate.observe((Timestamp(990_000_000_000), false, false), LEARNING, &Holes::default());
-        rate.observe((Timestamp(900_000_000_000), false, false), LEARNING, &Holes::default());
-        assert_eq!((rate.late(), rate.lines.sum), (1, 2));
+        for (s, received) in [(1000, 1000), (990, 1000), (900, 1000), (800, 1000), (930, 1051)] {
+            let (ts, received) = (Timestamp(s * 1_000_000_000), Timestamp(received * 1_000_000_000));
+            rate.observe((ts, false), (&Speaker::OLD, received), LEARNING, &Holes::default());
+        }
+        assert_eq!((rate.late(), rate.lines.sum), (2, 3));
+    }
+
+    /// What is told while each second these pods say so many lines, errors of them from some second on. A pod: since when, lines
+    /// a second from how long after it came.
+    fn of_pods_told(
+        seconds: i64,
+        says: impl Fn(i64) -> Vec<(u32, u32, u32)>,
+        ahead: impl Fn(u32, i64) -> i64,
+    ) -> Vec<(i64, What)> {
+        let (mut rate, mut found) = (LogRate::default(), Vec::new());
+        for s in 1000..1000 + seconds {
+            let received = Timestamp(s * 1_000_000_000 + 999_000_000);
+            for (pod, ordinary, errors) in says(s - 1000) {
+                let ts = Timestamp((s + ahead(pod, s - 1000)) * 1_000_000_000 + i64::from(pod));
+                if ordinary + errors == 0 {
+                    continue;
+                }
+                let speaker = rate.of_pod(u64::from(pod), (ts.min(received), ts.min(received)));
+                for n in 0..ordinary + errors {
+                    let burst = rate.observe((ts, n < errors), (&speaker, received), LEARNING, &Holes::default());
+                    found.extend(burst.map(|burst| (s - 1000, burst.what)));
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_line_or_a_node_that_is_ahead_of_its_time_hides_nothing() {
+        let says = |s: i64| vec![(1, u32::from(s % 10 == 0), 0), (2, 1, if s >= 5000 { 4 } else { 0 })];
+        let told = |ahead: fn(u32, i64) -> i64| of_pods_told(5300, says, ahead);
+        let expected = told(|_, _| 0);
+        assert_eq!(expected.first(), Some(&(5002, What::Errors)));
+        assert_eq!(told(|pod, s| if pod == 1 && s == 4990 { 590 } else { 0 }), expected, "one line");
+        assert_eq!(told(|pod, _| if pod == 1 { 540 } else { 0 }), expected, "a node");
+        assert_eq!(told(|pod, _| if pod == 1 { -100 } else { 0 }), expected, "a node that is behind");
+    }
+
+    #[test]
+    fn neither_rollouts_nor_more_pods_nor_fewer_are_bursts_and_what_each_of_them_floods_is() {
+        // Three pods, one after the other replaced by others, which say 120 lines while they start.
+        let rollout = |s: i64| {
+            let pod = |n: i64| {
+                let came = 14_400 + 20 * n;
+                let old = (n as u32, u32::from(s % 12 == 0), 0);
+                let start = if s < came + 30 { 4 } else { u32::from(s % 12 == 0) };
+                if s < came { old } else { (n as u32 + 10, start, 0) }
+            };
+            (0..3).map(pod).collect()
+        };
+        assert_eq!(of_pods_told(20_000, rollout, |_, _| 0), []);
+        // Two pods, then eight, then two again, of which each says as much as ever, or all as much as ever.
+        let scaled = |s: i64| (0..if (14_400..18_000).contains(&s) { 8 } else { 2 }).map(|pod| (pod, 1, 0)).collect();
+        assert_eq!(of_pods_told(20_000, scaled, |_, _| 0), []);
+        let shared = |s: i64| {
+            let pods = if s < 14_400 { 8 } else { 2 };
+            (0..pods).map(|pod| (pod, 8 / pods, 0)).collect()
+        };
+        assert_eq!(of_pods_told(20_000, shared, |_, _| 0), []);
+        let flood = |s: i64| {
+            (0..if s >= 14_400 { 8 } else { 2 }).map(|pod| (pod, if s >= 14_700 { 9 } else { 1 }, 0)).collect()
+        };
+        let told = of_pods_told(15_000, flood, |_, _| 0);
+        assert!(matches!(told[..], [(14_700..14_760, What::Lines)]), "{told:?}");
+        // New pods that fail say so.
+        let failing =
+            |s: i64| (0..4).map(|pod| (pod + if s >= 14_400 { 10 } else { 0 }, 1, u32::from(s >= 14_400))).collect();
+        let told = of_pods_told(15_000, failing, |_, _| 0);
+        assert!(matches!(told[..], [(14_400..14_410, What::Errors)]), "{told:?}");
     }
 }

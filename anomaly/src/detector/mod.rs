@@ -13,6 +13,7 @@ pub mod probes;
 pub mod rate;
 pub mod robust;
 pub mod score;
+pub mod speakers;
 pub mod vanished;
 
 #[cfg(test)]

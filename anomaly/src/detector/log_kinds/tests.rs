@@ -23,7 +23,7 @@ impl Container {
         let (mut miner, team) = (Miner::default(), Team::new("a"));
         let tree = miner.tree(&team);
         let mut kinds = LogKinds::default();
-        kinds.of_pod(1, Timestamp(0));
+        kinds.greet(Timestamp(0));
         Self { kinds, miner, tree, team, told: Vec::new() }
     }
 
@@ -98,7 +98,7 @@ fn what_is_no_error_is_told_where_it_comes_in_number() {
     // What a new pod says may be what its version says.
     let mut other = Container::new();
     other.serve(0..10_800, true);
-    other.kinds.of_pod(2, Timestamp(10_800_000_000_000));
+    other.kinds.greet(Timestamp(10_800_000_000_000));
     for s in 10_800..10_900 {
         other.say(s, false, "a line of the next version here");
     }
@@ -141,7 +141,7 @@ fn a_heartbeat_that_stops_is_missed_while_others_go_on_and_not_after_a_silence()
     // Another pod may be another version.
     let mut rolled = Container::new();
     rolled.serve(0..7200, true);
-    rolled.kinds.of_pod(2, Timestamp(7_200_000_000_000));
+    rolled.kinds.greet(Timestamp(7_200_000_000_000));
     rolled.serve(7200..9000, false);
     assert_eq!(rolled.told, []);
 }
@@ -209,19 +209,6 @@ fn a_line_that_is_dated_ahead_is_one_of_now() {
         one.say(7201 + n as i64 * 50, false, &format!("{line} {line} {line}"));
     }
     assert_eq!(one.kinds.passed_over(), 0);
-}
-
-#[test]
-fn pods_of_a_workload_that_has_many_do_not_come_again_and_again() {
-    let mut one = Container::new();
-    for s in 0..9000 {
-        one.kinds.of_pod(1 + (s % 100) as u32, Timestamp(s * 1_000_000_000));
-        one.say(s, false, &format!("handled request {s} in {} ms", s % 90));
-        if s < 7200 && s % 30 == 0 {
-            one.say(s, false, "heartbeat sent to the coordinator");
-        }
-    }
-    assert_eq!(one.told.len(), 1, "{:?}", one.told);
 }
 
 #[test]
