@@ -81,6 +81,12 @@ impl<K: Copy + Eq + Hash, V: Clone> Slots<K, V> {
         self.slots.get(at)?.as_ref().map(|slot| slot.value.as_ref())
     }
 
+    /// The same to be written to; it is not touched.
+    pub(crate) fn get_mut(&mut self, key: K) -> Option<&mut V> {
+        let at = *self.index.get(&key)? as usize;
+        self.slots.get_mut(at)?.as_mut().map(|slot| Arc::make_mut(&mut slot.value))
+    }
+
     /// The entry of `key`, made when there is none; `None` when the table is full.
     pub(crate) fn entry(&mut self, key: K, now: Timestamp, make: impl FnOnce() -> V) -> Option<&mut V> {
         let at = match self.index.get(&key) {

@@ -283,6 +283,9 @@ impl Detectors {
         if state.kind != watched.kind {
             *state = SeriesState::new(key, baselines);
         }
+        if state.workload != key.workload {
+            state.join(key, baselines);
+        }
         if state.last.is_some_and(|last| ts <= last) {
             return None;
         }
@@ -295,20 +298,28 @@ impl Detectors {
         *judged += 1;
         let judged = state.judge(watched, limit, ts, value, self.config.learning);
         baselines.learn(key, ts, &state.scorer);
-        let (score, expected, text) = judged?;
+        let judged = judged?;
         *anomalies += 1;
-        Some(Anomaly {
-            ts,
-            team: key.team.clone(),
-            namespace: key.namespace.to_owned(),
-            pod: key.pod.to_owned(),
-            container: key.container.to_owned(),
-            metric: watched.metric.clone().into_owned(),
-            score,
-            value,
-            expected,
-            text,
-        })
+        Some(of_series(key, (ts, value), judged))
+    }
+
+    /// Takes the limit of a series that came to be known after some of its values, the newest of which these are: the climb to it
+    /// that they were.
+    pub fn learn_limit(
+        &mut self,
+        key: &SeriesKey<'_>,
+        limit: f64,
+        values: impl Iterator<Item = (Timestamp, f64)>,
+    ) -> Option<Anomaly> {
+        let Learnt { series, crowded, anomalies, .. } = &mut self.learnt;
+        let state = if key.watched.crowded { crowded } else { series }.get_mut(key.id.0)?;
+        let mut values = values.filter(|(_, value)| value.is_finite());
+        let (ts, value, climbs) = values
+            .find_map(|(ts, value)| state.climbs(key.watched, limit, ts, value).map(|climbs| (ts, value, climbs)))?;
+        // What follows is learnt and told no further.
+        values.for_each(|(ts, value)| drop(state.climbs(key.watched, limit, ts, value)));
+        *anomalies += 1;
+        Some(of_series(key, (ts, value), climbs))
     }
 
     /// Takes the count of one outcome of a probe as it was published; the anomaly that it opens, unless its pod `goes`.
@@ -432,6 +443,25 @@ impl Detectors {
             evicted: series.evicted + crowded.evicted + streams.evicted + probes.evicted,
             anomalies: *anomalies,
         }
+    }
+}
+
+fn of_series(
+    key: &SeriesKey<'_>,
+    (ts, value): (Timestamp, f64),
+    (score, expected, text): (f64, f64, String),
+) -> Anomaly {
+    Anomaly {
+        ts,
+        team: key.team.clone(),
+        namespace: key.namespace.to_owned(),
+        pod: key.pod.to_owned(),
+        container: key.container.to_owned(),
+        metric: key.watched.metric.clone().into_owned(),
+        score,
+        value,
+        expected,
+        text,
     }
 }
 

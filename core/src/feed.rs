@@ -1,22 +1,26 @@
 //! Shows what was published to the detectors and says which namespaces have something new.
 
+mod kills;
+mod probes;
 mod streams;
 mod watched;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kills::{Killed, Kills};
+use probes::Probes;
 use serde::{Deserialize, Serialize};
 use streams::Streams;
 use watched::{Facts, Series};
 use whyd_anomaly::pods::{Measure, Owner, Pods};
 use whyd_anomaly::{Detectors, Line, LineKey, ProbeKey, SeriesKey};
-use whyd_buffers::{Level, Published, Scoped, SeriesMeta};
+use whyd_buffers::{Level, Published, Scoped};
 use whyd_correlate::redact::redacted;
 use whyd_signals::schema::Anomaly;
 use whyd_signals::templates::Template;
-use whyd_signals::{Resource, Sample, SeriesId, TemplateId, Timestamp};
+use whyd_signals::{TemplateId, Timestamp};
 
 /// How many anomalies are kept; the oldest go first.
 const KEPT: usize = 10_000;
@@ -34,50 +38,12 @@ pub(crate) struct Feed {
     streams: Streams,
     pods: Pods,
     anomalies: Kept,
-    killed: Vec<Killed>,
-    /// By series id, how many kills of it were told.
-    told_kills: BTreeMap<u32, f64>,
+    kills: Kills,
+    probes: Probes,
 }
 
-/// A child of a container that the OOM killer took.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Killed {
-    pub(crate) namespace: String,
-    pub(crate) pod_uid: String,
-    pub(crate) container: String,
-    pub(crate) at: Timestamp,
-    /// How many there were in the container until then.
-    pub(crate) kills: u64,
-}
-
-/// How long before its first sample a container may have started for all its kills to be new.
-const YOUNG: Duration = Duration::from_secs(60);
-
-/// A counter of OOM kills that rose while it was watched, or in a container that is hardly older than its first sample.
-/// Asked at each sample until it is told, since the pod may become known later than its samples.
-fn killed(id: SeriesId, meta: &SeriesMeta, sample: Sample, scoped: &Scoped) -> Option<Killed> {
-    let pod = &scoped.cluster().pod_named(&meta.namespace, &meta.pod)?.object;
-    let status = pod.statuses().find(|s| s.name == *meta.container)?;
-    let started = status.state.running.as_ref()?.started_at?;
-    let samples = scoped.slice(id, started, sample.ts);
-    let lowest = samples.iter().map(|s| s.value).fold(sample.value, f64::min);
-    let first = samples.first().map_or(sample.ts, |s| s.ts);
-    let rose = sample.value > lowest || first.minus(YOUNG) <= started;
-    let (pod_uid, container) = (pod.metadata.uid.clone(), status.name.clone());
-    let namespace = pod.metadata.namespace.clone();
-    rose.then_some(Killed { namespace, pod_uid, container, at: sample.ts, kills: sample.value as u64 })
-}
-
-/// Whether a pod is being deleted, or gone: its probes may fail.
-fn goes(meta: &SeriesMeta, scoped: &Scoped) -> bool {
-    match scoped.cluster().pod_named(&meta.namespace, &meta.pod) {
-        Some(pod) => pod.deleted_at.is_some() || pod.object.metadata.deletion_timestamp.is_some(),
-        None => scoped.cluster().synced(Resource::Pods),
-    }
-}
-
-/// So many told counters are kept before those of series that are gone are let go.
-const TOLD: usize = 10_000;
+/// Of values that came before their limit was known, how many are held against it.
+const LOOKED_BACK: Duration = Duration::from_secs(600);
 
 /// The anomalies that readers see.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -103,10 +69,9 @@ impl Kept {
 impl Feed {
     /// A copy of all but what can be asked again.
     pub(crate) fn held(&self) -> Self {
-        let Self { pods, anomalies, killed, told_kills, .. } = self;
-        let (pods, anomalies, killed, told_kills) =
-            (pods.clone(), anomalies.clone(), killed.clone(), told_kills.clone());
-        Self { pods, anomalies, killed, told_kills, ..Self::default() }
+        let Self { pods, anomalies, kills, probes, series: _, streams: _ } = self;
+        let (pods, anomalies, kills, probes) = (pods.clone(), anomalies.clone(), kills.clone(), probes.clone());
+        Self { pods, anomalies, kills, probes, ..Self::default() }
     }
 
     /// Feeds one published batch; gives the namespaces with new samples or lines.
@@ -119,14 +84,10 @@ impl Feed {
         let mut touched = BTreeSet::new();
         let mut namespace: Option<Arc<str>> = None;
         for (id, sample) in published.samples() {
-            let Some(watched) = self.series.watched(id, sample.ts, scoped, detectors) else { continue };
+            let Some((watched, has_new_limit)) = self.series.watched(id, received, scoped, detectors) else { continue };
             let meta = &watched.meta;
-            if watched.counts_kills
-                && sample.value > self.told_kills.get(&id.0).copied().unwrap_or(0.0)
-                && let Some(found) = killed(id, meta, sample, scoped)
-            {
-                self.told_kills.insert(id.0, sample.value);
-                self.killed.push(found);
+            if watched.counts_kills {
+                self.kills.observe(id, sample.value, || kills::found(id, meta, sample, scoped));
             }
             if namespace.as_ref().is_none_or(|last| !Arc::ptr_eq(last, &meta.namespace)) {
                 namespace = Some(Arc::clone(&meta.namespace));
@@ -145,7 +106,8 @@ impl Feed {
                     kind: &probe.kind,
                 };
                 let count = (probe.outcome, sample.ts, sample.value);
-                self.anomalies.extend(detectors.observe_probe(&key, count, || goes(meta, scoped)));
+                let found = detectors.observe_probe(&key, count, || probes::is_going(meta, scoped));
+                self.anomalies.extend(found.and_then(|found| self.probes.hold(received, found)));
             }
             let Some(read) = &watched.read else { continue };
             let key = SeriesKey {
@@ -157,6 +119,11 @@ impl Feed {
                 watched: read,
                 workload: watched.facts.workload_key,
             };
+            if let Some(limit) = watched.limit.filter(|_| has_new_limit) {
+                let seen = scoped.slice(id, sample.ts.minus(LOOKED_BACK), sample.ts.minus(Duration::from_nanos(1)));
+                let seen = seen.iter().map(|s| (s.ts, s.value));
+                self.anomalies.extend(detectors.learn_limit(&key, limit, seen));
+            }
             self.anomalies.extend(detectors.observe_sample(&key, watched.limit, sample.ts, sample.value));
             let measure = match (meta.name.as_ref(), watched.limit) {
                 (WORKING_SET, Some(limit)) if limit > 0.0 => Measure::MemoryFraction(sample.value / limit),
@@ -174,9 +141,7 @@ impl Feed {
         }
         self.follow_lines((published, received), scoped, detectors, &mut touched);
         self.series.sweep(scoped);
-        if self.told_kills.len() > TOLD {
-            self.told_kills.retain(|id, _| scoped.meta(SeriesId(*id)).is_some());
-        }
+        self.kills.sweep(scoped);
         touched
     }
 
@@ -190,11 +155,13 @@ impl Feed {
     ) {
         for lines in published.lines() {
             let Some(meta) = scoped.stream(lines.id) else { continue };
-            let Some((newest, ..)) = lines.iter().last() else { continue };
+            if lines.iter().next().is_none() {
+                continue;
+            }
             if !touched.contains(meta.namespace.as_ref()) {
                 touched.insert(meta.namespace.to_string());
             }
-            let Some(facts) = self.streams.facts(lines.id, newest, scoped) else { continue };
+            let Some(facts) = self.streams.facts(lines.id, received, scoped) else { continue };
             let key = LineKey {
                 group: facts.workload_key,
                 team: &facts.team,
@@ -204,7 +171,13 @@ impl Feed {
             };
             let owner = owner(facts, &meta.namespace, &meta.pod, &meta.container);
             let is_error = |level| matches!(level, Level::Error | Level::Fatal);
-            let each = lines.iter().map(|(ts, level, template)| Line { ts, is_error: is_error(level), template });
+            // What is dated ahead is of now.
+            let line = |(ts, level, template): (Timestamp, Level, _)| Line {
+                ts: ts.min(received),
+                is_error: is_error(level),
+                template,
+            };
+            let each = lines.iter().map(line);
             let resolve = |id| resolve(scoped, &meta.namespace, id);
             detectors.observe_lines(&key, received, each.clone(), &resolve, |found| self.anomalies.push(found));
             let told = each.map(|line| (line.ts, line.is_error));
@@ -215,12 +188,15 @@ impl Feed {
 
     /// The kills that were seen since the last call.
     pub(crate) fn take_killed(&mut self) -> Vec<Killed> {
-        std::mem::take(&mut self.killed)
+        self.kills.take()
     }
 
-    /// Forgets pods that are gone.
-    pub(crate) fn tick(&mut self, now: Timestamp) {
+    /// Forgets pods that are gone, and tells of probes what was held back until now.
+    pub(crate) fn tick(&mut self, now: Timestamp, scoped: impl FnOnce() -> Scoped) {
         self.pods.tick(now);
+        if self.probes.is_due(now) {
+            self.anomalies.extend(self.probes.release(now, &scoped()));
+        }
     }
 
     /// Measures of pods that there was no room for, taken together.
@@ -246,6 +222,6 @@ fn resolve(scoped: &Scoped, namespace: &str, id: TemplateId) -> Option<Template>
 }
 
 fn owner<'a>(facts: &'a Facts, namespace: &'a str, pod: &'a str, container: &'a str) -> Owner<'a> {
-    let Facts { team, pod_key, workload_key } = facts;
+    let Facts { team, pod_key, workload_key, .. } = facts;
     Owner { pod_key: *pod_key, workload_key: *workload_key, team, namespace, pod, container }
 }

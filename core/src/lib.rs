@@ -355,13 +355,13 @@ impl Core {
     }
 
     fn tick(&mut self, at: Timestamp) -> Vec<Effect> {
+        self.feed.tick(at, || self.writer.snapshot().scoped(&Access::All));
         let anomalies = self.feed.take_anomalies();
         let mut changed = anomalies.is_some();
         if let Some(rows) = anomalies {
             self.writer.put_anomalies(rows);
         }
         changed |= self.detectors.tick(at);
-        self.feed.tick(at);
         if self.ledger.is_due(at) {
             let scoped = self.writer.snapshot().scoped(&Access::All);
             if self.ledger.evaluate(at, &scoped) {

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use whyd::capture::Capture;
 use whyd::config::ConfigFile;
 use whyd::{replay, wiring};
 use whyd_signals::schema::Anomaly;
-use whyd_signals::{Access, Timestamp};
+use whyd_signals::{Access, Envelope, Media, Resource, Timestamp, Verb};
 
 /// The bundled captures.
 pub(crate) fn captures() -> Vec<PathBuf> {
@@ -89,8 +90,11 @@ fn two_replays_print_the_same_bytes() {
 
 /// The anomalies of a capture, in order of time.
 fn told(capture: &Path) -> Vec<Arc<Anomaly>> {
+    told_of(Capture::open(capture).unwrap().messages().unwrap())
+}
+
+fn told_of(messages: Vec<Envelope>) -> Vec<Arc<Anomaly>> {
     let config = ConfigFile::default().validate().unwrap();
-    let messages = Capture::open(capture).unwrap().messages().unwrap();
     let ended = replay::run(wiring::core(&config), messages, config.lateness);
     let mut told = ended.snapshot.scoped(&Access::All).anomalies();
     told.sort_by_key(|anomaly| anomaly.ts);
@@ -151,4 +155,24 @@ fn sudden_faults_are_seen_within_two_scrapes() {
         let after = first.ts.seconds_since(began);
         assert!((0.0..=f64::from(within)).contains(&after), "{capture}: {after} s, {own:?}");
     }
+}
+
+/// A watch that lags: pods are heard of three quarters of a minute after their samples and lines.
+#[test]
+fn a_pod_that_becomes_known_late_is_seen_to_climb_all_the_same() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/captures/oom-limit");
+    let of_cart = |messages: Vec<Envelope>| {
+        let mut found = told_of(messages);
+        found.retain(|anomaly| anomaly.pod.starts_with("cart"));
+        found.into_iter().map(|anomaly| (anomaly.ts, anomaly.metric.clone(), anomaly.text.clone())).collect::<Vec<_>>()
+    };
+    let messages = Capture::open(&path).unwrap().messages().unwrap();
+    let mut late = messages.clone();
+    for message in late.iter_mut().filter(|m| matches!(m.media, Media::Kube(Resource::Pods, Verb::Apply))) {
+        message.received = message.received.plus(Duration::from_secs(45));
+    }
+    late.sort_by_key(|m| m.received);
+    let (expected, found) = (of_cart(messages), of_cart(late));
+    assert!(expected[0].2.contains("of its limit and climbing"), "{expected:?}");
+    assert_eq!(found.first(), expected.first());
 }

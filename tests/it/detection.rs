@@ -95,8 +95,9 @@ fn probes(second: i64, succeeded: i64, failed: i64) -> Envelope {
     Envelope { received: at, media, tenant: None, body: snappy(&version1(&all)).into() }
 }
 
-/// What is told of a probe that succeeds for a while and fails then, of a pod that is there, is deleted just before, or is gone.
-fn told_of_a_probe(deleted: Option<bool>) -> Vec<Arc<Anomaly>> {
+/// What is told of a probe that succeeds for a while and fails then, of a pod that is there, or whose deletion is heard then, or
+/// that it is gone.
+fn told_of_a_probe(deleted: Option<(i64, bool)>) -> Vec<Arc<Anomaly>> {
     let at = |second: i64| Timestamp::from_parts(START + second, 0).unwrap();
     let pod = |version: i64, deleted: bool| {
         let mut pod = json!({
@@ -119,12 +120,10 @@ fn told_of_a_probe(deleted: Option<bool>) -> Vec<Arc<Anomaly>> {
     player.play(envelope(Resource::Pods, Verb::Apply, at(0), pod(1, false)));
     player.play(listed(Resource::Pods, at(0), &["0a".to_owned()]).unwrap());
     for scrape in 0..12 {
-        if scrape == 9
-            && let Some(is_gone) = deleted
-        {
-            player.play(envelope(Resource::Pods, Verb::Apply, at(44), pod(2, true)));
+        if let Some((heard, is_gone)) = deleted.filter(|(heard, _)| heard / 5 + 1 == scrape) {
+            player.play(envelope(Resource::Pods, Verb::Apply, at(heard), pod(2, true)));
             if is_gone {
-                player.play(envelope(Resource::Pods, Verb::Delete, at(44), pod(3, true)));
+                player.play(envelope(Resource::Pods, Verb::Delete, at(heard), pod(3, true)));
             }
         }
         player.play(probes(scrape * 5, scrape.min(8), (scrape - 8).max(0)));
@@ -139,8 +138,11 @@ fn a_probe_that_fails_is_told_unless_its_pod_goes() {
     assert_eq!(found[0].text, "readiness probe failed, after 8 that succeeded");
     assert_eq!(found[0].ts, Timestamp::from_parts(START + 45, 0).unwrap());
     assert_eq!((found[0].pod.as_str(), found[0].team.as_str()), ("cart-1", "shop"));
-    assert_eq!(told_of_a_probe(Some(false)), []);
-    assert_eq!(told_of_a_probe(Some(true)), []);
+    for is_gone in [false, true] {
+        assert_eq!(told_of_a_probe(Some((44, is_gone))), [], "deleted before");
+        assert_eq!(told_of_a_probe(Some((47, is_gone))), [], "which is heard after the scrape");
+    }
+    assert_eq!(told_of_a_probe(Some((53, true))).len(), 1, "deleted since");
 }
 
 /// A metric that was asked for, sent to a daemon: it is being learnt, and that is counted.

@@ -21,6 +21,8 @@ use crate::wording;
 pub(super) struct SeriesState {
     /// How it was read: what was learnt of a gauge says nothing of a counter.
     pub(super) kind: Kind,
+    /// Whose it was when it was asked last what is usual for that.
+    pub(super) workload: u64,
     pub(super) rate: Rate,
     pub(super) last: Option<Timestamp>,
     /// When it was first judged.
@@ -51,6 +53,7 @@ impl SeriesState {
     pub(super) fn new(key: &SeriesKey<'_>, baselines: &Baselines) -> Self {
         Self {
             kind: key.watched.kind,
+            workload: key.workload,
             rate: Rate::default(),
             last: None,
             born: None,
@@ -61,6 +64,15 @@ impl SeriesState {
             scorer: baselines.of(key),
             unusual: Onset::default(),
             climb: None,
+        }
+    }
+
+    /// Its pod turned out to be another workload's, which may know more than it has learnt by itself.
+    pub(super) fn join(&mut self, key: &SeriesKey<'_>, baselines: &Baselines) {
+        self.workload = key.workload;
+        let known = baselines.of(key);
+        if known.reach() > self.scorer.reach() {
+            self.scorer = known;
         }
     }
 
@@ -86,16 +98,8 @@ impl SeriesState {
         };
         let score = judged.map(|judged| judged.score).or(early.map(|early| early.score));
         let opens = score.is_some_and(|score| self.unusual.observe(ts, score));
-        if let Some(limit) =
-            limit.filter(|_| watched.kind == Kind::Gauge && watched.tuning.direction != Direction::Below)
-        {
-            let climbing = self.climb.get_or_insert_default();
-            let climb = climbing.detector.observe(ts, value, limit);
-            // A projection rests on four points at least: no second look is needed.
-            let begins = climbing.onset.observe(ts, if climb.is_some() { 2.0 } else { 0.0 });
-            if let Some(climb) = climb.filter(|_| begins) {
-                return Some((climb.score(), climb.from, wording::climbing(words, watched.unit, &climb)));
-            }
+        if let Some(climbs) = limit.and_then(|limit| self.climbs(watched, limit, ts, value)) {
+            return Some(climbs);
         }
         if let Some(early) = early.filter(|_| opens) {
             let mut text = wording::unusual(words, watched.unit, value, early.expected, None);
@@ -107,5 +111,24 @@ impl SeriesState {
             text.push_str(&wording::since(judged.since, ts));
             (judged.score, judged.expected, text)
         })
+    }
+
+    /// The same of a climb to the limit that begins to show here.
+    pub(super) fn climbs(
+        &mut self,
+        watched: &Watched,
+        limit: f64,
+        ts: Timestamp,
+        value: f64,
+    ) -> Option<(f64, f64, String)> {
+        if watched.kind != Kind::Gauge || watched.tuning.direction == Direction::Below {
+            return None;
+        }
+        let climbing = self.climb.get_or_insert_default();
+        let climb = climbing.detector.observe(ts, value, limit);
+        // A projection rests on four points at least: no second look is needed.
+        let begins = climbing.onset.observe(ts, if climb.is_some() { 2.0 } else { 0.0 });
+        let climb = climb.filter(|_| begins)?;
+        Some((climb.score(), climb.from, wording::climbing(&watched.words, watched.unit, &climb)))
     }
 }

@@ -191,7 +191,7 @@ fn what_began_well_before_it_was_told_says_since_when() {
         let found = run(&case, 15.0, seed);
         assert_eq!(found.len(), 1, "seed {seed}: {found:?}");
         assert!(found[0].ts.0 >= 144 * 60_000_000_000, "{found:?}");
-        assert!(found[0].text.ends_with(", since 02:00"), "{found:?}");
+        assert!(found[0].text.ends_with(", since 02:00 UTC"), "{found:?}");
     }
 }
 
@@ -323,6 +323,49 @@ fn a_new_pod_knows_its_workloads_days_and_a_new_workload_does_not() {
     let mut resumed = Detectors::new(Config::default());
     resumed.resume(detectors.learnt());
     assert!(days_of(&mut resumed, 3, 8..9, working_day).is_empty());
+}
+
+#[test]
+fn a_pod_that_becomes_known_later_knows_its_workloads_days_from_then_on() {
+    let mut detectors = Detectors::new(Config::default());
+    days_of(&mut detectors, 1, 0..6, working_day);
+    let (team, watched) = (Team::new("demo"), detectors.watches("container_cpu_usage_seconds_total").unwrap());
+    let first = |workload| SeriesKey {
+        id: SeriesId(2),
+        team: &team,
+        namespace: "shop",
+        pod: "cart",
+        container: "cart",
+        watched: &watched,
+        workload,
+    };
+    detectors.observe_sample(&first(99), None, Timestamp((6 * 1440 - 2) * 60_000_000_000), 0.0);
+    detectors.observe_sample(&first(99), None, Timestamp((6 * 1440 - 1) * 60_000_000_000), 6.0);
+    let of_next = days_of(&mut detectors, 2, 6..8, working_day);
+    assert!(of_next.is_empty(), "{of_next:?}");
+}
+
+#[test]
+fn a_limit_that_becomes_known_later_is_held_against_what_came_before() {
+    let mut detectors = Detectors::new(Config::default());
+    let (team, watched) = (Team::new("demo"), detectors.watches("container_memory_working_set_bytes").unwrap());
+    let key = SeriesKey {
+        id: SeriesId(2),
+        team: &team,
+        namespace: "shop",
+        pod: "cart",
+        container: "cart",
+        watched: &watched,
+        workload: 7,
+    };
+    let values: Vec<_> = (0..8).map(|n| (Timestamp(n * 10_000_000_000), (20.0 + 10.0 * n as f64) * MIB)).collect();
+    for (ts, value) in &values {
+        assert_eq!(detectors.observe_sample(&key, None, *ts, *value), None);
+    }
+    let found = detectors.learn_limit(&key, 100.0 * MIB, values.iter().copied()).unwrap();
+    assert_eq!(found.ts, Timestamp(60_000_000_000));
+    assert!(found.text.starts_with("memory working set at 80 % of its limit and climbing"), "{}", found.text);
+    assert_eq!(detectors.learn_limit(&key, 100.0 * MIB, values.into_iter()), None, "it is told once");
 }
 
 /// Feeds one series of a gauge for some minutes.

@@ -6,12 +6,12 @@ use std::collections::hash_map::Entry;
 use whyd_buffers::Scoped;
 use whyd_signals::{StreamId, Timestamp};
 
-use super::watched::{FACTS_AGE, Facts};
+use super::watched::Facts;
 
 /// So many streams are remembered before those that are gone are let go.
 const REMEMBERED: usize = 4096;
 
-/// Facts by stream. Streams are bounded by the buffers, and what those forgot goes here too.
+/// Facts by stream, each with when they were asked for. Streams are bounded by the buffers, and what those forgot goes here too.
 #[derive(Default)]
 pub(super) struct Streams {
     known: HashMap<u32, (Timestamp, Facts)>,
@@ -19,7 +19,7 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    /// The facts of a stream, no older than [`FACTS_AGE`]; `None` when the stream is gone.
+    /// The facts of a stream, asked for again when that [is due](Facts::is_due); `None` when the stream is gone.
     pub(super) fn facts(&mut self, id: StreamId, now: Timestamp, scoped: &Scoped) -> Option<&Facts> {
         let ask = || {
             let meta = scoped.stream(id)?;
@@ -28,7 +28,8 @@ impl Streams {
         let known = match self.known.entry(id.0) {
             Entry::Occupied(entry) => {
                 let known = entry.into_mut();
-                if now >= known.0.plus(FACTS_AGE) {
+                let is_due = || Some(known.1.is_due((known.0, now), &scoped.stream(id)?.namespace, scoped));
+                if is_due()? {
                     *known = ask()?;
                 }
                 known

@@ -14,8 +14,8 @@ use whyd_signals::{SeriesId, Team, Timestamp};
 use super::WORKING_SET;
 
 /// What the cluster says of a series is looked up again after so long if something came or went in its namespace since:
-/// labels, limits and owners come late and change.
-pub(super) const FACTS_AGE: Duration = Duration::from_secs(60);
+/// labels, limits and owners come late and change. Of a pod that is not known it is at once.
+const FACTS_AGE: Duration = Duration::from_secs(60);
 /// And after so long in any case: a pod's limits may change in place.
 const FACTS_LIFE: Duration = Duration::from_secs(600);
 /// Metrics that verdicts ask for, and of which no detector judges a series by itself.
@@ -43,7 +43,6 @@ pub(super) struct Watched {
     pub(super) probe: Option<Probe>,
     asked: Timestamp,
     answered: Timestamp,
-    membership: Option<u64>,
 }
 
 /// An outcome of one probe of one container.
@@ -67,17 +66,18 @@ impl Probe {
 }
 
 impl Watched {
-    fn refresh(&mut self, now: Timestamp, scoped: &Scoped) {
+    /// Whether its limit came to be known here, and not with its first sample.
+    fn refresh(&mut self, now: Timestamp, scoped: &Scoped) -> bool {
         self.asked = now;
         let meta = &self.meta;
-        let membership = scoped.cluster().namespace(&meta.namespace).map(|n| n.membership);
-        if self.membership == membership && now < self.answered.plus(FACTS_LIFE) {
-            return;
+        if !self.facts.are_old(&meta.namespace, scoped) && !is_past(self.answered, now, FACTS_LIFE) {
+            return false;
         }
-        self.membership = membership;
+        let was_unknown = !self.facts.is_known;
         self.answered = now;
         self.facts = Facts::of(scoped, &meta.namespace, &meta.pod, &meta.container);
         self.limit = memory_limit(meta, scoped);
+        was_unknown && self.limit.is_some()
     }
 }
 
@@ -87,9 +87,26 @@ pub(super) struct Facts {
     pub(super) team: Team,
     pub(super) pod_key: u64,
     pub(super) workload_key: u64,
+    /// Whether the pod is known that it is of, if of any.
+    is_known: bool,
+    membership: Option<u64>,
 }
 
 impl Facts {
+    fn unasked() -> Self {
+        Self { team: Team::platform(), pod_key: 0, workload_key: 0, is_known: true, membership: None }
+    }
+
+    /// Whether something came or went in the namespace since.
+    fn are_old(&self, namespace: &str, scoped: &Scoped) -> bool {
+        self.membership != scoped.cluster().namespace(namespace).map(|n| n.membership)
+    }
+
+    /// Whether they are to be asked for again, having been so at the first of these times.
+    pub(super) fn is_due(&self, (asked, now): (Timestamp, Timestamp), namespace: &str, scoped: &Scoped) -> bool {
+        is_past(asked, now, FACTS_AGE) || (!self.is_known && self.are_old(namespace, scoped))
+    }
+
     pub(super) fn of(scoped: &Scoped, namespace: &str, pod: &str, container: &str) -> Self {
         let cluster = scoped.cluster();
         let space = cluster.namespace(namespace);
@@ -98,9 +115,16 @@ impl Facts {
         Self {
             team: cluster.team_of(namespace),
             pod_key: key(pod),
+            is_known: pod.is_empty() || workload.is_some(),
+            membership: space.map(|n| n.membership),
             workload_key: key(&workload.unwrap_or_else(|| format!("Pod/{pod}"))),
         }
     }
+}
+
+/// Whether so much time lies between these; a clock may be set back.
+fn is_past(then: Timestamp, now: Timestamp, age: Duration) -> bool {
+    now >= then.plus(age) || now < then
 }
 
 enum Slot {
@@ -119,14 +143,15 @@ pub(super) struct Series {
 }
 
 impl Series {
-    /// The watched series of this id, its facts no older than [`FACTS_AGE`].
+    /// The watched series of this id, its facts asked for again when that [is due](Facts::is_due), and whether that gave a limit
+    /// which earlier samples were without.
     pub(super) fn watched(
         &mut self,
         id: SeriesId,
         now: Timestamp,
         scoped: &Scoped,
         detectors: &Detectors,
-    ) -> Option<&Watched> {
+    ) -> Option<(&Watched, bool)> {
         let (page, at) = (id.0 as usize / PAGE, id.0 as usize % PAGE);
         if self.pages.len() <= page {
             self.pages.resize_with(page + 1, || None);
@@ -140,24 +165,24 @@ impl Series {
             *slot = if read.is_some() || ASKED.contains(&name.as_ref()) {
                 Slot::Watched(Box::new(Watched {
                     read,
-                    facts: Facts { team: Team::platform(), pod_key: 0, workload_key: 0 },
+                    facts: Facts::unasked(),
                     limit: None,
                     counts_kills: **name == *OOM_EVENTS,
                     probe: Probe::of(meta),
                     meta: Arc::clone(meta),
                     asked: Timestamp::MIN,
                     answered: Timestamp::MIN,
-                    membership: None,
                 }))
             } else {
                 Slot::Unwatched
             };
         }
         let Slot::Watched(watched) = slot else { return None };
-        if now >= watched.asked.plus(FACTS_AGE) {
-            watched.refresh(now, scoped);
+        if watched.facts.is_due((watched.asked, now), &watched.meta.namespace, scoped) {
+            let has_new_limit = watched.refresh(now, scoped);
+            return Some((watched, has_new_limit));
         }
-        Some(watched)
+        Some((watched, false))
     }
 
     /// Frees some of the pages whose series the buffers have forgotten, all of them in the course of time.

@@ -1,0 +1,58 @@
+//! Failures of probes, held back for a moment: those of a pod that is being deleted are none, and its deletion may be heard later
+//! than the scrape.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use whyd_buffers::{Scoped, SeriesMeta};
+use whyd_signals::schema::Anomaly;
+use whyd_signals::{Resource, Timestamp};
+
+/// The API server says by then what it did before.
+const HELD: Duration = Duration::from_secs(5);
+/// Of more at once the oldest are told as they are.
+const MOST: usize = 1000;
+
+/// What is held back.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Probes {
+    held: VecDeque<(Timestamp, Anomaly)>,
+}
+
+impl Probes {
+    /// Holds one back that came then; gives what there is no room for any more.
+    pub(super) fn hold(&mut self, received: Timestamp, found: Anomaly) -> Option<Anomaly> {
+        let oldest = if self.held.len() >= MOST { self.held.pop_front() } else { None };
+        self.held.push_back((received, found));
+        oldest.map(|(_, found)| found)
+    }
+
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.held.front().is_some_and(|(received, _)| now >= received.plus(HELD))
+    }
+
+    /// Those whose time is over, without those of pods that are going or gone by now.
+    pub(super) fn release(&mut self, now: Timestamp, scoped: &Scoped) -> Vec<Anomaly> {
+        let mut told = Vec::new();
+        while self.is_due(now) {
+            let Some((_, found)) = self.held.pop_front() else { break };
+            let is_known = scoped.cluster().pod_named(&found.namespace, &found.pod).is_some();
+            let is_gone = !is_known && scoped.cluster().synced(Resource::Pods);
+            if !is_gone && !goes(&found.namespace, &found.pod, scoped) {
+                told.push(found);
+            }
+        }
+        told
+    }
+}
+
+/// Whether the pod is known to be deleted, or to be about to be: its probes may fail.
+pub(super) fn is_going(meta: &SeriesMeta, scoped: &Scoped) -> bool {
+    goes(&meta.namespace, &meta.pod, scoped)
+}
+
+fn goes(namespace: &str, pod: &str, scoped: &Scoped) -> bool {
+    let pod = scoped.cluster().pod_named(namespace, pod);
+    pod.is_some_and(|pod| pod.deleted_at.is_some() || pod.object.metadata.deletion_timestamp.is_some())
+}
