@@ -20,6 +20,11 @@ pub(super) struct Blamed<'a> {
     pub(super) of: u32,
 }
 
+/// Whether it went as somebody wanted: a replacement that went well is no incident, and a drain is one of its node.
+fn is_wanted(row: &Restart) -> bool {
+    row.incident_key.is_none() || (row.cause == "drained" && row.mechanism != "grace-exceeded")
+}
+
 /// Which workload each pod is of, numbered as they are met.
 #[derive(Default)]
 pub(super) struct Owners {
@@ -51,8 +56,8 @@ impl Owners {
         *self.who.entry(suspect).or_insert(next)
     }
 
-    /// The rows of the ledger in a time, with who is to blame: the workload that the row names as its root, if the caller may
-    /// see it, else its own.
+    /// The rows of the ledger in a time that tell of failures, with who is to blame: the workload that the row names as its root,
+    /// if the caller may see it, else its own. What went as somebody wanted makes nobody suspect.
     pub(super) fn ended<'a>(
         &mut self,
         scoped: &'a Scoped,
@@ -61,7 +66,9 @@ impl Owners {
     ) -> Vec<Blamed<'a>> {
         let at = |row: &Restart| row.finished_at.unwrap_or(row.seen_at);
         let is_asked_for = |of: &str| namespace.is_none_or(|namespace| namespace == of);
-        let rows = scoped.each_restart().filter(|row| (from..=to).contains(&at(row)) && is_asked_for(&row.namespace));
+        let rows = scoped
+            .each_restart()
+            .filter(|row| (from..=to).contains(&at(row)) && is_asked_for(&row.namespace) && !is_wanted(row));
         let mut ended = Vec::new();
         for row in rows {
             let of = self.workload(&Arc::from(row.namespace.as_str()), &row.workload);

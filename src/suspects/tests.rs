@@ -114,3 +114,19 @@ fn who_did_not_answer_is_named_by_whom_it_did_not_answer() {
     let told = suspects.told(&ranked[0]).remove(0);
     assert!(told.starts_with("payments-api could not reach it: ") && told.ends_with("never before"), "{told}");
 }
+
+#[test]
+fn what_went_as_somebody_wanted_makes_nobody_suspect() {
+    for (name, failed) in
+        [("rolling-restart", false), ("benign-changes", false), ("manual-delete", false), ("oom-limit", true)]
+    {
+        let suspects = of_capture(name, None, Most::default());
+        assert_eq!(
+            !suspects.facts.ended.is_empty(),
+            failed,
+            "{name}: {:?} for {:?}",
+            suspects.facts.ended,
+            suspects.causes
+        );
+    }
+}
