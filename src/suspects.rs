@@ -184,7 +184,6 @@ pub fn ranking(scoped: &Scoped, until: Timestamp, namespace: Option<&str>, most:
     dto::Suspects { at: until, onset, ranking, problems: told.into_iter().collect() }
 }
 
-/// By the convention of Prometheus.
 /// Whether these are times of day, which go on whatever happens: the first and the last value are the seconds since 1970 at which
 /// they were taken, to a day.
 fn is_clock(samples: &[Sample]) -> bool {
@@ -193,6 +192,7 @@ fn is_clock(samples: &[Sample]) -> bool {
     samples.first().is_some_and(tells) && samples.last().is_some_and(tells)
 }
 
+/// By the convention of Prometheus.
 fn is_counter(name: &str) -> bool {
     ["_total", "_count", "_sum"].iter().any(|suffix| name.ends_with(suffix))
 }

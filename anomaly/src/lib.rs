@@ -16,3 +16,4 @@ mod wording;
 pub use hash::hash64;
 pub use watch::{Basis, Config, Detectors, Learnt, Line, LineKey, ProbeKey, SeriesKey, Standing, Stats};
 pub use watched::{Kind, WatchList, Watched};
+pub use wording::number;

@@ -167,8 +167,8 @@ pub fn number(value: f64) -> String {
         s if s == 0.0 || s >= 100.0 => format!("{value:.0}"),
         s if s >= 10.0 => format!("{value:.1}"),
         s if s >= 1.0 => format!("{value:.2}"),
-        s if s >= 0.001 => format!("{value:.3}"),
-        _ => return format!("{value:.1e}"),
+        s if s >= 1e-4 => format!("{value:.*}", (2.0 - s.log10().floor()) as usize),
+        _ => return format!("{value:.2e}"),
     };
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
@@ -241,6 +241,9 @@ mod tests {
             let past = Past { lasted: Duration::from_secs(41), errors: errors_before };
             let early = Burst { past: Some(past), ..errors };
             check(burst(&early), &format!("error lines: 42 in the last minute, after 41 s of lines, {words}"));
+        }
+        for (value, words) in [(0.0, "0"), (0.001_64, "0.00164"), (0.5, "0.5"), (9.996, "10"), (1.23e-5, "1.23e-5")] {
+            check(number(value), words);
         }
         check(seen_for(Duration::from_secs(40)), ", seen for 40 s only");
         let huge = unusual("CPU usage", Unit::Cores, 1e308, 1.0, None);

@@ -130,3 +130,13 @@ fn what_went_as_somebody_wanted_makes_nobody_suspect() {
         );
     }
 }
+
+#[test]
+fn a_line_of_no_request_is_told_by_its_share_and_numbers_by_the_digits_that_count() {
+    let suspects = Suspects { templates: BTreeMap::from([(7, "disk <*> full".into())]), ..Suspects::default() };
+    let told = |reason| suspects.told(&Ranked { candidate: 0, score: 1.0, because: vec![reason] }).remove(0);
+    let share = ranking::Reason::Share { kind: 7, now: (12, 20), before: (0, 400) };
+    assert_eq!(told(share), "\"disk <*> full\" is 12 of 20 lines, 0 of 400 before");
+    let small = ranking::Reason::Metric { metric: 0, was: 0.000_012_3, is: 0.0456 };
+    assert_eq!(told(small), "a metric went from 1.23e-5 to 0.0456");
+}

@@ -1,5 +1,6 @@
 //! The evidence against a candidate, in words.
 
+use whyd_anomaly::number;
 use whyd_correlate::ranking::{Ranked, Reason};
 use whyd_correlate::unreached::Unanswered;
 
@@ -17,7 +18,7 @@ impl Suspects {
         match reason {
             Reason::Metric { metric, was, is } => {
                 let metric = self.metrics.get(*metric as usize).map_or("a metric", |m| m.as_ref());
-                format!("{metric} went from {was:.4} to {is:.4}")
+                format!("{metric} went from {} to {}", number(*was), number(*is))
             }
             Reason::Course { after, next, now, before, seen_at } => {
                 let next = next.map_or("nothing more".to_owned(), |t| format!("\"{}\"", text(t)));
@@ -25,6 +26,10 @@ impl Suspects {
                 let at = seen_at.map_or(String::new(), |c| format!("at {}, later in the same requests, ", name(c)));
                 let (now, before) = (format!("{} of {}", now.0, now.1), format!("{} of {}", before.0, before.1));
                 format!("{at}{after} came {next} in {now} cases, in {before} before")
+            }
+            Reason::Share { kind, now, before } => {
+                let (of, had) = (now.1, before.1);
+                format!("\"{}\" is {} of {of} lines, {} of {had} before", text(*kind), now.0, before.0)
             }
             Reason::Ended { cause, times, seen_at } => {
                 let cause = self.causes.get(*cause as usize).map_or("?", |c| c.as_str());
@@ -41,7 +46,7 @@ impl Suspects {
                 format!("{} could not reach it: {how}, {}", name(*caller), counted(*times, *before))
             }
             Reason::Slow { with, was, is } => {
-                format!("steps with {} took {:.1} ms, {:.1} ms before", name(*with), is * 1e3, was * 1e3)
+                format!("steps with {} took {} ms, {} ms before", name(*with), number(is * 1e3), number(was * 1e3))
             }
         }
     }

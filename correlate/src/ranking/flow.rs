@@ -14,6 +14,8 @@ use super::{Found, Line, Reason};
 
 /// The start of a request's part, and its end.
 const EDGE: u64 = u64::MAX;
+/// What a line of no request comes after.
+const ALONE: u64 = EDGE - 1;
 /// A deviation that is never worth mentioning, in standard deviations.
 const LEAST: f64 = 2.0;
 /// An unusual step explains a later one that is so many times as unusual, and of one that is more so a part.
@@ -66,7 +68,7 @@ impl Courses {
             let (request, candidate, since) = (first.request, first.candidate, first.at);
             let kind = |after, next| Kind { candidate, after, next };
             if request == 0 {
-                let alone = |l: &Line| Taken { kind: kind(EDGE - 1, l.template), since: l.at, request, at: l.at };
+                let alone = |l: &Line| Taken { kind: kind(ALONE, l.template), since: l.at, request, at: l.at };
                 taken.extend(part.iter().map(alone));
                 continue;
             }
@@ -106,12 +108,15 @@ impl Courses {
         let mut passed = Vec::new();
         for change in &changes {
             let Change { kind: Kind { candidate, after, next }, by, now, before } = *change;
-            let because = |seen_at| Reason::Course {
-                after: (after < EDGE - 1).then_some(after),
-                next: (next != EDGE).then_some(next),
-                now,
-                before,
-                seen_at,
+            let because = |seen_at| match after {
+                ALONE => Reason::Share { kind: next, now, before },
+                _ => Reason::Course {
+                    after: (after != EDGE).then_some(after),
+                    next: (next != EDGE).then_some(next),
+                    now,
+                    before,
+                    seen_at,
+                },
             };
             let first = unusual.partition_point(|u| u.0 < change.kind);
             let of = unusual.get(first..).unwrap_or_default().iter().take_while(|u| u.0 == change.kind);

@@ -138,7 +138,7 @@ pub enum Reason {
     },
     /// Requests take another course.
     Course {
-        /// After a line of this kind; `None` at the start of the candidate's part, or outside of any request.
+        /// After a line of this kind; `None` at the start of the candidate's part.
         after: Option<u64>,
         /// Comes a line of this kind; `None` where its part ends.
         next: Option<u64>,
@@ -148,6 +148,15 @@ pub enum Reason {
         before: (u32, u32),
         /// Whoever showed it, where the requests went wrong at this candidate earlier.
         seen_at: Option<u32>,
+    },
+    /// Of the lines of no request more are of one kind.
+    Share {
+        /// Which.
+        kind: u64,
+        /// How many, of how many.
+        now: (u32, u32),
+        /// How many before, of how many.
+        before: (u32, u32),
     },
     /// Instances ended.
     Ended {

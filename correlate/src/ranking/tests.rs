@@ -154,7 +154,9 @@ fn what_is_of_no_request_counts_by_its_share() {
         let line = |candidate, template| Line { request: 0, at, candidate, template };
         facts.lines.extend([line(0, 1), line(1, if at >= ONSET { 9 } else { 1 })]);
     }
-    assert_eq!(first(&facts).candidate, 1);
+    let first = first(&facts);
+    assert_eq!(first.candidate, 1);
+    assert!(matches!(first.because[0], Reason::Share { kind: 9, before: (0, _), .. }), "{first:?}");
 }
 
 #[test]
