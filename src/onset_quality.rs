@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,8 @@ use crate::wiring;
 
 /// Within so many scrape intervals a sudden fault is to be seen.
 const WANTED: f64 = 2.0;
+/// What comes so long after it is of something else.
+const LATEST: Duration = Duration::from_secs(600);
 
 /// A time, RFC 3339 or in seconds.
 #[derive(Debug, Clone, Deserialize)]
@@ -71,8 +74,20 @@ impl Truth {
     }
 }
 
-/// Whether a pod is of this workload: its name is the workload's with what controllers add.
-fn is_of(pod: &str, workload: &str) -> bool {
+/// Whether a pod is of the workload of this name: by its owners, or where it was never seen by its own name.
+fn is_of(scoped: &Scoped, namespace: &str, pod: &str, workload: &str) -> bool {
+    let space = scoped.cluster().namespace(namespace);
+    let Some((space, pod)) = space.and_then(|space| Some((space, &space.pods_called(pod).last()?.object))) else {
+        return is_named_after(pod, workload);
+    };
+    let job = pod.metadata.controller().and_then(|owner| space.jobs.get(&owner.uid));
+    let of_cron = job.and_then(|job| job.object.metadata.controller());
+    let own = space.workload_of(pod);
+    own.split_once('/').is_some_and(|(_, name)| name == workload) || of_cron.is_some_and(|cron| cron.name == workload)
+}
+
+/// Whether a pod's name is the workload's with what controllers add.
+fn is_named_after(pod: &str, workload: &str) -> bool {
     let Some(rest) = pod.strip_prefix(workload) else { return false };
     let parts: Vec<&str> = rest.split('-').skip(1).collect();
     let added = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
@@ -103,7 +118,7 @@ pub struct Fault {
     pub workload: String,
     /// What is wrong with it.
     pub kind: String,
-    /// Absent where it never has one.
+    /// Absent where it has none in ten minutes.
     pub seen: Option<Seen>,
     /// Its anomalies before the injection.
     pub before: usize,
@@ -210,7 +225,7 @@ fn look(case: &Case, cases: &[Case], scoped: &Scoped, all: &mut Onsets) {
     let faults = case.faults();
     let fails = |a: &Anomaly| {
         let mut at_work = cases.iter().filter(|case| case.has(a.ts)).flat_map(Case::faults);
-        at_work.any(|(workload, _)| is_of(&a.pod, &workload))
+        at_work.any(|(workload, _)| is_of(scoped, &a.namespace, &a.pod, &workload))
     };
     let bystanders: BTreeSet<&str> = truth.iter().flat_map(|t| &t.bystanders).map(String::as_str).collect();
     all.others.extend(told.iter().filter(|a| !fails(a)).map(|a| FalseAlarm {
@@ -223,8 +238,9 @@ fn look(case: &Case, cases: &[Case], scoped: &Scoped, all: &mut Onsets) {
     let Some(injected) = truth.as_ref().and_then(Truth::injected) else { return };
     let scrape = scrape_interval(scoped, about.from, about.to);
     for (workload, kind) in &faults {
-        let own = || told.iter().filter(|a| is_of(&a.pod, workload));
-        let seen = own().find(|a| a.ts > injected).map(|a| {
+        let own = || told.iter().filter(|a| is_of(scoped, &a.namespace, &a.pod, workload));
+        let first = own().find(|a| a.ts > injected && a.ts <= injected.plus(LATEST));
+        let seen = first.map(|a| {
             let after_s = a.ts.seconds_since(injected);
             let (values, scrapes) = (values_until(scoped, a, injected), after_s / scrape);
             Seen { after_s, scrapes, values, metric: a.metric.clone(), text: a.text.clone() }
@@ -309,15 +325,49 @@ impl Onsets {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use serde_json::json;
+    use whyd_collector::wire::kube::{envelope, slim};
+    use whyd_signals::{Resource, Verb};
+
     use super::*;
+    use crate::config::ConfigFile;
 
     #[test]
-    fn a_pod_is_of_the_workload_whose_name_it_has() {
+    fn a_pod_that_was_never_seen_is_of_the_workload_whose_name_it_has() {
         for pod in ["cart", "cart-0", "cart-6f6ff55c87-p825w", "cart-x7k2p"] {
-            assert!(is_of(pod, "cart"), "{pod}");
+            assert!(is_named_after(pod, "cart"), "{pod}");
         }
         for pod in ["cartoon-0", "car", "", "cart-db-6f6ff55c87-p825w", "my-cart-0"] {
-            assert!(!is_of(pod, "cart"), "{pod}");
+            assert!(!is_named_after(pod, "cart"), "{pod}");
+        }
+    }
+
+    #[test]
+    fn a_pod_that_was_seen_is_of_whom_its_owners_say() {
+        let mut replay = Replay::new(wiring::core(&ConfigFile::default().validate().unwrap()));
+        let at = Timestamp::from_parts(1_790_000_000, 0).unwrap();
+        for (uid, (name, kind, owner)) in [
+            ("cart-db-0", "StatefulSet", "cart-db"),
+            ("cart-db-x7k2p", "DaemonSet", "cart-db"),
+            ("cart-x7k2p", "DaemonSet", "cart"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let owners =
+                json!([{"apiVersion": "apps/v1", "kind": kind, "name": owner, "uid": owner, "controller": true}]);
+            let uid = uid.to_string();
+            let meta = json!({"name": name, "namespace": "shop", "uid": uid, "resourceVersion": uid, "ownerReferences": owners});
+            let pod =
+                json!({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"containers": []}, "status": {}});
+            let pod = slim(Resource::Pods, pod.to_string().as_bytes()).unwrap();
+            replay.feed(envelope(Resource::Pods, Verb::Apply, at, pod));
+        }
+        let scoped = replay.snapshot().scoped(&Access::All);
+        for (pod, workload) in [("cart-db-0", "cart-db"), ("cart-db-x7k2p", "cart-db"), ("cart-x7k2p", "cart")] {
+            assert!(is_of(&scoped, "shop", pod, workload), "{pod}");
+            assert_eq!(is_of(&scoped, "shop", pod, "cart"), workload == "cart", "{pod}");
         }
     }
 }
