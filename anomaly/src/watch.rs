@@ -466,6 +466,8 @@ fn of_series(
 }
 
 #[cfg(test)]
+mod daily_tests;
+#[cfg(test)]
 mod early_tests;
 #[cfg(test)]
 mod lines_tests;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use whyd_signals::Timestamp;
 
 use crate::detector::robust::{Direction, Robust, Tuning};
-use crate::detector::score::{Least, Part, Scorer};
+use crate::detector::score::{Least, Part, Scored, Scorer};
 
 /// From so much past on a series knows its days; until then the last hours speak.
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
@@ -51,9 +51,18 @@ pub(super) fn judge(
         Direction::Both => true,
     };
     let matters = off.abs() >= SPREADS * tuning.floor.max(tuning.relative * expected.abs());
-    let of_part = scored.parts.get(scored.part as usize).copied().map_or(0.0, f64::from);
-    let score = if is_bad && matters { of_part } else { 0.0 };
+    // What comes at its hour every day may be rare and is usual.
+    let (score, part) = if is_bad && matters { rarest(&scored) } else { (0.0, scored.part) };
     // Its days may be those of another pod, which need not be alike: until it has one of its own both have to say so.
     let score = if ts < born.plus(DAY) { score.min(of_hours.score) } else { score };
-    Some(Judged { score, expected, usual_at: (scored.part == Part::Season).then_some(ts), since })
+    Some(Judged { score, expected, usual_at: (part == Part::Season || scored.is_seasonal).then_some(ts), since })
+}
+
+/// What is rarest among the parts that say more than this hour of earlier days.
+fn rarest(scored: &Scored) -> (f64, Part) {
+    let parts = [Part::Level, Part::Season, Part::Local, Part::Drift];
+    let more = |part| if part == Part::Drift { scored.more.drift } else { scored.more.value };
+    let speaking = scored.parts.iter().zip(parts).filter(|(_, part)| more(*part));
+    let rarest = speaking.max_by(|a, b| a.0.total_cmp(b.0));
+    rarest.map_or((0.0, scored.part), |(score, part)| (f64::from(*score), part))
 }

@@ -29,6 +29,11 @@ impl Drift {
         Some(self.mean.abs() / (1.2 * self.error.mean() + floor * 0.343))
     }
 
+    /// How far the mean is from what was expected.
+    pub(super) fn distance(&self) -> f64 {
+        self.mean.abs()
+    }
+
     pub(super) fn push(&mut self, pace: &Pace) {
         self.error.push(self.mean.abs(), pace);
         self.seen = self.seen.saturating_add(1);

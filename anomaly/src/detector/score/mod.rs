@@ -9,6 +9,7 @@
 //! last hours were, squashed below ½.
 
 mod cadence;
+pub(crate) mod daily;
 mod drift;
 mod level;
 mod local;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use whyd_signals::{Timestamp, is_stale};
 
 use self::cadence::Cadence;
+use self::daily::Daily;
 use self::drift::Drift;
 use self::level::Level;
 use self::local::Local;
@@ -73,6 +75,19 @@ pub struct Scored {
     pub parts: [f32; PARTS],
     /// Since when the values lean to the side where they are now.
     pub since: Timestamp,
+    /// Whether the time of the day or of the week decides what was expected.
+    pub is_seasonal: bool,
+    /// Whether it is more than this hour reached on two earlier days.
+    pub more: More,
+}
+
+/// What is more than its hour reached on two earlier days. The score knows nothing of it: it says how rare, this how usual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct More {
+    /// The value, on the side of what was expected where it is.
+    pub value: bool,
+    /// The mean of the last values.
+    pub drift: bool,
 }
 
 /// The least spread that matters, beside what is learnt. None by default: then all depends on the past alone.
@@ -96,11 +111,13 @@ pub struct Scorer {
     sustain: Sustain,
     record: Record,
     dating: Dating,
+    /// How far above and below what was expected values are, and means of them.
+    daily: [Daily; 3],
 }
 
 impl Scorer {
     /// The most that one takes, in bytes.
-    pub const BYTES: usize = size_of::<Self>() + Season::HEAP;
+    pub const BYTES: usize = size_of::<Self>() + Season::HEAP + 3 * Daily::HEAP;
 
     /// Judges a value against the past, then adds it. `None` for a stale marker, what is not a number, and while there
     /// are fewer than twenty values.
@@ -140,6 +157,11 @@ impl Scorer {
                 rarest = (score, part);
             }
         }
+        let off = value - footing.expected;
+        let [above, below, means] = &mut self.daily;
+        let (is_above, is_below) = (above.observe(ts, off.max(0.0)), below.observe(ts, (-off).max(0.0)));
+        let value_is = if off > 0.0 { is_above } else { is_below };
+        let more = More { value: value_is, drift: means.observe(ts, self.drift.distance()) };
         let since = self.dating.observe(ts, (value - footing.expected) / (footing.usual + floor));
         self.level.push(value, &pace, footing.level_usual);
         self.season.push(value, &pace, &footing);
@@ -158,6 +180,8 @@ impl Scorer {
             part,
             parts,
             since,
+            is_seasonal: footing.proven,
+            more,
         })
     }
 
