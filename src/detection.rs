@@ -17,8 +17,6 @@ use whyd_signals::schema::Restart;
 pub struct DetectionShown {
     /// What they hold and what they turned away.
     pub stats: Stats,
-    /// Measures of pods there was no room for.
-    pub refused_pods: u64,
     /// Series by series, what is known of it.
     pub standings: Vec<Arc<[Standing]>>,
     /// What is watched.
@@ -31,12 +29,7 @@ type Whose = (String, String, String, String);
 impl DetectionShown {
     /// Those of this core.
     pub fn of(core: &Core) -> Self {
-        Self {
-            stats: core.detector_stats(),
-            refused_pods: core.refused_pods(),
-            standings: core.standings(),
-            watch_list: core.watch_list(),
-        }
+        Self { stats: core.detector_stats(), standings: core.standings(), watch_list: core.watch_list() }
     }
 
     pub(crate) fn metrics(&self) -> Vec<Metric> {
@@ -50,7 +43,7 @@ impl DetectionShown {
             ("kinds", stats.refused_kinds),
             ("shapes", stats.refused_shapes),
             ("baselines", stats.refused_baselines),
-            ("pods", self.refused_pods),
+            ("pods", stats.refused_pods),
         ];
         let refused = refused.map(|(what, n)| (vec![("what", what.to_owned())], n as f64)).to_vec();
         vec![
@@ -68,6 +61,20 @@ impl DetectionShown {
                 "metrics of workloads whose usual days are kept for their next pods",
                 Kind::Gauge,
                 one(stats.baselines as f64),
+            ),
+            metric(
+                "whyd_detector_pod_models",
+                "workloads that have a model of their pods' metrics taken together",
+                Kind::Gauge,
+                one(stats.pod_models as f64),
+            ),
+            metric(
+                "whyd_detector_trainings_total",
+                "trainings of these models, by whether there is a new one or the earlier one stays",
+                Kind::Counter,
+                [("new", stats.trained), ("none", stats.untrained)]
+                    .map(|(model, n)| (vec![("model", model.to_owned())], n as f64))
+                    .to_vec(),
             ),
             metric(
                 "whyd_detector_bytes",

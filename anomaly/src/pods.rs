@@ -1,10 +1,16 @@
-//! A pod's metrics together, minute by minute, against the past of its workload: what no single series shows.
+//! A pod's metrics together, minute by minute, against the past of its workload and against its siblings: what no single
+//! series shows.
 //!
-//! A vector is closed when the next minute begins. A workload's model is trained anew from time to time on the vectors
-//! of all its pods, so that it outlives each of them; until there are enough, nothing is judged.
+//! A minute is closed when the pod is heard of in a later one, and judged one minute after that, when its siblings have
+//! closed theirs: what befalls all of them in the same minute, as the first work of the day does, is no pod's own. What a
+//! pod that is alone does every day at its hour is usual, too ([`Daily`]). A workload's model is trained on the vectors of
+//! all its pods, so that it outlives each of them, and never while a sample or line is taken: [`Pods::tick`] trains one of
+//! those whose turn it is.
+
+mod past;
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,21 +18,23 @@ use serde::{Deserialize, Serialize, Serializer};
 use whyd_signals::schema::Anomaly;
 use whyd_signals::{Team, Timestamp};
 
+use self::past::{Mean, Past};
 use crate::detector::onset::Onset;
 use crate::hash::Fixed;
-use crate::pod_vector::{Model, PodVector};
+use crate::pod_vector::{Features, PodVector};
 
 /// The length of a moment.
 const MINUTE: Duration = Duration::from_secs(60);
-/// Vectors of a workload that are kept, the oldest go first.
-const HISTORY: usize = 720;
-/// A model is trained after so many new vectors.
-const TRAIN_EVERY: usize = 64;
-/// Pods and workloads followed at once; more are refused and counted.
-const PODS: usize = 20_000;
-const WORKLOADS: usize = 4_000;
-/// What was not heard of for so long goes.
+const MINUTE_NS: i64 = 60_000_000_000;
+/// A pod that is not heard of for so long goes; and a workload's past.
 const IDLE: Duration = Duration::from_secs(2 * 3600);
+const KEPT: Duration = Duration::from_secs(4 * 86_400);
+/// How a pod starts is unlike what it and its siblings do later.
+const START: Duration = Duration::from_secs(600);
+/// A counter says how much there was of something since it was last seen, not longer ago than this.
+const APART_S: f64 = 300.0;
+/// There is room for so many pods for each workload.
+const PODS_OF_WORKLOAD: usize = 4;
 
 /// Whose measure it is.
 #[derive(Debug, Clone, Copy)]
@@ -51,43 +59,56 @@ pub enum Measure {
     CpuSeconds(f64),
 }
 
+/// What is known of the minute at hand, which is counted since the epoch.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Minute {
-    began: Timestamp,
+    number: i64,
     memory: f64,
-    cpu: Option<[(Timestamp, f64); 2]>,
     lines: u32,
     errors: u32,
 }
 
 impl Minute {
-    fn new(began: Timestamp) -> Self {
-        Self { began, memory: f64::NAN, cpu: None, lines: 0, errors: 0 }
+    fn new(number: i64) -> Self {
+        Self { number, memory: f64::NAN, lines: 0, errors: 0 }
     }
+}
 
-    fn vector(&self) -> PodVector {
-        let cores = self.cpu.map_or(f64::NAN, |[(from, first), (to, last)]| {
-            let seconds = to.seconds_since(from);
-            if seconds > 0.0 && last >= first { (last - first) / seconds } else { f64::NAN }
-        });
-        let per_second = |n: u32| f64::from(n) / MINUTE.as_secs_f64();
-        let (throttled, restarts, network) = (f64::NAN, f64::NAN, f64::NAN);
-        PodVector([self.memory, cores, throttled, restarts, per_second(self.lines), per_second(self.errors), network])
+/// The counter of CPU seconds: where the minute began, and where it is.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct Cpu {
+    began: Option<(Timestamp, f64)>,
+    last: Option<(Timestamp, f64)>,
+}
+
+impl Cpu {
+    /// The cores in use since the minute before; NaN where that is not known.
+    fn turn(&mut self) -> f64 {
+        let (began, last) = (self.began, self.last);
+        self.began = last.or(began);
+        let (Some((from, first)), Some((to, last))) = (began, last) else { return f64::NAN };
+        let seconds = to.seconds_since(from);
+        if seconds > 0.0 && seconds <= APART_S { (last - first) / seconds } else { f64::NAN }
     }
+}
+
+/// A minute that waits for those of the siblings.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Closed {
+    minute: i64,
+    version: u32,
+    residual: Features,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Pod {
+    /// When it was first heard of, or began anew.
+    since: Timestamp,
     minute: Minute,
+    cpu: Cpu,
+    mean: Mean,
+    closed: Option<Closed>,
     onset: Onset,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Past {
-    vectors: Vec<PodVector>,
-    since_trained: usize,
-    model: Option<Model>,
-    last: Timestamp,
 }
 
 /// The same state is the same bytes, in whatever order it came to be.
@@ -96,172 +117,214 @@ fn in_order<V: Serialize, S: Serializer>(map: &HashMap<u64, V, Fixed>, to: S) ->
 }
 
 /// All pods that are followed.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Pods {
     #[serde(serialize_with = "in_order")]
     pods: HashMap<u64, Pod, Fixed>,
     /// Shared with a copy until it is written next.
     #[serde(serialize_with = "in_order")]
     pasts: HashMap<u64, Arc<Past>, Fixed>,
+    /// Workloads whose models are to be trained, each once.
+    due: VecDeque<u64>,
+    /// The newest that was heard of any: time goes by that, so that a clock of our own that jumps forgets nothing.
+    newest: Timestamp,
     tidied: Timestamp,
-    /// Measures of pods there was no room for.
+    #[serde(skip)]
+    most: usize,
+    /// Measures of pods, and minutes of workloads, that there was no room for.
     pub refused: u64,
+    /// Trainings that gave a model, and that left the earlier one.
+    pub trained: u64,
+    #[allow(missing_docs)]
+    pub untrained: u64,
 }
 
 impl Pods {
-    /// Takes one measure; tells when the minute before it was unlike the workload's past.
+    /// The most that a workload takes with the pods that there is room for, in bytes.
+    pub const BYTES: usize = Past::BYTES + 48 + PODS_OF_WORKLOAD * Self::POD_BYTES;
+    const POD_BYTES: usize = size_of::<Pod>() + 32;
+
+    /// Of so many workloads at the most.
+    pub fn new(workloads: usize) -> Self {
+        Self {
+            pods: HashMap::default(),
+            pasts: HashMap::default(),
+            due: VecDeque::new(),
+            newest: Timestamp::MIN,
+            tidied: Timestamp::MIN,
+            most: workloads,
+            refused: 0,
+            trained: 0,
+            untrained: 0,
+        }
+    }
+
+    /// Goes on with what was learnt before; the bound stays this one's.
+    pub fn resume(&mut self, held: Self) {
+        *self = Self { most: self.most, ..held };
+    }
+
+    /// Workloads that have a model.
+    pub fn models(&self) -> usize {
+        self.pasts.values().filter(|past| past.has_model()).count()
+    }
+
+    /// Upper bound of the bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        self.pods.len() * Self::POD_BYTES + self.pasts.len() * (Past::BYTES + 48)
+    }
+
+    /// Takes one measure; tells when an earlier minute was unlike the workload's past and its siblings.
     pub fn observe(&mut self, of: &Owner<'_>, ts: Timestamp, measure: Measure) -> Option<Anomaly> {
-        let Some(pod) = pod(&mut self.pods, of, ts) else {
-            self.refused += 1;
-            return None;
-        };
-        let told = pod.turn(&mut self.pasts, of, ts);
-        let minute = &mut pod.minute;
+        let told = self.turn(of, ts)?;
+        let pod = self.pods.get_mut(&of.pod_key)?;
         match measure {
-            Measure::MemoryFraction(share) => minute.memory = share,
-            Measure::CpuSeconds(total) => match &mut minute.cpu {
-                Some([_, last]) => *last = (ts, total),
-                none => *none = Some([(ts, total); 2]),
-            },
+            Measure::MemoryFraction(share) => pod.minute.memory = share,
+            Measure::CpuSeconds(total) => {
+                if pod.cpu.last.or(pod.cpu.began).is_some_and(|(_, last)| total < last) {
+                    (pod.cpu, pod.since) = (Cpu::default(), ts);
+                }
+                pod.cpu.began.get_or_insert((ts, total));
+                pod.cpu.last = Some((ts, total));
+            }
         }
         told
     }
 
-    /// Takes log lines, each with when it was written and whether it tells of an error; tells of the minutes before them
-    /// that were unlike the workload's past.
+    /// Takes log lines, each with when it was written and whether it tells of an error; tells of earlier minutes that were
+    /// unlike the workload's past and its siblings. Lines are not dated ahead of when they were received.
     pub fn observe_lines(
         &mut self,
         of: &Owner<'_>,
-        lines: impl Iterator<Item = (Timestamp, bool)> + Clone,
+        lines: impl Iterator<Item = (Timestamp, bool)>,
         mut told: impl FnMut(Anomaly),
     ) {
-        let Some((first, _)) = lines.clone().next() else { return };
-        let Some(pod) = pod(&mut self.pods, of, first) else {
-            self.refused += lines.count() as u64;
-            return;
-        };
         for (ts, is_error) in lines {
-            pod.turn(&mut self.pasts, of, ts).into_iter().for_each(&mut told);
-            pod.minute.lines = pod.minute.lines.saturating_add(1);
-            pod.minute.errors = pod.minute.errors.saturating_add(u32::from(is_error));
+            let Some(found) = self.turn(of, ts) else { continue };
+            found.into_iter().for_each(&mut told);
+            let Some(pod) = self.pods.get_mut(&of.pod_key) else { continue };
+            // Senders lag a little, but what comes again of hours ago is no work of now.
+            if minute_of(ts) + 1 >= pod.minute.number {
+                pod.minute.lines = pod.minute.lines.saturating_add(1);
+                pod.minute.errors = pod.minute.errors.saturating_add(u32::from(is_error));
+            }
         }
     }
 
-    /// Forgets what was not heard of for long.
-    pub fn tick(&mut self, now: Timestamp) {
-        if now < self.tidied.plus(MINUTE) {
+    /// Trains the model whose turn it is, and now and then forgets what was not heard of for long.
+    pub fn tick(&mut self) {
+        while let Some(workload) = self.due.pop_front() {
+            let Some(past) = self.pasts.get_mut(&workload) else { continue };
+            let counted = if Arc::make_mut(past).train() { &mut self.trained } else { &mut self.untrained };
+            *counted += 1;
+            break;
+        }
+        if self.newest < self.tidied.plus(MINUTE) {
             return;
         }
-        self.tidied = now;
-        let horizon = now.minus(IDLE);
-        self.pods.retain(|_, p| p.minute.began >= horizon);
-        self.pasts.retain(|_, p| p.last >= horizon);
+        self.tidied = self.newest;
+        let (pods, pasts) = (self.newest.minus(IDLE), self.newest.minus(KEPT));
+        self.pods.retain(|_, pod| began(pod.minute.number) >= pods);
+        self.pasts.retain(|_, past| past.last() >= pasts);
     }
-}
 
-/// The state of this pod, made where there is room.
-fn pod<'p>(pods: &'p mut HashMap<u64, Pod, Fixed>, of: &Owner<'_>, ts: Timestamp) -> Option<&'p mut Pod> {
-    let full = pods.len() >= PODS;
-    match pods.entry(of.pod_key) {
-        Entry::Occupied(entry) => Some(entry.into_mut()),
-        Entry::Vacant(_) if full => None,
-        Entry::Vacant(entry) => Some(entry.insert(Pod { minute: Minute::new(ts), onset: Onset::default() })),
+    /// Begins the pod's next minute where it is time, and judges the one before the last; `None` where there is no room.
+    fn turn(&mut self, of: &Owner<'_>, ts: Timestamp) -> Option<Option<Anomaly>> {
+        let (full, no_past) = (self.pods.len() >= self.most * PODS_OF_WORKLOAD, self.pasts.len() >= self.most);
+        let number = minute_of(ts);
+        let pod = match self.pods.entry(of.pod_key) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(_) if full => {
+                self.refused += 1;
+                return None;
+            }
+            Entry::Vacant(entry) => entry.insert(Pod {
+                since: ts,
+                minute: Minute::new(number),
+                cpu: Cpu::default(),
+                mean: Mean::default(),
+                closed: None,
+                onset: Onset::default(),
+            }),
+        };
+        self.newest = self.newest.max(ts);
+        if number <= pod.minute.number {
+            return Some(None);
+        }
+        let minute = std::mem::replace(&mut pod.minute, Minute::new(number));
+        let vector = vector(&minute, pod.cpu.turn());
+        if began(minute.number) < pod.since.plus(START) || !vector.is_known() {
+            pod.closed = None;
+            return Some(None);
+        }
+        let past = match self.pasts.entry(of.workload_key) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(_) if no_past => {
+                self.refused += 1;
+                return Some(None);
+            }
+            Entry::Vacant(entry) => entry.insert(Arc::default()),
+        };
+        let past = Arc::make_mut(past);
+        if past.take(of.pod_key, minute.number, &vector) {
+            self.due.push_back(of.workload_key);
+        }
+        Some(pod.close(past, of, minute.number, &vector))
     }
 }
 
 impl Pod {
-    /// Begins the next minute where it is time, and judges the one before.
-    fn turn(&mut self, pasts: &mut HashMap<u64, Arc<Past>, Fixed>, of: &Owner<'_>, ts: Timestamp) -> Option<Anomaly> {
-        if ts < self.minute.began.plus(MINUTE) {
+    /// Puts a minute by until the siblings' are closed, and judges the one that was put by before.
+    fn close(&mut self, past: &mut Past, of: &Owner<'_>, minute: i64, vector: &PodVector) -> Option<Anomaly> {
+        self.mean.take(vector);
+        let residual = past.residual(vector);
+        let closed = self.closed.take();
+        self.closed = residual.map(|(version, residual)| Closed { minute, version, residual });
+        if let Some((_, residual)) = residual {
+            past.show(of.pod_key, minute, &residual, self.mean);
+        }
+        let Closed { minute, version, residual } = closed?;
+        let (strangeness, siblings) = past.judge(of.pod_key, (minute, version), &residual, self.mean)?;
+        let ts = began(minute);
+        if !self.onset.observe(ts, strangeness.score) {
             return None;
         }
-        let closed = std::mem::replace(&mut self.minute, Minute::new(ts));
-        close(pasts, self, &closed, of, ts)
+        let and = match siblings {
+            0 => String::new(),
+            1 => " and its sibling in the same minute".to_owned(),
+            n => format!(" and {n} siblings in the same minute"),
+        };
+        Some(Anomaly {
+            ts,
+            team: of.team.clone(),
+            namespace: of.namespace.to_owned(),
+            pod: of.pod.to_owned(),
+            container: of.container.to_owned(),
+            metric: "pod".to_owned(),
+            score: strangeness.score,
+            value: strangeness.score,
+            expected: 1.0,
+            text: format!("its metrics together are unlike its past{and}, most of all {}", strangeness.strangest()),
+        })
     }
 }
 
-fn close(
-    pasts: &mut HashMap<u64, Arc<Past>, Fixed>,
-    pod: &mut Pod,
-    minute: &Minute,
-    of: &Owner<'_>,
-    now: Timestamp,
-) -> Option<Anomaly> {
-    if pasts.len() >= WORKLOADS && !pasts.contains_key(&of.workload_key) {
-        return None;
+/// A minute in which nothing but lines was heard has no vector: lines come late.
+fn vector(minute: &Minute, cores: f64) -> PodVector {
+    if !minute.memory.is_finite() && !cores.is_finite() {
+        return PodVector::UNKNOWN;
     }
-    let past = Arc::make_mut(pasts.entry(of.workload_key).or_default());
-    past.last = now;
-    let vector = minute.vector();
-    let judged = past.model.as_ref().map(|m| m.judge(&vector));
-    if past.vectors.len() >= HISTORY {
-        past.vectors.drain(..HISTORY / 10);
-    }
-    past.vectors.push(vector);
-    past.since_trained += 1;
-    if past.since_trained >= TRAIN_EVERY {
-        past.since_trained = 0;
-        past.model = Model::train(&past.vectors).or(past.model.take());
-    }
-    let strangeness = judged?;
-    if !pod.onset.observe(minute.began, strangeness.score) {
-        return None;
-    }
-    Some(Anomaly {
-        ts: minute.began,
-        team: of.team.clone(),
-        namespace: of.namespace.to_owned(),
-        pod: of.pod.to_owned(),
-        container: of.container.to_owned(),
-        metric: "pod".to_owned(),
-        score: strangeness.score,
-        value: strangeness.score,
-        expected: 1.0,
-        text: format!("its metrics together are unlike its past, most of all {}", strangeness.strangest()),
-    })
+    let per_second = |n: u32| n as f32 / MINUTE.as_secs_f32();
+    PodVector([minute.memory as f32, cores as f32, per_second(minute.lines), per_second(minute.errors)])
+}
+
+fn minute_of(ts: Timestamp) -> i64 {
+    ts.0.div_euclid(MINUTE_NS)
+}
+
+fn began(minute: i64) -> Timestamp {
+    Timestamp(minute.saturating_mul(MINUTE_NS))
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-    use super::*;
-
-    /// Feeds minutes of (memory fraction, cores, lines, errors); gives the minutes at which something was told.
-    fn told(minutes: impl Iterator<Item = (f64, f64, u32, u32)>) -> Vec<usize> {
-        let team = Team::new("a");
-        let of = Owner { pod_key: 1, workload_key: 2, team: &team, namespace: "n", pod: "p", container: "c" };
-        let mut pods = Pods::default();
-        let mut cpu = 0.0;
-        let mut found = Vec::new();
-        for (n, (memory, cores, lines, errors)) in minutes.enumerate() {
-            let at = |second: u64| Timestamp(0).plus(MINUTE * u32::try_from(n).unwrap() + Duration::from_secs(second));
-            let mut measures = vec![(0, Measure::MemoryFraction(memory)), (1, Measure::CpuSeconds(cpu))];
-            cpu += cores * 50.0;
-            measures.push((51, Measure::CpuSeconds(cpu)));
-            for (second, measure) in measures {
-                if pods.observe(&of, at(second), measure).is_some() {
-                    found.push(n - 1);
-                }
-            }
-            pods.observe_lines(&of, (0..lines).map(|i| (at(52), i < errors)), |_| found.push(n - 1));
-        }
-        found
-    }
-
-    fn healthy(n: usize) -> (f64, f64, u32, u32) {
-        let wave = (n as f64 / 7.0).sin();
-        (0.4 + 0.05 * wave, 0.3 + 0.1 * wave, 20 + (n % 5) as u32, 0)
-    }
-
-    #[test]
-    fn health_is_not_told() {
-        assert_eq!(told((0..600).map(healthy)), Vec::<usize>::new());
-    }
-
-    #[test]
-    fn a_pod_unlike_its_past_is_told_once() {
-        let broken = |n| if n >= 300 { (0.98, 0.0, 200, 150) } else { healthy(n) };
-        assert_eq!(told((0..320).map(broken)), [300]);
-    }
-}
+mod tests;

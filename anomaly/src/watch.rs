@@ -12,6 +12,7 @@ use crate::detector::log_kinds::{LogKinds, Resolve};
 use crate::detector::log_rate::LogRate;
 use crate::detector::probes::{Outcome, Probe};
 use crate::hash64;
+use crate::pods::{Measure, Owner, Pods};
 use crate::slots::Slots;
 use crate::watched::{Kind, WatchList, Watched};
 use crate::wording;
@@ -36,6 +37,8 @@ const PART_OF_CROWDED: usize = 4;
 const PART_OF_UNASKED: usize = 2;
 /// There is a place for a probe for so many series.
 const SERIES_OF_PROBE: usize = 4;
+/// Pods' metrics taken together have one of so many bytes.
+const PART_OF_PODS: usize = 16;
 
 /// Bounds and times.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,6 +135,8 @@ pub struct Stats {
     pub probes: usize,
     /// Metrics of workloads whose usual days are known to their next pods.
     pub baselines: usize,
+    /// Workloads that have a model of their pods' metrics taken together.
+    pub pod_models: usize,
     /// Upper bound of the bytes they take.
     pub bytes: usize,
     /// Values that were judged, or learnt from, since the state began.
@@ -142,6 +147,12 @@ pub struct Stats {
     pub refused_baselines: u64,
     /// Counts of probes there was no room for.
     pub refused_probes: u64,
+    /// Measures of pods, and minutes of workloads, there was no room for where a pod's metrics are taken together.
+    pub refused_pods: u64,
+    /// Trainings of those models that gave one, and that left the earlier one as it was.
+    pub trained: u64,
+    /// See [`Stats::trained`].
+    pub untrained: u64,
     /// Lines of groups there was no room for.
     pub refused_lines: u64,
     /// Lines of groups that are counted, and for whose kinds there was no room.
@@ -179,6 +190,7 @@ pub struct Learnt {
     holes: Holes,
     probes: Slots<u64, Probe>,
     baselines: Baselines,
+    pods: Pods,
     judged: u64,
     refused_shapes: u64,
     late_lines: u64,
@@ -203,8 +215,9 @@ impl Detectors {
         let kinds = config.streams.min((config.bytes / 3 - streams * Self::STREAM_BYTES) / Self::KINDS_BYTES);
         let of_series =
             Self::SERIES_BYTES + Baselines::BYTES / SERIES_OF_BASELINE + Self::PROBE_BYTES / SERIES_OF_PROBE;
-        let series =
-            config.series.min((config.bytes - streams * Self::STREAM_BYTES - kinds * Self::KINDS_BYTES) / of_series);
+        let pods = config.bytes / PART_OF_PODS / Pods::BYTES;
+        let others = streams * Self::STREAM_BYTES + kinds * Self::KINDS_BYTES + pods * Pods::BYTES;
+        let series = config.series.min((config.bytes - others) / of_series);
         let places = (series, series / PART_OF_CROWDED);
         let learnt = Learnt {
             series: Slots::new(places.0),
@@ -214,6 +227,7 @@ impl Detectors {
             holes: Holes::default(),
             probes: Slots::new(series / SERIES_OF_PROBE),
             baselines: Baselines::new(series / SERIES_OF_BASELINE),
+            pods: Pods::new(pods),
             judged: 0,
             refused_shapes: 0,
             late_lines: 0,
@@ -237,6 +251,7 @@ impl Detectors {
         self.learnt.holes = learnt.holes;
         self.learnt.probes.resume(learnt.probes);
         self.learnt.baselines.resume(learnt.baselines);
+        self.learnt.pods.resume(learnt.pods);
         self.learnt.judged = learnt.judged;
         self.learnt.refused_shapes = learnt.refused_shapes;
         self.learnt.late_lines = learnt.late_lines;
@@ -346,6 +361,28 @@ impl Detectors {
         })
     }
 
+    /// Takes a measure of a pod; the anomaly where an earlier minute of it is unlike its workload's past and its siblings.
+    pub fn observe_pod(&mut self, of: &Owner<'_>, ts: Timestamp, measure: Measure) -> Option<Anomaly> {
+        let told = self.learnt.pods.observe(of, ts, measure);
+        self.learnt.anomalies += u64::from(told.is_some());
+        told
+    }
+
+    /// Takes lines of a pod, received then, each with when it was written and whether it tells of an error.
+    pub fn observe_pod_lines(
+        &mut self,
+        of: &Owner<'_>,
+        received: Timestamp,
+        lines: impl Iterator<Item = (Timestamp, bool)>,
+        mut told: impl FnMut(Anomaly),
+    ) {
+        let Learnt { pods, anomalies, .. } = &mut self.learnt;
+        pods.observe_lines(of, lines.map(|(ts, is_error)| (ts.min(received), is_error)), |found| {
+            *anomalies += 1;
+            told(found);
+        });
+    }
+
     /// Takes lines of one stream as they were published, received then; tells of the bursts that they open, of kinds of lines
     /// that were never there, and of some that are there no more. `resolve` says what a shape stands for by now, in a text that
     /// may be told.
@@ -412,12 +449,13 @@ impl Detectors {
         self.learnt.kinds.sweep(now, self.config.idle, SWEEP);
         self.learnt.probes.sweep(now, self.config.idle, SWEEP);
         self.learnt.baselines.sweep(now, SWEEP);
+        self.learnt.pods.tick();
         self.board.turn([&self.learnt.series, &self.learnt.crowded], self.config.learning)
     }
 
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
-        let Learnt { series, crowded, streams, kinds, probes, baselines, .. } = &self.learnt;
+        let Learnt { series, crowded, streams, kinds, probes, baselines, pods, .. } = &self.learnt;
         let Learnt { judged, refused_shapes, late_lines, anomalies, .. } = &self.learnt;
         let watched = series.len() + crowded.len();
         Stats {
@@ -425,17 +463,22 @@ impl Detectors {
             streams: streams.len(),
             probes: probes.len(),
             baselines: baselines.len(),
+            pod_models: pods.models(),
             bytes: watched * Self::SERIES_BYTES
                 + streams.len() * Self::STREAM_BYTES
                 + kinds.len() * Self::KINDS_BYTES
                 + probes.len() * Self::PROBE_BYTES
                 + baselines.len() * Baselines::BYTES
+                + pods.bytes()
                 + Holes::HEAP
                 + self.board.bytes(),
             judged: *judged,
             refused_samples: series.refused + crowded.refused,
             refused_baselines: baselines.refused(),
             refused_probes: probes.refused,
+            refused_pods: pods.refused,
+            trained: pods.trained,
+            untrained: pods.untrained,
             refused_lines: streams.refused,
             refused_kinds: kinds.refused,
             refused_shapes: *refused_shapes,

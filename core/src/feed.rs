@@ -14,7 +14,7 @@ use probes::Probes;
 use serde::{Deserialize, Serialize};
 use streams::Streams;
 use watched::{Facts, Series};
-use whyd_anomaly::pods::{Measure, Owner, Pods};
+use whyd_anomaly::pods::{Measure, Owner};
 use whyd_anomaly::{Detectors, Line, LineKey, ProbeKey, SeriesKey};
 use whyd_buffers::{Level, Published, Scoped};
 use whyd_correlate::redact::redacted;
@@ -36,7 +36,6 @@ pub(crate) struct Feed {
     series: Series,
     #[serde(skip)]
     streams: Streams,
-    pods: Pods,
     anomalies: Kept,
     kills: Kills,
     probes: Probes,
@@ -69,9 +68,9 @@ impl Kept {
 impl Feed {
     /// A copy of all but what can be asked again.
     pub(crate) fn held(&self) -> Self {
-        let Self { pods, anomalies, kills, probes, series: _, streams: _ } = self;
-        let (pods, anomalies, kills, probes) = (pods.clone(), anomalies.clone(), kills.clone(), probes.clone());
-        Self { pods, anomalies, kills, probes, ..Self::default() }
+        let Self { anomalies, kills, probes, series: _, streams: _ } = self;
+        let (anomalies, kills, probes) = (anomalies.clone(), kills.clone(), probes.clone());
+        Self { anomalies, kills, probes, ..Self::default() }
     }
 
     /// Feeds one published batch; gives the namespaces with new samples or lines.
@@ -135,9 +134,7 @@ impl Feed {
                 continue;
             }
             let owner = owner(&watched.facts, &meta.namespace, &meta.pod, &meta.container);
-            if let Some(found) = self.pods.observe(&owner, sample.ts, measure) {
-                self.anomalies.push(found);
-            }
+            self.anomalies.extend(detectors.observe_pod(&owner, sample.ts, measure));
         }
         self.follow_lines((published, received), scoped, detectors, &mut touched);
         self.series.sweep(scoped);
@@ -181,7 +178,7 @@ impl Feed {
             let resolve = |id| resolve(scoped, &meta.namespace, id);
             detectors.observe_lines(&key, received, each.clone(), &resolve, |found| self.anomalies.push(found));
             let told = each.map(|line| (line.ts, line.is_error));
-            self.pods.observe_lines(&owner, told, |found| self.anomalies.push(found));
+            detectors.observe_pod_lines(&owner, received, told, |found| self.anomalies.push(found));
         }
         self.streams.sweep(scoped);
     }
@@ -191,17 +188,11 @@ impl Feed {
         self.kills.take()
     }
 
-    /// Forgets pods that are gone, and tells of probes what was held back until now.
+    /// Tells of probes what was held back until now.
     pub(crate) fn tick(&mut self, now: Timestamp, scoped: impl FnOnce() -> Scoped) {
-        self.pods.tick(now);
         if self.probes.is_due(now) {
             self.anomalies.extend(self.probes.release(now, &scoped()));
         }
-    }
-
-    /// Measures of pods that there was no room for, taken together.
-    pub(crate) fn refused_pods(&self) -> u64 {
-        self.pods.refused
     }
 
     /// All anomalies that are kept.

@@ -153,11 +153,6 @@ impl Core {
         self.detectors.stats()
     }
 
-    /// Measures of pods that there was no room for where a pod's metrics are taken together.
-    pub fn refused_pods(&self) -> u64 {
-        self.feed.refused_pods()
-    }
-
     /// What is known of each watched series.
     pub fn standings(&self) -> Vec<Arc<[whyd_anomaly::Standing]>> {
         self.detectors.standings()
