@@ -97,7 +97,8 @@ impl Suspects {
         let mut owners = Owners::default();
         let mut left_out = LeftOut::default();
         let of_series = scoped.all_series().filter(|(_, m)| is_asked_for(&m.namespace, &m.pod));
-        let mut of_series: Vec<_> = of_series.filter(|(_, meta)| !meta.name.ends_with("_bucket")).collect();
+        let of_series = of_series.filter(|(_, meta)| !meta.name.ends_with("_bucket"));
+        let mut of_series: Vec<_> = of_series.filter(|(_, meta)| !is_of_node(scoped, meta)).collect();
         // Those that were met last are the likeliest to be there now.
         left_out.series = of_series.len().saturating_sub(most.series);
         of_series.drain(..left_out.series);
@@ -190,6 +191,13 @@ fn is_clock(samples: &[Sample]) -> bool {
     const DAY: f64 = 86_400.0;
     let tells = |s: &Sample| (s.value - s.ts.0 as f64 / 1e9).abs() < DAY;
     samples.first().is_some_and(tells) && samples.last().is_some_and(tells)
+}
+
+/// Whether a series says something of a node: the pod that exports it has the node's own network, and no part in it.
+fn is_of_node(scoped: &Scoped, meta: &SeriesMeta) -> bool {
+    let on_node =
+        || scoped.cluster().pod_named(&meta.namespace, &meta.pod).is_none_or(|pod| pod.object.spec.host_network);
+    meta.name.starts_with("node_") && on_node()
 }
 
 /// By the convention of Prometheus.

@@ -5,6 +5,7 @@
 
 pub mod detector;
 mod hash;
+pub mod place;
 pub mod pod_vector;
 pub mod pods;
 mod slots;

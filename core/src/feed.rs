@@ -1,6 +1,7 @@
 //! Shows what was published to the detectors and says which namespaces have something new.
 
 mod kills;
+mod place;
 mod probes;
 mod streams;
 mod watched;
@@ -123,7 +124,9 @@ impl Feed {
                 let seen = seen.iter().map(|s| (s.ts, s.value));
                 self.anomalies.extend(detectors.learn_limit(&key, limit, seen));
             }
-            self.anomalies.extend(detectors.observe_sample(&key, watched.limit, sample.ts, sample.value));
+            let found = detectors.observe_sample(&key, watched.limit, sample.ts, sample.value);
+            self.anomalies
+                .extend(found.map(|found| if read.by_name { found } else { place::placed(found, meta, scoped) }));
             let measure = match (meta.name.as_ref(), watched.limit) {
                 (WORKING_SET, Some(limit)) if limit > 0.0 => Measure::MemoryFraction(sample.value / limit),
                 (CPU_SECONDS, _) => Measure::CpuSeconds(sample.value),
