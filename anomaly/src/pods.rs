@@ -116,23 +116,51 @@ fn in_order<V: Serialize, S: Serializer>(map: &HashMap<u64, V, Fixed>, to: S) ->
     to.collect_map(map.iter().collect::<BTreeMap<_, _>>())
 }
 
+/// The pasts of workloads, and which of them are to be learnt from.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Workloads {
+    /// Shared with a copy until it is written next.
+    #[serde(serialize_with = "in_order")]
+    pasts: HashMap<u64, Arc<Past>, Fixed>,
+    /// Those whose models are to be trained, each once.
+    due: VecDeque<u64>,
+    #[serde(skip)]
+    most: usize,
+    /// Minutes of workloads that there was no room for.
+    refused: u64,
+}
+
+impl Workloads {
+    /// The past of this workload, made where there is room, with the vector of this pod's minute taken in.
+    fn take(&mut self, of: &Owner<'_>, minute: i64, vector: &PodVector) -> Option<&mut Past> {
+        let full = self.pasts.len() >= self.most;
+        let past = match self.pasts.entry(of.workload_key) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(_) if full => {
+                self.refused += 1;
+                return None;
+            }
+            Entry::Vacant(entry) => entry.insert(Arc::default()),
+        };
+        let past = Arc::make_mut(past);
+        if past.take(of.pod_key, minute, vector) {
+            self.due.push_back(of.workload_key);
+        }
+        Some(past)
+    }
+}
+
 /// All pods that are followed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Pods {
     #[serde(serialize_with = "in_order")]
     pods: HashMap<u64, Pod, Fixed>,
-    /// Shared with a copy until it is written next.
-    #[serde(serialize_with = "in_order")]
-    pasts: HashMap<u64, Arc<Past>, Fixed>,
-    /// Workloads whose models are to be trained, each once.
-    due: VecDeque<u64>,
+    workloads: Workloads,
     /// The newest that was heard of any: time goes by that, so that a clock of our own that jumps forgets nothing.
     newest: Timestamp,
     tidied: Timestamp,
-    #[serde(skip)]
-    most: usize,
-    /// Measures of pods, and minutes of workloads, that there was no room for.
-    pub refused: u64,
+    /// Measures of pods that there was no room for.
+    refused: u64,
     /// Trainings that gave a model, and that left the earlier one.
     pub trained: u64,
     #[allow(missing_docs)]
@@ -148,11 +176,9 @@ impl Pods {
     pub fn new(workloads: usize) -> Self {
         Self {
             pods: HashMap::default(),
-            pasts: HashMap::default(),
-            due: VecDeque::new(),
+            workloads: Workloads { most: workloads, ..Workloads::default() },
             newest: Timestamp::MIN,
             tidied: Timestamp::MIN,
-            most: workloads,
             refused: 0,
             trained: 0,
             untrained: 0,
@@ -161,23 +187,37 @@ impl Pods {
 
     /// Goes on with what was learnt before; the bound stays this one's.
     pub fn resume(&mut self, held: Self) {
-        *self = Self { most: self.most, ..held };
+        let workloads = Workloads { most: self.workloads.most, ..held.workloads };
+        *self = Self { workloads, ..held };
     }
 
     /// Workloads that have a model.
     pub fn models(&self) -> usize {
-        self.pasts.values().filter(|past| past.has_model()).count()
+        self.workloads.pasts.values().filter(|past| past.has_model()).count()
+    }
+
+    /// Measures of pods, and minutes of workloads, that there was no room for.
+    pub fn refused(&self) -> u64 {
+        self.refused + self.workloads.refused
     }
 
     /// Upper bound of the bytes that it takes.
     pub fn bytes(&self) -> usize {
-        self.pods.len() * Self::POD_BYTES + self.pasts.len() * (Past::BYTES + 48)
+        self.pods.len() * Self::POD_BYTES + self.workloads.pasts.len() * (Past::BYTES + 48)
     }
 
-    /// Takes one measure; tells when an earlier minute was unlike the workload's past and its siblings.
+    /// Takes one measure; tells when an earlier minute was unlike the workload's past and its siblings. What is older than the
+    /// minute at hand is passed over: a gap that is filled is no work of now.
     pub fn observe(&mut self, of: &Owner<'_>, ts: Timestamp, measure: Measure) -> Option<Anomaly> {
-        let told = self.turn(of, ts)?;
-        let pod = self.pods.get_mut(&of.pod_key)?;
+        self.newest = self.newest.max(ts);
+        let Some(pod) = pod(&mut self.pods, self.workloads.most, of, ts) else {
+            self.refused += 1;
+            return None;
+        };
+        let told = pod.turn(&mut self.workloads, of, ts);
+        if minute_of(ts) < pod.minute.number {
+            return None;
+        }
         match measure {
             Measure::MemoryFraction(share) => pod.minute.memory = share,
             Measure::CpuSeconds(total) => {
@@ -192,17 +232,22 @@ impl Pods {
     }
 
     /// Takes log lines, each with when it was written and whether it tells of an error; tells of earlier minutes that were
-    /// unlike the workload's past and its siblings. Lines are not dated ahead of when they were received.
+    /// unlike the workload's past and its siblings.
     pub fn observe_lines(
         &mut self,
         of: &Owner<'_>,
         lines: impl Iterator<Item = (Timestamp, bool)>,
         mut told: impl FnMut(Anomaly),
     ) {
+        let mut lines = lines.peekable();
+        let Some((first, _)) = lines.peek() else { return };
+        let Some(pod) = pod(&mut self.pods, self.workloads.most, of, *first) else {
+            self.refused += lines.count() as u64;
+            return;
+        };
         for (ts, is_error) in lines {
-            let Some(found) = self.turn(of, ts) else { continue };
-            found.into_iter().for_each(&mut told);
-            let Some(pod) = self.pods.get_mut(&of.pod_key) else { continue };
+            self.newest = self.newest.max(ts);
+            pod.turn(&mut self.workloads, of, ts).into_iter().for_each(&mut told);
             // Senders lag a little, but what comes again of hours ago is no work of now.
             if minute_of(ts) + 1 >= pod.minute.number {
                 pod.minute.lines = pod.minute.lines.saturating_add(1);
@@ -213,8 +258,9 @@ impl Pods {
 
     /// Trains the model whose turn it is, and now and then forgets what was not heard of for long.
     pub fn tick(&mut self) {
-        while let Some(workload) = self.due.pop_front() {
-            let Some(past) = self.pasts.get_mut(&workload) else { continue };
+        let Workloads { pasts, due, .. } = &mut self.workloads;
+        while let Some(workload) = due.pop_front() {
+            let Some(past) = pasts.get_mut(&workload) else { continue };
             let counted = if Arc::make_mut(past).train() { &mut self.trained } else { &mut self.untrained };
             *counted += 1;
             break;
@@ -223,57 +269,51 @@ impl Pods {
             return;
         }
         self.tidied = self.newest;
-        let (pods, pasts) = (self.newest.minus(IDLE), self.newest.minus(KEPT));
-        self.pods.retain(|_, pod| began(pod.minute.number) >= pods);
-        self.pasts.retain(|_, past| past.last() >= pasts);
+        let (of_pods, of_pasts) = (self.newest.minus(IDLE), self.newest.minus(KEPT));
+        self.pods.retain(|_, pod| began(pod.minute.number) >= of_pods);
+        pasts.retain(|_, past| past.last() >= of_pasts);
     }
+}
 
-    /// Begins the pod's next minute where it is time, and judges the one before the last; `None` where there is no room.
-    fn turn(&mut self, of: &Owner<'_>, ts: Timestamp) -> Option<Option<Anomaly>> {
-        let (full, no_past) = (self.pods.len() >= self.most * PODS_OF_WORKLOAD, self.pasts.len() >= self.most);
-        let number = minute_of(ts);
-        let pod = match self.pods.entry(of.pod_key) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(_) if full => {
-                self.refused += 1;
-                return None;
-            }
-            Entry::Vacant(entry) => entry.insert(Pod {
-                since: ts,
-                minute: Minute::new(number),
-                cpu: Cpu::default(),
-                mean: Mean::default(),
-                closed: None,
-                onset: Onset::default(),
-            }),
-        };
-        self.newest = self.newest.max(ts);
-        if number <= pod.minute.number {
-            return Some(None);
-        }
-        let minute = std::mem::replace(&mut pod.minute, Minute::new(number));
-        let vector = vector(&minute, pod.cpu.turn());
-        if began(minute.number) < pod.since.plus(START) || !vector.is_known() {
-            pod.closed = None;
-            return Some(None);
-        }
-        let past = match self.pasts.entry(of.workload_key) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(_) if no_past => {
-                self.refused += 1;
-                return Some(None);
-            }
-            Entry::Vacant(entry) => entry.insert(Arc::default()),
-        };
-        let past = Arc::make_mut(past);
-        if past.take(of.pod_key, minute.number, &vector) {
-            self.due.push_back(of.workload_key);
-        }
-        Some(pod.close(past, of, minute.number, &vector))
+/// The state of this pod, made where there is room.
+fn pod<'p>(
+    pods: &'p mut HashMap<u64, Pod, Fixed>,
+    workloads: usize,
+    of: &Owner<'_>,
+    ts: Timestamp,
+) -> Option<&'p mut Pod> {
+    let full = pods.len() >= workloads * PODS_OF_WORKLOAD;
+    match pods.entry(of.pod_key) {
+        Entry::Occupied(entry) => Some(entry.into_mut()),
+        Entry::Vacant(_) if full => None,
+        Entry::Vacant(entry) => Some(entry.insert(Pod {
+            since: ts,
+            minute: Minute::new(minute_of(ts)),
+            cpu: Cpu::default(),
+            mean: Mean::default(),
+            closed: None,
+            onset: Onset::default(),
+        })),
     }
 }
 
 impl Pod {
+    /// Begins the next minute where it is time, and judges the one before the last.
+    fn turn(&mut self, workloads: &mut Workloads, of: &Owner<'_>, ts: Timestamp) -> Option<Anomaly> {
+        let number = minute_of(ts);
+        if number <= self.minute.number {
+            return None;
+        }
+        let minute = std::mem::replace(&mut self.minute, Minute::new(number));
+        let vector = vector(&minute, self.cpu.turn());
+        if began(minute.number) < self.since.plus(START) || !vector.is_known() {
+            self.closed = None;
+            return None;
+        }
+        let past = workloads.take(of, minute.number, &vector)?;
+        self.close(past, of, minute.number, &vector)
+    }
+
     /// Puts a minute by until the siblings' are closed, and judges the one that was put by before.
     fn close(&mut self, past: &mut Past, of: &Owner<'_>, minute: i64, vector: &PodVector) -> Option<Anomaly> {
         self.mean.take(vector);

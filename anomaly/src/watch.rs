@@ -361,7 +361,7 @@ impl Detectors {
         })
     }
 
-    /// Takes a measure of a pod; the anomaly where an earlier minute of it is unlike its workload's past and its siblings.
+    /// Takes a measure of a pod, no newer than what is received; the anomaly where an earlier minute of it is unlike its workload's past and its siblings.
     pub fn observe_pod(&mut self, of: &Owner<'_>, ts: Timestamp, measure: Measure) -> Option<Anomaly> {
         let told = self.learnt.pods.observe(of, ts, measure);
         self.learnt.anomalies += u64::from(told.is_some());
@@ -476,7 +476,7 @@ impl Detectors {
             refused_samples: series.refused + crowded.refused,
             refused_baselines: baselines.refused(),
             refused_probes: probes.refused,
-            refused_pods: pods.refused,
+            refused_pods: pods.refused(),
             trained: pods.trained,
             untrained: pods.untrained,
             refused_lines: streams.refused,

@@ -137,7 +137,7 @@ impl Feed {
                 continue;
             }
             let owner = owner(&watched.facts, &meta.namespace, &meta.pod, &meta.container);
-            self.anomalies.extend(detectors.observe_pod(&owner, sample.ts, measure));
+            self.anomalies.extend(detectors.observe_pod(&owner, sample.ts.min(received), measure));
         }
         self.follow_lines((published, received), scoped, detectors, &mut touched);
         self.series.sweep(scoped);

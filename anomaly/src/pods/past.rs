@@ -6,7 +6,7 @@ use whyd_signals::Timestamp;
 use super::began;
 use crate::detector::score::daily::Daily;
 use crate::hash64;
-use crate::pod_vector::{FEATURE_COUNT, Features, Kinds, Model, PodVector, Strangeness};
+use crate::pod_vector::{FEATURE_COUNT, Features, Kinds, MIN_ROWS, Model, PodVector, Strangeness};
 
 /// Of each half hour of so many days one vector is kept, of whichever pod and minute, so that a day weighs what a day weighs
 /// however many pods there are.
@@ -82,6 +82,8 @@ pub(super) struct Past {
     /// By half hour of the day and by day.
     rows: Box<[[f32; FEATURE_COUNT]]>,
     pick: Option<Pick>,
+    /// How many were kept, up to what a model needs, and since the last was trained.
+    kept: u8,
     since_trained: u8,
     is_due: bool,
     /// How many models there were.
@@ -142,7 +144,9 @@ impl Past {
             *row = picked.vector.0;
         }
         self.since_trained = self.since_trained.saturating_add(1);
-        let is_new = self.since_trained >= TRAIN_EVERY && !self.is_due;
+        self.kept = self.kept.saturating_add(1);
+        let is_enough = usize::from(self.kept) >= MIN_ROWS && self.since_trained >= TRAIN_EVERY;
+        let is_new = is_enough && !self.is_due;
         self.is_due |= is_new;
         is_new
     }
