@@ -38,7 +38,7 @@ const PART_OF_UNASKED: usize = 2;
 /// There is a place for a probe for so many series.
 const SERIES_OF_PROBE: usize = 4;
 /// Pods' metrics taken together have one of so many bytes.
-const PART_OF_PODS: usize = 16;
+const PART_OF_PODS: usize = 32;
 
 /// Bounds and times.
 #[derive(Debug, Clone, PartialEq)]

@@ -145,6 +145,55 @@ fn a_probe_that_fails_is_told_unless_its_pod_goes() {
     assert_eq!(told_of_a_probe(Some((53, true))).len(), 1, "deleted since");
 }
 
+#[test]
+fn what_fills_up_says_which_volume_or_node_it_is() {
+    let at = |second: i64| Timestamp::from_parts(START + second, 0).unwrap();
+    let mut player = Player::new(at(0));
+    let pod = |namespace: &str, name: &str, uid: &str, spec: Value| {
+        let metadata = json!({"name": name, "namespace": namespace, "uid": uid, "resourceVersion": "1",
+            "creationTimestamp": at(-3600).to_string()});
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": "Running"}});
+        slim(Resource::Pods, pod.to_string().as_bytes()).unwrap()
+    };
+    let mounted = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data-pg-0"}}]);
+    let database = json!({"containers": [{"name": "pg", "image": "pg:1"}], "volumes": mounted});
+    let exporter =
+        json!({"containers": [{"name": "exporter", "image": "e:1"}], "nodeName": "worker-2", "hostNetwork": true});
+    player.play(envelope(Resource::Pods, Verb::Apply, at(0), pod("team-shop", "pg-0", "0a", database)));
+    player.play(envelope(Resource::Pods, Verb::Apply, at(0), pod("monitoring", "node-exporter-x", "0b", exporter)));
+    player.play(listed(Resource::Pods, at(0), &["0a".to_owned(), "0b".to_owned()]).unwrap());
+    for scrape in 0..80 {
+        let second = scrape * 15;
+        let left = if scrape < 70 { 100e9 } else { 1e9 };
+        let volume = [
+            ("__name__", "kubelet_volume_stats_available_bytes"),
+            ("namespace", "team-shop"),
+            ("persistentvolumeclaim", "data-pg-0"),
+        ];
+        let node = [
+            ("__name__", "node_filesystem_avail_bytes"),
+            ("container", "exporter"),
+            ("device", "/dev/sda1"),
+            ("mountpoint", "/var"),
+            ("namespace", "monitoring"),
+            ("pod", "node-exporter-x"),
+        ];
+        let all = [
+            Series::new(&volume, &[(at(second).0 / 1_000_000, left)]),
+            Series::new(&node, &[(at(second).0 / 1_000_000, left)]),
+        ];
+        let media = Media::RemoteWrite1(Compression::Snappy);
+        player.play(Envelope { received: at(second), media, tenant: None, body: snappy(&version1(&all)).into() });
+    }
+    let found = player.anomalies();
+    let of = |metric: &str| found.iter().find(|a| a.metric == metric).unwrap_or_else(|| panic!("{metric}: {found:?}"));
+    let (volume, node) = (of("kubelet_volume_stats_available_bytes"), of("node_filesystem_avail_bytes"));
+    assert_eq!((volume.namespace.as_str(), volume.pod.as_str()), ("team-shop", "pg-0"));
+    assert!(volume.text.ends_with(" (volume claim data-pg-0)"), "{}", volume.text);
+    assert_eq!((node.pod.as_str(), node.container.as_str()), ("", ""));
+    assert!(node.text.ends_with(" (node worker-2, /var)"), "{}", node.text);
+}
+
 /// A metric that was asked for, sent to a daemon: it is being learnt, and that is counted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_says_what_it_watches_what_it_knows_and_what_that_costs() {

@@ -123,10 +123,10 @@ impl Past {
                 pick.of = pick.of.saturating_add(1);
                 // Each of n is picked with the chance of one in n.
                 let seed = [pod.to_le_bytes(), minute.to_le_bytes()];
-                if hash64(seed.as_flattened()) % u64::from(pick.of) == 0 {
+                if hash64(seed.as_flattened()).is_multiple_of(u64::from(pick.of)) {
                     pick.vector = *vector;
                 }
-                return false;
+                false
             }
             earlier => {
                 let picked = earlier.replace(Pick { cell, of: 1, vector: *vector });
