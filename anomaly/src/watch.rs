@@ -10,7 +10,7 @@ use whyd_signals::{SeriesId, Team, TemplateId, Timestamp, is_stale};
 use crate::detector::holes::Holes;
 use crate::detector::log_kinds::{LogKinds, Resolve};
 use crate::detector::log_rate::LogRate;
-use crate::detector::probes::{Outcome, Probe};
+use crate::detector::probes::{Consequence, Outcome, Probe, Probed};
 use crate::hash64;
 use crate::slots::Slots;
 use crate::watched::{Kind, WatchList, Watched};
@@ -308,15 +308,19 @@ impl Detectors {
         })
     }
 
-    /// Takes the count of one outcome of a probe as it was published; the anomaly that it opens, unless its pod `goes`.
+    /// Takes the count of one outcome of a probe as it was published; the anomaly that it opens. `probed` is asked where it failed.
     pub fn observe_probe(
         &mut self,
         key: &ProbeKey<'_>,
-        (outcome, ts, total): (Outcome, Timestamp, f64),
-        goes: impl FnOnce() -> bool,
+        count: (Outcome, Timestamp, f64),
+        probed: impl FnOnce() -> Probed,
     ) -> Option<Anomaly> {
+        let (consequence, ts) = (Consequence::of(key.kind), count.1);
+        if consequence == Consequence::Waits {
+            return None;
+        }
         let probe = self.learnt.probes.entry(key.id, ts, Probe::default)?;
-        let failing = probe.observe(outcome, ts, total).filter(|_| !goes())?;
+        let failing = probe.observe(count, consequence, probed)?;
         self.learnt.anomalies += 1;
         Some(Anomaly {
             ts,

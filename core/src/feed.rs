@@ -1,5 +1,6 @@
 //! Shows what was published to the detectors and says which namespaces have something new.
 
+mod probed;
 mod streams;
 mod watched;
 
@@ -7,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use probed::probed;
 use serde::{Deserialize, Serialize};
 use streams::Streams;
 use watched::{Facts, Series};
@@ -16,7 +18,7 @@ use whyd_buffers::{Level, Published, Scoped, SeriesMeta};
 use whyd_correlate::redact::redacted;
 use whyd_signals::schema::Anomaly;
 use whyd_signals::templates::Template;
-use whyd_signals::{Resource, Sample, SeriesId, TemplateId, Timestamp};
+use whyd_signals::{Sample, SeriesId, TemplateId, Timestamp};
 
 /// How many anomalies are kept; the oldest go first.
 const KEPT: usize = 10_000;
@@ -66,14 +68,6 @@ fn killed(id: SeriesId, meta: &SeriesMeta, sample: Sample, scoped: &Scoped) -> O
     let (pod_uid, container) = (pod.metadata.uid.clone(), status.name.clone());
     let namespace = pod.metadata.namespace.clone();
     rose.then_some(Killed { namespace, pod_uid, container, at: sample.ts, kills: sample.value as u64 })
-}
-
-/// Whether a pod is being deleted, or gone: its probes may fail.
-fn goes(meta: &SeriesMeta, scoped: &Scoped) -> bool {
-    match scoped.cluster().pod_named(&meta.namespace, &meta.pod) {
-        Some(pod) => pod.deleted_at.is_some() || pod.object.metadata.deletion_timestamp.is_some(),
-        None => scoped.cluster().synced(Resource::Pods),
-    }
 }
 
 /// So many told counters are kept before those of series that are gone are let go.
@@ -145,7 +139,7 @@ impl Feed {
                     kind: &probe.kind,
                 };
                 let count = (probe.outcome, sample.ts, sample.value);
-                self.anomalies.extend(detectors.observe_probe(&key, count, || goes(meta, scoped)));
+                self.anomalies.extend(detectors.observe_probe(&key, count, || probed(meta, &probe.kind, scoped)));
             }
             let Some(read) = &watched.read else { continue };
             let key = SeriesKey {

@@ -182,7 +182,10 @@ fn probes_have_a_place_each_and_there_are_so_many() {
             let (succeeded, failed) = (scrape.min(7), (scrape - 7).max(0));
             for (outcome, n) in [(Outcome::Failed, failed), (Outcome::Successful, succeeded)] {
                 if n > 0 {
-                    found.extend(detectors.observe_probe(&key, (outcome, ts, n as f64), || id == 1));
+                    found.extend(detectors.observe_probe(&key, (outcome, ts, n as f64), || Probed {
+                        goes: id == 1,
+                        ..Probed::default()
+                    }));
                 }
             }
         }
