@@ -14,5 +14,7 @@ pub mod watched;
 mod wording;
 
 pub use hash::hash64;
-pub use watch::{Basis, Config, Detectors, Learnt, Line, LineKey, ProbeKey, SeriesKey, Standing, Stats};
+pub use watch::{
+    Background, Basis, Config, Detectors, Learnt, Line, LineKey, ProbeKey, Readiness, SeriesKey, Standing, Stats,
+};
 pub use watched::{Kind, WatchList, Watched};

@@ -15,14 +15,19 @@ use crate::hash64;
 use crate::slots::Slots;
 use crate::watched::{Kind, WatchList, Watched};
 use crate::wording;
+use background::NEW;
+pub use background::{Background, Readiness};
 use baseline::Baselines;
-use series_state::SeriesState;
+use reached::Reached;
+use series_state::{Others, SeriesState};
 use standing::Board;
 pub use standing::{Basis, Standing};
 
+mod background;
 mod baseline;
 mod judged;
 mod lines;
+mod reached;
 mod series_state;
 mod standing;
 
@@ -34,6 +39,8 @@ const SERIES_OF_BASELINE: usize = 4;
 /// What programs tell of themselves may take one of so many places for series, and what nobody asked for of that one of so many.
 const PART_OF_CROWDED: usize = 4;
 const PART_OF_UNASKED: usize = 2;
+/// There is a place for how far a metric of a workload went for so many series.
+const SERIES_OF_REACHED: usize = 2;
 /// There is a place for a probe for so many series.
 const SERIES_OF_PROBE: usize = 4;
 /// Of lines it may be how a pod starts, so long after its first.
@@ -179,6 +186,7 @@ pub struct Learnt {
     holes: Holes,
     probes: Slots<u64, Probe>,
     baselines: Baselines,
+    reached: Reached,
     judged: u64,
     refused_shapes: u64,
     anomalies: u64,
@@ -200,8 +208,10 @@ impl Detectors {
     pub fn new(config: Config) -> Self {
         let streams = config.streams.min(config.bytes / 4 / Self::STREAM_BYTES);
         let kinds = config.streams.min((config.bytes / 3 - streams * Self::STREAM_BYTES) / Self::KINDS_BYTES);
-        let of_series =
-            Self::SERIES_BYTES + Baselines::BYTES / SERIES_OF_BASELINE + Self::PROBE_BYTES / SERIES_OF_PROBE;
+        let of_series = Self::SERIES_BYTES
+            + Baselines::BYTES / SERIES_OF_BASELINE
+            + Self::PROBE_BYTES / SERIES_OF_PROBE
+            + Reached::BYTES / SERIES_OF_REACHED;
         let series =
             config.series.min((config.bytes - streams * Self::STREAM_BYTES - kinds * Self::KINDS_BYTES) / of_series);
         let places = (series, series / PART_OF_CROWDED);
@@ -213,6 +223,7 @@ impl Detectors {
             holes: Holes::default(),
             probes: Slots::new(series / SERIES_OF_PROBE),
             baselines: Baselines::new(series / SERIES_OF_BASELINE),
+            reached: Reached::new(series / SERIES_OF_REACHED),
             judged: 0,
             refused_shapes: 0,
             anomalies: 0,
@@ -235,6 +246,7 @@ impl Detectors {
         self.learnt.holes = learnt.holes;
         self.learnt.probes.resume(learnt.probes);
         self.learnt.baselines.resume(learnt.baselines);
+        self.learnt.reached.resume(learnt.reached);
         self.learnt.judged = learnt.judged;
         self.learnt.refused_shapes = learnt.refused_shapes;
         self.learnt.anomalies = learnt.anomalies;
@@ -255,8 +267,7 @@ impl Detectors {
         self.board.parts()
     }
 
-    /// Takes a sample as it was published; the anomaly that it opens. `limit` is the container's limit of what the
-    /// metric measures, where there is one. Samples that are not newer than the last of their series are passed over.
+    /// As [`Detectors::observe_sample_of`], of whose background nothing is known.
     pub fn observe_sample(
         &mut self,
         key: &SeriesKey<'_>,
@@ -264,11 +275,23 @@ impl Detectors {
         ts: Timestamp,
         value: f64,
     ) -> Option<Anomaly> {
+        self.observe_sample_of(key, limit, (ts, value), &())
+    }
+
+    /// Takes a sample as it was published; the anomaly that it opens. `limit` is the container's limit of what the
+    /// metric measures, where there is one. Samples that are not newer than the last of their series are passed over.
+    pub fn observe_sample_of(
+        &mut self,
+        key: &SeriesKey<'_>,
+        limit: Option<f64>,
+        (ts, value): (Timestamp, f64),
+        background: &dyn Background,
+    ) -> Option<Anomaly> {
         let watched = key.watched;
         if watched.per_container && (key.container.is_empty() || key.container == "POD") {
             return None;
         }
-        let Learnt { series, crowded, baselines, judged, anomalies, .. } = &mut self.learnt;
+        let Learnt { series, crowded, baselines, reached, judged, anomalies, .. } = &mut self.learnt;
         let left = self.places.0.saturating_sub(if watched.crowded { series.len() } else { crowded.len() });
         let table = if watched.crowded { crowded } else { series };
         table.bound(match (watched.crowded, watched.by_name) {
@@ -276,9 +299,13 @@ impl Detectors {
             (true, false) => left.min(self.places.1),
             (true, true) => left.min(self.places.1 / PART_OF_UNASKED),
         });
-        let state = table.entry(key.id.0, ts, || SeriesState::new(key, baselines))?;
+        let begin = || {
+            let since = background.scraped_since().filter(|since| ts >= since.plus(NEW) && watched.counts_errors());
+            SeriesState::new(key, baselines, since)
+        };
+        let state = table.entry(key.id.0, ts, begin)?;
         if state.kind != watched.kind {
-            *state = SeriesState::new(key, baselines);
+            *state = SeriesState::new(key, baselines, None);
         }
         if state.last.is_some_and(|last| ts <= last) {
             return None;
@@ -290,9 +317,13 @@ impl Detectors {
             Kind::Gauge => value,
         };
         *judged += 1;
-        let judged = state.judge(watched, limit, ts, value, self.config.learning);
+        let others = Others { key, reached, background };
+        let told = state.judge(watched, limit, (ts, value), self.config.learning, &others);
+        if watched.early {
+            reached.note(key, (ts, value), &mut state.noted, ts);
+        }
         baselines.learn(key, ts, &state.scorer);
-        let (score, expected, text) = judged?;
+        let (score, expected, text) = told?;
         *anomalies += 1;
         Some(Anomaly {
             ts,
@@ -392,12 +423,13 @@ impl Detectors {
         self.learnt.kinds.sweep(now, self.config.idle, SWEEP);
         self.learnt.probes.sweep(now, self.config.idle, SWEEP);
         self.learnt.baselines.sweep(now, SWEEP);
+        self.learnt.reached.sweep(now, SWEEP);
         self.board.turn([&self.learnt.series, &self.learnt.crowded], self.config.learning)
     }
 
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
-        let Learnt { series, crowded, streams, kinds, probes, baselines, judged, refused_shapes, anomalies, .. } =
+        let Learnt { series, crowded, streams, kinds, probes, baselines, reached, judged, refused_shapes, anomalies, .. } =
             &self.learnt;
         let watched = series.len() + crowded.len();
         Stats {
@@ -410,11 +442,12 @@ impl Detectors {
                 + kinds.len() * Self::KINDS_BYTES
                 + probes.len() * Self::PROBE_BYTES
                 + baselines.len() * Baselines::BYTES
+                + reached.len() * Reached::BYTES
                 + Holes::HEAP
                 + self.board.bytes(),
             judged: *judged,
             refused_samples: series.refused + crowded.refused,
-            refused_baselines: baselines.refused(),
+            refused_baselines: baselines.refused() + reached.refused(),
             refused_probes: probes.refused,
             refused_lines: streams.refused,
             refused_kinds: kinds.refused,

@@ -208,6 +208,7 @@ mod tests {
             fraction_of_limit: 0.82,
             reaches_limit_in: Duration::from_secs(40),
             from: 0.0,
+            horizon: Duration::from_secs(600),
         };
         check(
             climbing("memory working set", Unit::Bytes, &climb),

@@ -1,13 +1,16 @@
 //! Shows what was published to the detectors and says which namespaces have something new.
 
+mod pod;
 mod probed;
 mod streams;
+mod targets;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use pod::Pod;
 use probed::probed;
 use serde::{Deserialize, Serialize};
 use streams::Streams;
@@ -151,7 +154,9 @@ impl Feed {
                 watched: read,
                 workload: watched.facts.workload_key,
             };
-            self.anomalies.extend(detectors.observe_sample(&key, watched.limit, sample.ts, sample.value));
+            let pod = Pod { meta, scoped, scraped_since: watched.scraped_since };
+            let value = (sample.ts, sample.value);
+            self.anomalies.extend(detectors.observe_sample_of(&key, watched.limit, value, &pod));
             let measure = match (meta.name.as_ref(), watched.limit) {
                 (WORKING_SET, Some(limit)) if limit > 0.0 => Measure::MemoryFraction(sample.value / limit),
                 (CPU_SECONDS, _) => Measure::CpuSeconds(sample.value),
