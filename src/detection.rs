@@ -19,6 +19,8 @@ pub struct DetectionShown {
     pub stats: Stats,
     /// Measures of pods there was no room for.
     pub refused_pods: u64,
+    /// Anomalies let go, there being too many.
+    pub let_go: u64,
     /// Series by series, what is known of it.
     pub standings: Vec<Arc<[Standing]>>,
     /// What is watched.
@@ -34,6 +36,7 @@ impl DetectionShown {
         Self {
             stats: core.detector_stats(),
             refused_pods: core.refused_pods(),
+            let_go: core.let_go_anomalies(),
             standings: core.standings(),
             watch_list: core.watch_list(),
         }
@@ -50,7 +53,9 @@ impl DetectionShown {
             ("kinds", stats.refused_kinds),
             ("shapes", stats.refused_shapes),
             ("baselines", stats.refused_baselines),
+            ("late", stats.late_samples),
             ("pods", self.refused_pods),
+            ("anomalies", self.let_go),
         ];
         let refused = refused.map(|(what, n)| (vec![("what", what.to_owned())], n as f64)).to_vec();
         vec![
@@ -89,7 +94,7 @@ impl DetectionShown {
             ),
             metric(
                 "whyd_detector_refused_total",
-                "what detectors had no room for: samples, counts of probes, lines, lines whose kinds are not known, lines of new shapes, baselines, measures of pods",
+                "what detectors had no room for: samples, counts of probes, lines, lines whose kinds are not known, lines of new shapes, baselines, measures of pods, anomalies; and samples no newer than the last of their series",
                 Kind::Counter,
                 refused,
             ),

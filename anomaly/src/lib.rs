@@ -9,6 +9,7 @@ pub mod pod_vector;
 pub mod pods;
 mod slots;
 pub mod templates;
+pub mod told;
 pub mod watch;
 pub mod watched;
 mod wording;

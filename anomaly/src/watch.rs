@@ -18,6 +18,8 @@ use crate::wording;
 use background::NEW;
 pub use background::{Background, Readiness};
 use baseline::Baselines;
+pub use config::Config;
+use heard::Heard;
 use reached::Reached;
 use series_state::{Others, SeriesState};
 use standing::Board;
@@ -25,6 +27,8 @@ pub use standing::{Basis, Standing};
 
 mod background;
 mod baseline;
+mod config;
+mod heard;
 mod judged;
 mod lines;
 mod reached;
@@ -43,39 +47,10 @@ const PART_OF_UNASKED: usize = 2;
 const SERIES_OF_REACHED: usize = 2;
 /// There is a place for a probe for so many series.
 const SERIES_OF_PROBE: usize = 4;
+/// A series that was not heard for so long ended, as far as there is need of its place: two scrapes are not so far apart.
+const ENDED: Duration = Duration::from_secs(600);
 /// Of lines it may be how a pod starts, so long after its first.
 const STARTS: Duration = Duration::from_secs(30);
-
-/// Bounds and times.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Config {
-    /// Bytes of all detectors' state.
-    pub bytes: usize,
-    /// Series watched at once; more are refused and counted.
-    pub series: usize,
-    /// Groups of log lines watched at once, as far as [`Config::bytes`] has room; more are refused and counted. What they say
-    /// is known of those that there is room for, how many lines there are of all.
-    pub streams: usize,
-    /// Nothing is judged before so much past.
-    pub learning: Duration,
-    /// State not touched for so long goes.
-    pub idle: Duration,
-    /// Metrics that are asked for, beside [`crate::watched::WATCHED`].
-    pub asked: Vec<Watched>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            bytes: 128 << 20,
-            series: 100_000,
-            streams: 10_000,
-            learning: Duration::from_secs(600),
-            idle: Duration::from_secs(2 * 3600),
-            asked: Vec::new(),
-        }
-    }
-}
 
 /// A series and what it is about. The id finds its state; the rest is only read when there is something to tell.
 #[derive(Debug, Clone, Copy)]
@@ -147,6 +122,8 @@ pub struct Stats {
     pub judged: u64,
     /// Samples of series there was no room for.
     pub refused_samples: u64,
+    /// Samples that were passed over, being no newer than the last of their series.
+    pub late_samples: u64,
     /// Times that what a workload's series had learnt could not be kept for its next pods.
     pub refused_baselines: u64,
     /// Counts of probes there was no room for.
@@ -178,8 +155,10 @@ pub struct Detectors {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Learnt {
     series: Slots<u32, SeriesState>,
-    /// Those of metrics that are [`Watched::crowded`].
+    /// Those of metrics that are [`Watched::crowded`] and asked for, or listed.
     crowded: Slots<u32, SeriesState>,
+    /// Those of metrics that are [`Watched::by_name`].
+    unasked: Slots<u32, SeriesState>,
     streams: Slots<u64, LogRate>,
     /// Of the same groups, as far as there is room: what they say takes more than how much.
     kinds: Slots<u64, LogKinds>,
@@ -187,7 +166,10 @@ pub struct Learnt {
     probes: Slots<u64, Probe>,
     baselines: Baselines,
     reached: Reached,
+    /// Of the samples, and of the lines.
+    heard: [Heard; 2],
     judged: u64,
+    late: u64,
     refused_shapes: u64,
     anomalies: u64,
 }
@@ -216,15 +198,18 @@ impl Detectors {
             config.series.min((config.bytes - streams * Self::STREAM_BYTES - kinds * Self::KINDS_BYTES) / of_series);
         let places = (series, series / PART_OF_CROWDED);
         let learnt = Learnt {
-            series: Slots::new(places.0),
-            crowded: Slots::new(places.1),
+            series: Slots::new(places.0).gone_after(ENDED),
+            crowded: Slots::new(places.1).gone_after(ENDED),
+            unasked: Slots::new(places.1 / PART_OF_UNASKED).gone_after(ENDED),
             streams: Slots::new(streams),
             kinds: Slots::new(kinds),
             holes: Holes::default(),
-            probes: Slots::new(series / SERIES_OF_PROBE),
+            probes: Slots::new(series / SERIES_OF_PROBE).gone_after(ENDED),
             baselines: Baselines::new(series / SERIES_OF_BASELINE),
             reached: Reached::new(series / SERIES_OF_REACHED),
+            heard: Default::default(),
             judged: 0,
+            late: 0,
             refused_shapes: 0,
             anomalies: 0,
         };
@@ -241,13 +226,16 @@ impl Detectors {
     pub fn resume(&mut self, learnt: Learnt) {
         self.learnt.series.resume(learnt.series);
         self.learnt.crowded.resume(learnt.crowded);
+        self.learnt.unasked.resume(learnt.unasked);
         self.learnt.streams.resume(learnt.streams);
         self.learnt.kinds.resume(learnt.kinds);
         self.learnt.holes = learnt.holes;
         self.learnt.probes.resume(learnt.probes);
         self.learnt.baselines.resume(learnt.baselines);
         self.learnt.reached.resume(learnt.reached);
+        self.learnt.heard = learnt.heard;
         self.learnt.judged = learnt.judged;
+        self.learnt.late = learnt.late;
         self.learnt.refused_shapes = learnt.refused_shapes;
         self.learnt.anomalies = learnt.anomalies;
     }
@@ -291,23 +279,26 @@ impl Detectors {
         if watched.per_container && (key.container.is_empty() || key.container == "POD") {
             return None;
         }
-        let Learnt { series, crowded, baselines, reached, judged, anomalies, .. } = &mut self.learnt;
-        let left = self.places.0.saturating_sub(if watched.crowded { series.len() } else { crowded.len() });
-        let table = if watched.crowded { crowded } else { series };
-        table.bound(match (watched.crowded, watched.by_name) {
-            (false, _) => left,
-            (true, false) => left.min(self.places.1),
-            (true, true) => left.min(self.places.1 / PART_OF_UNASKED),
-        });
+        let Learnt { series, crowded, unasked, baselines, reached, heard: [heard, _], judged, late, anomalies, .. } =
+            &mut self.learnt;
+        let all = series.len() + crowded.len() + unasked.len();
+        let (table, part) = match (watched.crowded, watched.by_name) {
+            (false, _) => (series, self.places.0),
+            (true, false) => (crowded, self.places.1.saturating_sub(unasked.len())),
+            (true, true) => (unasked, self.places.1.saturating_sub(crowded.len()).min(self.places.1 / PART_OF_UNASKED)),
+        };
+        table.bound(part.min(table.len() + self.places.0.saturating_sub(all)));
+        let now = heard.hear();
         let begin = || {
             let since = background.scraped_since().filter(|since| ts >= since.plus(NEW) && watched.counts_errors());
             SeriesState::new(key, baselines, since)
         };
-        let state = table.entry(key.id.0, ts, begin)?;
+        let state = table.entry_of(|| owner(key.team), key.id.0, now, begin)?;
         if state.kind != watched.kind {
             *state = SeriesState::new(key, baselines, None);
         }
         if state.last.is_some_and(|last| ts <= last) {
+            *late += 1;
             return None;
         }
         state.last = Some(ts);
@@ -320,7 +311,7 @@ impl Detectors {
         let others = Others { key, reached, background };
         let told = state.judge(watched, limit, (ts, value), self.config.learning, &others);
         if watched.early {
-            reached.note(key, (ts, value), &mut state.noted, ts);
+            reached.note(key, (ts, value), &mut state.noted, now);
         }
         baselines.learn(key, ts, &state.scorer);
         let (score, expected, text) = told?;
@@ -350,7 +341,8 @@ impl Detectors {
         if consequence == Consequence::Waits {
             return None;
         }
-        let probe = self.learnt.probes.entry(key.id, ts, Probe::default)?;
+        let now = self.learnt.heard[0].hear();
+        let probe = self.learnt.probes.entry_of(|| owner(key.team), key.id, now, Probe::default)?;
         let failing = probe.observe(count, consequence, probed)?;
         self.learnt.anomalies += 1;
         Some(Anomaly {
@@ -379,9 +371,10 @@ impl Detectors {
         mut told: impl FnMut(Anomaly),
     ) {
         let Some(newest) = lines.clone().map(|line| line.ts).max() else { return };
-        let Learnt { streams, kinds, holes, anomalies, refused_shapes, .. } = &mut self.learnt;
+        let Learnt { streams, kinds, holes, heard: [_, heard], anomalies, refused_shapes, .. } = &mut self.learnt;
         holes.hear(received);
-        let Some(rate) = streams.entry(key.group, newest, LogRate::default) else {
+        let now = heard.hear();
+        let Some(rate) = streams.entry_of(|| owner(key.team), key.group, now, LogRate::default) else {
             // The first is counted where it was refused.
             streams.refused += lines.count().saturating_sub(1) as u64;
             return;
@@ -392,7 +385,7 @@ impl Detectors {
             told(found.anomaly(key, ts));
         };
         let refused = kinds.refused;
-        let mut of_group = kinds.entry(key.group, newest, LogKinds::default);
+        let mut of_group = kinds.entry_of(|| owner(key.team), key.group, now, LogKinds::default);
         if let Some(kinds) = &mut of_group {
             kinds.of_pod(hash64(key.pod.as_bytes()) as u32, newest.min(received));
         }
@@ -415,23 +408,51 @@ impl Detectors {
         }
     }
 
-    /// Drops idle state, a part of it each time; whether [`Detectors::standings`] are others now.
+    /// Drops idle state, a part of it each time; whether [`Detectors::standings`] are others now. Idle is what was not heard
+    /// while others were.
     pub fn tick(&mut self, now: Timestamp) -> bool {
-        self.learnt.series.sweep(now, self.config.idle, SWEEP);
-        self.learnt.crowded.sweep(now, self.config.idle, SWEEP);
-        self.learnt.streams.sweep(now, self.config.idle, SWEEP);
-        self.learnt.kinds.sweep(now, self.config.idle, SWEEP);
-        self.learnt.probes.sweep(now, self.config.idle, SWEEP);
-        self.learnt.baselines.sweep(now, SWEEP);
-        self.learnt.reached.sweep(now, SWEEP);
-        self.board.turn([&self.learnt.series, &self.learnt.crowded], self.config.learning)
+        let Learnt {
+            series,
+            crowded,
+            unasked,
+            streams,
+            kinds,
+            probes,
+            baselines,
+            reached,
+            heard: [samples, lines],
+            ..
+        } = &mut self.learnt;
+        let (of_samples, of_lines, idle) = (samples.tick(now), lines.tick(now), self.config.idle);
+        series.sweep(of_samples, idle, SWEEP);
+        crowded.sweep(of_samples, idle, SWEEP);
+        unasked.sweep(of_samples, idle, SWEEP);
+        probes.sweep(of_samples, idle, SWEEP);
+        reached.sweep(of_samples, SWEEP);
+        streams.sweep(of_lines, idle, SWEEP);
+        kinds.sweep(of_lines, idle, SWEEP);
+        baselines.sweep(now, SWEEP);
+        self.board.turn([series, crowded, unasked], self.config.learning)
     }
 
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
-        let Learnt { series, crowded, streams, kinds, probes, baselines, reached, judged, refused_shapes, anomalies, .. } =
-            &self.learnt;
-        let watched = series.len() + crowded.len();
+        let Learnt {
+            series,
+            crowded,
+            unasked,
+            streams,
+            kinds,
+            probes,
+            baselines,
+            reached,
+            judged,
+            late,
+            refused_shapes,
+            anomalies,
+            ..
+        } = &self.learnt;
+        let watched = series.len() + crowded.len() + unasked.len();
         Stats {
             series: watched,
             streams: streams.len(),
@@ -446,16 +467,22 @@ impl Detectors {
                 + Holes::HEAP
                 + self.board.bytes(),
             judged: *judged,
-            refused_samples: series.refused + crowded.refused,
+            refused_samples: series.refused + crowded.refused + unasked.refused,
+            late_samples: *late,
             refused_baselines: baselines.refused() + reached.refused(),
             refused_probes: probes.refused,
             refused_lines: streams.refused,
             refused_kinds: kinds.refused,
             refused_shapes: *refused_shapes,
-            evicted: series.evicted + crowded.evicted + streams.evicted + probes.evicted,
+            evicted: series.evicted + crowded.evicted + unasked.evicted + streams.evicted + probes.evicted,
             anomalies: *anomalies,
         }
     }
+}
+
+/// Of the teams each may have its share of a table.
+fn owner(team: &Team) -> u64 {
+    hash64(team.as_str().as_bytes())
 }
 
 #[cfg(test)]

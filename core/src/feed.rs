@@ -16,14 +16,14 @@ use serde::{Deserialize, Serialize};
 use streams::Streams;
 use watched::{Facts, Series};
 use whyd_anomaly::pods::{Measure, Owner, Pods};
-use whyd_anomaly::{Detectors, Line, LineKey, ProbeKey, SeriesKey};
+use whyd_anomaly::{Detectors, Line, LineKey, ProbeKey, SeriesKey, told};
 use whyd_buffers::{Level, Published, Scoped, SeriesMeta};
 use whyd_correlate::redact::redacted;
 use whyd_signals::schema::Anomaly;
 use whyd_signals::templates::Template;
 use whyd_signals::{Sample, SeriesId, TemplateId, Timestamp};
 
-/// How many anomalies are kept; the oldest go first.
+/// How many anomalies are kept; of the team with the most the oldest go first.
 const KEPT: usize = 10_000;
 /// The metric whose limit is known from the pod's spec.
 const WORKING_SET: &str = "container_memory_working_set_bytes";
@@ -81,12 +81,14 @@ const TOLD: usize = 10_000;
 struct Kept {
     rows: Vec<Arc<Anomaly>>,
     fresh: bool,
+    /// How many were let go to make room.
+    let_go: u64,
 }
 
 impl Kept {
     fn push(&mut self, anomaly: Anomaly) {
         if self.rows.len() >= KEPT {
-            self.rows.drain(..KEPT / 10);
+            self.let_go += told::let_go(&mut self.rows, KEPT / 10);
         }
         self.rows.push(Arc::new(anomaly));
         self.fresh = true;
@@ -225,6 +227,11 @@ impl Feed {
     /// Measures of pods that there was no room for, taken together.
     pub(crate) fn refused_pods(&self) -> u64 {
         self.pods.refused
+    }
+
+    /// Anomalies that were let go, there being too many.
+    pub(crate) fn let_go(&self) -> u64 {
+        self.anomalies.let_go
     }
 
     /// All anomalies that are kept.

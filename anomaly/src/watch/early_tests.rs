@@ -355,3 +355,44 @@ fn a_count_that_comes_into_being_with_its_errors_is_told() {
     // Requests under way come with the first of their kind.
     assert_eq!(errors_from("http_request_duration_seconds_sum", Some(7200), (40.0, 600)), []);
 }
+
+#[test]
+fn no_team_takes_the_room_of_all_and_ended_pods_make_room() {
+    let mut detectors = Detectors::new(Config { series: 320, ..Config::default() });
+    let errors = detectors.watches("x_errors_total").unwrap();
+    let memory = detectors.watches(MEMORY).unwrap();
+    let feed = |detectors: &mut Detectors, team: &str, watched: &Watched, ids: std::ops::Range<u32>, ts: Timestamp| {
+        let (before, team) = (detectors.stats().refused_samples, Team::new(team));
+        for id in ids.clone() {
+            let key = SeriesKey {
+                id: SeriesId(id),
+                team: &team,
+                namespace: "shop",
+                pod: "cart-0",
+                container: "cart",
+                watched,
+                workload: 7,
+            };
+            detectors.observe_sample(&key, None, ts, 1.0);
+        }
+        ids.len() as u64 - (detectors.stats().refused_samples - before)
+    };
+    let at = |s: i64| Timestamp(1_000_000_000_000 + s * 1_000_000_000);
+    for (watched, all) in [(&errors, 40), (&memory, 280)] {
+        let first = all * 1000;
+        assert_eq!(feed(&mut detectors, "a", watched, first..first + 1000, at(0)), u64::from(all), "all that there is");
+        assert_eq!(
+            feed(&mut detectors, "b", watched, first + 1000..first + 2000, at(0)),
+            u64::from(all / 2),
+            "its share"
+        );
+        assert_eq!(feed(&mut detectors, "a", watched, first + 2000..first + 3000, at(0)), 0);
+    }
+    // A rollout: the pods before end, and say nothing from then on.
+    for s in 1..=700 {
+        detectors.tick(at(s));
+        feed(&mut detectors, "b", &memory, 281_000..281_005, at(s));
+    }
+    let new = feed(&mut detectors, "a", &memory, 900_000..900_200, at(700));
+    assert!(new >= 195, "{new}");
+}
