@@ -17,6 +17,8 @@ use whyd_signals::schema::Restart;
 pub struct DetectionShown {
     /// What they hold and what they turned away.
     pub stats: Stats,
+    /// Anomalies let go, there being too many.
+    pub let_go: u64,
     /// Series by series, what is known of it.
     pub standings: Vec<Arc<[Standing]>>,
     /// What is watched.
@@ -29,7 +31,12 @@ type Whose = (String, String, String, String);
 impl DetectionShown {
     /// Those of this core.
     pub fn of(core: &Core) -> Self {
-        Self { stats: core.detector_stats(), standings: core.standings(), watch_list: core.watch_list() }
+        Self {
+            stats: core.detector_stats(),
+            let_go: core.let_go_anomalies(),
+            standings: core.standings(),
+            watch_list: core.watch_list(),
+        }
     }
 
     pub(crate) fn metrics(&self) -> Vec<Metric> {
@@ -43,7 +50,9 @@ impl DetectionShown {
             ("kinds", stats.refused_kinds),
             ("shapes", stats.refused_shapes),
             ("baselines", stats.refused_baselines),
+            ("late", stats.late_samples),
             ("pods", stats.refused_pods),
+            ("anomalies", self.let_go),
         ];
         let refused = refused.map(|(what, n)| (vec![("what", what.to_owned())], n as f64)).to_vec();
         vec![
@@ -96,7 +105,7 @@ impl DetectionShown {
             ),
             metric(
                 "whyd_detector_refused_total",
-                "what detectors had no room for: samples, counts of probes, lines, lines whose kinds are not known, lines of new shapes, baselines, measures of pods",
+                "what detectors had no room for: samples, counts of probes, lines, lines whose kinds are not known, lines of new shapes, baselines, measures of pods, anomalies; and samples no newer than the last of their series",
                 Kind::Counter,
                 refused,
             ),

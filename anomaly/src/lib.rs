@@ -10,11 +10,14 @@ pub mod pod_vector;
 pub mod pods;
 mod slots;
 pub mod templates;
+pub mod told;
 pub mod watch;
 pub mod watched;
 mod wording;
 
 pub use hash::hash64;
-pub use watch::{Basis, Config, Detectors, Learnt, Line, LineKey, ProbeKey, SeriesKey, Standing, Stats};
+pub use watch::{
+    Background, Basis, Config, Detectors, Learnt, Line, LineKey, ProbeKey, Readiness, SeriesKey, Standing, Stats,
+};
 pub use watched::{Kind, WatchList, Watched};
 pub use wording::number;

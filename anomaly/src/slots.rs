@@ -1,4 +1,7 @@
 //! A table of per-series state with a bound on its entries; what does not fit is refused and counted.
+//!
+//! Where it is full, one more takes the place of one that was not heard for long, or of one of an owner who has more than an
+//! equal share where its own has less: so nobody takes the room of all, and all of it may be used.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,9 +13,13 @@ use whyd_signals::Timestamp;
 
 use crate::hash::Fixed;
 
+/// Places looked at for one that may be taken, for each that is refused.
+const LOOKED_AT: usize = 32;
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Slot<K, V> {
     key: K,
+    owner: u64,
     touched: Timestamp,
     /// Shared with a copy of the table until it is written next.
     value: Arc<V>,
@@ -23,11 +30,18 @@ struct Slot<K, V> {
 pub(crate) struct Slots<K, V> {
     #[serde(skip)]
     index: HashMap<K, u32, Fixed>,
+    /// How many places each owner has.
+    #[serde(skip)]
+    held: HashMap<u64, usize, Fixed>,
     slots: Vec<Option<Slot<K, V>>>,
     free: Vec<u32>,
     #[serde(skip)]
     cap: usize,
+    /// What was not heard for so long goes when there is no room.
+    #[serde(skip)]
+    gone: Duration,
     cursor: usize,
+    taking: usize,
     pub(crate) refused: u64,
     pub(crate) evicted: u64,
 }
@@ -36,19 +50,32 @@ impl<K: Copy + Eq + Hash, V: Clone> Slots<K, V> {
     pub(crate) fn new(cap: usize) -> Self {
         Self {
             index: HashMap::default(),
+            held: HashMap::default(),
             slots: Vec::new(),
             free: Vec::new(),
             cap: cap.min(u32::MAX as usize),
+            gone: Duration::MAX,
             cursor: 0,
+            taking: 0,
             refused: 0,
             evicted: 0,
         }
     }
 
+    /// Whose entries are gone when they were not heard for so long, as far as there is need of their places.
+    pub(crate) fn gone_after(self, gone: Duration) -> Self {
+        Self { gone, ..self }
+    }
+
     /// Goes on with what another table held, which was written and read back meanwhile. The bound stays this one's.
     pub(crate) fn resume(&mut self, held: Self) {
         let full = held.slots.iter().enumerate().filter_map(|(at, slot)| Some((slot.as_ref()?.key, at as u32)));
-        *self = Self { index: full.collect(), cap: self.cap, ..held };
+        let index = full.collect();
+        let mut owners: HashMap<u64, usize, Fixed> = HashMap::default();
+        for slot in held.slots.iter().flatten() {
+            *owners.entry(slot.owner).or_default() += 1;
+        }
+        *self = Self { index, held: owners, cap: self.cap, gone: self.gone, ..held };
         if self.cursor >= self.slots.len() {
             self.cursor = 0;
         }
@@ -87,23 +114,34 @@ impl<K: Copy + Eq + Hash, V: Clone> Slots<K, V> {
         self.slots.get_mut(at)?.as_mut().map(|slot| Arc::make_mut(&mut slot.value))
     }
 
-    /// The entry of `key`, made when there is none; `None` when the table is full.
+    /// The entry of `key`, made when there is none; `None` when the table is full. All such have one owner.
     pub(crate) fn entry(&mut self, key: K, now: Timestamp, make: impl FnOnce() -> V) -> Option<&mut V> {
+        self.entry_of(|| 0, key, now, make)
+    }
+
+    /// The entry of `key`, made for this owner when there is none; `None` when the table is full.
+    pub(crate) fn entry_of(
+        &mut self,
+        owner: impl FnOnce() -> u64,
+        key: K,
+        now: Timestamp,
+        make: impl FnOnce() -> V,
+    ) -> Option<&mut V> {
         let at = match self.index.get(&key) {
             Some(at) => *at as usize,
-            None => self.admit(key, now, make)?,
+            None => self.admit(owner(), key, now, make)?,
         };
         let slot = self.slots.get_mut(at)?.as_mut()?;
         slot.touched = slot.touched.max(now);
         Some(Arc::make_mut(&mut slot.value))
     }
 
-    fn admit(&mut self, key: K, now: Timestamp, make: impl FnOnce() -> V) -> Option<usize> {
-        if self.index.len() >= self.cap {
+    fn admit(&mut self, owner: u64, key: K, now: Timestamp, make: impl FnOnce() -> V) -> Option<usize> {
+        if self.index.len() >= self.cap && !self.take(owner, now) {
             self.refused += 1;
             return None;
         }
-        let slot = Some(Slot { key, touched: now, value: Arc::new(make()) });
+        let slot = Some(Slot { key, owner, touched: now, value: Arc::new(make()) });
         let at = match self.free.pop() {
             Some(at) => {
                 self.slots[at as usize] = slot;
@@ -115,7 +153,41 @@ impl<K: Copy + Eq + Hash, V: Clone> Slots<K, V> {
             }
         };
         self.index.insert(key, at);
+        *self.held.entry(owner).or_default() += 1;
         Some(at as usize)
+    }
+
+    /// Makes room for one more of this owner, where it may have it.
+    fn take(&mut self, owner: u64, now: Timestamp) -> bool {
+        let own = self.held.get(&owner).copied().unwrap_or_default();
+        let owners = self.held.len() + usize::from(own == 0);
+        let share = self.cap / owners.max(1);
+        let oldest = now.minus(self.gone);
+        for _ in 0..LOOKED_AT.min(self.slots.len()) {
+            let at = self.taking % self.slots.len();
+            self.taking = at + 1;
+            let Some(slot) = &self.slots[at] else { continue };
+            let of_other = self.held.get(&slot.owner).copied().unwrap_or_default();
+            // Where the bound fell below what is held one that goes makes no room.
+            if (slot.touched < oldest || (own < share && of_other > share)) && self.index.len() <= self.cap {
+                self.drop_at(at);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn drop_at(&mut self, at: usize) {
+        let Some(slot) = self.slots.get_mut(at).and_then(Option::take) else { return };
+        self.index.remove(&slot.key);
+        if let Some(held) = self.held.get_mut(&slot.owner) {
+            *held = held.saturating_sub(1);
+            if *held == 0 {
+                self.held.remove(&slot.owner);
+            }
+        }
+        self.free.push(at as u32);
+        self.evicted += 1;
     }
 
     /// Looks at the next `most` slots and drops those not touched for `idle`; called often, it gets round to all.
@@ -126,10 +198,7 @@ impl<K: Copy + Eq + Hash, V: Clone> Slots<K, V> {
             self.cursor = (self.cursor + 1) % self.slots.len();
             let Some(slot) = &self.slots[at] else { continue };
             if slot.touched < oldest {
-                self.index.remove(&slot.key);
-                self.slots[at] = None;
-                self.free.push(at as u32);
-                self.evicted += 1;
+                self.drop_at(at);
             }
         }
     }
@@ -154,5 +223,41 @@ mod tests {
         assert_eq!((slots.len(), slots.evicted), (1, 1));
         assert!(slots.entry(3, at(111), || 7).is_some());
         assert_eq!(slots.entry(2, at(112), || 0).copied(), Some(1));
+    }
+
+    /// How many of each owner's keys are let in, one after the other.
+    fn let_in(slots: &mut Slots<u32, u64>, owner: u64, keys: std::ops::Range<u32>) -> usize {
+        keys.filter(|key| slots.entry_of(|| owner, *key, Timestamp(0), || owner).is_some()).count()
+    }
+
+    #[test]
+    fn one_owner_may_have_all_and_of_several_each_its_share() {
+        let mut slots: Slots<u32, u64> = Slots::new(90);
+        assert_eq!(let_in(&mut slots, 1, 0..200), 90);
+        assert_eq!(let_in(&mut slots, 2, 1000..1200), 45);
+        assert_eq!(let_in(&mut slots, 3, 2000..2010), 10, "what it asks for is less than its share");
+        assert_eq!((slots.len(), slots.evicted), (90, 55));
+        assert!(slots.held[&1] >= 30 && slots.held[&2] >= 30, "{:?}", slots.held);
+        // Who has a share takes nobody's place, and is refused in peace.
+        assert_eq!(let_in(&mut slots, 1, 5000..5200), 0);
+        let mut resumed: Slots<u32, u64> = Slots::new(90);
+        resumed.resume(slots);
+        assert_eq!(let_in(&mut resumed, 4, 3000..3200), 90 / 4);
+    }
+
+    #[test]
+    fn what_is_gone_makes_room_when_there_is_none() {
+        let at = |s: i64| Timestamp(s * 1_000_000_000);
+        let mut slots: Slots<u32, u64> = Slots::new(40).gone_after(Duration::from_secs(600));
+        for key in 0..40 {
+            slots.entry(key, at(0), || 0);
+        }
+        for key in 0..20 {
+            slots.entry(key, at(500), || 0);
+        }
+        assert!(slots.entry(100, at(599), || 0).is_none());
+        let new = (100..200).filter(|key| slots.entry(*key, at(700), || 0).is_some()).count();
+        assert_eq!((new, slots.len()), (20, 40));
+        assert!((0..20).all(|key| slots.get(key).is_some()), "what goes on stays");
     }
 }

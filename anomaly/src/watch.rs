@@ -10,20 +10,29 @@ use whyd_signals::{SeriesId, Team, TemplateId, Timestamp, is_stale};
 use crate::detector::holes::Holes;
 use crate::detector::log_kinds::{LogKinds, Resolve};
 use crate::detector::log_rate::LogRate;
-use crate::detector::probes::{Outcome, Probe};
+use crate::detector::probes::{Consequence, Outcome, Probe, Probed};
 use crate::hash64;
 use crate::pods::{Measure, Owner, Pods};
 use crate::slots::Slots;
 use crate::watched::{Kind, WatchList, Watched};
 use crate::wording;
+use background::NEW;
+pub use background::{Background, Readiness};
 use baseline::Baselines;
-use series_state::SeriesState;
+pub use config::Config;
+use heard::Heard;
+use reached::Reached;
+use series_state::{Others, SeriesState};
 use standing::Board;
 pub use standing::{Basis, Standing};
 
+mod background;
 mod baseline;
+mod config;
+mod heard;
 mod judged;
 mod lines;
+mod reached;
 mod series_state;
 mod standing;
 
@@ -35,41 +44,14 @@ const SERIES_OF_BASELINE: usize = 4;
 /// What programs tell of themselves may take one of so many places for series, and what nobody asked for of that one of so many.
 const PART_OF_CROWDED: usize = 4;
 const PART_OF_UNASKED: usize = 2;
+/// There is a place for how far a metric of a workload went for so many series.
+const SERIES_OF_REACHED: usize = 2;
 /// There is a place for a probe for so many series.
 const SERIES_OF_PROBE: usize = 4;
 /// Pods' metrics taken together have one of so many bytes.
 const PART_OF_PODS: usize = 32;
-
-/// Bounds and times.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Config {
-    /// Bytes of all detectors' state.
-    pub bytes: usize,
-    /// Series watched at once; more are refused and counted.
-    pub series: usize,
-    /// Groups of log lines watched at once, as far as [`Config::bytes`] has room; more are refused and counted. What they say
-    /// is known of those that there is room for, how many lines there are of all.
-    pub streams: usize,
-    /// Nothing is judged before so much past.
-    pub learning: Duration,
-    /// State not touched for so long goes.
-    pub idle: Duration,
-    /// Metrics that are asked for, beside [`crate::watched::WATCHED`].
-    pub asked: Vec<Watched>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            bytes: 128 << 20,
-            series: 100_000,
-            streams: 10_000,
-            learning: Duration::from_secs(600),
-            idle: Duration::from_secs(2 * 3600),
-            asked: Vec::new(),
-        }
-    }
-}
+/// A series that was not heard for so long ended, as far as there is need of its place: two scrapes are not so far apart.
+const ENDED: Duration = Duration::from_secs(600);
 
 /// A series and what it is about. The id finds its state; the rest is only read when there is something to tell.
 #[derive(Debug, Clone, Copy)]
@@ -143,6 +125,8 @@ pub struct Stats {
     pub judged: u64,
     /// Samples of series there was no room for.
     pub refused_samples: u64,
+    /// Samples that were passed over, being no newer than the last of their series.
+    pub late_samples: u64,
     /// Times that what a workload's series had learnt could not be kept for its next pods.
     pub refused_baselines: u64,
     /// Counts of probes there was no room for.
@@ -182,8 +166,10 @@ pub struct Detectors {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Learnt {
     series: Slots<u32, SeriesState>,
-    /// Those of metrics that are [`Watched::crowded`].
+    /// Those of metrics that are [`Watched::crowded`] and asked for, or listed.
     crowded: Slots<u32, SeriesState>,
+    /// Those of metrics that are [`Watched::by_name`].
+    unasked: Slots<u32, SeriesState>,
     streams: Slots<u64, LogRate>,
     /// Of the same groups, as far as there is room: what they say takes more than how much.
     kinds: Slots<u64, LogKinds>,
@@ -191,7 +177,11 @@ pub struct Learnt {
     probes: Slots<u64, Probe>,
     baselines: Baselines,
     pods: Pods,
+    reached: Reached,
+    /// Of the samples, and of the lines.
+    heard: [Heard; 2],
     judged: u64,
+    late: u64,
     refused_shapes: u64,
     late_lines: u64,
     anomalies: u64,
@@ -213,22 +203,28 @@ impl Detectors {
     pub fn new(config: Config) -> Self {
         let streams = config.streams.min(config.bytes / 4 / Self::STREAM_BYTES);
         let kinds = config.streams.min((config.bytes / 3 - streams * Self::STREAM_BYTES) / Self::KINDS_BYTES);
-        let of_series =
-            Self::SERIES_BYTES + Baselines::BYTES / SERIES_OF_BASELINE + Self::PROBE_BYTES / SERIES_OF_PROBE;
         let pods = config.bytes / PART_OF_PODS / Pods::BYTES;
         let others = streams * Self::STREAM_BYTES + kinds * Self::KINDS_BYTES + pods * Pods::BYTES;
+        let of_series = Self::SERIES_BYTES
+            + Baselines::BYTES / SERIES_OF_BASELINE
+            + Self::PROBE_BYTES / SERIES_OF_PROBE
+            + Reached::BYTES / SERIES_OF_REACHED;
         let series = config.series.min((config.bytes - others) / of_series);
         let places = (series, series / PART_OF_CROWDED);
         let learnt = Learnt {
-            series: Slots::new(places.0),
-            crowded: Slots::new(places.1),
+            series: Slots::new(places.0).gone_after(ENDED),
+            crowded: Slots::new(places.1).gone_after(ENDED),
+            unasked: Slots::new(places.1 / PART_OF_UNASKED).gone_after(ENDED),
             streams: Slots::new(streams),
             kinds: Slots::new(kinds),
             holes: Holes::default(),
-            probes: Slots::new(series / SERIES_OF_PROBE),
+            probes: Slots::new(series / SERIES_OF_PROBE).gone_after(ENDED),
             baselines: Baselines::new(series / SERIES_OF_BASELINE),
             pods: Pods::new(pods),
+            reached: Reached::new(series / SERIES_OF_REACHED),
+            heard: Default::default(),
             judged: 0,
+            late: 0,
             refused_shapes: 0,
             late_lines: 0,
             anomalies: 0,
@@ -246,13 +242,17 @@ impl Detectors {
     pub fn resume(&mut self, learnt: Learnt) {
         self.learnt.series.resume(learnt.series);
         self.learnt.crowded.resume(learnt.crowded);
+        self.learnt.unasked.resume(learnt.unasked);
         self.learnt.streams.resume(learnt.streams);
         self.learnt.kinds.resume(learnt.kinds);
         self.learnt.holes = learnt.holes;
         self.learnt.probes.resume(learnt.probes);
         self.learnt.baselines.resume(learnt.baselines);
         self.learnt.pods.resume(learnt.pods);
+        self.learnt.reached.resume(learnt.reached);
+        self.learnt.heard = learnt.heard;
         self.learnt.judged = learnt.judged;
+        self.learnt.late = learnt.late;
         self.learnt.refused_shapes = learnt.refused_shapes;
         self.learnt.late_lines = learnt.late_lines;
         self.learnt.anomalies = learnt.anomalies;
@@ -273,8 +273,7 @@ impl Detectors {
         self.board.parts()
     }
 
-    /// Takes a sample as it was published; the anomaly that it opens. `limit` is the container's limit of what the
-    /// metric measures, where there is one. Samples that are not newer than the last of their series are passed over.
+    /// As [`Detectors::observe_sample_of`], of whose background nothing is known.
     pub fn observe_sample(
         &mut self,
         key: &SeriesKey<'_>,
@@ -282,26 +281,45 @@ impl Detectors {
         ts: Timestamp,
         value: f64,
     ) -> Option<Anomaly> {
+        self.observe_sample_of(key, limit, (ts, value), &())
+    }
+
+    /// Takes a sample as it was published; the anomaly that it opens. `limit` is the container's limit of what the
+    /// metric measures, where there is one. Samples that are not newer than the last of their series are passed over.
+    pub fn observe_sample_of(
+        &mut self,
+        key: &SeriesKey<'_>,
+        limit: Option<f64>,
+        (ts, value): (Timestamp, f64),
+        background: &dyn Background,
+    ) -> Option<Anomaly> {
         let watched = key.watched;
         if watched.per_container && (key.container.is_empty() || key.container == "POD") {
             return None;
         }
-        let Learnt { series, crowded, baselines, judged, anomalies, .. } = &mut self.learnt;
-        let left = self.places.0.saturating_sub(if watched.crowded { series.len() } else { crowded.len() });
-        let table = if watched.crowded { crowded } else { series };
-        table.bound(match (watched.crowded, watched.by_name) {
-            (false, _) => left,
-            (true, false) => left.min(self.places.1),
-            (true, true) => left.min(self.places.1 / PART_OF_UNASKED),
-        });
-        let state = table.entry(key.id.0, ts, || SeriesState::new(key, baselines))?;
+        let Learnt { series, crowded, unasked, baselines, reached, heard: [heard, _], judged, late, anomalies, .. } =
+            &mut self.learnt;
+        let all = series.len() + crowded.len() + unasked.len();
+        let (table, part) = match (watched.crowded, watched.by_name) {
+            (false, _) => (series, self.places.0),
+            (true, false) => (crowded, self.places.1.saturating_sub(unasked.len())),
+            (true, true) => (unasked, self.places.1.saturating_sub(crowded.len()).min(self.places.1 / PART_OF_UNASKED)),
+        };
+        table.bound(part.min(table.len() + self.places.0.saturating_sub(all)));
+        let now = heard.hear();
+        let begin = || {
+            let since = background.scraped_since().filter(|since| ts >= since.plus(NEW) && watched.counts_errors());
+            SeriesState::new(key, baselines, since)
+        };
+        let state = table.entry_of(|| owner(key.team), key.id.0, now, begin)?;
         if state.kind != watched.kind {
-            *state = SeriesState::new(key, baselines);
+            *state = SeriesState::new(key, baselines, None);
         }
         if state.workload != key.workload {
             state.join(key, baselines);
         }
         if state.last.is_some_and(|last| ts <= last) {
+            *late += 1;
             return None;
         }
         state.last = Some(ts);
@@ -311,9 +329,13 @@ impl Detectors {
             Kind::Gauge => value,
         };
         *judged += 1;
-        let judged = state.judge(watched, limit, ts, value, self.config.learning);
+        let others = Others { key, reached, background };
+        let told = state.judge(watched, limit, (ts, value), self.config.learning, &others);
+        if watched.early {
+            reached.note(key, (ts, value), &mut state.noted, now);
+        }
         baselines.learn(key, ts, &state.scorer);
-        let judged = judged?;
+        let judged = told?;
         *anomalies += 1;
         Some(of_series(key, (ts, value), judged))
     }
@@ -326,26 +348,31 @@ impl Detectors {
         limit: f64,
         values: impl Iterator<Item = (Timestamp, f64)>,
     ) -> Option<Anomaly> {
-        let Learnt { series, crowded, anomalies, .. } = &mut self.learnt;
+        let Learnt { series, crowded, reached, anomalies, .. } = &mut self.learnt;
         let state = if key.watched.crowded { crowded } else { series }.get_mut(key.id.0)?;
         let mut values = values.filter(|(_, value)| value.is_finite());
-        let (ts, value, climbs) = values
-            .find_map(|(ts, value)| state.climbs(key.watched, limit, ts, value).map(|climbs| (ts, value, climbs)))?;
+        let (at, climbs) =
+            values.find_map(|at| Some((at, state.climbs(key.watched, limit, at, || reached.highest(key, at.0))?)))?;
         // What follows is learnt and told no further.
-        values.for_each(|(ts, value)| drop(state.climbs(key.watched, limit, ts, value)));
+        values.for_each(|at| drop(state.climbs(key.watched, limit, at, || reached.highest(key, at.0))));
         *anomalies += 1;
-        Some(of_series(key, (ts, value), climbs))
+        Some(of_series(key, at, climbs))
     }
 
-    /// Takes the count of one outcome of a probe as it was published; the anomaly that it opens, unless its pod `goes`.
+    /// Takes the count of one outcome of a probe as it was published; the anomaly that it opens. `probed` is asked where it failed.
     pub fn observe_probe(
         &mut self,
         key: &ProbeKey<'_>,
-        (outcome, ts, total): (Outcome, Timestamp, f64),
-        goes: impl FnOnce() -> bool,
+        count: (Outcome, Timestamp, f64),
+        probed: impl FnOnce() -> Probed,
     ) -> Option<Anomaly> {
-        let probe = self.learnt.probes.entry(key.id, ts, Probe::default)?;
-        let failing = probe.observe(outcome, ts, total).filter(|_| !goes())?;
+        let (consequence, ts) = (Consequence::of(key.kind), count.1);
+        if consequence == Consequence::Waits {
+            return None;
+        }
+        let now = self.learnt.heard[0].hear();
+        let probe = self.learnt.probes.entry_of(|| owner(key.team), key.id, now, Probe::default)?;
+        let failing = probe.observe(count, consequence, probed)?;
         self.learnt.anomalies += 1;
         Some(Anomaly {
             ts,
@@ -398,9 +425,11 @@ impl Detectors {
         let lines = lines.map(|line| Line { ts: line.ts.min(received), ..line });
         let times = lines.clone().map(|line| line.ts);
         let Some((oldest, newest)) = times.clone().min().zip(times.max()) else { return };
-        let Learnt { streams, kinds, holes, anomalies, refused_shapes, late_lines, .. } = &mut self.learnt;
+        let Learnt { streams, kinds, holes, heard: [_, heard], anomalies, refused_shapes, late_lines, .. } =
+            &mut self.learnt;
         holes.hear(received);
-        let Some(rate) = streams.entry(key.group, newest, LogRate::default) else {
+        let now = heard.hear();
+        let Some(rate) = streams.entry_of(|| owner(key.team), key.group, now, LogRate::default) else {
             // The first is counted where it was refused.
             streams.refused += lines.count().saturating_sub(1) as u64;
             return;
@@ -413,10 +442,15 @@ impl Detectors {
         let refused = kinds.refused;
         let speaker = rate.of_pod(hash64(key.pod.as_bytes()), (oldest, newest));
         let mut is_begun = false;
-        let mut of_group = kinds.entry(key.group, newest, || {
-            is_begun = true;
-            LogKinds::default()
-        });
+        let mut of_group = kinds.entry_of(
+            || owner(key.team),
+            key.group,
+            now,
+            || {
+                is_begun = true;
+                LogKinds::default()
+            },
+        );
         if let Some(kinds) = &mut of_group
             && (speaker.may_be_new || is_begun)
         {
@@ -441,23 +475,55 @@ impl Detectors {
         }
     }
 
-    /// Drops idle state, a part of it each time; whether [`Detectors::standings`] are others now.
+    /// Drops idle state, a part of it each time; whether [`Detectors::standings`] are others now. Idle is what was not heard
+    /// while others were.
     pub fn tick(&mut self, now: Timestamp) -> bool {
-        self.learnt.series.sweep(now, self.config.idle, SWEEP);
-        self.learnt.crowded.sweep(now, self.config.idle, SWEEP);
-        self.learnt.streams.sweep(now, self.config.idle, SWEEP);
-        self.learnt.kinds.sweep(now, self.config.idle, SWEEP);
-        self.learnt.probes.sweep(now, self.config.idle, SWEEP);
-        self.learnt.baselines.sweep(now, SWEEP);
-        self.learnt.pods.tick();
-        self.board.turn([&self.learnt.series, &self.learnt.crowded], self.config.learning)
+        let Learnt {
+            series,
+            crowded,
+            unasked,
+            streams,
+            kinds,
+            probes,
+            baselines,
+            pods,
+            reached,
+            heard: [samples, lines],
+            ..
+        } = &mut self.learnt;
+        let (of_samples, of_lines, idle) = (samples.tick(now), lines.tick(now), self.config.idle);
+        series.sweep(of_samples, idle, SWEEP);
+        crowded.sweep(of_samples, idle, SWEEP);
+        unasked.sweep(of_samples, idle, SWEEP);
+        probes.sweep(of_samples, idle, SWEEP);
+        reached.sweep(of_samples, SWEEP);
+        streams.sweep(of_lines, idle, SWEEP);
+        kinds.sweep(of_lines, idle, SWEEP);
+        baselines.sweep(now, SWEEP);
+        pods.tick();
+        self.board.turn([series, crowded, unasked], self.config.learning)
     }
 
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
-        let Learnt { series, crowded, streams, kinds, probes, baselines, pods, .. } = &self.learnt;
-        let Learnt { judged, refused_shapes, late_lines, anomalies, .. } = &self.learnt;
-        let watched = series.len() + crowded.len();
+        let Learnt {
+            series,
+            crowded,
+            unasked,
+            streams,
+            kinds,
+            probes,
+            baselines,
+            pods,
+            reached,
+            judged,
+            late,
+            refused_shapes,
+            late_lines,
+            anomalies,
+            ..
+        } = &self.learnt;
+        let watched = series.len() + crowded.len() + unasked.len();
         Stats {
             series: watched,
             streams: streams.len(),
@@ -470,11 +536,13 @@ impl Detectors {
                 + probes.len() * Self::PROBE_BYTES
                 + baselines.len() * Baselines::BYTES
                 + pods.bytes()
+                + reached.len() * Reached::BYTES
                 + Holes::HEAP
                 + self.board.bytes(),
             judged: *judged,
-            refused_samples: series.refused + crowded.refused,
-            refused_baselines: baselines.refused(),
+            refused_samples: series.refused + crowded.refused + unasked.refused,
+            late_samples: *late,
+            refused_baselines: baselines.refused() + reached.refused(),
             refused_probes: probes.refused,
             refused_pods: pods.refused(),
             trained: pods.trained,
@@ -483,10 +551,15 @@ impl Detectors {
             refused_kinds: kinds.refused,
             refused_shapes: *refused_shapes,
             late_lines: *late_lines,
-            evicted: series.evicted + crowded.evicted + streams.evicted + probes.evicted,
+            evicted: series.evicted + crowded.evicted + unasked.evicted + streams.evicted + probes.evicted,
             anomalies: *anomalies,
         }
     }
+}
+
+/// Of the teams each may have its share of a table.
+fn owner(team: &Team) -> u64 {
+    hash64(team.as_str().as_bytes())
 }
 
 fn of_series(

@@ -84,6 +84,11 @@ impl Watched {
         self.early.then_some(Matters { direction, least, level })
     }
 
+    /// Whether it counts errors, of which there mostly are none: such a count comes into being with the first.
+    pub(crate) fn counts_errors(&self) -> bool {
+        self.by_name && self.kind == Counter && self.unit == Unit::PerSecond
+    }
+
     const fn early(mut self) -> Self {
         self.early = true;
         self

@@ -86,12 +86,19 @@ pub(crate) fn seen_for(known: Duration) -> String {
     format!(", seen for {} only", span(known))
 }
 
-/// "liveness probe failed, after 8 that succeeded"; "readiness probe failed 3 times in a row, after 17 that succeeded".
+/// "liveness probe failed, after 8 that succeeded"; "readiness probe failed 3 times in a row, after 17 that succeeded"; "liveness
+/// probe failed 3 times of 15, after 600 that succeeded".
 pub(crate) fn probe(kind: &str, failing: &Failing) -> String {
-    let Failing { failed, succeeded, .. } = failing;
+    let Failing { failed, beside, succeeded, starts_again, .. } = failing;
     let kind = kind.to_lowercase();
-    let times = if *failed == 1 { String::new() } else { format!(" {failed} times in a row") };
-    format!("{kind} probe failed{times}, after {succeeded} that succeeded")
+    let times = match (failed, beside) {
+        (1, 0) => String::new(),
+        (_, 0) => format!(" {failed} times in a row"),
+        (1, _) => format!(" once of {} times", beside.saturating_add(1)),
+        _ => format!(" {failed} times of {}", failed.saturating_add(*beside)),
+    };
+    let again = if *starts_again { " as its container started again" } else { "" };
+    format!("{kind} probe failed{times}{again}, after {succeeded} that succeeded")
 }
 
 /// "first time in 3 h: "connection refused to <*>""; "no more since Tuesday 14:02 UTC, before 2 a minute in 3 h with lines: "heartbeat"".
@@ -215,6 +222,7 @@ mod tests {
             fraction_of_limit: 0.82,
             reaches_limit_in: Duration::from_secs(40),
             from: 0.0,
+            horizon: Duration::from_secs(600),
         };
         check(
             climbing("memory working set", Unit::Bytes, &climb),
@@ -248,8 +256,15 @@ mod tests {
         check(seen_for(Duration::from_secs(40)), ", seen for 40 s only");
         let huge = unusual("CPU usage", Unit::Cores, 1e308, 1.0, None);
         check(huge, "CPU usage 1.00e308 cores, usually 1 cores");
-        let failing = |failed| Failing { score: 2.0, failed, succeeded: 17 };
-        check(probe("Liveness", &failing(1)), "liveness probe failed, after 17 that succeeded");
-        check(probe("Readiness", &failing(3)), "readiness probe failed 3 times in a row, after 17 that succeeded");
+        let failing = |failed, beside| Failing { score: 2.0, failed, beside, succeeded: 17, starts_again: false };
+        check(probe("Liveness", &failing(1, 0)), "liveness probe failed, after 17 that succeeded");
+        check(probe("Readiness", &failing(3, 0)), "readiness probe failed 3 times in a row, after 17 that succeeded");
+        let again = Failing { starts_again: true, ..failing(2, 0) };
+        check(
+            probe("Readiness", &again),
+            "readiness probe failed 2 times in a row as its container started again, after 17 that succeeded",
+        );
+        check(probe("Liveness", &failing(3, 12)), "liveness probe failed 3 times of 15, after 17 that succeeded");
+        check(probe("Liveness", &failing(1, 2)), "liveness probe failed once of 3 times, after 17 that succeeded");
     }
 }

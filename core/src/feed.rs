@@ -2,8 +2,11 @@
 
 mod kills;
 mod place;
+mod pod;
+mod probed;
 mod probes;
 mod streams;
+mod targets;
 mod watched;
 
 use std::collections::BTreeSet;
@@ -11,19 +14,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kills::{Killed, Kills};
+use pod::Pod;
+use probed::probed;
 use probes::Probes;
 use serde::{Deserialize, Serialize};
 use streams::Streams;
 use watched::{Facts, Series};
 use whyd_anomaly::pods::{Measure, Owner};
-use whyd_anomaly::{Detectors, Line, LineKey, ProbeKey, SeriesKey};
+use whyd_anomaly::{Detectors, Line, LineKey, ProbeKey, SeriesKey, told};
 use whyd_buffers::{Level, Published, Scoped};
 use whyd_correlate::redact::redacted;
 use whyd_signals::schema::Anomaly;
 use whyd_signals::templates::Template;
 use whyd_signals::{TemplateId, Timestamp};
 
-/// How many anomalies are kept; the oldest go first.
+/// How many anomalies are kept; of the team with the most the oldest go first.
 const KEPT: usize = 10_000;
 /// The metric whose limit is known from the pod's spec.
 const WORKING_SET: &str = "container_memory_working_set_bytes";
@@ -50,12 +55,14 @@ const LOOKED_BACK: Duration = Duration::from_secs(600);
 struct Kept {
     rows: Vec<Arc<Anomaly>>,
     fresh: bool,
+    /// How many were let go to make room.
+    let_go: u64,
 }
 
 impl Kept {
     fn push(&mut self, anomaly: Anomaly) {
         if self.rows.len() >= KEPT {
-            self.rows.drain(..KEPT / 10);
+            self.let_go += told::let_go(&mut self.rows, KEPT / 10);
         }
         self.rows.push(Arc::new(anomaly));
         self.fresh = true;
@@ -106,7 +113,7 @@ impl Feed {
                     kind: &probe.kind,
                 };
                 let count = (probe.outcome, sample.ts, sample.value);
-                let found = detectors.observe_probe(&key, count, || probes::is_going(meta, scoped));
+                let found = detectors.observe_probe(&key, count, || probed(meta, &probe.kind, scoped));
                 self.anomalies.extend(found.and_then(|found| self.probes.hold(received, found)));
             }
             let Some(read) = &watched.read else { continue };
@@ -124,7 +131,9 @@ impl Feed {
                 let seen = seen.iter().map(|s| (s.ts, s.value));
                 self.anomalies.extend(detectors.learn_limit(&key, limit, seen));
             }
-            let found = detectors.observe_sample(&key, watched.limit, sample.ts, sample.value);
+            let pod = Pod { meta, scoped, scraped_since: watched.scraped_since };
+            let value = (sample.ts, sample.value);
+            let found = detectors.observe_sample_of(&key, watched.limit, value, &pod);
             self.anomalies
                 .extend(found.map(|found| if read.by_name { found } else { place::placed(found, meta, scoped) }));
             let measure = match (meta.name.as_ref(), watched.limit) {
@@ -196,6 +205,11 @@ impl Feed {
         if self.probes.is_due(now) {
             self.anomalies.extend(self.probes.release(now, &scoped()));
         }
+    }
+
+    /// Anomalies that were let go, there being too many.
+    pub(crate) fn let_go(&self) -> u64 {
+        self.anomalies.let_go
     }
 
     /// All anomalies that are kept.

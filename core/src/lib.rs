@@ -153,6 +153,11 @@ impl Core {
         self.detectors.stats()
     }
 
+    /// Anomalies that were let go, there being too many.
+    pub fn let_go_anomalies(&self) -> u64 {
+        self.feed.let_go()
+    }
+
     /// What is known of each watched series.
     pub fn standings(&self) -> Vec<Arc<[whyd_anomaly::Standing]>> {
         self.detectors.standings()

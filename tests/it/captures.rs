@@ -134,7 +134,13 @@ fn sudden_faults_are_seen_within_two_scrapes() {
         // It hangs forty seconds after its start.
         ("liveness-fail", "session", "2026-11-22T13:38:02.486Z", 10, "liveness probe failed, after 8 that succeeded"),
         // It is killed before any sample shows how it grows.
-        ("dependency-down", "paydb", "2026-11-22T13:37:41Z", 10, "readiness probe failed 2 times in a row"),
+        (
+            "dependency-down",
+            "paydb",
+            "2026-11-22T13:37:41Z",
+            10,
+            "readiness probe failed 2 times of 3 as its container started again",
+        ),
         // Its first query that fails.
         (
             "dependency-down",

@@ -76,6 +76,41 @@ fn a_heartbeat_that_stops_is_told_and_a_container_that_is_well_is_not() {
     assert!(text.contains("before 2 a minute in 2 h with lines: \"") && text.contains("heartbeat sent"), "{text}");
 }
 
+/// A scrape of a program that counts its requests, and its errors once there are some.
+fn program(second: i64, errors: i64) -> Envelope {
+    let at = Timestamp::from_parts(START + second, 0).unwrap();
+    let count = |metric: &str, n: i64| {
+        let labels = [
+            ("__name__", metric),
+            ("instance", "10.0.0.7:8080"),
+            ("job", "cart"),
+            ("namespace", "team-shop"),
+            ("pod", "cart-1"),
+        ];
+        Series::new(&labels, &[(at.0 / 1_000_000, n as f64)])
+    };
+    let mut all = vec![count("cart_requests_total", second)];
+    all.extend((errors > 0).then(|| count("cart_request_errors_total", errors)));
+    let media = Media::RemoteWrite1(Compression::Snappy);
+    Envelope { received: at, media, tenant: None, body: snappy(&version1(&all)).into() }
+}
+
+#[test]
+fn a_count_of_errors_that_was_not_there_while_its_program_was_scraped_was_nothing() {
+    let told = |from: i64| {
+        let mut player = Player::new(Timestamp::from_parts(START, 0).unwrap());
+        for second in (0..900).step_by(15) {
+            player.play(program(second, (second - from + 15) * 40));
+        }
+        player.anomalies()
+    };
+    let found = told(300);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let text = "cart_request_errors_total 40/s, usually 0/s, seen for 5 min only";
+    assert_eq!((found[0].text.as_str(), found[0].pod.as_str()), (text, "cart-1"));
+    assert_eq!(told(0), [], "it came with the first scrape");
+}
+
 /// A scrape of the kubelet's counts of a pod's readiness probe.
 fn probes(second: i64, succeeded: i64, failed: i64) -> Envelope {
     let at = Timestamp::from_parts(START + second, 0).unwrap();

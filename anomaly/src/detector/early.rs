@@ -2,7 +2,8 @@
 //!
 //! What a few values say of the usual is little, so it takes more to be off it: several times all that was seen, and so much in
 //! the metric's own unit that it matters whatever is usual. A container's first values are its start, and say nothing; its last
-//! ones are no past yet, since what grows quickly would hide behind its own beginning.
+//! ones are no past yet, since what grows quickly would hide behind its own beginning. What is off and has a reason, by those
+//! who know more, is a past like the rest.
 
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use whyd_signals::Timestamp;
 
 use super::robust::Direction;
 
-/// A start takes so long, and so many values.
-const START: Duration = Duration::from_secs(30);
+/// A start takes so long, and so many values, from the first one on, and from when its pod was first ready.
+pub const START: Duration = Duration::from_secs(30);
 const VALUES: u32 = 4;
 /// What came within this time is no past yet: two scrapes as they mostly are. Of more than so many values the oldest are.
 const RECENT: Duration = Duration::from_secs(30);
@@ -58,8 +59,20 @@ pub struct Early {
 }
 
 impl Early {
-    /// Judges a finite value against those well before it, then keeps it, unless it is off; `None` while it starts.
-    pub fn observe(&mut self, ts: Timestamp, value: f64, matters: &Matters) -> Option<Judged> {
+    /// Of a count that came into being now, and would have been there since then if there had been anything to count.
+    pub fn of_nothing(since: Timestamp) -> Self {
+        Self { since: Some(since), values: VALUES, ..Self::default() }
+    }
+
+    /// Judges a finite value against those well before it, then keeps it, unless it is off; `None` while it starts, and where
+    /// it is off and `excused`, which is asked then only.
+    pub fn observe(
+        &mut self,
+        ts: Timestamp,
+        value: f64,
+        matters: &Matters,
+        excused: impl FnOnce() -> bool,
+    ) -> Option<Judged> {
         let since = *self.since.get_or_insert(ts);
         let age = ts.seconds_since(since);
         let recent = age - RECENT.as_secs_f64();
@@ -81,6 +94,10 @@ impl Early {
                     *place = (age as f32, value as f32);
                     self.held += 1;
                 }
+            }
+            Some(_) if excused() => {
+                self.add(value);
+                return None;
             }
             Some(_) => {}
         }
@@ -131,7 +148,7 @@ mod tests {
         let (mut early, mut noise, mut found) = (Early::default(), Noise::new(5), Vec::new());
         for s in (0..until_s).step_by(step_s as usize) {
             let ts = Timestamp(1_000_000_000_000 + s * 1_000_000_000);
-            let judged = early.observe(ts, value(s, &mut noise), matters);
+            let judged = early.observe(ts, value(s, &mut noise), matters, || false);
             found.extend(judged.filter(|judged| judged.score > 1.0).map(|_| s));
         }
         found
@@ -176,6 +193,34 @@ mod tests {
                 assert!(found.is_empty(), "{name}, step {step}: {found:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_has_a_reason_is_a_past_like_the_rest() {
+        let (mut early, mut found) = (Early::default(), Vec::new());
+        for s in (0..300).step_by(15) {
+            let value = if s < 75 {
+                2.0
+            } else if s < 150 {
+                86.0
+            } else {
+                100.0
+            };
+            let ts = Timestamp(1_000_000_000_000 + s * 1_000_000_000);
+            let judged = early.observe(ts, value, &ABOVE, || s < 90);
+            found.extend(judged.filter(|judged| judged.score > 1.0).map(|_| s));
+        }
+        assert!(found.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn what_was_not_there_was_nothing() {
+        let at = |s: i64| Timestamp(1_000_000_000_000 + s * 1_000_000_000);
+        let mut early = Early::of_nothing(at(0));
+        let judged = early.observe(at(600), 90.0, &ABOVE, || false).unwrap();
+        assert_eq!((judged.expected, judged.known), (0.0, Duration::from_secs(600)));
+        assert!(judged.score > 1.0);
+        assert_eq!(Early::of_nothing(at(590)).observe(at(600), 90.0, &ABOVE, || false), None, "that is a start");
     }
 
     #[test]

@@ -22,8 +22,17 @@ impl Holes {
     /// The most that these take beside themselves, in bytes.
     pub const HEAP: usize = (MOST + 1) * size_of::<(Timestamp, Timestamp)>();
 
-    /// Lines of somebody were received then.
+    /// Lines of somebody were received then. Where that is well before the last ones the clock was ahead and is back: what
+    /// looked like a hole ends here at the latest.
     pub fn hear(&mut self, received: Timestamp) {
+        if self.heard.is_some_and(|heard| received.plus(LEAST) < heard) {
+            self.holes.retain_mut(|(began, ended)| {
+                *ended = received.max(*began).min(*ended);
+                *ended > began.plus(LEAST)
+            });
+            self.heard = Some(received);
+            return;
+        }
         let last = self.heard.map_or(received, |heard| heard.max(received));
         let Some(before) = self.heard.replace(last).filter(|before| received > before.plus(LEAST)) else { return };
         if self.holes.len() >= MOST {
@@ -54,5 +63,19 @@ mod tests {
         assert!(!holes.touch(at(100), at(200)) && !holes.touch(at(1000), at(1060)));
         (10..200).for_each(|n| holes.hear(at(n * 1000)));
         assert_eq!(holes.holes.len(), MOST);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_makes_none() {
+        let at = |s: i64| Timestamp(s * 1_000_000_000);
+        let mut holes = Holes::default();
+        for s in [0, 10, 300, 310, 86_400, 320, 330, 86_500, 86_510, 340] {
+            holes.hear(at(s));
+        }
+        assert_eq!(holes.holes, [(at(10), at(300))]);
+        (350..1000).step_by(10).for_each(|s| holes.hear(at(s)));
+        assert!(!holes.touch(at(310), at(2000)));
+        holes.hear(at(1600));
+        assert!(holes.touch(at(1200), at(1260)), "holes are found from then on");
     }
 }

@@ -1,9 +1,11 @@
 //! A probe that fails after it had succeeded: a program that hangs, or that turns its callers away.
 //!
-//! The kubelet counts the outcomes of a container's probe in a counter each. Both are looked at together, scrape by scrape, from
-//! the first on: a probe that succeeded says by itself what is usual. Until it has done so some times the container starts, and
-//! what fails then is no fault. The first failure after that counts at once; a probe that fails now and then has to fail as
-//! often as makes the kubelet act.
+//! The kubelet counts the outcomes of a container's probe in a counter each. Both are looked at together, as of one scrape,
+//! whatever order they come in, from the first on: a probe that succeeded says by itself what is usual. Until it has done so
+//! some times since its container was started that is a start, and what fails then is no fault. The first failure after that
+//! counts at once; a probe that fails now and then has to fail as often as makes the kubelet act, and more often than it does.
+//! As many failures between two scrapes count whatever succeeded beside them: a container that was killed answers again
+//! before the next scrape.
 
 use std::time::Duration;
 
@@ -13,15 +15,19 @@ use whyd_signals::Timestamp;
 use super::onset::Onset;
 
 /// So many successes end a start.
-const STARTED: u32 = 5;
-/// A probe that failed in more than one of so many fails now and then.
-const RARELY: u32 = 100;
+const STARTED: f64 = 5.0;
+/// A probe that failed in more than one of so many fails now and then; what is told of it has to be as rare.
+const RARELY: f64 = 100.0;
 /// The kubelet acts after so many in a row, if it is told nothing else.
 const IN_A_ROW: u32 = 3;
 /// Two scrapes further apart say nothing about the time between.
 const MAX_GAP: Duration = Duration::from_secs(300);
 /// Old outcomes count half from so many on.
-const MANY: u32 = 1000;
+const MANY: f64 = 1000.0;
+/// So many scrapes the two counts may be apart.
+const SCRAPES: usize = 8;
+/// The kubelet probes no more often than once in a second.
+const OFTENEST: f64 = 1.0;
 /// No score is lower, or higher.
 const SCORES: (f64, f64) = (1.5, 10.0);
 
@@ -45,210 +51,302 @@ impl Outcome {
     }
 }
 
+/// What the kubelet does about a probe that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consequence {
+    /// It waits on, as long as it is told to: that is a start.
+    Waits,
+    /// It sends the container no requests.
+    SendsNone,
+    /// It kills the container.
+    Kills,
+}
+
+impl Consequence {
+    /// By the kubelet's name for the kind of probe.
+    pub fn of(kind: &str) -> Self {
+        match kind {
+            "Startup" => Self::Waits,
+            "Liveness" => Self::Kills,
+            _ => Self::SendsNone,
+        }
+    }
+}
+
+/// When a container was started anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restarted {
+    /// Since when it runs.
+    pub at: Timestamp,
+    /// It had failed, or was killed, and did not end as it should.
+    pub after_failure: bool,
+}
+
+/// What is known of a container whose probe failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Probed {
+    /// Its pod is being deleted, or gone: its probes may fail.
+    pub goes: bool,
+    /// Where it does not run for the first time: the counts go on, and it starts once more.
+    pub restarted: Option<Restarted>,
+    /// The kubelet acts after so many failures in a row.
+    pub threshold: Option<u32>,
+}
+
 /// A probe that fails.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Failing {
     /// Above 1 is anomalous.
     pub score: f64,
-    /// How often it failed since it last succeeded.
+    /// How often it failed since it last went well.
     pub failed: u32,
-    /// How often it had succeeded before.
-    pub succeeded: u32,
+    /// How often it succeeded in between.
+    pub beside: u32,
+    /// How often it had succeeded before, as far as the kubelet counted.
+    pub succeeded: u64,
+    /// Its container had failed, and starts again.
+    pub starts_again: bool,
 }
 
+/// The last totals of one outcome, the oldest first.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-struct Count {
-    at: Option<Timestamp>,
-    /// The scrape before.
-    before: Option<Timestamp>,
-    total: f64,
-    rise: u32,
+struct Recent {
+    totals: [(Timestamp, f64); SCRAPES],
+    held: u8,
+}
+
+impl Recent {
+    fn all(&self) -> &[(Timestamp, f64)] {
+        self.totals.get(..usize::from(self.held)).unwrap_or_default()
+    }
+
+    fn push(&mut self, ts: Timestamp, total: f64) {
+        if usize::from(self.held) == SCRAPES {
+            self.totals.rotate_left(1);
+            self.held -= 1;
+        }
+        if let Some(place) = self.totals.get_mut(usize::from(self.held)) {
+            *place = (ts, total);
+            self.held += 1;
+        }
+    }
+
+    fn at(&self, ts: Timestamp) -> Option<f64> {
+        self.all().iter().rev().find(|(at, _)| *at == ts).map(|(_, total)| *total)
+    }
+
+    fn before(&self, ts: Timestamp) -> Option<(Timestamp, f64)> {
+        self.all().iter().rev().find(|(at, _)| *at < ts).copied()
+    }
+
+    /// The most that it rose in a second.
+    fn pace(&self) -> Option<f64> {
+        let pairs = self.all().windows(2).filter_map(|pair| match pair {
+            [(from, low), (to, high)] => Some((high - low) / to.seconds_since(*from).max(1e-3)),
+            _ => None,
+        });
+        pairs.reduce(f64::max)
+    }
+}
+
+/// Both totals as of one scrape.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Scrape {
+    ts: Timestamp,
+    successful: f64,
+    failed: f64,
+}
+
+/// Failures since it last went well, what succeeded among them, and how much had succeeded before.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct Run {
+    failed: u32,
+    beside: u32,
+    before: f64,
+}
+
+/// When its container was last started anew.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Start {
+    at: Timestamp,
+    /// What had succeeded by then.
+    until: f64,
+    /// It had worked, and failed: until it succeeds once that goes on.
+    after_failure: bool,
 }
 
 /// The detector of one probe of one container.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Probe {
-    successful: Count,
-    failed: Count,
+    successful: Recent,
+    failed: Recent,
     /// The scrape that was looked at last.
-    looked: Option<Timestamp>,
-    succeeded: u32,
-    /// Failures that passed by.
-    passed: u32,
-    in_a_row: u32,
+    looked: Option<Scrape>,
+    /// What it usually does, old outcomes counting less: how often it succeeded, and failed without it being a start.
+    usual: (f64, f64),
+    restart: Option<Start>,
+    run: Run,
     onset: Onset,
 }
 
+impl Start {
+    /// Whether what failed before it goes on while so much has succeeded.
+    fn goes_on(&self, successful: f64) -> bool {
+        self.after_failure && successful <= self.until
+    }
+}
+
 impl Probe {
-    /// Takes the count of one outcome; a probe that fails as of this scrape. A count that came into being since the last scrape
-    /// began at nothing; one that fell begins anew with the other.
-    pub fn observe(&mut self, outcome: Outcome, ts: Timestamp, total: f64) -> Option<Failing> {
-        if !total.is_finite() || total < 0.0 {
+    /// Takes the count of one outcome; a probe that fails as of the scrape of which both counts are there by now. `probed` is
+    /// asked where it failed.
+    pub fn observe(
+        &mut self,
+        (outcome, ts, total): (Outcome, Timestamp, f64),
+        consequence: Consequence,
+        probed: impl FnOnce() -> Probed,
+    ) -> Option<Failing> {
+        if !total.is_finite() || total < 0.0 || consequence == Consequence::Waits {
             return None;
         }
-        let (own, other) = match outcome {
-            Outcome::Successful => (self.successful, self.failed),
-            Outcome::Failed => (self.failed, self.successful),
+        let own = match outcome {
+            Outcome::Successful => &self.successful,
+            Outcome::Failed => &self.failed,
         };
-        if own.at.is_some_and(|at| ts <= at) {
-            return None;
+        match own.all().last() {
+            Some((at, _)) if ts <= *at => return None,
+            // The kubelet began anew.
+            Some((_, last)) if total < *last => *self = Self { onset: self.onset, ..Self::default() },
+            _ => {}
         }
-        let fell = own.at.is_some() && total < own.total;
-        if fell {
-            *self = Self::default();
-        }
-        // The counts of a scrape come in either order.
-        let (last, from) = match own.at {
-            _ if fell => (None, 0.0),
-            None if other.at == Some(ts) => (other.before, 0.0),
-            None => (other.at, 0.0),
-            at => (at, own.total),
-        };
-        let rise = last.filter(|last| ts <= last.plus(MAX_GAP)).map_or(0, |_| (total - from) as u32);
-        let count = Count { at: Some(ts), before: last, total, rise };
         match outcome {
-            Outcome::Successful => self.successful = count,
-            Outcome::Failed => self.failed = count,
+            Outcome::Successful => self.successful.push(ts, total),
+            Outcome::Failed => self.failed.push(ts, total),
         }
-        if last.is_none() {
-            self.begin();
-        }
-        if self.failed.at.is_some() && self.failed.at != self.successful.at {
-            return None;
-        }
-        self.look(ts)
+        let (Some(successful), Some(failed)) = (self.successful.at(ts), self.failed.at(ts)) else { return None };
+        let scrape = Scrape { ts, successful, failed };
+        let before = match self.looked.replace(scrape) {
+            Some(before) => before,
+            None => self.begin(&scrape)?,
+        };
+        self.look(&before, &scrape, consequence, probed)
     }
 
-    /// What it did before it was watched is a past, too. What failed while it started is none.
-    fn begin(&mut self) {
-        let counted = |count: &Count| count.total.min(f64::from(MANY)) as u32;
-        self.succeeded = counted(&self.successful);
-        self.passed = if self.succeeded >= STARTED { counted(&self.failed) } else { 0 };
+    /// What it did before is a past, too, but for what failed while it started. A count that came into being since the scrape
+    /// before began at nothing, unless that would be more than the probe can have gone: then it was not heard for long.
+    fn begin(&mut self, scrape: &Scrape) -> Option<Scrape> {
+        let before = self.successful.before(scrape.ts).map(|(ts, successful)| {
+            let most = self.successful.pace().unwrap_or(OFTENEST) * scrape.ts.seconds_since(ts) + 1.0;
+            let is_new = scrape.failed + scrape.successful - successful <= most;
+            let none = if is_new { 0.0 } else { scrape.failed };
+            let failed = self.failed.before(scrape.ts).map_or(none, |(_, failed)| failed);
+            Scrape { ts, successful, failed }
+        });
+        let past = before.as_ref().unwrap_or(scrape);
+        let scale = (MANY / past.successful.max(MANY)).min(1.0);
+        let failed = if past.successful >= STARTED { past.failed } else { 0.0 };
+        self.usual = (past.successful * scale, failed * scale);
+        before
     }
 
-    /// Both counts of one scrape are there, or there is only that of successes.
-    fn look(&mut self, ts: Timestamp) -> Option<Failing> {
-        let again = self.looked.replace(ts) == Some(ts);
-        let fails = if self.failed.at == Some(ts) { self.failed.rise } else { 0 };
-        let succeeds = self.successful.rise;
-        let started = self.succeeded >= STARTED;
-        if !started || fails <= succeeds {
-            if !again && succeeds > 0 {
-                self.succeeded = self.succeeded.saturating_add(succeeds);
-                self.passed = self.passed.saturating_add(self.in_a_row);
-                self.in_a_row = 0;
-            }
-            if started && succeeds > 0 {
-                self.passed = self.passed.saturating_add(fails);
-            }
-            if self.succeeded > MANY {
-                (self.succeeded, self.passed) = (self.succeeded / 2, self.passed / 2);
-            }
-            self.onset.observe(ts, 0.0);
+    fn look(
+        &mut self,
+        before: &Scrape,
+        scrape: &Scrape,
+        consequence: Consequence,
+        probed: impl FnOnce() -> Probed,
+    ) -> Option<Failing> {
+        let rise = |from: f64, to: f64| (to - from).max(0.0) as u32;
+        let succeeds = rise(before.successful, scrape.successful);
+        let fails = rise(before.failed, scrape.failed);
+        if scrape.ts > before.ts.plus(MAX_GAP) {
+            self.pass(0, 0);
             return None;
         }
         if fails == 0 {
+            if succeeds > 0 {
+                self.pass(succeeds, 0);
+                self.onset.observe(scrape.ts, 0.0);
+            }
             return None;
         }
-        self.in_a_row = self.in_a_row.saturating_add(fails);
-        let rarely = self.passed.saturating_mul(RARELY) <= self.succeeded;
-        if !rarely && self.in_a_row < IN_A_ROW {
+        let probed = probed();
+        if probed.goes {
             return None;
         }
-        let surprise = (f64::from(self.succeeded + 2) / f64::from(self.passed + 1)).ln() * f64::from(self.in_a_row);
+        let threshold = probed.threshold.unwrap_or(IN_A_ROW).max(1);
+        // What made the kubelet kill it is not how it starts.
+        let killed = consequence == Consequence::Kills && fails >= threshold;
+        if self.starts(before, probed.restarted, killed) {
+            self.pass(succeeds, 0);
+            return None;
+        }
+        if fails <= succeeds && fails < threshold {
+            self.pass(succeeds, fails);
+            self.onset.observe(scrape.ts, 0.0);
+            return None;
+        }
+        if self.run.failed == 0 {
+            self.run.before = before.successful;
+        }
+        self.run.failed = self.run.failed.saturating_add(fails);
+        self.run.beside = self.run.beside.saturating_add(succeeds);
+        let surprise = self.surprise();
+        let rarely = self.usual.1 * RARELY <= self.usual.0;
+        if !rarely && (self.run.failed < threshold || surprise < RARELY.ln()) {
+            return None;
+        }
         let score = surprise.clamp(SCORES.0, SCORES.1);
         // A probe is a judgement already: no second look is needed.
-        let opens = self.onset.observe(ts, score.max(2.0));
-        opens.then_some(Failing { score, failed: self.in_a_row, succeeded: self.succeeded })
+        let opens = self.onset.observe(scrape.ts, score.max(2.0));
+        let Run { failed, beside, before } = self.run;
+        let starts_again = !killed && self.restart.is_some_and(|start| start.goes_on(before));
+        // Its end says more.
+        let score = if starts_again { SCORES.0 } else { score };
+        opens.then_some(Failing { score, failed, beside, succeeded: before as u64, starts_again })
+    }
+
+    /// Whether what failed since the scrape before may be how its container starts.
+    fn starts(&mut self, before: &Scrape, restarted: Option<Restarted>, killed: bool) -> bool {
+        let last = self.restart;
+        let since = |start: Option<Start>, total: f64| total - start.map_or(0.0, |start| start.until);
+        if let Some(Restarted { at, after_failure }) = restarted.filter(|new| last.is_none_or(|last| last.at != new.at))
+        {
+            self.pass(0, 0);
+            let oldest = self.successful.all().first().map_or(0.0, |(_, total)| *total);
+            // Of a start before all that is remembered one success is enough: there were others.
+            let until = self.successful.before(at).map_or(oldest - STARTED + 1.0, |(_, total)| total);
+            let after_failure = after_failure && since(last, until) >= STARTED;
+            self.restart = Some(Start { at, until, after_failure });
+        }
+        if self.restart.is_some_and(|start| start.goes_on(before.successful)) {
+            return false;
+        }
+        let start = self.restart.filter(|start| !(killed && start.at > before.ts)).or(last);
+        since(start, before.successful) < STARTED
+    }
+
+    /// The failures until now are past, and so is what went well, or as it usually does, since.
+    fn pass(&mut self, succeeded: u32, failed: u32) {
+        let Run { failed: ran, beside, .. } = std::mem::take(&mut self.run);
+        self.usual.0 += f64::from(succeeded) + f64::from(beside);
+        self.usual.1 += f64::from(failed) + f64::from(ran);
+        if self.usual.0 > MANY {
+            self.usual = (self.usual.0 / 2.0, self.usual.1 / 2.0);
+        }
+    }
+
+    /// How unlikely so many failures are in so many probes that fail as often as usual: the logarithm of one in how many.
+    fn surprise(&self) -> f64 {
+        let (failed, beside) = (f64::from(self.run.failed), f64::from(self.run.beside));
+        let usual = (self.usual.1 + 1.0) / (self.usual.0 + self.usual.1 + 2.0);
+        let share = failed / (failed + beside).max(1.0);
+        if share <= usual {
+            return 0.0;
+        }
+        let well = if beside > 0.0 { beside * ((1.0 - share) / (1.0 - usual)).ln() } else { 0.0 };
+        failed * (share / usual).ln() + well
     }
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::*;
-
-    /// The scrapes at which it is told to fail, given both counts at each; a count that is not there yet is negative.
-    fn told(step_s: i64, scrapes: &[(f64, f64)]) -> Vec<(usize, u32, u32)> {
-        let in_order = |failed_first: bool| {
-            let mut probe = Probe::default();
-            let mut found = Vec::new();
-            for (n, (successful, failed)) in scrapes.iter().enumerate() {
-                let ts = Timestamp(1_000_000_000_000 + n as i64 * step_s * 1_000_000_000);
-                let mut counts = [(Outcome::Failed, *failed), (Outcome::Successful, *successful)];
-                if !failed_first {
-                    counts.reverse();
-                }
-                for (outcome, total) in counts {
-                    let failing = (total >= 0.0).then(|| probe.observe(outcome, ts, total)).flatten();
-                    found.extend(failing.map(|f| (n, f.failed, f.succeeded)));
-                }
-            }
-            found
-        };
-        let found = in_order(true);
-        let other: Vec<(usize, u32)> = in_order(false).iter().map(|(n, failed, _)| (*n, *failed)).collect();
-        assert_eq!(other, found.iter().map(|(n, failed, _)| (*n, *failed)).collect::<Vec<_>>(), "the other way round");
-        found
-    }
-
-    /// Scrapes at which it succeeds, then some at which it fails.
-    fn then_fails(succeeds: usize, before: f64) -> Vec<(f64, f64)> {
-        let well = (0..succeeds).map(|n| (n as f64 + 1.0, before));
-        let fails = (0..4).map(|n| (succeeds as f64, before.max(0.0) + f64::from(n) + 1.0));
-        well.chain(fails).collect()
-    }
-
-    #[test]
-    fn the_first_failure_after_a_start_is_told_at_once_and_once() {
-        for before in [-1.0, 0.0, 4.0] {
-            assert_eq!(told(5, &then_fails(8, before)), [(8, 1, 8)], "{before} failures while it started");
-        }
-        let again: Vec<_> = then_fails(8, -1.0).into_iter().chain([(9.0, 4.0), (9.0, 5.0)]).collect();
-        assert_eq!(told(5, &again), [(8, 1, 8)], "one episode");
-    }
-
-    #[test]
-    fn two_failures_and_a_success_between_two_scrapes_are_a_failure() {
-        let mixed = [(9.0, -1.0), (11.0, -1.0), (13.0, -1.0), (14.0, 2.0), (14.0, 3.0)];
-        assert_eq!(told(5, &mixed), [(3, 2, 13)]);
-        assert_eq!(told(5, &[(9.0, -1.0), (11.0, -1.0), (13.0, 1.0), (15.0, 1.0)]), [], "one of three is none");
-    }
-
-    #[test]
-    fn a_start_is_none_however_long_it_takes() {
-        let slow = (0..100).map(|n| (-1.0, f64::from(n)));
-        assert_eq!(told(5, &slow.clone().collect::<Vec<_>>()), []);
-        let comes_up: Vec<_> = slow.chain((1..100).map(|n| (f64::from(n), 99.0))).collect();
-        assert_eq!(told(5, &comes_up), []);
-        assert_eq!(told(5, &then_fails(3, -1.0)), [], "three successes are no past");
-    }
-
-    #[test]
-    fn what_fails_now_and_then_is_told_when_the_kubelet_acts() {
-        let mut scrapes = then_fails(20, -1.0);
-        scrapes.truncate(21);
-        let mut passes: Vec<_> = (1..=60).map(|n| (20.0 + f64::from(n), 1.0)).collect();
-        scrapes.append(&mut passes);
-        scrapes.extend((1..=4).map(|n| (80.0, 1.0 + f64::from(n))));
-        assert_eq!(told(5, &scrapes), [(20, 1, 20), (83, 3, 80)]);
-    }
-
-    #[test]
-    fn what_it_did_before_it_was_watched_is_known() {
-        let then = |before: f64| [(500.0, before), (503.0, before), (503.0, before + 1.0), (503.0, before + 3.0)];
-        assert_eq!(told(15, &then(2.0)), [(2, 1, 503)]);
-        assert_eq!(told(15, &then(100.0)), [(3, 3, 503)], "it fails now and then");
-    }
-
-    #[test]
-    fn restarts_of_the_kubelet_gaps_and_what_is_no_number_are_no_failure() {
-        let reset = [(20.0, 9.0), (21.0, 9.0), (1.0, 2.0), (2.0, 2.0), (3.0, 3.0)];
-        assert_eq!(told(5, &reset), []);
-        assert_eq!(told(600, &then_fails(8, 0.0)), [], "what happened in ten minutes is not known");
-        let mut probe = Probe::default();
-        for value in [f64::NAN, f64::INFINITY, -1.0, f64::MAX, 3.0] {
-            assert_eq!(probe.observe(Outcome::Failed, Timestamp(1), value), None);
-        }
-    }
-}
+mod tests;

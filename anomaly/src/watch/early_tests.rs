@@ -182,7 +182,10 @@ fn probes_have_a_place_each_and_there_are_so_many() {
             let (succeeded, failed) = (scrape.min(7), (scrape - 7).max(0));
             for (outcome, n) in [(Outcome::Failed, failed), (Outcome::Successful, succeeded)] {
                 if n > 0 {
-                    found.extend(detectors.observe_probe(&key, (outcome, ts, n as f64), || id == 1));
+                    found.extend(detectors.observe_probe(&key, (outcome, ts, n as f64), || Probed {
+                        goes: id == 1,
+                        ..Probed::default()
+                    }));
                 }
             }
         }
@@ -216,4 +219,180 @@ fn what_nobody_asked_for_takes_half_of_the_room_of_what_somebody_did() {
     };
     assert_eq!(feed(0..6, "jvm_memory_used_bytes"), 2);
     assert_eq!(feed(10..16, "jobs_waiting"), 4);
+}
+
+/// Feeds the CPU usage of a pod that works after so many seconds, for ten minutes from then on; what is told.
+fn works_after(
+    detectors: &mut Detectors,
+    (pod, begins): (u32, i64),
+    (after, cores): (i64, f64),
+    background: &dyn Background,
+) -> Vec<Anomaly> {
+    let (team, watched) = (Team::new("demo"), detectors.watches(CPU).unwrap());
+    let key = SeriesKey {
+        id: SeriesId(pod),
+        team: &team,
+        namespace: "shop",
+        pod: "cart",
+        container: "cart",
+        watched: &watched,
+        workload: 7,
+    };
+    let (mut count, mut found) = (0.0, Vec::new());
+    for s in (0..400).step_by(15) {
+        count += 15.0 * if s < after { 0.02 } else { cores };
+        let ts = Timestamp(1_000_000_000_000 + (begins + s) * 1_000_000_000);
+        found.extend(detectors.observe_sample_of(&key, None, (ts, count), background));
+        detectors.tick(ts);
+    }
+    found
+}
+
+#[test]
+fn what_pods_of_a_workload_come_to_is_told_of_the_first_two_and_known_of_the_next() {
+    let mut detectors = Detectors::new(Config::default());
+    let runs: Vec<usize> =
+        (0..48).map(|n| works_after(&mut detectors, (n, i64::from(n) * 3600), (90, 0.95), &()).len()).collect();
+    assert_eq!(runs.iter().sum::<usize>(), 2, "{runs:?}");
+    assert_eq!(runs[..2], [1, 1]);
+    // More than that is more than they come to.
+    assert_eq!(works_after(&mut detectors, (100, 48 * 3600), (90, 2.0), &()).len(), 1);
+    // What is known outlives the detectors that learnt it.
+    let mut resumed = Detectors::new(Config::default());
+    resumed.resume(detectors.learnt());
+    assert!(works_after(&mut resumed, (101, 49 * 3600), (90, 0.95), &()).is_empty());
+}
+
+#[test]
+fn two_pods_that_fail_in_the_same_minutes_are_both_told() {
+    let mut detectors = Detectors::new(Config::default());
+    let found: Vec<usize> = (0..4).map(|n| works_after(&mut detectors, (n, 0), (90, 0.95), &()).len()).collect();
+    assert_eq!(found, [1; 4]);
+}
+
+#[test]
+fn a_new_pod_does_what_its_sibling_has_done_for_days() {
+    let mut detectors = Detectors::new(Config::default());
+    let (team, watched, mut noise) = (Team::new("demo"), detectors.watches(CPU).unwrap(), Noise::new(3));
+    let sibling = SeriesKey {
+        id: SeriesId(1),
+        team: &team,
+        namespace: "shop",
+        pod: "cart-0",
+        container: "cart",
+        watched: &watched,
+        workload: 7,
+    };
+    let mut count = 0.0;
+    for n in 0..2 * 1440 {
+        count += 60.0 * (0.9 + 0.05 * noise.normal());
+        let ts = Timestamp(1_000_000_000_000 + n * 60_000_000_000);
+        assert_eq!(detectors.observe_sample(&sibling, None, ts, count), None);
+    }
+    assert!(works_after(&mut detectors, (2, 2 * 86_400), (75, 0.9), &()).is_empty());
+    assert_eq!(works_after(&mut detectors, (3, 2 * 86_400), (75, 3.0), &()).len(), 1);
+}
+
+/// What is known of a pod that is ready since then, or not yet, and was scraped since then.
+struct Pod(Readiness, Option<Timestamp>);
+
+impl Background for Pod {
+    fn readiness(&self) -> Readiness {
+        self.0
+    }
+
+    fn scraped_since(&self) -> Option<Timestamp> {
+        self.1
+    }
+}
+
+#[test]
+fn a_start_goes_on_until_well_after_the_pod_is_ready() {
+    let at = |s: i64| Timestamp(1_000_000_000_000 + s * 1_000_000_000);
+    let told = |after: i64, readiness: Readiness| {
+        works_after(&mut Detectors::new(Config::default()), (1, 0), (after, 0.9), &Pod(readiness, None)).len()
+    };
+    assert_eq!(told(90, Readiness::Unknown), 1);
+    assert_eq!(told(90, Readiness::NotYet), 0, "it loads what it needs");
+    assert_eq!(told(90, Readiness::Since(at(75))), 0, "its first work");
+    assert_eq!(told(150, Readiness::Since(at(75))), 1, "that is no first work");
+    assert_eq!(told(90, Readiness::Since(at(5))), 1);
+}
+
+/// What is told of a count of errors that comes into being so many seconds after its program was first scraped.
+fn errors_from(metric: &str, after: Option<i64>, (per_s, until): (f64, i64)) -> Vec<(i64, String)> {
+    let mut detectors = Detectors::new(Config::default());
+    let (team, watched) = (Team::new("demo"), detectors.watches(metric).unwrap());
+    let key = SeriesKey {
+        id: SeriesId(1),
+        team: &team,
+        namespace: "shop",
+        pod: "cart-0",
+        container: "cart",
+        watched: &watched,
+        workload: 7,
+    };
+    let at = |s: i64| Timestamp(1_000_000_000_000 + s * 1_000_000_000);
+    let pod = Pod(Readiness::Unknown, after.map(|after| at(-after)));
+    let told = (1..until / 15).filter_map(|n| {
+        let found = detectors.observe_sample_of(&key, None, (at(n * 15), (n * 15) as f64 * per_s), &pod)?;
+        Some((n * 15, found.text))
+    });
+    told.collect()
+}
+
+#[test]
+fn a_count_that_comes_into_being_with_its_errors_is_told() {
+    let text = "shop_payment_errors_total 40/s, usually 0/s";
+    assert_eq!(errors_from("shop_payment_errors_total", Some(7200), (40.0, 3600)), [(30, text.to_owned())]);
+    let young = errors_from("shop_payment_errors_total", Some(300), (40.0, 3600));
+    assert_eq!(young, [(30, format!("{text}, seen for 5 min only"))]);
+    // A stray error is none, nor is what was there from the first scrape on, or of which no one knows.
+    assert_eq!(errors_from("shop_payment_errors_total", Some(7200), (0.2, 600)), []);
+    for after in [None, Some(0), Some(60)] {
+        assert_eq!(errors_from("shop_payment_errors_total", after, (40.0, 3600)), []);
+    }
+    // Requests under way come with the first of their kind.
+    assert_eq!(errors_from("http_request_duration_seconds_sum", Some(7200), (40.0, 600)), []);
+}
+
+#[test]
+fn no_team_takes_the_room_of_all_and_ended_pods_make_room() {
+    let mut detectors = Detectors::new(Config { series: 320, ..Config::default() });
+    let errors = detectors.watches("x_errors_total").unwrap();
+    let memory = detectors.watches(MEMORY).unwrap();
+    let feed = |detectors: &mut Detectors, team: &str, watched: &Watched, ids: std::ops::Range<u32>, ts: Timestamp| {
+        let (before, team) = (detectors.stats().refused_samples, Team::new(team));
+        for id in ids.clone() {
+            let key = SeriesKey {
+                id: SeriesId(id),
+                team: &team,
+                namespace: "shop",
+                pod: "cart-0",
+                container: "cart",
+                watched,
+                workload: 7,
+            };
+            detectors.observe_sample(&key, None, ts, 1.0);
+        }
+        ids.len() as u64 - (detectors.stats().refused_samples - before)
+    };
+    let at = |s: i64| Timestamp(1_000_000_000_000 + s * 1_000_000_000);
+    for (watched, all) in [(&errors, 40), (&memory, 280)] {
+        let first = all * 1000;
+        assert_eq!(feed(&mut detectors, "a", watched, first..first + 1000, at(0)), u64::from(all), "all that there is");
+        assert_eq!(
+            feed(&mut detectors, "b", watched, first + 1000..first + 2000, at(0)),
+            u64::from(all / 2),
+            "its share"
+        );
+        assert_eq!(feed(&mut detectors, "a", watched, first + 2000..first + 3000, at(0)), 0);
+    }
+    // A rollout: the pods before end, and say nothing from then on.
+    for s in 1..=700 {
+        detectors.tick(at(s));
+        feed(&mut detectors, "b", &memory, 281_000..281_005, at(s));
+    }
+    let new = feed(&mut detectors, "a", &memory, 900_000..900_200, at(700));
+    assert!(new >= 195, "{new}");
 }

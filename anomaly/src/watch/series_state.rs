@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 
 use super::baseline::Baselines;
-use super::{SeriesKey, judged};
+use super::reached::{Noted, Reached};
+use super::{Background, SeriesKey, judged};
 use crate::detector::climb::ClimbDetector;
-use crate::detector::early::Early;
+use crate::detector::early::{Early, Matters};
 use crate::detector::onset::Onset;
 use crate::detector::rate::Rate;
 use crate::detector::robust::{Direction, Robust};
@@ -32,10 +33,29 @@ pub(super) struct SeriesState {
     /// What was usual at its last value, once that is known.
     pub(super) expected: Option<f64>,
     pub(super) early: Early,
+    pub(super) noted: Noted,
     pub(super) robust: Robust,
     pub(super) scorer: Box<Scorer>,
     pub(super) unusual: Onset,
     pub(super) climb: Option<Box<Climbing>>,
+}
+
+/// What is known beyond the series itself.
+pub(super) struct Others<'a> {
+    pub(super) key: &'a SeriesKey<'a>,
+    pub(super) reached: &'a Reached,
+    pub(super) background: &'a dyn Background,
+}
+
+impl Others<'_> {
+    /// Whether what is unlike its first values is like its workload, or how it starts.
+    fn excuse(&self, (ts, value): (Timestamp, f64), matters: &Matters) -> bool {
+        self.reached.is_known(self.key, (ts, value), matters) || self.background.readiness().starts(ts)
+    }
+
+    fn highest(&self, ts: Timestamp) -> Option<f64> {
+        self.reached.highest(self.key, ts)
+    }
 }
 
 /// Of one with a limit, how it climbs.
@@ -50,7 +70,8 @@ impl SeriesState {
     pub(super) const BYTES: usize =
         size_of::<Self>() + Robust::BYTES + Scorer::BYTES + size_of::<Climbing>() + ClimbDetector::BYTES;
 
-    pub(super) fn new(key: &SeriesKey<'_>, baselines: &Baselines) -> Self {
+    /// Of a count of what there was nothing of since then, though it would have been heard, that is known.
+    pub(super) fn new(key: &SeriesKey<'_>, baselines: &Baselines, nothing_since: Option<Timestamp>) -> Self {
         Self {
             kind: key.watched.kind,
             workload: key.workload,
@@ -59,7 +80,8 @@ impl SeriesState {
             born: None,
             learnt: None,
             expected: None,
-            early: Early::default(),
+            early: nothing_since.map(Early::of_nothing).unwrap_or_default(),
+            noted: Noted::default(),
             robust: Robust::default(),
             scorer: baselines.of(key),
             unusual: Onset::default(),
@@ -76,14 +98,15 @@ impl SeriesState {
         }
     }
 
-    /// Score, expected value and text of what opens here. A climb to the limit tells more than an unusual height.
+    /// Score, expected value and text of what opens here. A climb to the limit tells more than an unusual height. What is off
+    /// early may be `excused`.
     pub(super) fn judge(
         &mut self,
         watched: &Watched,
         limit: Option<f64>,
-        ts: Timestamp,
-        value: f64,
+        (ts, value): (Timestamp, f64),
         learning: Duration,
+        others: &Others<'_>,
     ) -> Option<(f64, f64, String)> {
         let words = watched.words.as_ref();
         let born = *self.born.get_or_insert(ts);
@@ -94,16 +117,21 @@ impl SeriesState {
         }
         let early = match judged {
             Some(_) => None,
-            None => watched.matters(limit).and_then(|matters| self.early.observe(ts, value, &matters)),
+            None => watched
+                .matters(limit)
+                .and_then(|matters| self.early.observe(ts, value, &matters, || others.excuse((ts, value), &matters))),
         };
         let score = judged.map(|judged| judged.score).or(early.map(|early| early.score));
         let opens = score.is_some_and(|score| self.unusual.observe(ts, score));
-        if let Some(climbs) = limit.and_then(|limit| self.climbs(watched, limit, ts, value)) {
+        let highest = || others.highest(ts);
+        if let Some(climbs) = limit.and_then(|limit| self.climbs(watched, limit, (ts, value), highest)) {
             return Some(climbs);
         }
         if let Some(early) = early.filter(|_| opens) {
             let mut text = wording::unusual(words, watched.unit, value, early.expected, None);
-            text.push_str(&wording::seen_for(early.known));
+            if early.known < learning {
+                text.push_str(&wording::seen_for(early.known));
+            }
             return Some((early.score, early.expected, text));
         }
         judged.filter(|_| opens).map(|judged| {
@@ -118,14 +146,14 @@ impl SeriesState {
         &mut self,
         watched: &Watched,
         limit: f64,
-        ts: Timestamp,
-        value: f64,
+        (ts, value): (Timestamp, f64),
+        highest: impl FnOnce() -> Option<f64>,
     ) -> Option<(f64, f64, String)> {
         if watched.kind != Kind::Gauge || watched.tuning.direction == Direction::Below {
             return None;
         }
         let climbing = self.climb.get_or_insert_default();
-        let climb = climbing.detector.observe(ts, value, limit);
+        let climb = climbing.detector.observe(ts, value, limit, highest);
         // A projection rests on four points at least: no second look is needed.
         let begins = climbing.onset.observe(ts, if climb.is_some() { 2.0 } else { 0.0 });
         let climb = climb.filter(|_| begins)?;

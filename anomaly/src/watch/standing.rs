@@ -45,27 +45,36 @@ pub struct Standing {
     pub usual: Option<f64>,
 }
 
+/// Of so many tables.
+const TABLES: usize = 3;
+
 /// The picture.
 #[derive(Debug, Default)]
 pub(super) struct Board {
-    parts: [Vec<Arc<[Standing]>>; 2],
+    parts: [Vec<Arc<[Standing]>>; TABLES],
     next: usize,
 }
 
 impl Board {
     /// Draws the next parts anew; whether one is another one now.
-    pub(super) fn turn(&mut self, tables: [&Slots<u32, SeriesState>; 2], learning: Duration) -> bool {
+    pub(super) fn turn(&mut self, tables: [&Slots<u32, SeriesState>; TABLES], learning: Duration) -> bool {
         let sizes = tables.map(|table| table.places().div_ceil(PART));
         for (parts, size) in self.parts.iter_mut().zip(sizes) {
             parts.resize_with(size, Arc::default);
         }
-        let all = sizes[0] + sizes[1];
+        let all: usize = sizes.iter().sum();
         let mut is_new = false;
         for _ in 0..all.div_ceil(TURNS) {
             let part = self.next % all;
             self.next = part + 1;
-            let (of, at) = if part < sizes[0] { (0, part) } else { (1, part - sizes[0]) };
-            is_new |= self.draw(of, at, tables[of], learning);
+            let mut at = part;
+            for (of, (table, size)) in tables.iter().zip(sizes).enumerate() {
+                if at < size {
+                    is_new |= self.draw(of, at, table, learning);
+                    break;
+                }
+                at -= size;
+            }
         }
         is_new
     }

@@ -224,8 +224,44 @@ fn what_is_not_watched_gives_nothing_and_bounds_hold() {
     detectors.observe_lines(&line(2), Timestamp(1), three, &|_| None, |_| ());
     let stats = detectors.stats();
     assert_eq!((stats.series, stats.streams, stats.refused_samples, stats.refused_lines), (2, 1, 1000, 3));
-    detectors.tick(Timestamp(100_000 * 1_000_000_000));
-    assert_eq!((detectors.stats().series, detectors.stats().evicted), (0, 3));
+    // One goes on, and so do the lines of a group; the rest is idle.
+    for minute in 0..200 {
+        let ts = Timestamp((250 + minute) * 60_000_000_000);
+        detectors.observe_sample(&key(3, "c"), None, ts, 1e8);
+        let one = [Line { ts, is_error: false, template: TemplateId(1) }].into_iter();
+        detectors.observe_lines(&line(1), ts, one, &|_| None, |_| ());
+        detectors.tick(ts);
+    }
+    assert_eq!((detectors.stats().series, detectors.stats().streams, detectors.stats().evicted), (1, 1, 1));
+}
+
+#[test]
+fn neither_an_outage_nor_a_leap_of_the_clock_makes_idle() {
+    let mut detectors = Detectors::new(Config::default());
+    feed(&mut detectors, (1, "container_threads"), 0..30);
+    // The driver's clock leaps by a day, and comes back.
+    detectors.tick(Timestamp(1470 * 60_000_000_000));
+    feed(&mut detectors, (1, "container_threads"), 31..60);
+    // Nobody is heard for five hours.
+    for second in 3600..18_000 {
+        detectors.tick(Timestamp(second * 1_000_000_000));
+    }
+    // Nor does whyd live for ten.
+    let mut resumed = Detectors::new(Config::default());
+    resumed.resume(detectors.learnt());
+    feed(&mut resumed, (2, "container_threads"), 1000..1090);
+    assert_eq!((resumed.stats().series, resumed.stats().evicted), (2, 0));
+    // Then the first is idle for two hours in which the second is not.
+    feed(&mut resumed, (2, "container_threads"), 1090..1150);
+    assert_eq!((resumed.stats().series, resumed.stats().evicted), (1, 1));
+}
+
+#[test]
+fn a_sample_that_is_not_newer_is_counted() {
+    let mut detectors = Detectors::new(Config::default());
+    feed(&mut detectors, (1, "container_threads"), 0..3);
+    feed(&mut detectors, (1, "container_threads"), 1..3);
+    assert_eq!((detectors.stats().judged, detectors.stats().late_samples), (3, 2));
 }
 
 #[test]

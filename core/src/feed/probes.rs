@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use whyd_buffers::{Scoped, SeriesMeta};
+use whyd_buffers::Scoped;
 use whyd_signals::schema::Anomaly;
 use whyd_signals::{Resource, Timestamp};
 
@@ -48,10 +48,6 @@ impl Probes {
 }
 
 /// Whether the pod is known to be deleted, or to be about to be: its probes may fail.
-pub(super) fn is_going(meta: &SeriesMeta, scoped: &Scoped) -> bool {
-    goes(&meta.namespace, &meta.pod, scoped)
-}
-
 fn goes(namespace: &str, pod: &str, scoped: &Scoped) -> bool {
     let pod = scoped.cluster().pod_named(namespace, pod);
     pod.is_some_and(|pod| pod.deleted_at.is_some() || pod.object.metadata.deletion_timestamp.is_some())

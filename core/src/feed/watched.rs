@@ -12,6 +12,7 @@ use whyd_correlate::quantity::quantity;
 use whyd_signals::{SeriesId, Team, Timestamp};
 
 use super::WORKING_SET;
+use super::targets::Targets;
 
 /// What the cluster says of a series is looked up again after so long if something came or went in its namespace since:
 /// labels, limits and owners come late and change. Of a pod that is not known it is at once.
@@ -22,7 +23,7 @@ const FACTS_LIFE: Duration = Duration::from_secs(600);
 const ASKED: [&str; 2] = [OOM_EVENTS, PROBES];
 /// The kubelet's counts of how probes went.
 const PROBES: &str = "prober_probe_total";
-/// So many metrics are read by their names; more are not watched.
+/// So many readings of metrics by their names are shared by their series; those that no series has go, and more are not shared.
 const NAMES: usize = 4096;
 /// Series a page.
 const PAGE: usize = 1024;
@@ -41,6 +42,8 @@ pub(super) struct Watched {
     pub(super) counts_kills: bool,
     /// Which probe it counts an outcome of.
     pub(super) probe: Option<Probe>,
+    /// Since when its target was scraped as it came.
+    pub(super) scraped_since: Option<Timestamp>,
     asked: Timestamp,
     answered: Timestamp,
 }
@@ -137,6 +140,7 @@ enum Slot {
 #[derive(Default)]
 pub(super) struct Series {
     pages: Vec<Option<Box<[Slot]>>>,
+    targets: Targets,
     sweeping: usize,
     /// How metrics are read that are known by their names alone: many series have one name.
     by_name: BTreeMap<Arc<str>, Arc<whyd_anomaly::Watched>>,
@@ -162,6 +166,7 @@ impl Series {
             let meta = scoped.shared_meta(id)?;
             let name = &meta.name;
             let read = read(&mut self.by_name, name, detectors);
+            let scraped_since = self.targets.hear(meta, now);
             *slot = if read.is_some() || ASKED.contains(&name.as_ref()) {
                 Slot::Watched(Box::new(Watched {
                     read,
@@ -169,6 +174,7 @@ impl Series {
                     limit: None,
                     counts_kills: **name == *OOM_EVENTS,
                     probe: Probe::of(meta),
+                    scraped_since,
                     meta: Arc::clone(meta),
                     asked: Timestamp::MIN,
                     answered: Timestamp::MIN,
@@ -214,9 +220,11 @@ fn read(
         return Some(read);
     }
     if known.len() >= NAMES {
-        return None;
+        known.retain(|_, read| Arc::strong_count(read) > 1);
     }
-    known.insert(Arc::clone(name), Arc::clone(&read));
+    if known.len() < NAMES {
+        known.insert(Arc::clone(name), Arc::clone(&read));
+    }
     Some(read)
 }
 
