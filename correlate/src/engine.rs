@@ -3,6 +3,9 @@
 //! DataFusion is no authorization boundary. Each query gets a session of its own whose catalog holds the given
 //! tables and nothing else, so what a caller may not see is not there to be named.
 
+mod account;
+mod arrows;
+mod beside;
 mod counters;
 mod deadline;
 mod described;
@@ -13,11 +16,20 @@ mod growth;
 mod held;
 mod joined;
 mod json;
+mod judged;
+mod label;
+mod names;
 mod patterns;
 mod replace;
+mod sets;
+mod shown;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod watched;
+mod weighed;
+mod windows;
+mod words;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -148,6 +160,14 @@ impl Tables {
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Arc<dyn TableProvider>)> {
         self.tables.iter().map(|(name, table)| (*name, table))
     }
+}
+
+/// What the text of a query may come to, if all of it stands in each row of a piece.
+const WRITTEN: usize = 4 << 20;
+
+/// Rows that operators hand on at a time: the fewer, the more a query asks of each.
+fn rows_of_a_piece(sql: &str) -> usize {
+    (WRITTEN / sql.len().max(1)).clamp(64, 4096)
 }
 
 /// Stack of each thread. Queries are bounded so that a quarter of it is enough.
@@ -313,25 +333,32 @@ impl Shared {
                 return Ok((vec![asked.rows(tables)?], Held::new(&self.environment.memory_pool)));
             }
         };
+        arrows::bind(&mut statement);
+        names::distinguish(&mut statement);
         asof_sql::bracket(&mut statement);
-        let context = self.session(tables).map_err(|e| self.error(&e))?;
+        let rows = rows_of_a_piece(sql);
+        let context = self.session(tables, rows).map_err(|e| self.error(&e))?;
         let state = context.state();
         let plan = state.statement_to_plan(statement).await.map_err(|e| self.error(&e))?;
         // The gate has judged the syntax; this judges what it was planned to.
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|e| QueryError::Refused(e.strip_backtrace()))?;
+        if let Some(why) = judged::over(&plan).map_err(|e| self.error(&e))? {
+            return Err(QueryError::Refused(why));
+        }
         let plan = state.create_physical_plan(&plan).await.map_err(|e| self.error(&e))?;
-        let plan = deadline::keep(plan, deadline).map_err(|e| self.error(&e))?;
+        let plan = deadline::keep(plan, deadline, rows).map_err(|e| self.error(&e))?;
         let stream = execute_stream(plan, context.task_ctx()).map_err(|e| self.error(&e))?;
         self.collect(stream).await
     }
 
     /// What one query sees, and no other.
-    fn session(&self, tables: &Tables) -> Result<SessionContext, DataFusionError> {
+    fn session(&self, tables: &Tables, rows: usize) -> Result<SessionContext, DataFusionError> {
         let mut config = SessionConfig::new()
             .with_information_schema(false)
             .with_default_catalog_and_schema("whyd", "public")
-            .with_target_partitions(self.limits.target_partitions.max(1));
+            .with_target_partitions(self.limits.target_partitions.max(1))
+            .with_batch_size(rows);
         let options = config.options_mut();
         options.execution.enable_recursive_ctes = false;
         options.execution.time_zone = Some("UTC".to_owned());
@@ -387,11 +414,11 @@ impl Shared {
             | DataFusionError::SchemaError(..)
             | DataFusionError::NotImplemented(_)
             | DataFusionError::Diagnostic(..) => {
-                let text = error.strip_backtrace();
+                let text = words::of(error.strip_backtrace());
                 let hint = if text.contains("table '") && text.ends_with("not found") { described::HINT } else { "" };
                 QueryError::Invalid(text + hint)
             }
-            _ => QueryError::Failed(error.strip_backtrace()),
+            _ => QueryError::Failed(words::of(error.strip_backtrace())),
         }
     }
 }

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use super::described::{self, Description};
 use super::functions::GROWING;
-use super::{QueryError, extent};
+use super::patterns::MOST_COMPILED;
+use super::{QueryError, extent, sets, words};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select, Statement as Sql,
@@ -13,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use regex::RegexBuilder;
 
 /// Longer texts are not read.
 const MAX_BYTES: usize = 64 << 10;
@@ -20,6 +22,8 @@ const MAX_BYTES: usize = 64 << 10;
 const MAX_OPERATORS: usize = 512;
 /// What one `||` counts, and one function by which text gets longer: no pool counts the text that an expression makes.
 const CONCAT: usize = 16;
+/// What one regular expression counts: each is compiled, and keeps what it found out.
+const PATTERN: usize = 8;
 
 /// What is let in.
 #[derive(Debug)]
@@ -35,6 +39,12 @@ pub(super) fn admit(sql: &str) -> Result<Admitted, QueryError> {
     if sql.len() > MAX_BYTES {
         return Err(QueryError::Refused(format!("a query of {} bytes is over the limit of {MAX_BYTES}", sql.len())));
     }
+    if sql.trim_start().starts_with('\\') {
+        return Err(QueryError::Invalid(
+            "a command of psql is no SQL: SHOW TABLES names the tables, DESCRIBE restarts the columns of one"
+                .to_owned(),
+        ));
+    }
     let dialect = GenericDialect {};
     let tokens = Tokenizer::new(&dialect, sql).tokenize().map_err(|e| QueryError::Invalid(e.to_string()))?;
     let operators: usize = tokens.iter().map(weight).sum();
@@ -47,7 +57,7 @@ pub(super) fn admit(sql: &str) -> Result<Admitted, QueryError> {
         .with_dialect(&dialect)
         .build()
         .and_then(|mut p| p.parse_statements())
-        .map_err(|e| QueryError::Invalid(e.strip_backtrace()))?;
+        .map_err(|e| QueryError::Invalid(words::of(e.strip_backtrace())))?;
     match (statements.pop_front(), statements.len()) {
         (None, _) => Err(QueryError::Invalid("no statement".to_owned())),
         (Some(statement), 0) => {
@@ -67,8 +77,16 @@ fn weight(token: &Token) -> usize {
     match token {
         Token::StringConcat => CONCAT,
         Token::Word(word) if GROWING.iter().any(|name| word.value.eq_ignore_ascii_case(name)) => CONCAT,
+        Token::Tilde | Token::TildeAsterisk | Token::ExclamationMarkTilde | Token::ExclamationMarkTildeAsterisk => {
+            PATTERN
+        }
+        Token::Word(word) if word.keyword == Keyword::SIMILAR || is_of_patterns(&word.value) => PATTERN,
         token => usize::from(deepens(token)),
     }
+}
+
+fn is_of_patterns(word: &str) -> bool {
+    word.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("regexp_"))
 }
 
 /// Whether this token can add a level to the tree without a bracket, whose nesting the parser bounds itself.
@@ -139,10 +157,14 @@ fn reads_only(query: &Query) -> Result<(), QueryError> {
     if let ControlFlow::Break(text) = query.visit(&mut Writes) {
         return Err(refuse(&text));
     }
-    if let ControlFlow::Break(()) = query.visit(&mut Patterns) {
-        return Err(QueryError::Refused(
-            "the pattern of a regular expression must be written out, as '...': each is compiled".to_owned(),
-        ));
+    if let ControlFlow::Break(()) = query.visit(&mut Sets) {
+        return Err(QueryError::Refused(format!(
+            "CUBE, ROLLUP and GROUPING SETS may make {} grouping sets of one GROUP BY, as a CUBE of four columns does",
+            sets::MAX_SETS
+        )));
+    }
+    if let ControlFlow::Break(why) = query.visit(&mut Patterns) {
+        return Err(why);
     }
     match extent::over(query) {
         Some(why) => Err(QueryError::Refused(why)),
@@ -167,13 +189,24 @@ impl Visitor for Writes {
     }
 }
 
+/// Finds a `GROUP BY` of too many sets.
+struct Sets;
+
+impl Visitor for Sets {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        if sets::over(&select.group_by) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
 /// Finds a regular expression that is made of rows: each of them would be compiled, and kept for as long as a piece of rows.
 struct Patterns;
 
 impl Visitor for Patterns {
-    type Break = ();
+    type Break = QueryError;
 
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<QueryError> {
         use BinaryOperator::{PGRegexIMatch, PGRegexMatch, PGRegexNotIMatch, PGRegexNotMatch};
         let pattern = match expr {
             Expr::BinaryOp { op: PGRegexMatch | PGRegexIMatch | PGRegexNotMatch | PGRegexNotIMatch, right, .. } => {
@@ -183,7 +216,20 @@ impl Visitor for Patterns {
             Expr::Function(function) => pattern_of(function),
             _ => None,
         };
-        if pattern.is_none_or(is_written) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        let Some(pattern) = pattern else { return ControlFlow::Continue(()) };
+        let Some(text) = written(pattern) else {
+            return ControlFlow::Break(QueryError::Refused(
+                "the pattern of a regular expression must be written out, as '...': each is compiled".to_owned(),
+            ));
+        };
+        // What is wrong in other ways is said where it is compiled to be used.
+        match RegexBuilder::new(&text).size_limit(MOST_COMPILED).build() {
+            Err(regex::Error::CompiledTooBig(_)) => ControlFlow::Break(QueryError::Refused(format!(
+                "a regular expression compiles to more than {} KiB, its size limit: make it shorter, or what it repeats",
+                MOST_COMPILED >> 10
+            ))),
+            _ => ControlFlow::Continue(()),
+        }
     }
 }
 
@@ -200,11 +246,12 @@ fn pattern_of(function: &Function) -> Option<&Expr> {
     }
 }
 
-fn is_written(pattern: &Expr) -> bool {
+/// The text of a pattern that is written out; nothing for NULL and numbers, which are refused elsewhere.
+fn written(pattern: &Expr) -> Option<String> {
     match pattern {
-        Expr::Value(_) => true,
-        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => is_written(inner),
-        Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } => is_written(left) && is_written(right),
-        _ => false,
+        Expr::Value(value) => Some(value.value.clone().into_string().unwrap_or_default()),
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => written(inner),
+        Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } => Some(written(left)? + &written(right)?),
+        _ => None,
     }
 }

@@ -1,4 +1,6 @@
-//! `concat`, `concat_ws` and `overlay`: DataFusion's, once it is known how long what they make will be.
+//! `concat`, `concat_ws` and `overlay`: DataFusion's, once it is known how long what they make will be. And those that put other
+//! letters for letters, some of which are longer: once it is known how long what they made is, so that a nest of them grows no more
+//! than one.
 
 use std::sync::Arc;
 
@@ -11,9 +13,12 @@ use super::growth::{Room, bytes_of, rows};
 /// Those that put all their texts into one.
 pub(super) const JOINED: [&str; 3] = ["concat", "concat_ws", "overlay"];
 
+/// Those that make a letter into one of four bytes, or into three letters, at most.
+const LETTERS: [&str; 4] = ["initcap", "lower", "translate", "upper"];
+
 /// The same function, bounded.
 pub(super) fn bounded(function: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
-    match JOINED.into_iter().find(|name| *name == function.name()) {
+    match JOINED.into_iter().chain(LETTERS).find(|name| *name == function.name()) {
         Some(name) => Arc::new(ScalarUDF::from(Joined { name, function })),
         None => function,
     }
@@ -43,6 +48,10 @@ impl ScalarUDFImpl for Joined {
         self.function.return_type(of)
     }
 
+    fn aliases(&self) -> &[String] {
+        self.function.aliases()
+    }
+
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = rows(&args);
         let one = |arg: &ColumnarValue| match arg {
@@ -61,7 +70,13 @@ impl ScalarUDFImpl for Joined {
             let separator = args.args.first().map_or(0, one);
             whole = whole.saturating_add(separator.saturating_mul(args.args.len().saturating_sub(3)));
         }
-        Room::beside(self.name, longest).take(whole.saturating_sub(longest))?;
+        let mut room = Room::beside(self.name, longest);
+        if LETTERS.contains(&self.name) {
+            let made = self.function.inner().invoke_with_args(args)?;
+            room.take(column(&made).saturating_sub(longest))?;
+            return Ok(made);
+        }
+        room.take(whole.saturating_sub(longest))?;
         self.function.inner().invoke_with_args(args)
     }
 }

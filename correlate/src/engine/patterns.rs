@@ -5,27 +5,20 @@
 //! is replaced.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::{ArrayRef, ListBuilder, StringBuilder};
 use arrow::datatypes::{DataType, Field};
-use datafusion::common::{DataFusionError, exec_err, internal_err};
+use datafusion::common::{exec_err, internal_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 use regex::{Regex, RegexBuilder};
-use tokio::time::Instant;
 
-use super::deadline::Late;
-use super::growth::{Room, Texts, answer, rows};
+use super::growth::{Clock, Room, Texts, answer, rows};
 
 /// Bytes of a compiled pattern.
-const MOST_COMPILED: usize = 256 << 10;
-/// For one piece of rows: a query that is over its time is stopped between two of them.
-const LONGEST: Duration = Duration::from_secs(5);
-/// Rows between two looks at the clock.
-const LOOK: usize = 16;
+pub(super) const MOST_COMPILED: usize = 256 << 10;
 
 /// Both functions.
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -119,22 +112,6 @@ fn compiled(name: &str, pattern: &str, flags: &str) -> Result<(Regex, bool)> {
     match build.build() {
         Ok(regex) => Ok((regex, all)),
         Err(why) => exec_err!("the pattern of {name}: {why}"),
-    }
-}
-
-/// Ends a call that takes too long.
-struct Clock(Instant);
-
-impl Clock {
-    fn new() -> Self {
-        Self(Instant::now())
-    }
-
-    fn look(&self, row: usize) -> Result<()> {
-        if row % LOOK == LOOK - 1 && self.0.elapsed() > LONGEST {
-            return Err(DataFusionError::External(Box::new(Late)));
-        }
-        Ok(())
     }
 }
 

@@ -1,4 +1,5 @@
-//! Syntax that stands for functions: `SUBSTRING(x FROM n)`, `POSITION(x IN y)`, `OVERLAY(...)` and `list[n]`.
+//! Syntax that stands for functions: `SUBSTRING(x FROM n)`, `POSITION(x IN y)`, `OVERLAY(...)`, `list[n]`, `a || b`, `labels ->> 'app'`
+//! and `labels['app']`.
 
 use std::sync::Arc;
 
@@ -7,16 +8,22 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{DFSchema, internal_datafusion_err, plan_err};
 use datafusion::error::Result;
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawFieldAccessExpr};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, GetFieldAccess, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ExprSchemable, GetFieldAccess, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use super::{beside, label};
 
 /// Plans them with functions of the list and no others.
 #[derive(Debug)]
 pub(super) struct Syntax {
     functions: Vec<Arc<ScalarUDF>>,
     element: Arc<ScalarUDF>,
+    beside: Arc<ScalarUDF>,
+    label: Arc<ScalarUDF>,
 }
 
 impl Syntax {
@@ -24,7 +31,12 @@ impl Syntax {
         let named = |f: &&Arc<ScalarUDF>| ["substr", "strpos", "overlay"].contains(&f.name());
         let signature = Signature::any(2, Volatility::Immutable);
         let element = Arc::new(ScalarUDF::from(Element { signature }));
-        Self { functions: functions.iter().filter(named).cloned().collect(), element }
+        Self {
+            functions: functions.iter().filter(named).cloned().collect(),
+            element,
+            beside: beside::function(),
+            label: label::function(),
+        }
     }
 
     fn call(&self, name: &str, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
@@ -51,7 +63,27 @@ impl ExprPlanner for Syntax {
     fn plan_field_access(&self, access: RawFieldAccessExpr, _: &DFSchema) -> Result<PlannerResult<RawFieldAccessExpr>> {
         match access.field_access {
             GetFieldAccess::ListIndex { key } => Ok(PlannerResult::Planned(self.element.call(vec![access.expr, *key]))),
-            _ => Ok(PlannerResult::Original(access)),
+            GetFieldAccess::NamedStructField { name } => {
+                Ok(PlannerResult::Planned(self.label.call(vec![access.expr, Expr::Literal(name, None)])))
+            }
+            GetFieldAccess::ListRange { .. } => Ok(PlannerResult::Original(access)),
+        }
+    }
+
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        match &expr.op {
+            BinaryOperator::StringConcat => {
+                let is_list = |side: &Expr| side.get_type(schema).is_ok_and(|of| of.is_nested());
+                if is_list(&expr.left) || is_list(&expr.right) {
+                    return plan_err!("|| puts texts together, not lists");
+                }
+                Ok(PlannerResult::Planned(self.beside.call(vec![expr.left, expr.right])))
+            }
+            BinaryOperator::LongArrow => Ok(PlannerResult::Planned(self.label.call(vec![expr.left, expr.right]))),
+            BinaryOperator::Arrow => {
+                plan_err!("what labels have under a name is asked for with ->>, as labels ->> 'app'")
+            }
+            _ => Ok(PlannerResult::Original(expr)),
         }
     }
 }

@@ -1,0 +1,65 @@
+//! What a query was planned to, judged before it is made ready to run: window functions whose answers grow.
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::expr::WindowFunction;
+use datafusion::logical_expr::{Expr, LogicalPlan, WindowFunctionDefinition};
+
+/// Aggregates that may be asked over a window: what they hold is of one size however many rows they were given, and so is
+/// the work of asking them. All others hold their frame, and are asked for all of it at each row.
+const OVER_WINDOWS: &[&str] = &[
+    "avg",
+    "bool_and",
+    "bool_or",
+    "corr",
+    "count",
+    "covar_pop",
+    "covar_samp",
+    "first_value",
+    "last_value",
+    "max",
+    "min",
+    "nth_value",
+    "stddev",
+    "stddev_pop",
+    "sum",
+    "var",
+    "var_pop",
+];
+
+/// Why the plan is refused, in words; `None` when it is not.
+///
+/// # Errors
+/// DataFusion's, when the plan cannot be walked.
+pub(super) fn over(plan: &LogicalPlan) -> Result<Option<String>, DataFusionError> {
+    let mut why = None;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|whole| {
+            whole.apply(|expr| {
+                if let Expr::WindowFunction(function) = expr {
+                    why = grows(function);
+                }
+                Ok(if why.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+            })
+        })
+    })?;
+    Ok(why)
+}
+
+fn grows(function: &WindowFunction) -> Option<String> {
+    let WindowFunctionDefinition::AggregateUDF(aggregate) = &function.fun else { return None };
+    let name = aggregate.name();
+    if function.params.distinct {
+        return Some(format!(
+            "{name}(DISTINCT ...) is not allowed with OVER: at each row it would hold all before it; \
+             group by the partition, in a subquery, and join what comes of it"
+        ));
+    }
+    if OVER_WINDOWS.contains(&name) {
+        return None;
+    }
+    Some(format!(
+        "{name} is not allowed with OVER: at each row it would be made anew of all rows of the frame; \
+         leave OVER out and GROUP BY what it is partitioned by, or time_bucket(...) for a frame of time"
+    ))
+}
