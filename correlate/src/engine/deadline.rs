@@ -48,8 +48,14 @@ const MATCHED: usize = 1024;
 
 /// The same plan, but it stops soon after `deadline`, and no expression is given more than `rows` at a time.
 pub(super) fn keep(plan: Arc<dyn ExecutionPlan>, deadline: Instant, rows: usize) -> Result<Arc<dyn ExecutionPlan>> {
+    let mut leaves = 0;
+    plan.apply(|node| {
+        leaves += usize::from(node.children().is_empty());
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let share = Share { rows, of: leaves.div_ceil(4).max(1), deadline };
     let bounded = plan.transform_up(|node| {
-        let node = watched(node, deadline, rows)?;
+        let node = watched(node, share)?;
         let node: Arc<dyn ExecutionPlan> = if let Some(join) = node.downcast_ref::<HashJoinExec>() {
             match join.filter() {
                 Some(filter) => {
@@ -80,12 +86,23 @@ pub(super) fn keep(plan: Arc<dyn ExecutionPlan>, deadline: Instant, rows: usize)
     Ok(bounded.data)
 }
 
+/// What an operator may take of what all of them may.
+#[derive(Clone, Copy)]
+struct Share {
+    rows: usize,
+    /// Many tables are read side by side, and each has a piece that waits to be asked for.
+    of: usize,
+    deadline: Instant,
+}
+
 /// The same operator, with what comes to it and leaves it watched as it needs.
-fn watched(node: Arc<dyn ExecutionPlan>, deadline: Instant, rows: usize) -> Result<Arc<dyn ExecutionPlan>> {
+fn watched(node: Arc<dyn ExecutionPlan>, share: Share) -> Result<Arc<dyn ExecutionPlan>> {
+    let Share { rows, of, deadline } = share;
+    let (made_of_all, piece) = (MADE / of, PIECE / of);
     let pieces = |bytes: usize, row: usize| Watch::Pieces { rows, bytes, row, deadline };
     let children: Vec<_> = node.children().into_iter().cloned().collect();
     if children.is_empty() {
-        return Ok(WatchedExec::over(&node, pieces(PIECE, usize::MAX)));
+        return Ok(WatchedExec::over(&node, pieces(piece, usize::MAX)));
     }
     let each = |watch: &Watch| children.iter().map(|child| WatchedExec::over(child, watch.clone())).collect::<Vec<_>>();
     if node.is::<HashJoinExec>() || node.is::<NestedLoopJoinExec>() || node.is::<IntervalJoinExec>() {
@@ -93,11 +110,11 @@ fn watched(node: Arc<dyn ExecutionPlan>, deadline: Instant, rows: usize) -> Resu
     }
     if node.is::<CrossJoinExec>() {
         // Each row of one side is put beside a whole batch of the other.
-        let cut: Vec<_> = children.iter().map(|child| WatchedExec::over(child, pieces(PIECE, usize::MAX))).collect();
+        let cut: Vec<_> = children.iter().map(|child| WatchedExec::over(child, pieces(piece, usize::MAX))).collect();
         return over(node, cut.iter().map(|child| WatchedExec::over(child, Watch::Joined)).collect());
     }
     if node.is::<UnnestExec>() {
-        let cut: Vec<_> = children.iter().map(|child| WatchedExec::over(child, pieces(PIECE, usize::MAX))).collect();
+        let cut: Vec<_> = children.iter().map(|child| WatchedExec::over(child, pieces(piece, usize::MAX))).collect();
         return over(node, cut.iter().map(|child| WatchedExec::over(child, Watch::Unnested)).collect());
     }
     if let Some(account) = windows::account(&node)? {
@@ -112,7 +129,7 @@ fn watched(node: Arc<dyn ExecutionPlan>, deadline: Instant, rows: usize) -> Resu
         return Ok(node);
     }
     let rows = if work.matches { rows.min(MATCHED) } else { rows };
-    let (bytes, row) = ((MADE / made).clamp(PIECE / 64, PIECE), (MADE / made).min(ROW));
+    let (bytes, row) = ((made_of_all / made).clamp(piece / 64, piece), (made_of_all / made).clamp(piece / 64, ROW));
     over(node, each(&Watch::Pieces { rows, bytes, row, deadline }))
 }
 
@@ -213,7 +230,8 @@ impl PhysicalExpr for Timely {
         if Instant::now() >= self.deadline {
             return Err(DataFusionError::External(Box::new(Late)));
         }
-        self.inner.evaluate(batch)
+        // A join that finds no match asks again and again and lets nobody else have its thread: they get another.
+        tokio::task::block_in_place(|| self.inner.evaluate(batch))
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query, Select, Visit, Visitor, visit_expressions};
 
 /// Tables and queries, each counted as often as it is named.
-const MAX_RELATIONS: u64 = 200;
+const MAX_RELATIONS: u64 = 128;
 /// How often a column of a table may come to stand in one expression.
 const MAX_GROWTH: u64 = 256;
 

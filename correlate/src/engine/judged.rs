@@ -1,5 +1,7 @@
-//! What a query was planned to, judged before it is made ready to run: window functions whose answers grow.
+//! What a query was planned to, judged before it is made ready to run: window functions whose answers grow, and types of which a
+//! single NULL takes gigabytes.
 
+use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::WindowFunction;
@@ -27,6 +29,9 @@ const OVER_WINDOWS: &[&str] = &[
     "var_pop",
 ];
 
+const PADDED: &str =
+    "a type of a fixed length is not allowed: text, and a list as bigint[], have the length of what is in them";
+
 /// Why the plan is refused, in words; `None` when it is not.
 ///
 /// # Errors
@@ -36,9 +41,15 @@ pub(super) fn over(plan: &LogicalPlan) -> Result<Option<String>, DataFusionError
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|whole| {
             whole.apply(|expr| {
-                if let Expr::WindowFunction(function) = expr {
-                    why = grows(function);
-                }
+                why = match expr {
+                    Expr::WindowFunction(function) => grows(function),
+                    Expr::Cast(cast) if is_padded(cast.field.data_type()) => Some(PADDED.to_owned()),
+                    Expr::TryCast(cast) if is_padded(cast.field.data_type()) => Some(PADDED.to_owned()),
+                    Expr::ScalarFunction(call) if call.name().ends_with("cast") && names_padded(&call.args) => {
+                        Some(PADDED.to_owned())
+                    }
+                    _ => None,
+                };
                 Ok(if why.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
             })
         })
@@ -62,4 +73,27 @@ fn grows(function: &WindowFunction) -> Option<String> {
         "{name} is not allowed with OVER: at each row it would be made anew of all rows of the frame; \
          leave OVER out and GROUP BY what it is partitioned by, or time_bucket(...) for a frame of time"
     ))
+}
+
+/// Whether each value, NULL too, takes a length that is told by whoever asks.
+fn is_padded(of: &DataType) -> bool {
+    match of {
+        DataType::FixedSizeBinary(_) | DataType::FixedSizeList(..) => true,
+        DataType::List(item) | DataType::LargeList(item) | DataType::Map(item, _) => is_padded(item.data_type()),
+        DataType::ListView(item) | DataType::LargeListView(item) => is_padded(item.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| is_padded(field.data_type())),
+        DataType::Dictionary(_, of) => is_padded(of),
+        DataType::RunEndEncoded(_, item) => is_padded(item.data_type()),
+        DataType::Union(fields, _) => fields.iter().any(|(_, field)| is_padded(field.data_type())),
+        _ => false,
+    }
+}
+
+/// Whether such a type is named, as `arrow_cast` takes it.
+fn names_padded(args: &[Expr]) -> bool {
+    let named = |arg: &Expr| match arg {
+        Expr::Literal(value, _) => value.try_as_str().flatten().is_some_and(|name| name.contains("FixedSize")),
+        _ => false,
+    };
+    args.iter().skip(1).any(named)
 }

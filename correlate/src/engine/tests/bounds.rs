@@ -150,6 +150,20 @@ async fn no_row_is_multiplied_that_is_long() {
     assert!(asked(20_000, &format!("SELECT {many} FROM logs")).await.is_ok());
 }
 
+/// Where a NULL takes as much as a query says, it says how much memory is taken.
+#[tokio::test]
+async fn no_type_has_a_length() {
+    for of in [
+        "NULL::bigint[1000000000]",
+        "TRY_CAST(NULL AS bigint[1000000])",
+        "arrow_cast(NULL, 'FixedSizeBinary(2000000000)')",
+    ] {
+        let text = refused(asked(10, &format!("SELECT count({of}) FROM logs")).await);
+        assert!(text.contains("fixed length"), "{of}: {text}");
+    }
+    assert_eq!(one(1, "SELECT arrow_cast(length(line), 'Utf8')::text FROM logs").await, "300");
+}
+
 #[tokio::test]
 async fn a_label_is_found_by_its_name() {
     let sql = "SELECT labels ->> 'app', labels['n'], labels ->> 'no', labels ->> 'none', line ->> 'app' FROM logs WHERE labels ->> 'app' = 'a\"1'";
