@@ -25,7 +25,7 @@ pub fn verdicts(
     restarts: &[Restart],
     incidents: &[Incident],
     memory: &dyn Fn(&Restart) -> Option<Memory>,
-    style: Style,
+    style: Style<'_>,
 ) -> String {
     let mut page = Page::new(style);
     let mut told = BTreeSet::new();
@@ -58,7 +58,7 @@ pub fn verdicts(
 }
 
 /// What `why` prints: the newest restart in full, the earlier ones a line each.
-pub fn why(answer: &Why, style: Style) -> String {
+pub fn why(answer: &Why, style: Style<'_>) -> String {
     let mut page = Page::new(style);
     if let Some((row, earlier)) = answer.restarts.split_first() {
         let drawn = answer.memory.as_ref().map(|m| Memory {
@@ -102,7 +102,7 @@ fn learnt(learning: &Learning, row: &Restart) -> String {
 }
 
 /// Earlier restarts, those that tell the same together.
-fn before(page: &mut Page, newest: &Restart, earlier: &[Restart]) {
+fn before(page: &mut Page<'_>, newest: &Restart, earlier: &[Restart]) {
     let mut groups: Vec<Vec<&Restart>> = Vec::new();
     for row in earlier {
         let same = |g: &&mut Vec<&Restart>| {
@@ -125,7 +125,7 @@ fn before(page: &mut Page, newest: &Restart, earlier: &[Restart]) {
     }
 }
 
-fn problems(page: &mut Page, problems: &[Problem]) {
+fn problems(page: &mut Page<'_>, problems: &[Problem]) {
     if problems.is_empty() {
         return;
     }
@@ -158,7 +158,7 @@ fn seen_at(row: &Restart) -> Option<Timestamp> {
     row.finished_at.or_else(|| row.evidence.iter().filter_map(|e| e.at).max())
 }
 
-fn verdict(page: &mut Page, row: &Restart, group: &[&Restart], drawn: Option<&Memory>) {
+fn verdict(page: &mut Page<'_>, row: &Restart, group: &[&Restart], drawn: Option<&Memory>) {
     page.headline(&row.summary);
     let mut cause = row.cause.clone();
     if let Some(detail) = row.cause_detail.as_ref().filter(|d| !row.summary.contains(d.as_str())) {
@@ -189,21 +189,9 @@ fn verdict(page: &mut Page, row: &Restart, group: &[&Restart], drawn: Option<&Me
     }
 }
 
-fn closing(page: &mut Page, row: &Restart) {
-    if !row.evidence.is_empty() {
-        page.section("evidence");
-        let mut evidence: Vec<&Evidence> = row.evidence.iter().collect();
-        evidence.sort_by_key(|e| e.at);
-        let day = seen_at(row).map(date);
-        for item in evidence {
-            let at = match item.at {
-                Some(at) if Some(date(at)) == day => clock(at),
-                Some(at) => day_and_clock(at),
-                None => "-".to_owned(),
-            };
-            page.item(&[&at, source(item)], &fact(item), &found(item, row));
-        }
-    }
+fn closing(page: &mut Page<'_>, row: &Restart) {
+    let of_pod = row.pod.as_ref().map(|pod| format!("Pod/{pod}"));
+    evidence(page, &row.evidence, seen_at(row), of_pod.as_deref());
     if !row.changes.is_empty() {
         page.section("changed before");
         for change in &row.changes {
@@ -226,17 +214,40 @@ fn closing(page: &mut Page, row: &Restart) {
     if !row.missing.is_empty() {
         page.field("missing", &row.missing.join(", "));
     }
-    let steps = next::steps(row);
-    if !steps.is_empty() {
-        page.section("look next");
-        for step in steps {
-            page.item(&[], &step, "");
-        }
+    look_next(page, &next::steps(row, page.style.server));
+}
+
+/// Facts in the order of time; those of another day than this with their date, those of another object than this named.
+fn evidence(page: &mut Page<'_>, all: &[Evidence], day: Option<Timestamp>, object: Option<&str>) {
+    if all.is_empty() {
+        return;
+    }
+    page.section("evidence");
+    let mut evidence: Vec<&Evidence> = all.iter().collect();
+    evidence.sort_by_key(|e| e.at);
+    let day = day.map(date);
+    for item in evidence {
+        let at = match item.at {
+            Some(at) if Some(date(at)) == day => clock(at),
+            Some(at) => day_and_clock(at),
+            None => "-".to_owned(),
+        };
+        page.item(&[&at, source(item)], &fact(item), &found(item, object));
+    }
+}
+
+fn look_next(page: &mut Page<'_>, steps: &[String]) {
+    if steps.is_empty() {
+        return;
+    }
+    page.section("look next");
+    for step in steps {
+        page.item(&[], step, "");
     }
 }
 
 /// An incident without a row: nothing restarted.
-fn alone(page: &mut Page, incident: &Incident) {
+fn alone(page: &mut Page<'_>, incident: &Incident) {
     page.headline(&incident.summary);
     page.strong_field("cause", &format!("{}, nothing restarted", incident.cause));
     page.field("incident", &standing(incident, None));
@@ -247,17 +258,19 @@ fn alone(page: &mut Page, incident: &Incident) {
         page.field("affects", &incident.members.join(", "));
     }
     alerts(page, incident);
+    evidence(page, &incident.evidence, Some(incident.opened_at), None);
+    look_next(page, &next::of_incident(incident));
 }
 
 /// What it has in common with others, where that made one incident of several.
-fn shared(page: &mut Page, incident: &Incident) {
+fn shared(page: &mut Page<'_>, incident: &Incident) {
     if !incident.parts.is_empty() {
         page.field("shared", &incident.summary);
     }
 }
 
 /// What others raised about it, a line each.
-fn alerts(page: &mut Page, incident: &Incident) {
+fn alerts(page: &mut Page<'_>, incident: &Incident) {
     for alert in &incident.alerts {
         let severity = if alert.severity.is_empty() { String::new() } else { format!(" ({})", alert.severity) };
         let about = if alert.object.is_empty() { String::new() } else { format!(" for {}", alert.object) };
@@ -411,9 +424,8 @@ fn source(item: &Evidence) -> &'static str {
 }
 
 /// Where it was found; the object only where it is another than the pod.
-fn found(item: &Evidence, row: &Restart) -> String {
-    let pod = row.pod.as_ref().map(|pod| format!("Pod/{pod}"));
-    if pod.as_ref() == Some(&item.object) { item.field.clone() } else { format!("{} {}", item.object, item.field) }
+fn found(item: &Evidence, object: Option<&str>) -> String {
+    if object == Some(item.object.as_str()) { item.field.clone() } else { format!("{} {}", item.object, item.field) }
 }
 
 /// What was found, and the same in words where the words add something. A sample's figure stands in its words.

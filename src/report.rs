@@ -13,7 +13,7 @@ use crate::render::{self, Memory, Style};
 const DRAWN: Duration = Duration::from_secs(1800);
 
 /// All rows and incidents that `scoped` shows.
-pub fn report(scoped: &Scoped, style: Style) -> String {
+pub fn report(scoped: &Scoped, style: Style<'_>) -> String {
     let restarts: Vec<dto::Restart> = scoped.restarts().iter().map(|r| dto::Restart::from(r.as_ref())).collect();
     let incidents: Vec<dto::Incident> = scoped.incidents().iter().map(|i| dto::Incident::from(i.as_ref())).collect();
     render::verdicts(&restarts, &incidents, &|row| memory(scoped, row, &restarts), style)

@@ -139,6 +139,7 @@ impl<'a> Scope<'a> {
         if hidden || spoken || out.members.len() < row.members.len() {
             let cause = &row.cause;
             out.summary = format!("{cause}; it reaches beyond the namespaces that you may see");
+            out.evidence.clear();
         }
         out
     }

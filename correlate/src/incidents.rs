@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use whyd_signals::schema::{Incident, IncidentStatus, Link, Restart, Root, Severity, Shared};
+use whyd_signals::schema::{Evidence, Incident, IncidentStatus, Link, Restart, Root, Severity, Shared};
 use whyd_signals::{Team, Timestamp};
 
 use facts::Facts;
@@ -51,6 +51,8 @@ pub(crate) struct Member {
     pub(crate) shares: Vec<Shared>,
     pub(crate) root: Option<Root>,
     pub(crate) summary: String,
+    /// What it rests on, where no row tells so.
+    pub(crate) evidence: Vec<Evidence>,
     /// Namespaces of others that the summary speaks of.
     pub(crate) speaks_of: Vec<String>,
     /// Whether it is the root's own trouble, not that of one it took down.
@@ -78,6 +80,7 @@ impl Member {
             shares: row.shares.clone(),
             root: row.root.clone(),
             summary: row.summary.clone(),
+            evidence: Vec::new(),
             speaks_of: row.speaks_of.clone(),
             own: key.ends_with(&format!("/{}", row.cause)),
             ended: row.exit_code.is_some(),
@@ -428,6 +431,9 @@ fn incident(
             names.push(member.name.clone());
         }
     }
+    // As of rows the newest is shown.
+    let alike = |m: &&Member| told.is_some_and(|told| told.cause == m.cause) && !m.evidence.is_empty();
+    let newest = members.iter().rev().map(|(_, m)| *m).find(alike);
     let critical = ends >= CRITICAL || members.iter().any(|(_, m)| m.never_started);
     let mut incident = Incident {
         id: stable_id(&[cluster, first]),
@@ -447,6 +453,7 @@ fn incident(
         parts: Vec::new(),
         speaks_of: told.map_or_else(Vec::new, |m| m.speaks_of.clone()),
         summary: told.map_or_else(String::new, |m| m.summary.clone()),
+        evidence: newest.map_or_else(Vec::new, |m| m.evidence.clone()),
     };
     if let Some(told) = told {
         rules.apply(&mut incident, &told.namespace, &told.workload);

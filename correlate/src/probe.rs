@@ -71,17 +71,24 @@ impl RestartingProbe {
     fn killed(&self, case: &Case<'_>, killing: &EventSeen) -> Finding {
         let name = case.container.unwrap_or_default();
         let prefix = format!("{} probe failed", self.name);
-        let failed = case.events("Unhealthy").filter(|e| e.event.message.to_ascii_lowercase().starts_with(&prefix));
-        let unhealthy = failed.max_by_key(|e| e.at);
+        let of_it = |e: &&EventSeen| e.event.message.to_ascii_lowercase().starts_with(&prefix);
+        let own = case.events("Unhealthy").filter(of_it).max_by_key(|e| e.at);
+        // The kubelet tells of what goes on and on only so often: then the last time that it did is what is known.
+        let before = case.pod_events("Unhealthy").filter(of_it).filter(|e| e.at < case.finished());
+        let unhealthy = own.or(before.max_by_key(|e| e.at));
         let why = unhealthy.map(|e| because(&e.event.message));
+        let age = unhealthy.filter(|_| own.is_none()).map(|e| case.finished().seconds_since(e.at));
         let behind = self.behind(case);
-        let mut words = why.clone().map_or(String::new(), |w| format!(" ({w})"));
+        let mut words = why.clone().map_or(String::new(), |w| match age {
+            Some(age) => format!(" ({w}, as last told {age:.0} s before)"),
+            None => format!(" ({w})"),
+        });
         if let Some((behind, _)) = &behind {
             words.push_str(&format!("; {behind}"));
         }
         let summary = format!("{name} was restarted because its {} probe failed{words}", self.name);
         let finding = Finding::new(self.cause, Depth::Mechanism, self.score, case.pod_root(), summary)
-            .with(unhealthy.map(event))
+            .with(unhealthy.map(|e| told(e, age)))
             .with(Some(event(killing)))
             .with(behind.map(|(_, item)| item))
             .with(case.status("exitCode", "how it went when told to stop"));
@@ -211,6 +218,15 @@ fn because(message: &str) -> String {
         "probe command failed"
     };
     why.to_owned()
+}
+
+/// A failed probe as the kubelet told of it; of one that is older than the instance also how old.
+fn told(seen: &EventSeen, age: Option<f64>) -> Evidence {
+    let mut item = event(seen);
+    if let Some(age) = age {
+        item.text.push_str(&format!(", last told {age:.0} s before this end, of an instance before it"));
+    }
+    item
 }
 
 /// The share of periods in which the container's processor time was cut, over the end of its life, where it is large.

@@ -215,6 +215,34 @@ fn owner_gone(case: &Case<'_>) -> bool {
     going(record) && (resource != Resource::ReplicaSets || up.is_none_or(going)) || up.is_some_and(going)
 }
 
+/// Whether the container goes on with another instance: one has started since, or its restart policy makes one.
+fn goes_on(case: &Case<'_>) -> bool {
+    let Some(name) = case.container else { return false };
+    let code = match case.ending {
+        Ending::Ended { terminated, .. } => terminated.exit_code,
+        // Its count rose because another was started.
+        Ending::Unseen { .. } => return true,
+        _ => return false,
+    };
+    if case.neighbours.1.is_some() {
+        return true;
+    }
+    let pod = &case.pod.object;
+    let over = matches!(pod.status.phase.as_str(), "Failed" | "Succeeded");
+    if over || case.deletion_asked().is_some() || case.evicted() || pod.is_ephemeral(name) {
+        return false;
+    }
+    if pod.is_sidecar(name) {
+        return true;
+    }
+    let own = case.spec().and_then(|c| c.restart_policy.as_deref());
+    match own.unwrap_or(&pod.spec.restart_policy) {
+        "Never" => false,
+        "OnFailure" => code != 0,
+        _ => !pod.is_init(name) || code != 0,
+    }
+}
+
 fn blank(case: &Case<'_>) -> Restart {
     let pod = &case.pod.object;
     let t = case.terminated();
@@ -242,6 +270,7 @@ fn blank(case: &Case<'_>) -> Restart {
         exit_code: t.map(|t| t.exit_code),
         signal: t.and_then(|t| t.signal.or_else(|| (129..160).contains(&t.exit_code).then(|| t.exit_code - 128))),
         reason,
+        again: goes_on(case),
         seen_at: case.seen_at,
         ..blank_row()
     }

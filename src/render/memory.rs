@@ -27,7 +27,7 @@ const COLUMNS: usize = 64;
 /// The drawing: columns of memory, the limit as a line over them, a mark below where the container ended. Samples that
 /// are no number are left out; each one holds until the next, until the container ends, or for three of the usual
 /// intervals. Empty where there is nothing to draw.
-pub fn memory(memory: &Memory, style: Style) -> String {
+pub fn memory(memory: &Memory, style: Style<'_>) -> String {
     let samples: Vec<Sample> = memory.samples.iter().copied().filter(|s| s.value.is_finite()).collect();
     let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return String::new() };
     let peak = samples.iter().map(|s| s.value).fold(0.0, f64::max);

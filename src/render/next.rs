@@ -1,10 +1,14 @@
 //! Where to look next, cause by cause.
 
-use whyd_api::dto::Restart;
+use whyd_api::dto::{Incident, Restart};
+
+/// What a probe's failure is held against.
+const COMPARE: &str = "compare the probe's timeout, delay and threshold with what the program needs";
 
 /// What a person would do now, the most telling first. Names are put into commands only where they are plain words.
-pub(super) fn steps(row: &Restart) -> Vec<String> {
-    let at = Target { row };
+/// `server` is where the daemon is to be asked, where that is not where it is by default.
+pub(super) fn steps(row: &Restart, server: Option<&str>) -> Vec<String> {
+    let at = Target { row, server };
     let steps = match row.cause.as_str() {
         "oom-limit" | "oom-child" | "heap-exhausted" => vec![
             at.pod("top pod", "--containers"),
@@ -12,10 +16,7 @@ pub(super) fn steps(row: &Restart) -> Vec<String> {
         ],
         "app-error" | "abort" | "segfault" | "bus-error" | "killed-by-signal" | "init-failed" | "sidecar-failed"
         | "port-conflict" => vec![at.logs()],
-        "liveness-failed" | "startup-failed" | "readiness-failed" => vec![
-            at.logs(),
-            Some("compare the probe's timeout, delay and threshold with what the program needs".to_owned()),
-        ],
+        "liveness-failed" | "startup-failed" | "readiness-failed" => vec![at.logs(), Some(COMPARE.to_owned())],
         "image-pull" => {
             vec![
                 at.pod("describe pod", ""),
@@ -51,8 +52,28 @@ pub(super) fn steps(row: &Restart) -> Vec<String> {
     steps.into_iter().flatten().collect()
 }
 
+/// The same of an incident in which nothing restarted: of the pod that its evidence is of, else of the first in it.
+pub(super) fn of_incident(incident: &Incident) -> Vec<String> {
+    let pod = incident.evidence.iter().find_map(|e| e.object.strip_prefix("Pod/"));
+    let shown = incident.members.iter().find(|m| m.split('/').nth(1).is_some_and(|name| Some(name) == pod));
+    let mut parts = shown.or(incident.members.first()).map_or("", String::as_str).split('/').map(word);
+    let (namespace, pod) = (parts.next().flatten(), parts.next().flatten());
+    let of_pod = |command: &str, rest: &str| Some(format!("kubectl -n {} {command} {}{rest}", namespace?, pod?));
+    let steps = match incident.cause.as_str() {
+        "readiness-failed" => vec![of_pod("describe pod", ""), of_pod("logs", ""), Some(COMPARE.to_owned())],
+        "node-not-ready" => {
+            let node = incident.root.as_ref().filter(|root| root.kind == "Node").and_then(|root| word(&root.name));
+            vec![node.map(|node| format!("kubectl describe node {node}"))]
+        }
+        "oom-child" => vec![of_pod("top pod", " --containers"), of_pod("logs", "")],
+        _ => Vec::new(),
+    };
+    steps.into_iter().flatten().collect()
+}
+
 struct Target<'a> {
     row: &'a Restart,
+    server: Option<&'a str>,
 }
 
 impl Target<'_> {
@@ -65,10 +86,15 @@ impl Target<'_> {
         self.namespace(&format!("{command} {pod} {rest}")).map(|c| c.trim_end().to_owned())
     }
 
-    /// What the ended instance wrote.
+    /// What the ended instance wrote: what the container writes, unless another instance came after it.
     fn logs(&self) -> Option<String> {
+        if self.row.finished_at.is_none() && !self.row.again {
+            // Nothing of it ran.
+            return None;
+        }
         let container = self.row.container.as_ref().and_then(|c| word(c)).map(|c| format!("-c {c} "));
-        self.pod("logs", &format!("{}--previous", container.unwrap_or_default()))
+        let which = if self.row.again { "--previous" } else { "" };
+        self.pod("logs", &format!("{}{which}", container.unwrap_or_default()))
     }
 
     fn root(&self, command: &str, rest: &str) -> Option<String> {
@@ -79,7 +105,8 @@ impl Target<'_> {
 
     fn why_root(&self) -> Option<String> {
         let root = self.row.root.as_ref()?;
-        Some(format!("whyd why {} -n {}", word(&root.name)?, word(&root.namespace)?))
+        let server = self.server.map_or(String::new(), |server| format!(" --server {server}"));
+        Some(format!("whyd why {} -n {}{server}", word(&root.name)?, word(&root.namespace)?))
     }
 }
 

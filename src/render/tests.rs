@@ -152,7 +152,7 @@ fn memory_is_drawn_against_its_limit() {
 
 #[test]
 fn memory_without_a_limit_has_no_line() {
-    let text = memory(&Memory { limit: 0.0, ends: Vec::new(), ..curve() }, Style { colour: false, width: 60 });
+    let text = memory(&Memory { limit: 0.0, ends: Vec::new(), ..curve() }, Style { width: 60, ..Style::PLAIN });
     assert!(!text.contains("limit") && text.lines().all(|l| l.chars().count() <= 60), "{text}");
 }
 
@@ -196,7 +196,42 @@ fn long_lines_are_broken_at_the_width() {
     let long = "word ".repeat(100) + &"x".repeat(500);
     let row = restart(json!({"summary": long, "evidence": [
         {"source": "logs", "at": "2026-01-31T13:37:58Z", "object": "Pod/p", "field": "stdout", "value": long, "text": "last words"}]}));
-    let text = verdicts(&[row], &[], &|_| None, Style { colour: false, width: 80 });
+    let text = verdicts(&[row], &[], &|_| None, Style { width: 80, ..Style::PLAIN });
     assert!(text.lines().all(|l| l.chars().count() <= 81), "{text}");
     assert!(text.contains("last words: word"), "{text}");
+}
+
+#[test]
+fn the_logs_before_are_asked_for_only_where_others_follow() {
+    let logs = |more: serde_json::Value| {
+        let mut row = json!({"cause": "app-error", "mechanism": "app-error"});
+        row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        next::steps(&restart(row), None).join("\n")
+    };
+    let command = "kubectl -n team-shop logs basket-6f6ff55c87-p825w -c basket";
+    assert_eq!(logs(json!({"again": true})), format!("{command} --previous"));
+    assert_eq!(logs(json!({"again": false})), command);
+    assert_eq!(logs(json!({"again": false, "finished_at": null})), "", "what never ran wrote nothing");
+}
+
+#[test]
+fn the_daemon_that_answered_is_the_one_to_ask_on() {
+    let row = restart(json!({"cause": "dependency-down"}));
+    assert!(next::steps(&row, None)[0].ends_with(" -n team-shop"));
+    assert!(next::steps(&row, Some("http://h:1"))[0].ends_with(" -n team-shop --server http://h:1"));
+}
+
+#[test]
+fn an_incident_without_restarts_tells_what_it_rests_on() {
+    let quiet = incident(json!({"cause": "readiness-failed", "members": ["team-shop/gate-0", "team-shop/gate-1"],
+        "evidence": [
+            {"source": "events", "at": "2026-01-31T13:39:00Z", "object": "Pod/gate-1", "field": "Unhealthy",
+             "value": "Readiness probe failed: no", "text": "event Unhealthy (24x)"},
+            {"source": "kube", "at": "2026-01-31T13:37:58Z", "object": "Pod/gate-1",
+             "field": "status.conditions[Ready].status", "value": "False", "text": "not ready since then"}]}));
+    let text = verdicts(&[], &[quiet], &|_| None, Style::PLAIN);
+    let (since, event) =
+        (text.find("13:37:58  kube      not ready since then: False").unwrap(), text.find("(24x)").unwrap());
+    assert!(since < event, "{text}");
+    assert!(text.contains("kubectl -n team-shop describe pod gate-1\n    kubectl -n team-shop logs gate-1"), "{text}");
 }

@@ -4,16 +4,18 @@ use whyd_signals::Timestamp;
 
 /// How to print.
 #[derive(Debug, Clone, Copy)]
-pub struct Style {
+pub struct Style<'a> {
     /// Whether to colour: only on a terminal, and not when the user asks not to.
     pub colour: bool,
     /// Columns; longer lines are broken or cut.
     pub width: usize,
+    /// The address of the daemon that is to be asked on, where it is not the usual one.
+    pub server: Option<&'a str>,
 }
 
-impl Style {
+impl Style<'_> {
     /// Plain text of 110 columns.
-    pub const PLAIN: Self = Self { colour: false, width: 110 };
+    pub const PLAIN: Self = Self { colour: false, width: 110, server: None };
 
     pub(super) fn paint(self, ink: Ink, text: &str) -> String {
         if !self.colour || text.is_empty() {
@@ -119,13 +121,13 @@ const LABEL: usize = 10;
 const LONGEST: usize = 400;
 
 /// Lines, as they are written.
-pub(super) struct Page {
-    pub(super) style: Style,
+pub(super) struct Page<'a> {
+    pub(super) style: Style<'a>,
     out: String,
 }
 
-impl Page {
-    pub(super) fn new(style: Style) -> Self {
+impl<'a> Page<'a> {
+    pub(super) fn new(style: Style<'a>) -> Self {
         Self { style, out: String::new() }
     }
 

@@ -74,6 +74,20 @@ pub struct ShownBy {
 }
 
 impl Evidence {
+    /// One that belongs to no end: it has neither an age nor a query made of a row.
+    pub(super) fn plain(e: &schema::Evidence) -> Self {
+        Self {
+            source: e.source.into(),
+            at: e.at,
+            object: e.object.clone(),
+            field: e.field.clone(),
+            value: e.value.clone(),
+            text: e.text.clone(),
+            age_seconds: None,
+            shown_by: None,
+        }
+    }
+
     pub(super) fn of(row: &schema::Restart, e: &schema::Evidence) -> Self {
         let end = row.finished_at.unwrap_or(row.seen_at);
         Self {

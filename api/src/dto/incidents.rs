@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use whyd_signals::{Timestamp, schema};
 
-use super::{Alert, Problem, Root};
+use super::{Alert, Evidence, Problem, Root};
 
 /// How bad, by rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -43,7 +43,7 @@ impl From<schema::IncidentStatus> for IncidentStatus {
 }
 
 /// Trouble with one root and all that it took down.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[allow(missing_docs)]
 pub struct Incident {
     /// The same after a restart of the daemon and on every replay.
@@ -79,6 +79,9 @@ pub struct Incident {
     #[serde(default)]
     pub parts: Vec<String>,
     pub summary: String,
+    /// What it rests on, of where it was seen last, where nothing restarted; else the restarts have it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
     /// Alerts that others raised about its members, its root or their namespaces, and that fired shortly before it or
     /// while it was open: the newest, oldest first. Only where one incident, or one pod, is asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -103,6 +106,7 @@ impl From<&schema::Incident> for Incident {
             part_of: i.part_of.as_ref().map(|link| link.id.clone()),
             parts: i.parts.iter().map(|link| link.id.clone()).collect(),
             summary: i.summary.clone(),
+            evidence: i.evidence.iter().map(Evidence::plain).collect(),
             alerts: Vec::new(),
         }
     }
@@ -126,7 +130,7 @@ pub struct Hidden {
 }
 
 /// A page of incidents.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Incidents {
     /// Newest first.
     pub incidents: Vec<Incident>,

@@ -82,6 +82,9 @@ pub struct Restart {
     /// What the kubelet says.
     #[schema(required)]
     pub reason: Option<String>,
+    /// Whether the container goes on with another instance, as it has already or its restart policy makes it.
+    #[serde(default)]
+    pub again: bool,
     /// How the instance ended.
     pub mechanism: String,
     /// The deepest link that has evidence.
@@ -121,6 +124,7 @@ impl From<&schema::Restart> for Restart {
             exit_code: r.exit_code,
             signal: r.signal,
             reason: r.reason.clone(),
+            again: r.again,
             mechanism: r.mechanism.clone(),
             cause: r.cause.clone(),
             cause_detail: r.cause_detail.clone(),

@@ -189,6 +189,7 @@ pub(crate) fn restart(namespace: &str, workload: &str, pod: &str, container: &st
         exit_code: Some(137),
         signal: None,
         reason: Some("OOMKilled".into()),
+        again: true,
         mechanism: "oom-limit".into(),
         cause: "oom-limit".into(),
         cause_detail: None,
@@ -240,6 +241,7 @@ pub(crate) fn incident(namespace: &str, id: &str, status: IncidentStatus, second
         part_of: None,
         parts: Vec::new(),
         speaks_of: Vec::new(),
+        evidence: Vec::new(),
         summary: format!("web of {namespace} is out of memory"),
     }
 }

@@ -93,7 +93,10 @@ fn changed<'a>(case: &Case<'a>) -> Option<(&'a Record<ConfigMap>, Timestamp)> {
 /// The versions of a ConfigMap that changed it, each with its time. One whose writing is told may be the first that was
 /// seen: what is made is written too, but then at its creation.
 pub(crate) fn rewritten(map: &Record<ConfigMap>) -> Vec<(Timestamp, &Arc<ConfigMap>)> {
-    let numbered = map.versions.iter().enumerate();
+    // What is taken away has a new version too, and is no other configuration for that.
+    let goes =
+        |seen: &Timestamp, v: &ConfigMap| v.metadata.deletion_timestamp.is_some() || map.deleted_at == Some(*seen);
+    let numbered = map.versions.iter().filter(|(seen, v)| !goes(seen, v)).enumerate();
     let changes = numbered.filter_map(|(n, (seen, v))| match (n, v.metadata.changed_at) {
         (0, Some(at)) if v.metadata.creation_timestamp.is_some_and(|made| at > made.plus(SECOND)) => Some((at, v)),
         (0, _) => None,

@@ -17,6 +17,8 @@ pub(crate) const REASONS: [&str; 7] = [
     "RegistryUnavailable",
     "SignatureValidationFailed",
 ];
+/// The kind of failure where nothing is pulled because the pod says so.
+const NEVER: &str = "never-pull";
 /// The event that names pull secrets which are not there: without them the pull is anonymous.
 const NO_PULL_SECRET: &str = "FailedToRetrieveImagePullSecret";
 
@@ -39,7 +41,11 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let secrets = secrets.and_then(|e| e.event.message.split(['(', ')']).nth(1));
     let lacking = secrets.map_or(String::new(), |names| format!("; the kubelet has not its pull secret {names}"));
     let name = case.container.unwrap_or_default();
-    let summary = format!("the image {image} of {name} cannot be pulled ({why}){lacking}");
+    let node = &case.pod.object.spec.node_name;
+    let summary = match why {
+        NEVER => format!("the image {image} of {name} is not on node {node}, and its pull policy is Never"),
+        _ => format!("the image {image} of {name} cannot be pulled ({why}){lacking}"),
+    };
     Some(
         Finding::new(CAUSE.id, Depth::Mechanism, 90, case.workload_root(), summary)
             .with(Some(case.of_pod(Some(case.seen_at), &case.waiting_field("reason"), reason.clone(), "why it waits")))
@@ -56,7 +62,7 @@ fn kind(reason: &str, message: &str) -> &'static str {
     if reason == "InvalidImageName" {
         "invalid-name"
     } else if reason == "ErrImageNeverPull" {
-        "never-pull"
+        NEVER
     } else if reason == "ImageInspectError" {
         "inspect"
     } else if reason == "SignatureValidationFailed" || said(&["because the signature validation failed"]) {

@@ -26,8 +26,10 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     }
     let name = case.container.unwrap_or_default();
     let signal = if t.exit_code == KILL { "SIGKILL".to_owned() } else { format!("signal {}", t.exit_code - 128) };
-    let summary =
-        format!("{name} was ended by {signal}, and neither memory, a probe, an eviction nor a deletion did it");
+    let summary = match announced(case) {
+        Some(line) => format!("{name} was ended by {signal}, as it said itself: {line}"),
+        None => format!("{name} was ended by {signal}, and neither memory, a probe, an eviction nor a deletion did it"),
+    };
     let probed = case.spec().is_some_and(|c| c.liveness_probe.is_some() || c.startup_probe.is_some());
     let doubt = (t.exit_code == KILL && probed && !case.events_known()).then_some("events");
     let usage = case.usage().map(|(sample, text)| case.sample(super::WORKING_SET, sample, text));
@@ -39,6 +41,20 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
             .with_all(case.words())
             .unless(doubt),
     )
+}
+
+/// The line that says most of the end, of those written shortly before it, where that speaks of a kill or an abort.
+fn announced<'a>(case: &'a Case<'_>) -> Option<&'a str> {
+    let telling = crate::last_words::telling(case.last_lines())?.line.trim();
+    speaks_of_kill(telling).then_some(telling)
+}
+
+/// Whether a line has a word for ending a program by a signal.
+fn speaks_of_kill(line: &str) -> bool {
+    let words = line.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_ascii_lowercase);
+    words.into_iter().any(|w| {
+        matches!(w.as_str(), "kill" | "kills" | "killed" | "killing" | "sigkill" | "abort" | "aborted" | "aborting")
+    })
 }
 
 fn contradict(case: &Case<'_>) -> Option<whyd_signals::schema::RuledOut> {
@@ -62,4 +78,19 @@ fn contradict(case: &Case<'_>) -> Option<whyd_signals::schema::RuledOut> {
         ("the kubelet told it to stop".to_owned(), "events.Killing".to_owned(), killing.event.message.clone().into())
     };
     Some(ruled_out(CAUSE.id, because, &field, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::speaks_of_kill;
+
+    #[test]
+    fn a_line_speaks_of_a_kill_by_whole_words() {
+        for line in ["watchdog: worker is stuck, sending SIGKILL", "Aborting.", "level=fatal msg=\"killing pid 1\""] {
+            assert!(speaks_of_kill(line), "{line}");
+        }
+        for line in ["learning new skills", "task 12 done", "laborted"] {
+            assert!(!speaks_of_kill(line), "{line}");
+        }
+    }
 }

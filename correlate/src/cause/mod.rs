@@ -178,6 +178,7 @@ pub(crate) fn blank_row() -> Restart {
         exit_code: None,
         signal: None,
         reason: None,
+        again: false,
         mechanism: String::new(),
         cause: String::new(),
         cause_detail: None,

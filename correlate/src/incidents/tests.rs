@@ -40,6 +40,7 @@ fn crash(n: u64) -> (String, Member) {
         }),
         summary: format!("w-{n} crashed"),
         speaks_of: Vec::new(),
+        evidence: Vec::new(),
         own: true,
         ended: true,
         never_started: false,

@@ -111,6 +111,7 @@ impl Whole {
             part_of,
             parts: parts.iter().map(link).collect(),
             speaks_of: speaks_of.into_iter().collect(),
+            evidence: Vec::new(),
         })
     }
 
@@ -214,6 +215,7 @@ mod tests {
             root: None,
             summary: format!("{name} failed"),
             speaks_of: Vec::new(),
+            evidence: Vec::new(),
             own,
             ended: true,
             never_started: false,

@@ -2,19 +2,22 @@
 //! on. It has no row; incidents tell of it, and clients may fail by it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use whyd_buffers::Scoped;
 use whyd_buffers::state::{NamespaceState, Record};
 use whyd_signals::objects::Pod;
-use whyd_signals::schema::Root;
+use whyd_signals::schema::{Anomaly, Evidence, EvidenceSource, Root};
 use whyd_signals::{Resource, Team, Timestamp};
 
 use super::Ledger;
 use crate::cause::{node_not_ready, oom_child, readiness_failed};
 use crate::failures::Failure;
+use crate::finding::kube;
 use crate::incidents::Member;
+use crate::probe::PROBE_TOTAL;
 use crate::readiness::Unready;
 
 /// A pod that is unready around a restart of its workload is part of that restart.
@@ -63,7 +66,10 @@ impl Ledger {
                     let part = self.failures.of(&space.name, &workload).any(|f| restarted_within(f, &span));
                     let calm = span.calm && !part;
                     let said = calm.then(|| readiness_failed::said(space, pod, &span, events_known)).flatten();
-                    let member = said.map(|said| unready_member(space, pod, &workload, &span, &said));
+                    let member = said.map(|said| {
+                        let probed = probe_anomaly(scoped, &space.name, &pod.object.metadata.name, &span);
+                        unready_member(space, pod, &workload, &span, said, probed)
+                    });
                     let failure = member.as_ref().map(|(key, m)| unready_failure(key, m, &span, pod));
                     if member.is_some() {
                         spans.insert(span.since);
@@ -120,6 +126,7 @@ impl Ledger {
                     shares: Vec::new(),
                     root: Some(root),
                     summary: format!("node {} is not ready: {}", meta.name, down.message),
+                    evidence: vec![not_ready(&format!("Node/{}", meta.name), down.since)],
                     speaks_of: Vec::new(),
                     own: true,
                     ended: false,
@@ -187,6 +194,7 @@ fn child_member(space: &NamespaceState, pod: &Record<Pod>, container: &str, kill
         shares: Vec::new(),
         root: Some(root),
         summary: format!("the OOM killer took {kills} children of {container}, which went on"),
+        evidence: Vec::new(),
         speaks_of: Vec::new(),
         own: true,
         ended: false,
@@ -200,12 +208,15 @@ fn unready_member(
     pod: &Record<Pod>,
     workload: &str,
     span: &Unready,
-    said: &str,
+    said: readiness_failed::Said,
+    probed: Option<Evidence>,
 ) -> (String, Member) {
     let meta = &pod.object.metadata;
     // Several pods of a workload may turn at one time, and none of them is the first: the workload is the root.
     let (kind, name) = workload.split_once('/').unwrap_or(("Pod", &meta.name));
     let root = Root { kind: kind.into(), namespace: space.name.clone(), name: name.into(), uid: String::new() };
+    let mut evidence = vec![not_ready(&format!("Pod/{}", meta.name), span.since)];
+    evidence.extend(said.event.into_iter().chain(probed));
     let member = Member {
         team: space.team.clone(),
         namespace: space.name.clone(),
@@ -218,13 +229,35 @@ fn unready_member(
         mechanism: readiness_failed::ID.into(),
         shares: Vec::new(),
         root: Some(root),
-        summary: format!("{workload} is not ready: {said}"),
+        summary: format!("{workload} is not ready: {}", said.words),
+        evidence,
         speaks_of: Vec::new(),
         own: true,
         ended: false,
         never_started: false,
     };
     (format!("{}/{workload}/{}", space.name, readiness_failed::ID), member)
+}
+
+/// Since when it is not ready, by its own condition.
+fn not_ready(object: &str, since: Timestamp) -> Evidence {
+    kube(Some(since), object.to_owned(), "status.conditions[Ready].status", "False", "not ready since then")
+}
+
+/// What was unusual about the probes of a pod shortly before it stopped being ready, or since: the first of it.
+fn probe_anomaly(scoped: &Scoped, namespace: &str, pod: &str, span: &Unready) -> Option<Evidence> {
+    let (from, to) = (span.since.minus(AROUND), span.until);
+    let of_pod = |a: &&Arc<Anomaly>| a.metric == PROBE_TOTAL && a.namespace == namespace && a.pod == pod;
+    let then = |a: &&Arc<Anomaly>| from <= a.ts && to.is_none_or(|to| a.ts <= to);
+    let first = scoped.each_anomaly().filter(of_pod).filter(then).min_by_key(|a| a.ts)?;
+    Some(Evidence {
+        source: EvidenceSource::Metrics,
+        at: Some(first.ts),
+        object: format!("Pod/{pod}"),
+        field: first.metric.clone(),
+        value: first.value.into(),
+        text: first.text.clone(),
+    })
 }
 
 /// An unready pod as a link: its clients may have given up on it.
@@ -241,7 +274,7 @@ fn unready_failure(key: &str, member: &Member, span: &Unready, pod: &Record<Pod>
         recovered: span.until,
         root: member.root.clone(),
         incident_key: Some(key.to_owned()),
-        evidence: Some(crate::finding::kube(Some(span.since), object, field, "False", &member.summary)),
+        evidence: Some(kube(Some(span.since), object, field, "False", &member.summary)),
         own_fault: true,
         wanted: false,
     }

@@ -148,6 +148,7 @@ fn rows(w: &mut Writer) {
         exit_code: Some(137),
         signal: None,
         reason: Some("OOMKilled".into()),
+        again: true,
         mechanism: "oom-limit".into(),
         cause: "oom-limit".into(),
         cause_detail: None,
@@ -218,6 +219,7 @@ fn rows(w: &mut Writer) {
             part_of: None,
             parts: Vec::new(),
             speaks_of: Vec::new(),
+            evidence: Vec::new(),
             summary: "node-1 ran out of memory".into(),
         })
     };

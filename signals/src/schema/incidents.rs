@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Root;
+use super::{Evidence, Root};
 use crate::{Access, Team, Timestamp};
 
 /// How bad, by rule.
@@ -71,6 +71,9 @@ pub struct Incident {
     /// Namespaces of others that the summary speaks of: who may not see them may not read it.
     pub speaks_of: Vec<String>,
     pub summary: String,
+    /// What it rests on, where it has no row that tells so.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
 }
 
 impl Incident {
@@ -114,6 +117,7 @@ mod tests {
             parts: vec![link(&["a"]), link(&["b"])],
             speaks_of: Vec::new(),
             summary: String::new(),
+            evidence: Vec::new(),
         };
         let of = |teams: &[&str]| Access::Teams(teams.iter().map(|team| Team::new(team)).collect());
         for (access, seen, told) in [

@@ -146,6 +146,10 @@ pub struct Restart {
     pub exit_code: Option<i32>,
     pub signal: Option<i32>,
     pub reason: Option<String>,
+    /// Whether the container goes on with another instance, as it has already or its restart policy makes it: what this
+    /// one wrote is then no longer what the container writes.
+    #[serde(default)]
+    pub again: bool,
     /// How the instance ended.
     pub mechanism: String,
     /// The deepest link that has evidence.

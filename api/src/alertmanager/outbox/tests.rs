@@ -35,6 +35,7 @@ fn incident(id: &str) -> Incident {
         part_of: None,
         parts: Vec::new(),
         speaks_of: Vec::new(),
+        evidence: Vec::new(),
         summary: "cart is out of memory".into(),
     }
 }
