@@ -11,6 +11,7 @@ mod otlp;
 mod pull;
 mod replicas;
 mod unknown;
+mod warnings;
 mod yaml;
 
 use std::net::SocketAddr;
@@ -305,6 +306,15 @@ impl ConfigFile {
             rules: wrong.rules(self.incidents),
             alertmanager: wrong.alertmanager(self.alertmanager),
         };
+        let dir = config.data_dir.as_os_str().as_encoded_bytes();
+        if dir.is_empty() {
+            wrong.0.push("dataDir: must not be empty; leave it out for /var/lib/whyd".into());
+        } else if dir == b"~" || dir.starts_with(b"~/") {
+            wrong.0.push(
+                "dataDir: `~` stands for no folder here, only a shell puts one in its place; write the whole path"
+                    .into(),
+            );
+        }
         if config.cluster.is_empty() {
             wrong.0.push("cluster: must not be empty".into());
         }

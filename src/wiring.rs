@@ -148,14 +148,29 @@ pub fn alerts_read(config: &Config, clock: &Clock) -> read::Settings {
 pub fn door(config: &Config) -> Result<Door, Vec<String>> {
     let mut wrong = Vec::new();
     let mut grants = Vec::new();
+    // Whose each is: neither a token nor a part of it is ever told.
+    let mut read: Vec<(usize, &PathBuf, String)> = Vec::new();
     for (n, (file, teams)) in config.tokens.iter().enumerate() {
         match std::fs::read_to_string(file) {
             Err(_) if file.as_os_str().is_empty() => wrong.push(format!("access.tokens[{n}]: tokenFile is missing")),
             Err(e) => wrong.push(format!("access.tokens[{n}].tokenFile: {}: {e}", file.display())),
-            Ok(token) if teams.is_empty() => grants.push(Grant::new(token.trim(), Access::All)),
             Ok(token) => {
-                let teams = teams.iter().map(|t| Team::new(t)).collect();
-                grants.push(Grant::new(token.trim(), Access::Teams(teams)));
+                let token = token.trim();
+                let at = format!("access.tokens[{n}].tokenFile: {}", file.display());
+                if Token::new(token).is_none() {
+                    wrong.push(format!("{at}: the token {}", token::UNFIT));
+                } else if let Some((first, other, _)) = read.iter().find(|(.., known)| known == token) {
+                    let other = other.display();
+                    wrong.push(format!(
+                        "{at}: holds the same token as access.tokens[{first}].tokenFile ({other}); give each its own"
+                    ));
+                } else {
+                    let teams: Vec<Team> = teams.iter().map(|t| Team::new(t)).collect();
+                    let access =
+                        if teams.is_empty() { Access::All } else { Access::Teams(teams.into_iter().collect()) };
+                    grants.push(Grant::new(token, access));
+                    read.push((n, file, token.to_owned()));
+                }
             }
         }
     }

@@ -37,6 +37,9 @@ struct Plugin {
     why: WhyArgs,
 }
 
+/// Where a daemon is asked if nothing else is said.
+const USUAL: &str = "http://127.0.0.1:8080";
+
 const EXAMPLES: &str = "Examples:
   whyd demo                          a recorded cluster through a real daemon on this machine
   whyd run --config whyd.yaml        the daemon
@@ -225,7 +228,7 @@ struct WhyArgs {
     #[arg(short, long)]
     container: Option<String>,
     /// The daemon's API
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", env = "WHYD_SERVER")]
+    #[arg(long, value_name = "URL", default_value = USUAL, env = "WHYD_SERVER")]
     server: String,
     /// A bearer token, where the daemon asks for one
     #[arg(long, value_name = "TOKEN", env = "WHYD_TOKEN", hide_env_values = true)]
@@ -292,7 +295,12 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
 
 fn check_config(file: &Path) -> anyhow::Result<ExitCode> {
     match checked(file) {
-        Ok(_) => print(&format!("{}: ok", file.display())),
+        Ok(config) => {
+            for warning in config.warnings((run::wall_clock())()) {
+                writeln!(std::io::stderr(), "{}: warning: {warning}", file.display())?;
+            }
+            print(&format!("{}: ok", file.display()))
+        }
         Err(errors) => {
             let mut err = std::io::stderr().lock();
             for e in errors {

@@ -35,6 +35,9 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let (dir, file) = (config.data_dir.display(), args.config.as_ref().map(|file| file.display().to_string()));
     let file = file.as_deref().unwrap_or("none");
     tracing::info!(version = env!("CARGO_PKG_VERSION"), cluster = config.cluster, config = file, data = %dir, "starting");
+    for warning in config.warnings((wall_clock())()) {
+        tracing::warn!("{warning}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         // Heard from the beginning: reading the log back may take a while.

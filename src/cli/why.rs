@@ -8,9 +8,11 @@ use anyhow::{Context, Result, bail};
 use reqwest::{StatusCode, Url};
 use whyd_api::dto::Why;
 use whyd_api::problem::ProblemDetails;
+use whyd_signals::{Token, token};
 
-use super::{Output, WhyArgs, coloured, print};
+use super::{Output, USUAL, WhyArgs, coloured, print};
 use crate::client::client;
+use crate::kinds::kind;
 use crate::render::{self, Style, clean};
 
 /// A verdict is stored when it is reached: a daemon that needs longer than this is in trouble.
@@ -18,8 +20,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn why(args: &WhyArgs) -> Result<ExitCode> {
     let url = query(args)?;
+    let token = fit(args.token.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (status, body) = runtime.block_on(ask(url, &args.server, args.token.as_deref()))?;
+    let (status, body) = runtime.block_on(ask(url, &args.server, token))?;
     if status != StatusCode::OK {
         return refused(status, &body, &args.server);
     }
@@ -27,8 +30,16 @@ pub(super) fn why(args: &WhyArgs) -> Result<ExitCode> {
         .with_context(|| format!("{} answers, but not as a whyd does; is --server right?", clean(&args.server)))?;
     match args.output {
         Output::Json => print(&serde_json::to_string_pretty(&answer)?),
-        Output::Text => print(&render::why(&answer, Style { colour: coloured(), ..Style::PLAIN })),
+        Output::Text => {
+            let server = Some(args.server.as_str()).filter(|server| *server != USUAL && is_plain(server));
+            print(&render::why(&answer, Style { colour: coloured(), server, ..Style::PLAIN }))
+        }
     }
+}
+
+/// Whether a shell takes the address as it stands.
+fn is_plain(server: &str) -> bool {
+    server.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ':' | '/' | '.' | '-' | '_'))
 }
 
 /// The address of the question. A server may have a path of its own, as behind an ingress.
@@ -67,19 +78,23 @@ fn asked(text: &str) -> (Option<String>, String) {
 }
 
 /// The name as the daemon has it, where the first word is a kind as kubectl writes it.
-fn named(kind: &str, name: &str) -> Option<String> {
-    let lower = kind.to_ascii_lowercase();
-    // `deployments.apps` names the group too.
-    let kind = match lower.split('.').next().unwrap_or_default() {
-        "po" | "pod" | "pods" => return Some(name.to_owned()),
-        "deploy" | "deployment" | "deployments" => "Deployment",
-        "sts" | "statefulset" | "statefulsets" => "StatefulSet",
-        "ds" | "daemonset" | "daemonsets" => "DaemonSet",
-        "rs" | "replicaset" | "replicasets" => "ReplicaSet",
-        "job" | "jobs" => "Job",
-        _ => return None,
-    };
-    Some(format!("{kind}/{name}"))
+fn named(word: &str, name: &str) -> Option<String> {
+    match kind(word)? {
+        "Pod" => Some(name.to_owned()),
+        kind => Some(format!("{kind}/{name}")),
+    }
+}
+
+/// What a header can carry as a token.
+///
+/// # Errors
+/// That the token is none, by where it may come from and not by its text.
+fn fit(token: Option<&str>) -> Result<Option<&str>> {
+    let Some(token) = token.map(str::trim_end).filter(|token| !token.is_empty()) else { return Ok(None) };
+    if Token::new(token).is_none() {
+        bail!("the token (--token or WHYD_TOKEN) {}", token::UNFIT);
+    }
+    Ok(Some(token))
 }
 
 async fn ask(url: Url, server: &str, token: Option<&str>) -> Result<(StatusCode, Vec<u8>)> {
@@ -132,6 +147,17 @@ mod tests {
     fn the_question_is_encoded_and_keeps_the_servers_path() {
         let url = query(&args("http://h:1/whyd/", Some("c"))).unwrap();
         assert_eq!(url.as_str(), "http://h:1/whyd/api/v1/why?pod=cart+1%262&namespace=team-shop&container=c");
+    }
+
+    #[test]
+    fn a_token_that_no_header_carries_is_named_as_that() {
+        assert_eq!(fit(None).unwrap(), None);
+        assert_eq!(fit(Some("abc\n")).unwrap(), Some("abc"), "the end of a file is no part of it");
+        assert_eq!(fit(Some("")).unwrap(), None, "an empty variable says nothing");
+        for token in ["a\nb", "a b", "\u{e9}"] {
+            let said = fit(Some(token)).unwrap_err().to_string();
+            assert!(said.contains("--token or WHYD_TOKEN") && !said.contains(token), "{said}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use whyd_signals::schema::Severity;
 use whyd_signals::{Timestamp, causes};
 
 use super::Errors;
+use crate::kinds;
 
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
@@ -59,12 +60,23 @@ impl Errors {
             let severity = match rule.severity.as_str() {
                 "warning" => Severity::Warning,
                 "critical" => Severity::Critical,
+                "" => {
+                    self.0.push(format!("{key}.severity: is missing, write warning or critical"));
+                    Severity::Warning
+                }
                 other => {
                     self.0.push(format!("{key}.severity: {other:?} is neither warning nor critical"));
                     Severity::Warning
                 }
             };
             let matches = self.matches(&key, rule.cause, rule.namespace, rule.workload);
+            let first = severities.iter().position(|r: &SeverityRule| covers(&r.matches, &matches));
+            if let Some(first) = first {
+                self.0.push(format!(
+                    "{key}: decides nothing, incidents.severities[{first}] fits all that it fits and comes first; put the \
+                     narrower one before it"
+                ));
+            }
             severities.push(SeverityRule { matches, severity });
         }
         let mut suppressions = Vec::new();
@@ -74,8 +86,11 @@ impl Errors {
                 self.0.push(format!("{key}.name: must not be empty, it is shown with what it hid"));
             }
             let until = Timestamp::parse(&rule.until).unwrap_or_else(|| {
-                self.0
-                    .push(format!("{key}.until: {:?} is no time, write for instance 2026-12-31T00:00:00Z", rule.until));
+                let why = match rule.until.as_str() {
+                    "" => "is missing".to_owned(),
+                    text => format!("{text:?} is no time"),
+                };
+                self.0.push(format!("{key}.until: {why}, write for instance 2026-12-31T00:00:00Z"));
                 Timestamp(0)
             });
             if rule.cause.is_none() && rule.namespace.is_none() && rule.workload.is_none() {
@@ -97,8 +112,62 @@ impl Errors {
         if let Some(cause) = cause.as_ref().filter(|c| !causes::IDS.contains(&c.as_str())) {
             self.0.push(format!("{key}.cause: {cause:?} is no cause; they are {}", causes::IDS.join(", ")));
         }
+        if let Some(name) = namespace.as_ref().filter(|name| !is_name(name, MOST_OF_NAMESPACE, false)) {
+            self.0.push(format!("{key}.namespace: {name:?} is no namespace's name{}", wildcards(name)));
+        }
+        let workload = workload.map(|text| match workload_of(&text) {
+            Ok(workload) => workload,
+            Err(why) => {
+                self.0.push(format!("{key}.workload: {text:?} {why}{}", wildcards(&text)));
+                text
+            }
+        });
         Matches { cause, namespace, workload }
     }
+}
+
+/// Of the names of namespaces and of other objects, in bytes.
+const MOST_OF_NAMESPACE: usize = 63;
+const MOST_OF_NAME: usize = 253;
+
+/// Whether Kubernetes takes this as a name; some may have dots in it.
+fn is_name(text: &str, most: usize, dots: bool) -> bool {
+    let label = |part: &str| {
+        let plain = part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        plain && !part.is_empty() && !part.starts_with('-') && !part.ends_with('-')
+    };
+    text.len() <= most && if dots { text.split('.').all(label) } else { label(text) }
+}
+
+fn wildcards(text: &str) -> &'static str {
+    if text.contains(['*', '?']) { "; there are no wildcards, write a rule for each" } else { "" }
+}
+
+/// A workload as the ledger writes it, of one as people do.
+///
+/// # Errors
+/// Why there can be none of this name.
+fn workload_of(text: &str) -> Result<String, &'static str> {
+    let (kind, name) = text.split_once('/').map_or((None, text), |(kind, name)| (Some(kind), name));
+    if !is_name(name, MOST_OF_NAME, true) {
+        return Err("is no workload's name, write Kind/name or name");
+    }
+    let Some(kind) = kind else { return Ok(name.to_owned()) };
+    if let Some(known) = kinds::kind(kind) {
+        return Ok(format!("{known}/{name}"));
+    }
+    // Kinds of others are not known; all of them are written so.
+    let is_kind = kind.starts_with(|c: char| c.is_ascii_uppercase()) && kind.chars().all(|c| c.is_ascii_alphanumeric());
+    if is_kind { Ok(text.to_owned()) } else { Err("has no kind as Kubernetes writes it, for instance Deployment/cart") }
+}
+
+/// Whether all that fits `narrow` fits `wide`.
+fn covers(wide: &Matches, narrow: &Matches) -> bool {
+    let same = |wide: &Option<String>, narrow: &Option<String>| wide.is_none() || wide == narrow;
+    let bare = |workload: &str| workload.rsplit('/').next().map(str::to_owned);
+    same(&wide.cause, &narrow.cause)
+        && same(&wide.namespace, &narrow.namespace)
+        && (same(&wide.workload, &narrow.workload) || narrow.workload.as_deref().and_then(bare) == wide.workload)
 }
 
 #[cfg(test)]
@@ -124,6 +193,53 @@ mod tests {
             "suppressions[0]:",
         ] {
             assert!(wrong.iter().any(|w| w.contains(key)), "{key} in {wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_can_never_match_is_refused_and_what_kubectl_takes_is_taken() {
+        let of = |rule: &str| {
+            let text =
+                format!("incidents: {{suppressions: [{{name: known, until: \"2026-12-31T00:00:00Z\", {rule}}}]}}\n");
+            ConfigFile::parse(&text).and_then(ConfigFile::validate)
+        };
+        for (written, meant) in [
+            ("deploy/cart", "Deployment/cart"),
+            ("sts/db", "StatefulSet/db"),
+            ("Rollout/cart", "Rollout/cart"),
+            ("cart.v2", "cart.v2"),
+        ] {
+            let config = of(&format!("workload: {written}")).unwrap();
+            assert_eq!(config.rules.suppressions[0].matches.workload.as_deref(), Some(meant));
+        }
+        for (rule, key, says) in [
+            ("namespace: \"team-*\"", "namespace", "no wildcards"),
+            ("namespace: Team", "namespace", "is no namespace's name"),
+            ("workload: \"cart-*\"", "workload", "no wildcards"),
+            ("workload: team-shop/deploy/cart", "workload", "Kind/name"),
+            ("workload: rollout/cart", "workload", "Deployment/cart"),
+        ] {
+            let wrong = of(rule).unwrap_err();
+            let at = format!("incidents.suppressions[0].{key}: ");
+            assert!(wrong.len() == 1 && wrong[0].starts_with(&at) && wrong[0].contains(says), "{rule}: {wrong:?}");
+        }
+        let missing = "incidents: {suppressions: [{name: known, workload: cart}]}\n";
+        let wrong = ConfigFile::parse(missing).and_then(ConfigFile::validate).unwrap_err();
+        assert!(wrong.len() == 1 && wrong[0].contains("until: is missing"), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_rule_that_another_leaves_nothing_to_decide_is_refused() {
+        let of = |rules: &str| {
+            ConfigFile::parse(&format!("incidents: {{severities: [{rules}]}}\n")).and_then(ConfigFile::validate)
+        };
+        let all = "{severity: warning}";
+        let cart = "{workload: Deployment/cart, severity: critical}";
+        let bare = "{workload: cart, severity: warning}";
+        assert!(of(&format!("{cart}, {bare}, {all}")).is_ok());
+        for rules in [format!("{all}, {cart}"), format!("{bare}, {cart}"), format!("{cart}, {cart}")] {
+            let wrong = of(&rules).unwrap_err();
+            assert!(wrong.len() == 1 && wrong[0].starts_with("incidents.severities[1]: "), "{rules}: {wrong:?}");
         }
     }
 }

@@ -74,11 +74,12 @@ impl Found<'_> {
             Value::Object(_) => kind == "object",
         };
         if kinds.is_empty() || kinds.iter().any(|kind| is(kind)) {
-            return true;
+            return self.bounded(value, schema, at);
         }
         let found = match value {
             Value::Null => "nothing",
             Value::Bool(_) => "a truth value",
+            Value::Number(_) if kinds.contains(&"integer") => "a fraction",
             Value::Number(_) => "a number",
             Value::String(_) => "a text",
             Value::Array(_) => "a list",
@@ -93,6 +94,20 @@ impl Found<'_> {
             _ => "a text",
         });
         self.wrong.push(format!("{at}: must be {}, not {found}", must.collect::<Vec<_>>().join(" or ")));
+        false
+    }
+
+    /// Whether a number is within the bounds that its schema has; says so where it is not.
+    fn bounded(&mut self, value: &Value, schema: &Value, at: &str) -> bool {
+        let schema = resolved(schema, self.root);
+        let bound = |word: &str| schema.get(word).and_then(Value::as_f64);
+        let (Some(number), false) = (value.as_f64(), is_text(schema)) else { return true };
+        let why = match (bound("minimum"), bound("maximum")) {
+            (Some(least), _) if number < least => format!("at least {least}"),
+            (_, Some(most)) if number > most => format!("at most {most}"),
+            _ => return true,
+        };
+        self.wrong.push(format!("{at}: must be {why}"));
         false
     }
 
@@ -221,6 +236,15 @@ mod tests {
         // What else is wrong is told with them.
         assert!(wrong.iter().any(|w| w.starts_with("limits.lateness: \"10\"")), "{wrong:?}");
         assert_eq!(wrong.len(), 8, "{wrong:?}");
+    }
+
+    #[test]
+    fn each_number_that_is_none_for_its_key_is_told_with_it() {
+        let wrong = ConfigFile::parse("limits: {series: -5, streams: 1.5, streamsPerTeam: -1}\n").unwrap_err();
+        for key in ["limits.series: must be at least 0", "limits.streams: must be a whole", "limits.streamsPerTeam: "] {
+            assert!(wrong.iter().any(|w| w.starts_with(key)), "{key}: {wrong:?}");
+        }
+        assert_eq!(wrong.len(), 3, "{wrong:?}");
     }
 
     #[test]
