@@ -1,5 +1,6 @@
 //! `whyd replay`: history through the same core.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -57,21 +58,85 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
             problems: unknown.chain(told).chain(suspects.problems).collect(),
             incident_changes: changes,
         };
-        return print(&serde_json::to_string_pretty(&out)?);
+        print(&serde_json::to_string_pretty(&out)?)?;
+        return Ok(read(&capture));
     }
     let unrecorded: Vec<&str> =
         Resource::ALL.into_iter().filter(|r| !scoped.cluster().synced(*r)).map(Resource::plural).collect();
-    let mut text = report(&scoped, Style { colour: super::coloured(), ..Style::PLAIN });
+    let unread = unread(&capture);
+    let mut text = match &unread {
+        Some(said) if restarts.is_empty() && incidents.is_empty() => {
+            format!("{said}\nof what could be read nothing restarted and nothing is wrong")
+        }
+        Some(said) => format!("{said}\n\n{}", report(&scoped, Style { colour: super::coloured(), ..Style::PLAIN })),
+        None => report(&scoped, Style { colour: super::coloured(), ..Style::PLAIN }),
+    };
     if !unrecorded.is_empty() {
         text.push_str(&format!("\nnot recorded, so unknown: {}", unrecorded.join(", ")));
     }
-    for problem in capture.problems().iter().chain(&outcome.problems) {
+    for problem in summed(capture.problems()) {
         text.push_str(&format!("\nnot read: {problem}"));
+    }
+    for problem in summed(&outcome.problems) {
+        text.push_str(&format!("\nnot taken: {problem}"));
     }
     if args.config.is_some() {
         text.push_str(&told_changes(&changes));
     }
-    print(&text)
+    print(&text)?;
+    Ok(read(&capture))
+}
+
+/// A recording that could not be read whole proves nothing by what it lacks: that is no success.
+fn read(capture: &Capture) -> ExitCode {
+    if capture.problems().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// That the recording could not be read whole, and what of it; `None` where it could.
+fn unread(capture: &Capture) -> Option<String> {
+    let mut files: Vec<&str> = capture.problems().iter().map(|problem| place(problem)).collect();
+    files.dedup();
+    // `kube/pods.watch.ndjson` holds pods, `loki_push/index.ndjson` what was pushed to Loki.
+    let whats: BTreeSet<&str> = files.iter().map(|file| what(file)).collect();
+    let whats: Vec<&str> = whats.into_iter().collect();
+    (!files.is_empty()).then(|| {
+        format!(
+            "{} of this recording could not be read whole: what is missing there is missing below",
+            whats.join(", ")
+        )
+    })
+}
+
+fn what(file: &str) -> &str {
+    match file.split_once('/') {
+        Some(("kube", name)) => name.split('.').next().unwrap_or(name),
+        Some((folder, _)) => folder,
+        None => file,
+    }
+}
+
+/// The file that a problem is about.
+fn place(problem: &str) -> &str {
+    problem.split(':').next().unwrap_or(problem)
+}
+
+/// Problems of one file, or of one kind of message, as one: the first of them, and how many there are.
+fn summed(problems: &[String]) -> Vec<String> {
+    let mut groups: Vec<(&str, &String, usize)> = Vec::new();
+    for problem in problems {
+        // `message 12 (LokiProto): why`
+        let message = problem.strip_prefix("message ").and_then(|rest| rest.split_once(' '));
+        let about = message.map_or_else(|| place(problem), |(_, of)| place(of));
+        match groups.iter_mut().find(|(known, ..)| *known == about) {
+            Some((.., n)) => *n += 1,
+            None => groups.push((about, problem, 1)),
+        }
+    }
+    let told = groups.into_iter().map(|(_, first, n)| match n {
+        1 => first.clone(),
+        n => format!("{first} (and {} more like it)", n - 1),
+    });
+    told.collect()
 }
 
 /// How the rules of the configuration change the incidents that there would be without them.
@@ -112,4 +177,24 @@ fn told_changes(changes: &[dto::IncidentChange]) -> String {
     let lines: Vec<String> =
         changes.iter().map(|c| format!("  {}  {}", c.id.get(..8).unwrap_or(&c.id), c.what)).collect();
     format!("\nwhat the rules of the configuration change\n{}", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_of_one_file_are_one_line() {
+        let of = |file: &str, n: usize| format!("{file}:{n}: 9 bytes at 90 are beyond the 50 of bodies.bin");
+        let mut problems: Vec<String> = (1..=90).map(|n| of("loki_push/index.ndjson", n)).collect();
+        problems.push(of("kube/pods.watch.ndjson", 7));
+        let told = summed(&problems);
+        assert_eq!(told, [format!("{} (and 89 more like it)", problems[0]), problems[90].clone()]);
+        assert_eq!(what(place(&problems[90])), "pods");
+        let messages = ["message 1 (LokiProto): bad", "message 2 (LokiProto): bad", "message 3 (LokiJson): bad"];
+        assert_eq!(
+            summed(&messages.map(str::to_owned)),
+            ["message 1 (LokiProto): bad (and 1 more like it)", "message 3 (LokiJson): bad"]
+        );
+    }
 }

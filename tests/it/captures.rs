@@ -182,3 +182,57 @@ fn a_pod_that_becomes_known_late_is_seen_to_climb_all_the_same() {
     assert!(expected[0].2.contains("of its limit and climbing"), "{expected:?}");
     assert_eq!(found.first(), expected.first());
 }
+
+fn printed(capture: &Path) -> (bool, String) {
+    let out = Command::new(env!("CARGO_BIN_EXE_whyd")).arg("replay").arg(capture).output().unwrap();
+    (out.status.success(), String::from_utf8(out.stdout).unwrap())
+}
+
+/// What a person at a loss reads first: the captures' own headlines and where they send one.
+#[test]
+fn answers_say_what_is_known_and_give_commands_that_work() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/captures");
+    for (name, says) in [
+        // Its pods are never restarted in place: nothing was before.
+        ("job-backoff", &["logs reconcile-q4xnr -c reconcile\n"][..]),
+        // The kubelet throttles such events: the last one is of an instance before.
+        (
+            "startup-probe-fail",
+            &["startup probe failed (HTTP status 503, as last told", "event Unhealthy (24x)", "--previous"],
+        ),
+        (
+            "readiness-only",
+            &["event Unhealthy (24x)", "not ready since then", "readiness probe failed, after", "describe pod"],
+        ),
+        ("false-137", &["as it said itself: time=", "sending SIGKILL"]),
+        ("image-missing", &["its pull policy is Never", "cannot be pulled (not-found)"]),
+    ] {
+        let (success, text) = printed(&fixtures.join(name));
+        // Lines are broken at spaces.
+        let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for said in says {
+            let there = if said.ends_with('\n') { text.contains(said) } else { flat.contains(said) };
+            assert!(success && there, "{name}: {said:?} in\n{text}");
+        }
+    }
+}
+
+/// A recording that is cut off must not look like a cluster that is well.
+#[test]
+fn a_recording_that_is_cut_off_says_so_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/captures/oom-limit");
+    let copied = Command::new("cp").arg("-r").arg(&from).arg(dir.path()).status().unwrap();
+    assert!(copied.success());
+    let capture = dir.path().join("oom-limit");
+    for (file, length) in [("kube/pods.watch.ndjson", 5_000), ("loki_push/bodies.bin", 2_000)] {
+        let file = capture.join(file);
+        let mut bytes = std::fs::read(&file).unwrap();
+        bytes.truncate(length);
+        std::fs::write(file, bytes).unwrap();
+    }
+    let (success, text) = printed(&capture);
+    assert!(!success && text.starts_with("loki_push, pods of this recording could not be read whole"), "{text}");
+    assert_eq!(text.matches("not read: ").count(), 2, "{text}");
+    assert!(text.contains("more like it"), "{text}");
+}
