@@ -17,7 +17,7 @@ use whyd_buffers::checkpoint::{Checkpoints, KeepLimits};
 use whyd_buffers::wal::{Bounds, Log, WalError};
 use whyd_collector::source::grpc;
 use whyd_collector::source::http;
-use whyd_collector::source::kube::{self, ApiServer, Statuses};
+use whyd_collector::source::kube::{self, ApiServer, Client, Statuses};
 use whyd_collector::source::pull::PullStatuses;
 use whyd_collector::{Clock, Inlet};
 use whyd_signals::Resource;
@@ -53,6 +53,13 @@ impl Daemon {
     /// # Errors
     /// An address that is taken, a log that is another process's, a token or API server that cannot be had.
     pub async fn start(config: &Config, api: Option<ApiServer>, clock: Clock) -> anyhow::Result<Self> {
+        // Looked for before anything is begun that would have to be ended again.
+        let cluster = match &api {
+            Some(server) => Some(kube::client(server).await.context(
+                "no Kubernetes API; run it in a cluster, or set kubernetes.url, or kubernetes.enabled: false",
+            )?),
+            None => None,
+        };
         let door = wiring::door(config).map_err(|e| anyhow::anyhow!("{}", e.join("; ")))?;
         let bound = TcpListener::bind(config.http).await;
         let listener = bound
@@ -75,7 +82,7 @@ impl Daemon {
             .with_doors(doors.clone())
             .with_watches(watches)
             .with_pulls(PullHealth::new(pulled.clone(), Arc::clone(&clock)));
-        let view = Arc::new(if config.kubernetes || api.is_some() { view } else { view.without_cluster() });
+        let view = Arc::new(if config.kubernetes || cluster.is_some() { view } else { view.without_cluster() });
         let (close, closing) = watch::channel(false);
         let deadlines = |counts: &Arc<Counts>| Deadlines { counts: Arc::clone(counts), ..Deadlines::default() };
 
@@ -138,8 +145,8 @@ impl Daemon {
         let alerting = Alerting::open(config, &log_dir, Arc::clone(&view), Arc::clone(&board), Arc::clone(&clock))?;
         tell(&mut tasks, config, alerting, &board, &closing)?;
         pulling::start(&mut tasks, config, (&inlet, &clock), &view, &pulled, &closing)?;
-        if let Some(server) = api {
-            watch_cluster(&mut tasks, &server, (&inlet, &clock), &statuses, &closing).await?;
+        if let Some(cluster) = cluster {
+            watch_cluster(&mut tasks, &cluster, (&inlet, &clock), &statuses, &closing);
         }
         Ok(Self { address, tasks, driver, ended, close, view })
     }
@@ -235,16 +242,13 @@ fn tell(
     Ok(())
 }
 
-async fn watch_cluster(
+fn watch_cluster(
     tasks: &mut JoinSet<()>,
-    server: &ApiServer,
+    client: &Client,
     (inlet, clock): (&Inlet, &Clock),
     statuses: &Statuses,
     closing: &watch::Receiver<bool>,
-) -> anyhow::Result<()> {
-    let client = kube::client(server)
-        .await
-        .context("no Kubernetes API; run it in a cluster, or set kubernetes.url, or kubernetes.enabled: false")?;
+) {
     for resource in Resource::ALL {
         let watching = kube::watch(client.clone(), resource, inlet.clone(), Arc::clone(clock), statuses.clone());
         let mut until = closing.clone();
@@ -255,7 +259,6 @@ async fn watch_cluster(
             }
         });
     }
-    Ok(())
 }
 
 #[cfg(test)]

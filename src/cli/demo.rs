@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use whyd_collector::source::kube::ApiServer;
 use whyd_signals::{Access, Envelope, Media, Timestamp};
 
-use super::{DemoArgs, print};
+use super::{DemoArgs, USUAL, print};
 use crate::capture::Capture;
 use crate::config::{Config, ConfigFile, OtlpConfig};
 use crate::daemon::Daemon;
@@ -74,10 +74,36 @@ async fn play(args: &DemoArgs, capture: &Capture) -> anyhow::Result<ExitCode> {
     say(&format!("whyd is running on http://{address}, its data in {}", dir.0.display()))?;
     say(&format!("a recorded Kubernetes API server is on {url}; metrics and logs go to whyd's receivers"))?;
 
-    push(capture, &messages, address, &time, (start, end)).await?;
-    settle(&daemon, &time, end.plus(config.lateness)).await?;
+    // Heard while it plays, too: what it has on disk goes with it.
+    let mut term = signal(SignalKind::terminate())?;
+    let playing = async {
+        push(capture, &messages, address, &time, (start, end)).await?;
+        settle(&daemon, &time, end.plus(config.lateness)).await?;
+        show(args, &daemon, (start, end))
+    };
+    let shown = tokio::select! {
+        shown = playing => shown,
+        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| ExitCode::FAILURE).map_err(Into::into),
+        _ = term.recv() => Ok(ExitCode::FAILURE),
+    };
+    if shown.as_ref().is_ok_and(|code| *code == ExitCode::SUCCESS) && !args.once {
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+            _ = term.recv() => {}
+        }
+    }
+    served.abort();
+    daemon.stop().await?;
+    shown
+}
+
+/// Prints the verdicts, and what else can be asked.
+fn show(args: &DemoArgs, daemon: &Daemon, (start, end): (Timestamp, Timestamp)) -> anyhow::Result<ExitCode> {
+    let address = daemon.address();
     let scoped = daemon.view.scoped(&Access::All);
-    print(&report(&scoped, Style { colour: super::coloured(), ..Style::PLAIN }))?;
+    let server = format!("http://{address}");
+    let server = Some(server.as_str()).filter(|server| *server != USUAL);
+    print(&report(&scoped, Style { colour: super::coloured(), server, ..Style::PLAIN }))?;
     say(&format!(
         "\nThe API: http://{address}/api/v1/restarts, /api/v1/why?pod=…, /api/v1/incidents, schema at /openapi.json"
     ))?;
@@ -87,14 +113,7 @@ async fn play(args: &DemoArgs, capture: &Capture) -> anyhow::Result<ExitCode> {
             asked.map_or(String::new(), |name| format!("Ask it:  whyd why {name} --server http://{address}      "));
         say(&format!("Grafana:  http://{address}/prometheus as a Prometheus data source, from {start} to {end}"))?;
         say(&format!("{hint}(Ctrl-C ends the demo)"))?;
-        let mut term = signal(SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted?,
-            _ = term.recv() => {}
-        }
     }
-    served.abort();
-    daemon.stop().await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -15,11 +15,17 @@ const STYLE: &str = include_str!("../page/page.css");
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'none'; \
     base-uri 'none'; frame-ancestors 'none'";
 /// What a program is told of first.
-const LINKS: [(&str, &str); 7] = [
+const LINKS: [(&str, &str); 13] = [
     ("/openapi.json", "all that can be asked, and how"),
     ("/api/v1/why?pod={pod}", "why a pod, or the pods of a workload, restarted"),
     ("/api/v1/restarts", "what restarted, newest first, each with its cause"),
     ("/api/v1/incidents", "what belongs together, newest first"),
+    ("/api/v1/suspects", "which workloads are likeliest the root of what is wrong now"),
+    ("/api/v1/workloads/{namespace}/{name}/timeline", "all that happened to a workload, in the order of time"),
+    ("/api/v1/cohorts", "what those that restarted share more than chance would have it"),
+    ("/api/v1/baselines", "what each watched metric of each workload is judged by, and what is usual now"),
+    ("/api/v1/watched", "which metrics are held against their own past"),
+    ("/api/v1/sql", "one SELECT over restarts, events, logs, samples and more; SHOW TABLES says which"),
     ("/prometheus/api/v1/query?query={promql}", "the same as series; a datasource of Grafana has the URL /prometheus"),
     ("/metrics", "whyd's own figures"),
     ("/readyz", "whether it can be asked, and how fresh its view is"),
