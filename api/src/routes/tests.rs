@@ -121,6 +121,13 @@ async fn why_says_what_is_known_instead() {
     }
     let nearby = get(&router, "/api/v1/why?pod=web-3", Some("a")).await.json();
     assert_eq!(nearby["candidates"], serde_json::json!(["a/web-1", "a/web-2", "a-dev/web-9"]));
+    let loud = get(&router, "/api/v1/why?pod=WEB-3", Some("a")).await.json();
+    assert_eq!(loud["candidates"], nearby["candidates"], "as it is told, and not as it is written");
+    let nowhere = get(&router, "/api/v1/why?pod=web-1&namespace=nope", Some("a")).await.json();
+    assert!(nowhere["detail"].as_str().unwrap().contains("no pod of a namespace \"nope\" is known"), "{nowhere}");
+    // Pods are counted to what owns their owner, and are found by that too.
+    let owner = why("pod=ReplicaSet/calm", Some("a")).await;
+    assert_eq!((owner.matched, owner.restarts.len()), (Match::Prefix, 0));
     let kind = get(&router, "/api/v1/why?pod=StatefulSet/web-3", Some("a")).await.json();
     assert_eq!(kind["candidates"], nearby["candidates"]);
     for (query, matched) in [("pod=calm-1", Match::Pod), ("pod=calm", Match::Workload), ("pod=cal", Match::Prefix)] {

@@ -67,13 +67,17 @@ pub(super) async fn why(
     let scope = Scope::new(&*api.reader, &access);
     let status = api.reader.status();
     let namespace = query.namespace.as_deref();
+    // What a pod is counted to is what owns its owner.
+    let of_owner = name.split_once('/').filter(|(kind, _)| matches!(*kind, "ReplicaSet" | "Job"));
+    let of_owner = of_owner.map(|(_, owner)| format!("{owner}-"));
+    let beginning = of_owner.as_deref().unwrap_or(name);
     let (matched, mut rows) = match find(&scope, name, namespace) {
         Some(found) => found,
         None => {
             let mut found = calm(&scope, name, namespace, false)?;
-            let begin = if found.is_none() { begins(&scope, name, namespace) } else { Vec::new() };
+            let begin = if found.is_none() { begins(&scope, beginning, namespace) } else { Vec::new() };
             if found.is_none() && begin.is_empty() {
-                found = calm(&scope, name, namespace, true)?;
+                found = calm(&scope, beginning, namespace, true)?;
             }
             if let Some((matched, incidents)) = found {
                 let (restarts, memory, learning, problems) = (Vec::new(), None, None, problems(&status));
@@ -212,6 +216,9 @@ fn unknown(scope: &Scope<'_>, status: &Status, name: &str, namespace: Option<&st
     for row in scope.restarts(|r| r.pod.is_some()) {
         names.extend(row.pod.iter().map(|pod| (row.namespace.clone(), pod.clone())));
     }
+    if let Some(asked) = namespace.filter(|asked| names.iter().all(|(n, _)| n != asked)) {
+        detail.push_str(&format!("; no pod of a namespace {asked:?} is known at all"));
+    }
     let candidates = nearby(&names, name, namespace);
     if !candidates.is_empty() {
         detail.push_str("; candidates are the names most like it");
@@ -227,7 +234,8 @@ fn unknown(scope: &Scope<'_>, status: &Status, name: &str, namespace: Option<&st
 /// The names most like `name`: the same one elsewhere, those that hold it, then those that begin alike.
 fn nearby(names: &BTreeSet<(String, String)>, name: &str, namespace: Option<&str>) -> Vec<String> {
     // Of `Deployment/web` the name may be right and the kind not.
-    let name = name.rsplit('/').next().unwrap_or(name);
+    let name = name.rsplit('/').next().unwrap_or(name).to_lowercase();
+    let name = name.as_str();
     let mut scored: Vec<_> = names
         .iter()
         .filter_map(|(n, pod)| {
