@@ -84,6 +84,7 @@ pub struct Restart {
     pub reason: Option<String>,
     /// Whether the container goes on with another instance, as it has already or its restart policy makes it.
     #[serde(default)]
+    #[schema(required)]
     pub again: bool,
     /// How the instance ended.
     pub mechanism: String,

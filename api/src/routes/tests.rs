@@ -147,7 +147,7 @@ async fn rows_have_every_key() {
         r#"{"restarts":[{"team":"a","namespace":"a","workload":"Deployment/web","pod":"web-2","pod_uid":"uid-web-2","#,
         r#""node":"node-1","container":"web","restart_count":12,"started_at":"2026-09-21T14:13:27.000000000Z","#,
         r#""finished_at":"2026-09-21T14:13:32.000000000Z","exit_code":137,"signal":null,"reason":"OOMKilled","#,
-        r#""mechanism":"oom-limit","cause":"oom-limit","cause_detail":null,"confidence":0.95,"#,
+        r#""again":true,"mechanism":"oom-limit","cause":"oom-limit","cause_detail":null,"confidence":0.95,"#,
         r#""root":{"kind":"Deployment","namespace":"a","name":"web"},"#,
         r#""summary":"web of web-2 went over its memory limit","#,
         r#""evidence":[{"source":"kube","at":null,"object":"Pod/web-2","field":"f","value":"OOMKilled","#,
