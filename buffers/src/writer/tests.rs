@@ -336,6 +336,20 @@ fn teams_see_their_own_and_a_namespace_takes_its_rows_along() {
             ..Default::default()
         },
     };
+    let told = Anomaly {
+        ts: at(0),
+        team: Team::new("a"),
+        namespace: "team-a".into(),
+        pod: "p".into(),
+        container: String::new(),
+        metric: "m".into(),
+        score: 2.0,
+        value: 2.0,
+        expected: 1.0,
+        text: String::new(),
+    };
+    w.put_anomalies(Arc::new(vec![Arc::new(told)]));
+    assert_eq!(w.snapshot().scoped(&Access::team("a")).anomalies().len(), 1);
     w.begin(at(1), None);
     w.stage_object(
         Resource::Namespaces,
@@ -348,6 +362,8 @@ fn teams_see_their_own_and_a_namespace_takes_its_rows_along() {
     assert_eq!(w.publish(staged.mark).objects.len(), 1);
     assert_eq!(w.snapshot().scoped(&Access::team("c")).series_named("m").len(), 1);
     assert!(w.snapshot().scoped(&Access::team("a")).series_named("m").is_empty());
+    let anomalies = |team: &str| w.snapshot().scoped(&Access::team(team)).anomalies().len();
+    assert_eq!([anomalies("a"), anomalies("c")], [0, 1]);
 }
 
 #[test]
