@@ -3,32 +3,16 @@
 //! DataFusion is no authorization boundary. Each query gets a session of its own whose catalog holds the given
 //! tables and nothing else, so what a caller may not see is not there to be named.
 
-mod account;
 mod arrows;
-mod beside;
-mod counters;
 mod deadline;
 mod described;
-mod extent;
 mod functions;
 mod gate;
-mod growth;
 mod held;
-mod joined;
 mod json;
-mod judged;
-mod label;
 mod names;
-mod patterns;
-mod replace;
-mod sets;
-mod shown;
-mod syntax;
 #[cfg(test)]
 mod tests;
-mod watched;
-mod weighed;
-mod windows;
 mod words;
 
 use std::path::PathBuf;
@@ -343,7 +327,7 @@ impl Shared {
         // The gate has judged the syntax; this judges what it was planned to.
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|e| QueryError::Refused(e.strip_backtrace()))?;
-        if let Some(why) = judged::over(&plan).map_err(|e| self.error(&e))? {
+        if let Some(why) = gate::plan::over(&plan).map_err(|e| self.error(&e))? {
             return Err(QueryError::Refused(why));
         }
         let plan = state.create_physical_plan(&plan).await.map_err(|e| self.error(&e))?;

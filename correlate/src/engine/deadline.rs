@@ -5,6 +5,11 @@
 //! after some batches, and a join's filter, asked for each few thousand pairs, fails once it is late. What expressions are
 //! made of comes in pieces, between which time is looked at, and what they and the windows hold is bounded on the way.
 
+mod account;
+mod watched;
+mod weighed;
+mod windows;
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -28,9 +33,8 @@ use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceCh
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::watched::{Watch, WatchedExec};
-use super::windows;
 use crate::joins::interval::IntervalJoinExec;
+use watched::{Watch, WatchedExec};
 
 /// What a filter fails with.
 #[derive(Debug, Error)]

@@ -2,16 +2,27 @@
 //!
 //! Left out on purpose: what reads files or settings, what is random, what makes long text of short (`repeat`, `lpad`,
 //! `rpad`), since the memory pool does not count the strings that an expression makes, and what takes as long as two texts
-//! multiplied (`levenshtein`). What puts texts together or into each other is bounded by [`super::growth`], and the gate counts it
+//! multiplied (`levenshtein`). What puts texts together or into each other is bounded by [`growth`], and the gate counts it
 //! as it counts `||`. A regular expression is written out, and the gate sees to it.
+
+mod concat_operator;
+mod counters;
+mod growth;
+mod joined;
+mod label;
+mod patterns;
+mod replace;
+mod syntax;
+mod to_char;
 
 use std::sync::Arc;
 
-use super::syntax::Syntax;
-use super::{counters, joined, patterns, replace, shown};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+
+pub(super) use patterns::MOST_COMPILED;
+use syntax::Syntax;
 
 /// What makes text longer than what it is given; the gate lets in only so many.
 pub(super) const GROWING: [&str; 8] =
@@ -172,7 +183,7 @@ impl Functions {
     pub(super) fn allowed() -> Self {
         let mut scalar = SessionStateDefaults::default_scalar_functions();
         scalar.retain(|f| SCALAR.contains(&f.name()));
-        scalar = scalar.into_iter().map(joined::bounded).map(shown::bounded).collect();
+        scalar = scalar.into_iter().map(joined::bounded).map(to_char::bounded).collect();
         scalar.push(replace::function());
         scalar.extend(patterns::functions());
         // As those who have metrics in SQL call it elsewhere.

@@ -1,11 +1,15 @@
-//! Which statements are let in, judged before anything is planned.
+//! Which statements are let in, judged before anything is planned; what they were planned to is judged by [`plan`].
+
+mod extent;
+pub(super) mod plan;
+mod sets;
 
 use std::ops::ControlFlow;
 
 use super::described::{self, Description};
 use super::functions::GROWING;
-use super::patterns::MOST_COMPILED;
-use super::{QueryError, extent, sets, words};
+use super::functions::MOST_COMPILED;
+use super::{QueryError, words};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select, Statement as Sql,

@@ -36,7 +36,7 @@ const PADDED: &str =
 ///
 /// # Errors
 /// DataFusion's, when the plan cannot be walked.
-pub(super) fn over(plan: &LogicalPlan) -> Result<Option<String>, DataFusionError> {
+pub(in crate::engine) fn over(plan: &LogicalPlan) -> Result<Option<String>, DataFusionError> {
     let mut why = None;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|whole| {

@@ -9,7 +9,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 use tokio::time::Instant;
 
-use super::deadline::Late;
+use crate::engine::deadline::Late;
 
 /// Bytes by which what one call makes of a piece of rows may be longer than its longest column.
 const MOST: usize = 8 << 20;

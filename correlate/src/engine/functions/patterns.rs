@@ -18,7 +18,7 @@ use regex::{Regex, RegexBuilder};
 use super::growth::{Clock, Room, Texts, answer, rows};
 
 /// Bytes of a compiled pattern.
-pub(super) const MOST_COMPILED: usize = 256 << 10;
+pub(in crate::engine) const MOST_COMPILED: usize = 256 << 10;
 
 /// Both functions.
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {

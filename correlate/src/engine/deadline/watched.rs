@@ -21,8 +21,8 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use tokio::time::Instant;
 
+use super::Late;
 use super::account::{Account, Part};
-use super::deadline::Late;
 use super::weighed::{bytes, longest, widest};
 
 /// Bytes of text that a row may have where it is put beside many others: a join copies it for each of them.

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::{beside, label};
+use super::{concat_operator, label};
 
 /// Plans them with functions of the list and no others.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Syntax {
         Self {
             functions: functions.iter().filter(named).cloned().collect(),
             element,
-            beside: beside::function(),
+            beside: concat_operator::function(),
             label: label::function(),
         }
     }
