@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use whyd_anomaly::place::is_node_metric;
 use whyd_api::dto;
 use whyd_buffers::{Scoped, SeriesMeta};
 use whyd_correlate::ranking::{self, Bad, Complained, Ended, Event, Facts, Line, Ranked, Series};
@@ -197,7 +198,7 @@ fn is_clock(samples: &[Sample]) -> bool {
 fn is_of_node(scoped: &Scoped, meta: &SeriesMeta) -> bool {
     let on_node =
         || scoped.cluster().pod_named(&meta.namespace, &meta.pod).is_none_or(|pod| pod.object.spec.host_network);
-    meta.name.starts_with("node_") && on_node()
+    is_node_metric(&meta.name) && on_node()
 }
 
 /// By the convention of Prometheus.

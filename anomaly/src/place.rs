@@ -4,6 +4,11 @@
 const TELLING: [(&str, &str); 4] =
     [("persistentvolumeclaim", "volume claim "), ("mountpoint", ""), ("device", ""), ("interface", "")];
 
+/// Whether a metric is the node exporter's: of the node, whoever exports it.
+pub fn is_node_metric(metric: &str) -> bool {
+    metric.starts_with("node_")
+}
+
 /// "node worker-2, /var"; "volume claim data-pg-0"; `None` where nothing says where it is.
 pub fn place<'a>(node: Option<&str>, label: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
     let node = node.filter(|node| !node.is_empty()).map(|node| format!("node {node}"));

@@ -3,7 +3,7 @@
 //! Whoever exports a series of a node need not be what it is about: those are the node's. A volume's series have no pod, and
 //! belong to one that mounts it.
 
-use whyd_anomaly::place::place;
+use whyd_anomaly::place::{is_node_metric, place};
 use whyd_buffers::{Scoped, SeriesMeta};
 use whyd_signals::objects::Pod;
 use whyd_signals::schema::Anomaly;
@@ -12,7 +12,7 @@ use whyd_signals::schema::Anomaly;
 pub(super) fn placed(mut found: Anomaly, meta: &SeriesMeta, scoped: &Scoped) -> Anomaly {
     let label = |name: &str| meta.label(name).filter(|value| !value.is_empty());
     let exporter = || Some(&scoped.cluster().pod_named(&meta.namespace, &meta.pod)?.object);
-    let node = is_of_node(&meta.name).then(|| {
+    let node = is_node_metric(&meta.name).then(|| {
         found.pod.clear();
         found.container.clear();
         let named = Some(meta.node.as_ref()).filter(|node| !node.is_empty()).or_else(|| label("nodename"));
@@ -30,11 +30,6 @@ pub(super) fn placed(mut found: Anomaly, meta: &SeriesMeta, scoped: &Scoped) -> 
         found.text.push_str(&format!(" ({place})"));
     }
     found
-}
-
-/// The node exporter's.
-fn is_of_node(metric: &str) -> bool {
-    metric.starts_with("node_")
 }
 
 fn mounts(pod: &Pod, claim: &str) -> bool {

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use whyd_buffers::Scoped;
+use whyd_signals::Timestamp;
 use whyd_signals::schema::Anomaly;
-use whyd_signals::{Resource, Timestamp};
+
+use super::probed::goes;
 
 /// The API server says by then what it did before.
 const HELD: Duration = Duration::from_secs(5);
@@ -37,18 +39,10 @@ impl Probes {
         let mut told = Vec::new();
         while self.is_due(now) {
             let Some((_, found)) = self.held.pop_front() else { break };
-            let is_known = scoped.cluster().pod_named(&found.namespace, &found.pod).is_some();
-            let is_gone = !is_known && scoped.cluster().synced(Resource::Pods);
-            if !is_gone && !goes(&found.namespace, &found.pod, scoped) {
+            if !goes(&found.namespace, &found.pod, scoped) {
                 told.push(found);
             }
         }
         told
     }
-}
-
-/// Whether the pod is known to be deleted, or to be about to be: its probes may fail.
-fn goes(namespace: &str, pod: &str, scoped: &Scoped) -> bool {
-    let pod = scoped.cluster().pod_named(namespace, pod);
-    pod.is_some_and(|pod| pod.deleted_at.is_some() || pod.object.metadata.deletion_timestamp.is_some())
 }
