@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use whyd_signals::schema::Anomaly;
-use whyd_signals::{SeriesId, Team, TemplateId, Timestamp, is_stale};
+use whyd_signals::{Team, Timestamp, is_stale};
 
 use crate::detector::holes::Holes;
 use crate::detector::log_kinds::{LogKinds, Resolve};
@@ -21,20 +21,24 @@ pub use background::{Background, Readiness};
 use baseline::Baselines;
 pub use config::Config;
 use heard::Heard;
+pub use keys::{Line, LineKey, ProbeKey, SeriesKey};
 use reached::Reached;
 use series_state::{Others, SeriesState};
 use standing::Board;
 pub use standing::{Basis, Standing};
+pub use stats::Stats;
 
 mod background;
 mod baseline;
 mod config;
 mod heard;
 mod judged;
+mod keys;
 mod lines;
 mod reached;
 mod series_state;
 mod standing;
+mod stats;
 
 /// Slots looked at for idleness in one tick.
 const SWEEP: usize = 2048;
@@ -52,104 +56,6 @@ const SERIES_OF_PROBE: usize = 4;
 const PART_OF_PODS: usize = 32;
 /// A series that was not heard for so long ended, as far as there is need of its place: two scrapes are not so far apart.
 const ENDED: Duration = Duration::from_secs(600);
-
-/// A series and what it is about. The id finds its state; the rest is only read when there is something to tell.
-#[derive(Debug, Clone, Copy)]
-#[allow(missing_docs)]
-pub struct SeriesKey<'a> {
-    pub id: SeriesId,
-    pub team: &'a Team,
-    pub namespace: &'a str,
-    pub pod: &'a str,
-    pub container: &'a str,
-    /// What [`Detectors::watches`] says of its metric.
-    pub watched: &'a Watched,
-    /// The caller's choice, as of [`LineKey::group`]: what is usual for a metric of it is known to its next pod.
-    pub workload: u64,
-}
-
-/// A probe of a container.
-#[derive(Debug, Clone, Copy)]
-#[allow(missing_docs)]
-pub struct ProbeKey<'a> {
-    /// The caller's choice: a hash of pod, container and the kind of probe.
-    pub id: u64,
-    pub team: &'a Team,
-    pub namespace: &'a str,
-    pub pod: &'a str,
-    pub container: &'a str,
-    pub metric: &'a str,
-    /// As the kubelet calls it: `Liveness`, `Readiness`, `Startup`.
-    pub kind: &'a str,
-}
-
-/// Lines that are counted together, and whom the line at hand came from.
-#[derive(Debug, Clone, Copy)]
-#[allow(missing_docs)]
-pub struct LineKey<'a> {
-    /// The caller's choice: a hash of namespace, workload and container keeps the baseline when pods are replaced.
-    pub group: u64,
-    pub team: &'a Team,
-    pub namespace: &'a str,
-    pub pod: &'a str,
-    pub container: &'a str,
-}
-
-/// A log line without its text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line {
-    /// When it was written.
-    pub ts: Timestamp,
-    /// Whether it tells of an error.
-    pub is_error: bool,
-    /// Its shape.
-    pub template: TemplateId,
-}
-
-/// What the detectors hold and what they turned away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Stats {
-    /// Series watched.
-    pub series: usize,
-    /// Groups of log lines watched.
-    pub streams: usize,
-    /// Probes watched.
-    pub probes: usize,
-    /// Metrics of workloads whose usual days are known to their next pods.
-    pub baselines: usize,
-    /// Workloads that have a model of their pods' metrics taken together.
-    pub pod_models: usize,
-    /// Upper bound of the bytes they take.
-    pub bytes: usize,
-    /// Values that were judged, or learnt from, since the state began.
-    pub judged: u64,
-    /// Samples of series there was no room for.
-    pub refused_samples: u64,
-    /// Samples that were passed over, being no newer than the last of their series.
-    pub late_samples: u64,
-    /// Times that what a workload's series had learnt could not be kept for its next pods.
-    pub refused_baselines: u64,
-    /// Counts of probes there was no room for.
-    pub refused_probes: u64,
-    /// Measures of pods, and minutes of workloads, there was no room for where a pod's metrics are taken together.
-    pub refused_pods: u64,
-    /// Trainings of those models that gave one, and that left the earlier one as it was.
-    pub trained: u64,
-    /// See [`Stats::trained`].
-    pub untrained: u64,
-    /// Lines of groups there was no room for.
-    pub refused_lines: u64,
-    /// Lines of groups that are counted, and for whose kinds there was no room.
-    pub refused_kinds: u64,
-    /// Lines of shapes that were new to their group and not looked at, being too many.
-    pub refused_shapes: u64,
-    /// Lines that were not counted, being late.
-    pub late_lines: u64,
-    /// Series, groups of lines and probes dropped as idle.
-    pub evicted: u64,
-    /// Anomalies told.
-    pub anomalies: u64,
-}
 
 /// All detectors of single series, with their state.
 #[derive(Debug)]
@@ -273,20 +179,9 @@ impl Detectors {
         self.board.parts()
     }
 
-    /// As [`Detectors::observe_sample_of`], of whose background nothing is known.
-    pub fn observe_sample(
-        &mut self,
-        key: &SeriesKey<'_>,
-        limit: Option<f64>,
-        ts: Timestamp,
-        value: f64,
-    ) -> Option<Anomaly> {
-        self.observe_sample_of(key, limit, (ts, value), &())
-    }
-
     /// Takes a sample as it was published; the anomaly that it opens. `limit` is the container's limit of what the
     /// metric measures, where there is one. Samples that are not newer than the last of their series are passed over.
-    pub fn observe_sample_of(
+    pub fn observe_sample(
         &mut self,
         key: &SeriesKey<'_>,
         limit: Option<f64>,
@@ -502,58 +397,6 @@ impl Detectors {
         baselines.sweep(now, SWEEP);
         pods.tick();
         self.board.turn([series, crowded, unasked], self.config.learning)
-    }
-
-    /// Counters and sizes.
-    pub fn stats(&self) -> Stats {
-        let Learnt {
-            series,
-            crowded,
-            unasked,
-            streams,
-            kinds,
-            probes,
-            baselines,
-            pods,
-            reached,
-            judged,
-            late,
-            refused_shapes,
-            late_lines,
-            anomalies,
-            ..
-        } = &self.learnt;
-        let watched = series.len() + crowded.len() + unasked.len();
-        Stats {
-            series: watched,
-            streams: streams.len(),
-            probes: probes.len(),
-            baselines: baselines.len(),
-            pod_models: pods.models(),
-            bytes: watched * Self::SERIES_BYTES
-                + streams.len() * Self::STREAM_BYTES
-                + kinds.len() * Self::KINDS_BYTES
-                + probes.len() * Self::PROBE_BYTES
-                + baselines.len() * Baselines::BYTES
-                + pods.bytes()
-                + reached.len() * Reached::BYTES
-                + Holes::HEAP
-                + self.board.bytes(),
-            judged: *judged,
-            refused_samples: series.refused + crowded.refused + unasked.refused,
-            late_samples: *late,
-            refused_baselines: baselines.refused() + reached.refused(),
-            refused_probes: probes.refused,
-            refused_pods: pods.refused(),
-            trained: pods.trained,
-            untrained: pods.untrained,
-            refused_lines: streams.refused,
-            refused_kinds: kinds.refused,
-            refused_shapes: *refused_shapes,
-            late_lines: *late_lines,
-            evicted: series.evicted + crowded.evicted + unasked.evicted + streams.evicted + probes.evicted,
-            anomalies: *anomalies,
-        }
     }
 }
 

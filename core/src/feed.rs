@@ -133,7 +133,7 @@ impl Feed {
             }
             let pod = Pod { meta, scoped, scraped_since: watched.scraped_since };
             let value = (sample.ts, sample.value);
-            let found = detectors.observe_sample_of(&key, watched.limit, value, &pod);
+            let found = detectors.observe_sample(&key, watched.limit, value, &pod);
             self.anomalies
                 .extend(found.map(|found| if read.by_name { found } else { place::placed(found, meta, scoped) }));
             let measure = match (meta.name.as_ref(), watched.limit) {

@@ -1,6 +1,8 @@
 //! What happens every day at its hour, told once or twice and then no more; and what is unlike it, told still.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use whyd_signals::SeriesId;
+
 use super::*;
 use crate::detector::synthetic::Noise;
 
@@ -30,7 +32,7 @@ fn told(metric: &str, step: i64, days: i64, value: impl Fn(i64, &mut Noise) -> f
         total += now * step as f64;
         let sample = if watched.kind == Kind::Counter { total } else { now };
         let ts = Timestamp((BEGAN + second) * 1_000_000_000);
-        if let Some(anomaly) = detectors.observe_sample(&key, None, ts, sample) {
+        if let Some(anomaly) = detectors.observe_sample(&key, None, (ts, sample), &()) {
             found.push(second / DAY_S);
             text = anomaly.text;
         }

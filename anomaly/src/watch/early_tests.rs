@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 //! What is told of a series in its first minutes.
 
+use whyd_signals::SeriesId;
+
 use super::*;
 use crate::detector::robust::Direction;
 use crate::detector::synthetic::Noise;
@@ -39,7 +41,7 @@ fn told(case: &Case, (step, seed): (f64, u64), gap: std::ops::Range<f64>) -> Vec
         let sample = if watched.kind == Kind::Counter { count } else { value.max(0.0) };
         if !gap.contains(&s) {
             let ts = Timestamp(1_000_000_000_000 + (s * 1e9) as i64);
-            found.extend(detectors.observe_sample(&key, case.limit, ts, sample).map(|anomaly| (s, anomaly)));
+            found.extend(detectors.observe_sample(&key, case.limit, (ts, sample), &()).map(|anomaly| (s, anomaly)));
         }
         s += step;
     }
@@ -157,7 +159,7 @@ fn what_was_told_early_is_not_told_again_once_its_usual_is_known() {
     for n in 0..700i64 {
         let value = (case.value)(n as f64 * 5.0, &mut noise);
         let ts = Timestamp(1_000_000_000_000 + n * 5_000_000_000);
-        found += usize::from(detectors.observe_sample(&key, case.limit, ts, value).is_some());
+        found += usize::from(detectors.observe_sample(&key, case.limit, (ts, value), &()).is_some());
     }
     assert_eq!(found, 1);
 }
@@ -213,7 +215,7 @@ fn what_nobody_asked_for_takes_half_of_the_room_of_what_somebody_did() {
                 watched: &watched,
                 workload: 7,
             };
-            detectors.observe_sample(&key, None, Timestamp(1), 1.0);
+            detectors.observe_sample(&key, None, (Timestamp(1), 1.0), &());
         }
         detectors.stats().series
     };
@@ -242,7 +244,7 @@ fn works_after(
     for s in (0..400).step_by(15) {
         count += 15.0 * if s < after { 0.02 } else { cores };
         let ts = Timestamp(1_000_000_000_000 + (begins + s) * 1_000_000_000);
-        found.extend(detectors.observe_sample_of(&key, None, (ts, count), background));
+        found.extend(detectors.observe_sample(&key, None, (ts, count), background));
         detectors.tick(ts);
     }
     found
@@ -287,7 +289,7 @@ fn a_new_pod_does_what_its_sibling_has_done_for_days() {
     for n in 0..2 * 1440 {
         count += 60.0 * (0.9 + 0.05 * noise.normal());
         let ts = Timestamp(1_000_000_000_000 + n * 60_000_000_000);
-        assert_eq!(detectors.observe_sample(&sibling, None, ts, count), None);
+        assert_eq!(detectors.observe_sample(&sibling, None, (ts, count), &()), None);
     }
     assert!(works_after(&mut detectors, (2, 2 * 86_400), (75, 0.9), &()).is_empty());
     assert_eq!(works_after(&mut detectors, (3, 2 * 86_400), (75, 3.0), &()).len(), 1);
@@ -335,7 +337,7 @@ fn errors_from(metric: &str, after: Option<i64>, (per_s, until): (f64, i64)) -> 
     let at = |s: i64| Timestamp(1_000_000_000_000 + s * 1_000_000_000);
     let pod = Pod(Readiness::Unknown, after.map(|after| at(-after)));
     let told = (1..until / 15).filter_map(|n| {
-        let found = detectors.observe_sample_of(&key, None, (at(n * 15), (n * 15) as f64 * per_s), &pod)?;
+        let found = detectors.observe_sample(&key, None, (at(n * 15), (n * 15) as f64 * per_s), &pod)?;
         Some((n * 15, found.text))
     });
     told.collect()
@@ -373,7 +375,7 @@ fn no_team_takes_the_room_of_all_and_ended_pods_make_room() {
                 watched,
                 workload: 7,
             };
-            detectors.observe_sample(&key, None, ts, 1.0);
+            detectors.observe_sample(&key, None, (ts, 1.0), &());
         }
         ids.len() as u64 - (detectors.stats().refused_samples - before)
     };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use whyd_signals::TemplateId;
 use whyd_signals::templates::Template;
 
 use super::*;

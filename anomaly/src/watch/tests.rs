@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use whyd_signals::{SeriesId, TemplateId};
+
 use super::*;
 use crate::detector::robust::Direction;
 use crate::detector::synthetic::Noise;
@@ -39,7 +41,7 @@ fn run(case: &Case, step: f64, seed: u64) -> Vec<Anomaly> {
         count += value.max(0.0) * step;
         let sample = if watched.kind == Kind::Counter { count } else { value };
         let ts = Timestamp((s * 1e9) as i64);
-        found.extend(detectors.observe_sample(&key, case.limit, ts, sample));
+        found.extend(detectors.observe_sample(&key, case.limit, (ts, sample), &()));
         detectors.tick(ts);
         s += step;
     }
@@ -215,7 +217,7 @@ fn what_is_not_watched_gives_nothing_and_bounds_hold() {
         for (id, container) in [(1, ""), (2, "POD"), (3, "c"), (4, "d"), (5, "e")] {
             let value = if s < 500 || id > 2 { 1e8 } else { 1e10 };
             let key = key(id, container);
-            assert_eq!(detectors.observe_sample(&key, None, Timestamp(s * 15_000_000_000), value), None);
+            assert_eq!(detectors.observe_sample(&key, None, (Timestamp(s * 15_000_000_000), value), &()), None);
         }
     }
     let line = |group| LineKey { group, team: &team, namespace: "a", pod: "p", container: "c" };
@@ -227,7 +229,7 @@ fn what_is_not_watched_gives_nothing_and_bounds_hold() {
     // One goes on, and so do the lines of a group; the rest is idle.
     for minute in 0..200 {
         let ts = Timestamp((250 + minute) * 60_000_000_000);
-        detectors.observe_sample(&key(3, "c"), None, ts, 1e8);
+        detectors.observe_sample(&key(3, "c"), None, (ts, 1e8), &());
         let one = [Line { ts, is_error: false, template: TemplateId(1) }].into_iter();
         detectors.observe_lines(&line(1), ts, one, &|_| None, |_| ());
         detectors.tick(ts);
@@ -322,7 +324,7 @@ fn days_of(
     let (mut noise, mut count, mut found) = (Noise::new(u64::from(id)), 0.0, Vec::new());
     for minute in days.start * 1440..days.end * 1440 {
         count += (cores(minute / 1440, minute % 1440) + 0.01 * noise.normal()).max(0.0) * 60.0;
-        let told = detectors.observe_sample(&key, None, Timestamp(minute * 60_000_000_000), count);
+        let told = detectors.observe_sample(&key, None, (Timestamp(minute * 60_000_000_000), count), &());
         found.extend(told.map(|anomaly| (minute / 1440, minute % 1440, anomaly.text)));
     }
     found
@@ -375,8 +377,8 @@ fn a_pod_that_becomes_known_later_knows_its_workloads_days_from_then_on() {
         watched: &watched,
         workload,
     };
-    detectors.observe_sample(&first(99), None, Timestamp((6 * 1440 - 2) * 60_000_000_000), 0.0);
-    detectors.observe_sample(&first(99), None, Timestamp((6 * 1440 - 1) * 60_000_000_000), 6.0);
+    detectors.observe_sample(&first(99), None, (Timestamp((6 * 1440 - 2) * 60_000_000_000), 0.0), &());
+    detectors.observe_sample(&first(99), None, (Timestamp((6 * 1440 - 1) * 60_000_000_000), 6.0), &());
     let of_next = days_of(&mut detectors, 2, 6..8, working_day);
     assert!(of_next.is_empty(), "{of_next:?}");
 }
@@ -396,7 +398,7 @@ fn a_limit_that_becomes_known_later_is_held_against_what_came_before() {
     };
     let values: Vec<_> = (0..8).map(|n| (Timestamp(n * 10_000_000_000), (20.0 + 10.0 * n as f64) * MIB)).collect();
     for (ts, value) in &values {
-        assert_eq!(detectors.observe_sample(&key, None, *ts, *value), None);
+        assert_eq!(detectors.observe_sample(&key, None, (*ts, *value), &()), None);
     }
     let found = detectors.learn_limit(&key, 100.0 * MIB, values.iter().copied()).unwrap();
     assert_eq!(found.ts, Timestamp(60_000_000_000));
@@ -418,7 +420,7 @@ fn feed(detectors: &mut Detectors, (id, metric): (u32, &str), minutes: std::ops:
     };
     let mut found = Vec::new();
     for minute in minutes {
-        found.extend(detectors.observe_sample(&key, None, Timestamp(minute * 60_000_000_000), 100.0));
+        found.extend(detectors.observe_sample(&key, None, (Timestamp(minute * 60_000_000_000), 100.0), &()));
         detectors.tick(Timestamp(minute * 60_000_000_000));
     }
     found
@@ -475,7 +477,7 @@ fn how_series_stand_is_known_of_all_after_five_ticks() {
             watched: &threads,
             workload: u64::from(id),
         };
-        detectors.observe_sample(&key, None, Timestamp(1), 5.0);
+        detectors.observe_sample(&key, None, (Timestamp(1), 5.0), &());
     }
     for second in 0..5 {
         detectors.tick(Timestamp(second * 1_000_000_000));
@@ -500,7 +502,7 @@ fn a_metric_that_is_asked_for_is_told_where_it_is_off_what_is_usual() {
     let mut found = Vec::new();
     for minute in 0..150 {
         let value = if minute < 120 { 1000.0 } else { 1500.0 };
-        found.extend(detectors.observe_sample(&key, None, Timestamp(minute * 60_000_000_000), value));
+        found.extend(detectors.observe_sample(&key, None, (Timestamp(minute * 60_000_000_000), value), &()));
     }
     assert_eq!(found.len(), 1, "{found:?}");
 }
