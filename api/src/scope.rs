@@ -37,6 +37,12 @@ impl<'a> Scope<'a> {
         self.reader.incidents(self.access, &|i| i.is_seen_by(self.access) && wanted(i))
     }
 
+    /// The incident of this id, or else the one that was told under it before.
+    pub(crate) fn incident_called(&self, id: &str) -> Option<Arc<Incident>> {
+        let named = self.all_incidents(|i| i.id == id).into_iter().next();
+        named.or_else(|| self.all_incidents(|i| i.formerly.iter().any(|former| former == id)).into_iter().next())
+    }
+
     pub(crate) fn anomalies(&self) -> Vec<Arc<Anomaly>> {
         let mut rows = self.reader.anomalies(self.access);
         rows.retain(|a| self.access.allows(&a.team));

@@ -30,6 +30,8 @@ const KEPT: usize = 20_000;
 const MEMBERS: usize = 5_000;
 /// Members that an incident names; further ones are counted in its restarts alone.
 const NAMED: usize = 200;
+/// Ids of others that an incident remembers; the newest are kept.
+const FORMER: usize = 16;
 
 /// One piece of trouble: an ended instance, a pod that never started, a pod or node that is not ready.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,6 +98,8 @@ type Place = (Timestamp, String);
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Group {
     members: BTreeMap<Place, Member>,
+    /// Those of the members that an incident once began with: it was told under an id that is theirs.
+    led: BTreeSet<Place>,
     made: Vec<Arc<Incident>>,
     /// When time alone will change something: its newest trouble will have been over for long enough.
     due: Option<Timestamp>,
@@ -179,15 +183,20 @@ impl Incidents {
     /// Sets what is known under this id; `None` takes it away.
     pub(crate) fn put(&mut self, id: &str, member: Option<(String, Member)>) {
         let place = member.as_ref().map(|(key, m)| (key.clone(), (m.at, id.to_owned())));
+        let mut led = false;
         if let Some((key, old)) = self.places.get(id).filter(|p| Some(*p) != place.as_ref()).cloned() {
             if let Some(group) = self.groups.get_mut(&key) {
                 group.members.remove(&old);
+                led = group.led.remove(&old);
             }
             self.places.remove(id);
             self.dirty.insert(key);
         }
         let (Some((key, member)), Some(place)) = (member, place) else { return };
         let group = self.groups.entry(key.clone()).or_default();
+        if led {
+            group.led.insert(place.1.clone());
+        }
         if group.members.get(&place.1) != Some(&member) {
             if !member.pod_uid.is_empty() {
                 self.of_pod.entry(member.pod_uid.clone()).or_default().insert(key.clone());
@@ -216,20 +225,22 @@ impl Incidents {
         for key in keys {
             let Some(group) = self.groups.get_mut(&key) else { continue };
             while group.members.len() > MEMBERS {
-                if let Some(((_, id), _)) = group.members.pop_first() {
-                    self.places.remove(&id);
+                if let Some((place, _)) = group.members.pop_first() {
+                    self.places.remove(&place.1);
+                    group.led.remove(&place);
                 }
             }
             if let Some(at) = group.due.take() {
                 self.due.remove(&(at, key.clone()));
             }
-            let (made, over) = episodes(&self.cluster, &self.rules, (&key, group), now, readiness);
+            let Episodes { made, firsts, over } = episodes(&self.cluster, &self.rules, (&key, group), now, readiness);
             if let Some(at) = over.map(|over| over.plus(self.rules.quiet)).filter(|at| *at > now) {
                 group.due = Some(at);
                 self.due.insert((at, key.clone()));
             }
             let (made, facts): (Vec<Incident>, Vec<Facts>) = made.into_iter().unzip();
             known.extend(made.iter().map(|i| i.id.clone()).zip(facts));
+            group.led.extend(firsts);
             if !made.iter().eq(group.made.iter().map(AsRef::as_ref)) {
                 let made: Vec<Arc<Incident>> = made.into_iter().map(Arc::new).collect();
                 come.extend(made.iter().cloned());
@@ -368,18 +379,31 @@ fn replace(all: &mut Arc<Vec<Arc<Incident>>>, old: &[Arc<Incident>], new: Vec<Ar
     }
 }
 
+/// What a group comes to.
+struct Episodes {
+    made: Vec<(Incident, Facts)>,
+    /// The member that each began with.
+    firsts: Vec<Place>,
+    /// When the newest trouble is over; `None`: it is not.
+    over: Option<Timestamp>,
+}
+
 /// Trouble that was over before the next began is an incident of its own: a resolved one takes in nothing new.
-/// Gives when the newest trouble is over, too; `None`: it is not.
 fn episodes(
     cluster: &str,
     rules: &Rules,
     (key, group): (&str, &Group),
     now: Timestamp,
     readiness: &Readiness,
-) -> (Vec<(Incident, Facts)>, Option<Timestamp>) {
-    let mut made: Vec<(Incident, Facts)> = Vec::new();
+) -> Episodes {
+    let (mut made, mut firsts): (Vec<(Incident, Facts)>, Vec<Place>) = (Vec::new(), Vec::new());
     let mut make = |draft: &[(&Place, &Member)], over: Option<Timestamp>| {
-        let incident = incident(cluster, rules, draft, over, now);
+        let mut incident = incident(cluster, rules, draft, over, now);
+        if let (Some((first, _)), Some((last, _))) = (draft.first(), draft.last()) {
+            let led = group.led.range(*first..=*last).rev().filter(|place| place != first);
+            incident.formerly = led.take(FORMER).map(|(_, id)| stable_id(&[cluster, id])).collect();
+            firsts.push((*first).clone());
+        }
         let facts = Facts::of(key, &incident, draft);
         made.push((incident, facts));
     };
@@ -407,7 +431,7 @@ fn episodes(
     for (incident, _) in &mut made {
         incident.follows = before.replace(incident.id.clone());
     }
-    (made, over)
+    Episodes { made, firsts, over }
 }
 
 fn incident(
@@ -448,6 +472,7 @@ fn incident(
         members: names,
         restarts: ends as u64,
         follows: None,
+        formerly: Vec::new(),
         suppressed_by: None,
         part_of: None,
         parts: Vec::new(),
@@ -473,7 +498,7 @@ fn stable_id(parts: &[&str]) -> String {
 /// The incidents that would be made under other rules, from what is known now.
 impl Incidents {
     pub(crate) fn under(&self, rules: &Rules, now: Timestamp, readiness: &Readiness) -> Vec<Incident> {
-        let of = |(key, group): (&String, &Group)| episodes(&self.cluster, rules, (key, group), now, readiness).0;
+        let of = |(key, group): (&String, &Group)| episodes(&self.cluster, rules, (key, group), now, readiness).made;
         let mut all: Vec<Incident> = self.groups.iter().flat_map(of).map(|(incident, _)| incident).collect();
         all.sort_by(|a, b| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
         all

@@ -67,6 +67,9 @@ pub struct Incident {
     #[serde(default)]
     #[schema(required)]
     pub follows: Option<String>,
+    /// Ids under which what it holds was told before, since it began earlier than it seemed or turned out to be one with
+    /// others: asked for one of these, the API answers with it.
+    pub formerly: Vec<String>,
     /// The suppression that hides it.
     #[serde(default)]
     #[schema(required)]
@@ -102,6 +105,7 @@ impl From<&schema::Incident> for Incident {
             members: i.members.clone(),
             restarts: i.restarts,
             follows: i.follows.clone(),
+            formerly: i.formerly.clone(),
             suppressed_by: i.suppressed_by.clone(),
             part_of: i.part_of.as_ref().map(|link| link.id.clone()),
             parts: i.parts.iter().map(|link| link.id.clone()).collect(),

@@ -237,6 +237,7 @@ pub(crate) fn incident(namespace: &str, id: &str, status: IncidentStatus, second
         members: members.iter().map(|m| (*m).to_owned()).collect(),
         restarts: 1,
         follows: None,
+        formerly: Vec::new(),
         suppressed_by: None,
         part_of: None,
         parts: Vec::new(),

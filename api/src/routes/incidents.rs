@@ -79,7 +79,7 @@ pub(super) async fn incidents(
     Ok(Json(dto::Incidents { incidents, hidden, next, problems: problems(&api.reader.status()) }))
 }
 
-/// One incident.
+/// One incident, by its id or one under which it was told before.
 #[utoipa::path(get, path = "/api/v1/incidents/{id}", tag = "api",
     params(("id" = String, Path, description = "the incident's id")), responses(
     (status = 200, description = "the incident", body = dto::Incident),
@@ -96,8 +96,8 @@ pub(super) async fn incident(
 ) -> Result<Json<dto::Incident>, Failure> {
     let Path(id) = id.map_err(|rejection| Failure::new(ErrorKind::InvalidQuery, rejection.body_text()))?;
     let scope = Scope::new(&*api.reader, &access);
-    if let Some(row) = scope.all_incidents(|i| i.id == id).first() {
-        return Ok(Json(with_alerts(&scope, row)));
+    if let Some(row) = scope.incident_called(&id) {
+        return Ok(Json(with_alerts(&scope, &row)));
     }
     let kind = if api.reader.status().replayed { ErrorKind::NotFound } else { ErrorKind::Replaying };
     Err(Failure::new(kind, format!("no incident {id:?} is known in what you may see")))

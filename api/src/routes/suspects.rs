@@ -71,7 +71,7 @@ pub(super) async fn of_incident(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<dto::Suspects>, Failure> {
     let Path(id) = id.map_err(|rejection| Failure::new(ErrorKind::InvalidQuery, rejection.body_text()))?;
-    let opened = Scope::new(&*api.reader, &access).all_incidents(|i| i.id == id).first().map(|i| i.opened_at);
+    let opened = Scope::new(&*api.reader, &access).incident_called(&id).map(|i| i.opened_at);
     let Some(opened) = opened else {
         let kind = if api.reader.status().replayed { ErrorKind::NotFound } else { ErrorKind::Replaying };
         return Err(Failure::new(kind, format!("no incident {id:?} is known in what you may see")));

@@ -166,7 +166,7 @@ async fn rows_have_every_key() {
         r#"{"id":"i-1","team":"a","severity":"critical","status":"resolved","#,
         r#""opened_at":"2026-09-21T14:13:30.000000000Z","resolved_at":"2026-09-21T14:14:30.000000000Z","#,
         r#""cause":"oom-limit","root":{"kind":"Deployment","namespace":"a","name":"web"},"#,
-        r#""members":["a/web-1/web"],"restarts":1,"follows":null,"suppressed_by":null,"part_of":null,"parts":[],"#,
+        r#""members":["a/web-1/web"],"restarts":1,"follows":null,"formerly":[],"suppressed_by":null,"part_of":null,"parts":[],"#,
         r#""summary":"web of a is out of memory"}"#,
     );
     assert_eq!(text, want);
@@ -557,4 +557,24 @@ async fn the_document_lists_every_route_and_defines_what_it_refers_to() {
     let keys: BTreeSet<&str> = row.as_object().unwrap().keys().map(String::as_str).collect();
     let required = document.pointer("/components/schemas/Restart/required").unwrap().as_array().unwrap();
     assert_eq!(keys, required.iter().filter_map(Value::as_str).collect());
+}
+
+#[tokio::test]
+async fn an_id_that_was_told_before_leads_to_what_it_is_now_for_whom_may_see_that() {
+    let made = |id: &str, formerly: &[&str]| Incident {
+        formerly: formerly.iter().map(|id| (*id).to_owned()).collect(),
+        ..incident("a", id, IncidentStatus::Open, 60, &[])
+    };
+    let incidents = [made("now", &["then", "other"]), made("other", &[])].map(Arc::new).to_vec();
+    let router = routes(Fixture { incidents, ..Fixture::default() });
+    for (asked, id) in [("then", "now"), ("now", "now"), ("other", "other")] {
+        let answer = get(&router, &format!("/api/v1/incidents/{asked}"), Some("a")).await.json();
+        assert_eq!(answer["id"], id, "{asked}: one that is there is not another's former");
+        let suspects = get(&router, &format!("/api/v1/incidents/{asked}/suspects"), Some("a")).await;
+        assert_eq!(suspects.status, StatusCode::OK, "{asked}");
+    }
+    for (asked, token) in [("then", "b"), ("never", "a")] {
+        let answer = get(&router, &format!("/api/v1/incidents/{asked}"), Some(token)).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{asked} as {token}");
+    }
 }

@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use whyd_signals::schema::{Incident, Link};
 use whyd_signals::{Team, Timestamp};
 
-use super::Place;
 use super::facts::Facts;
 use super::runs::around;
 use super::shared::{self, Scope};
 use super::whole::{Bond, Whole};
+use super::{FORMER, Place};
 use crate::population::{LEAST, Population};
 
 /// What begins no later than this after the one before began close to it.
@@ -263,15 +263,20 @@ impl Merged {
         };
         let mut wholes = Vec::new();
         for (bond, parts) in found {
-            let Some((begins, _)) = run.iter().find(|(_, id)| parts.contains(id)) else { continue };
             // Of one thing the next begins later than this after the one before: no two have the same. When the first of them
             // turns out to be of something else, the others still began then.
-            let period = begins.0.div_euclid(i64::try_from(self.reach.as_nanos()).unwrap_or(i64::MAX).max(1));
-            let id = Whole::id(cluster, pool, &bond, &period.to_string());
+            let reach = i64::try_from(self.reach.as_nanos()).unwrap_or(i64::MAX).max(1);
+            let begun = run.iter().filter(|(_, id)| parts.contains(id)).map(|(at, _)| at.0.div_euclid(reach));
+            let mut periods: Vec<i64> = begun.collect();
+            periods.dedup();
+            let mut ids = periods.iter().map(|period| Whole::id(cluster, pool, &bond, &period.to_string()));
+            let Some(id) = ids.next() else { continue };
+            // Before the first of them was found it began in one of the others.
+            let formerly = ids.take(FORMER).collect();
             for part in &parts {
                 self.of.entry(part.clone()).or_default().insert(id.clone());
             }
-            self.wholes.insert(id.clone(), Whole { pool: pool.clone(), bond, parts, made: None });
+            self.wholes.insert(id.clone(), Whole { pool: pool.clone(), bond, parts, formerly, made: None });
             wholes.push(id);
         }
         if let Some(at) = due {

@@ -131,3 +131,35 @@ fn what_a_dropped_one_was_made_of_is_told_by_itself_until_it_is_told_anew() {
     let (first, last) = ([said(0, "crashed", true), said(1, "crashed", true)], said(3, "crashed", true));
     assert_eq!(told(&incidents), [first.to_vec(), vec![said(2, "ran out of disk", true), last]].concat());
 }
+
+#[test]
+fn an_incident_is_known_under_the_ids_by_which_what_it_holds_was_told() {
+    let mut incidents = Incidents::new("lab", Rules::default());
+    let derive = |incidents: &mut Incidents| {
+        incidents.derive((at(200), LATENESS), &Readiness::default(), &population());
+        incidents.all().iter().map(|i| (i.id.clone(), i.formerly.clone())).collect::<Vec<_>>()
+    };
+    let of_root = |n: u64, root: u64| {
+        let (key, _) = crash(root);
+        Some((key, crash(n).1))
+    };
+    incidents.put("late", of_root(5, 5));
+    incidents.put("client", of_root(7, 7));
+    let told = derive(&mut incidents);
+    assert!(told.len() == 2 && told.iter().all(|(_, formerly)| formerly.is_empty()));
+    let [of_late, of_client] = [told[0].0.clone(), told[1].0.clone()];
+    // It began earlier than it seemed.
+    incidents.put("first", of_root(3, 5));
+    let told = derive(&mut incidents);
+    let of_first = told[0].0.clone();
+    assert_eq!(told, [(of_first.clone(), vec![of_late.clone()]), (of_client.clone(), vec![])]);
+    // What was its own trouble turns out to be that of the other.
+    incidents.put("client", of_root(7, 5));
+    assert_eq!(derive(&mut incidents), [(of_first.clone(), vec![of_client.clone(), of_late.clone()])]);
+    // What is no trouble at all any more gives no name.
+    incidents.put("late", None);
+    assert_eq!(derive(&mut incidents), [(of_first, vec![of_client.clone()])]);
+    // And what turns out to be its own after all has its own id, and no other has it.
+    incidents.put("first", None);
+    assert_eq!(derive(&mut incidents), [(of_client, vec![])]);
+}

@@ -30,6 +30,8 @@ pub(super) struct Whole {
     pub(super) bond: Bond,
     /// Ids of the incidents that it is made of.
     pub(super) parts: BTreeSet<String>,
+    /// Ids under which it may have been told before.
+    pub(super) formerly: Vec<String>,
     /// As it was told last.
     pub(super) made: Option<Arc<Incident>>,
 }
@@ -107,6 +109,7 @@ impl Whole {
             members,
             restarts: parts.iter().map(|part| part.restarts).sum(),
             follows: None,
+            formerly: self.formerly.clone(),
             suppressed_by: parts.iter().find_map(|part| part.suppressed_by.clone()).filter(|_| hidden),
             part_of,
             parts: parts.iter().map(link).collect(),
@@ -243,7 +246,13 @@ mod tests {
         let pool = Pool::Cause { team: Some(Team::new("a")), class: "app-error".into() };
         let shared = Shared { what: Sharing::Image, value: "i".into(), version: String::new() };
         let figures = Figures { both: 2, having: 2, troubled: 2, there: 9, chance: 0.01 };
-        let whole = Whole { pool, bond: Bond::Shared(shared, figures), parts: BTreeSet::new(), made: None };
+        let whole = Whole {
+            pool,
+            bond: Bond::Shared(shared, figures),
+            parts: BTreeSet::new(),
+            formerly: Vec::new(),
+            made: None,
+        };
         let told = |open: bool| {
             let last = part("3", Severity::Warning, !open);
             let parts = [part("1", Severity::Critical, true), part("2", Severity::Warning, !open), last];

@@ -215,6 +215,7 @@ fn rows(w: &mut Writer) {
             members: vec![format!("team-{team}/x/y")],
             restarts: 1,
             follows: None,
+            formerly: Vec::new(),
             suppressed_by: None,
             part_of: None,
             parts: Vec::new(),

@@ -62,6 +62,10 @@ pub struct Incident {
     pub restarts: u64,
     /// The incident of the same root before this one, which was resolved.
     pub follows: Option<String>,
+    /// Ids under which what it holds was told before: of an incident that turned out to be this one's, or that began earlier
+    /// than it seemed.
+    #[serde(default)]
+    pub formerly: Vec<String>,
     /// The suppression that hides it.
     pub suppressed_by: Option<String>,
     /// The incident that tells of this one with others, since they have one root.
@@ -112,6 +116,7 @@ mod tests {
             members: Vec::new(),
             restarts: 0,
             follows: None,
+            formerly: Vec::new(),
             suppressed_by: None,
             part_of: Some(link(&["platform", "a"])),
             parts: vec![link(&["a"]), link(&["b"])],

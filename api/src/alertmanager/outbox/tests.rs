@@ -31,6 +31,7 @@ fn incident(id: &str) -> Incident {
         members: (0..12).map(|n| format!("team-shop/cart-{n}/cart")).collect(),
         restarts: 12,
         follows: None,
+        formerly: Vec::new(),
         suppressed_by: None,
         part_of: None,
         parts: Vec::new(),

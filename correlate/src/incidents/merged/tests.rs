@@ -261,7 +261,8 @@ fn the_id_is_another_when_one_is_found_that_began_in_the_period_before_in_whatev
     let all: Vec<_> = std::iter::once(first).chain(later).collect();
     assert_eq!((&grown.wholes, weighed.wholes.len()), (&of_all(&all).wholes, 1));
     assert!(before.keys().ne(grown.wholes.keys()));
-    // By its parts it is known again.
+    // By the id that it had it is known again, and by its parts.
+    assert!(before.keys().eq(grown.wholes.values().flat_map(|whole| &whole.formerly)));
     let parts = before.values().next().unwrap().parts.clone();
     assert!(grown.wholes.values().all(|whole| whole.parts.is_superset(&parts)));
 }
