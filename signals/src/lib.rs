@@ -9,6 +9,7 @@ pub mod ids;
 pub mod message;
 pub mod objects;
 pub mod ranges;
+pub mod request;
 pub mod sample;
 pub mod schema;
 pub mod sink;

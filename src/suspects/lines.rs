@@ -7,7 +7,7 @@ use whyd_buffers::{Level, LineRun, Scoped};
 use whyd_correlate::ranking::{Complained, Line};
 use whyd_correlate::redact::redacted;
 use whyd_correlate::unreached::{Unanswered, Unreached};
-use whyd_signals::{StreamId, TemplateId, Timestamp};
+use whyd_signals::{StreamId, TemplateId, Timestamp, request};
 
 use super::owners::Owners;
 
@@ -69,7 +69,7 @@ impl Lines {
                     Known { id: template.id.0, complains }
                 });
                 let text = run.text(i);
-                let request = trace_of(text).map_or(0, hash);
+                let request = request::of(text).unwrap_or(0);
                 // What a line says of another is hidden in a template's variables at times: then those that warn are read.
                 if template.complains || *level >= Level::Warn {
                     let caller = (*candidate, of.as_ref(), own);
@@ -132,28 +132,4 @@ impl Newest {
         let from = if older == 0 { from } else { Timestamp(begin.saturating_add(1).max(from.0)) };
         Self { from, older }
     }
-}
-
-/// The id of the trace that a line names, in hexadecimal digits: `TraceID: 4bf9...`, `trace_id=4bf9...`, `"traceId":"4bf9..."`.
-pub(super) fn trace_of(line: &str) -> Option<&str> {
-    let mut from = 0;
-    loop {
-        let rest = line.get(from..)?;
-        from += rest.find("race").or_else(|| rest.find("RACE"))? + 4;
-        let rest = line.as_bytes().get(from..)?;
-        let key =
-            rest.iter().take(3).take_while(|c| matches!(c, b'_' | b'-' | b'.' | b'i' | b'I' | b'd' | b'D')).count();
-        let after = rest.get(key..)?;
-        let gap = after.iter().take(4).take_while(|c| matches!(c, b':' | b'=' | b' ' | b'"' | b'\'')).count();
-        let digits = after.get(gap..)?.iter().take_while(|c| c.is_ascii_hexdigit()).count();
-        if key >= 2 && gap > 0 && (16..=32).contains(&digits) {
-            return line.get(from + key + gap..from + key + gap + digits);
-        }
-    }
-}
-
-/// FNV-1a, and never 0.
-fn hash(text: &str) -> u64 {
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, step).max(1)
 }

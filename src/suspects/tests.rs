@@ -3,26 +3,10 @@ use std::path::Path;
 
 use whyd_signals::Access;
 
-use super::lines::trace_of;
 use super::*;
 use crate::capture::Capture;
 use crate::config::ConfigFile;
 use crate::{replay, wiring};
-
-#[test]
-fn a_trace_is_named_in_many_ways() {
-    let id = "88ebfbcebbbc0884eabd9178e1808940";
-    for line in [
-        format!("INFO TraceID: {id} SpanID: 1 [x]"),
-        format!("trace_id={id} done"),
-        format!("{{\"traceId\":\"{id}\"}}"),
-        format!("tracing on, trace-id {id}"),
-    ] {
-        assert_eq!(trace_of(&line), Some(id), "{line}");
-    }
-    assert_eq!(trace_of("stack trace: abc"), None);
-    assert_eq!(trace_of("é trace"), None);
-}
 
 #[test]
 fn a_counter_is_its_increase_and_may_begin_anew() {
