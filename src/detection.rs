@@ -52,6 +52,7 @@ impl DetectionShown {
             ("baselines", stats.refused_baselines),
             ("late", stats.late_samples),
             ("pods", stats.refused_pods),
+            ("calls", stats.refused_calls),
             ("anomalies", self.let_go),
         ];
         let refused = refused.map(|(what, n)| (vec![("what", what.to_owned())], n as f64)).to_vec();
@@ -76,6 +77,12 @@ impl DetectionShown {
                 "workloads that have a model of their pods' metrics taken together",
                 Kind::Gauge,
                 one(stats.pod_models as f64),
+            ),
+            metric(
+                "whyd_detector_calls",
+                "kinds of calls between workloads, and of their own parts of requests, of which it is known how long they take",
+                Kind::Gauge,
+                one(stats.calls as f64),
             ),
             metric(
                 "whyd_detector_trainings_total",
@@ -105,7 +112,7 @@ impl DetectionShown {
             ),
             metric(
                 "whyd_detector_refused_total",
-                "what detectors had no room for: samples, counts of probes, lines, lines whose kinds are not known, lines of new shapes, baselines, measures of pods, anomalies; and samples no newer than the last of their series",
+                "what detectors had no room for: samples, counts of probes, lines, lines whose kinds are not known, lines of new shapes, baselines, measures of pods, lines of requests and calls, anomalies; and samples no newer than the last of their series",
                 Kind::Counter,
                 refused,
             ),

@@ -1,12 +1,20 @@
 //! Hashing that is the same in every process: ids and table orders must not depend on a random seed.
 
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
+
+use serde::{Serialize, Serializer};
 
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 const FACTOR: u64 = 0xd6e8_feb8_6659_fd93;
 
 /// For maps whose order of iteration is never observed.
 pub(crate) type Fixed = BuildHasherDefault<FixedHasher>;
+
+/// A map as it is written: the same state is the same bytes, in whatever order it came to be.
+pub(crate) fn in_order<V: Serialize, S: Serializer>(map: &HashMap<u64, V, Fixed>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(map.iter().collect::<BTreeMap<_, _>>())
+}
 
 /// Folds the 128-bit product of two words, the step of wyhash.
 pub(crate) fn fold(a: u64, b: u64) -> u64 {

@@ -1,8 +1,10 @@
-//! What is unlike its own past: metric series, log rates, a pod's metrics together, and the templates of log lines.
+//! What is unlike its own past: metric series, log rates, how long calls take, a pod's metrics together, and the templates of
+//! log lines.
 //!
 //! Pure and synchronous: no IO, no clock, no task. Time is an argument, the only randomness is seeded, hashing is
 //! fixed, so the same input gives the same anomalies. Nothing here knows of wire formats, buffers or causes.
 
+pub mod calls;
 pub mod detector;
 mod hash;
 pub mod place;

@@ -10,17 +10,17 @@
 mod past;
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use whyd_signals::schema::Anomaly;
 use whyd_signals::{Team, Timestamp};
 
 use self::past::{Mean, Past};
 use crate::detector::onset::Onset;
-use crate::hash::Fixed;
+use crate::hash::{Fixed, in_order};
 use crate::pod_vector::{Features, PodVector};
 
 /// The length of a moment.
@@ -109,11 +109,6 @@ struct Pod {
     mean: Mean,
     closed: Option<Closed>,
     onset: Onset,
-}
-
-/// The same state is the same bytes, in whatever order it came to be.
-fn in_order<V: Serialize, S: Serializer>(map: &HashMap<u64, V, Fixed>, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_map(map.iter().collect::<BTreeMap<_, _>>())
 }
 
 /// The pasts of workloads, and which of them are to be learnt from.

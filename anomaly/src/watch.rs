@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use whyd_signals::schema::Anomaly;
 use whyd_signals::{Team, Timestamp, is_stale};
 
+use crate::calls::{Calls, Speaker};
 use crate::detector::holes::Holes;
 use crate::detector::log_kinds::{LogKinds, Resolve};
 use crate::detector::log_rate::LogRate;
@@ -54,6 +55,8 @@ const SERIES_OF_REACHED: usize = 2;
 const SERIES_OF_PROBE: usize = 4;
 /// Pods' metrics taken together have one of so many bytes.
 const PART_OF_PODS: usize = 32;
+/// How long calls take has one of so many, a half of it for requests that are under way.
+const PART_OF_CALLS: usize = 32;
 /// A series that was not heard for so long ended, as far as there is need of its place: two scrapes are not so far apart.
 const ENDED: Duration = Duration::from_secs(600);
 
@@ -83,6 +86,7 @@ pub struct Learnt {
     probes: Slots<u64, Probe>,
     baselines: Baselines,
     pods: Pods,
+    calls: Calls,
     reached: Reached,
     /// Of the samples, and of the lines.
     heard: [Heard; 2],
@@ -110,7 +114,8 @@ impl Detectors {
         let streams = config.streams.min(config.bytes / 4 / Self::STREAM_BYTES);
         let kinds = config.streams.min((config.bytes / 3 - streams * Self::STREAM_BYTES) / Self::KINDS_BYTES);
         let pods = config.bytes / PART_OF_PODS / Pods::BYTES;
-        let others = streams * Self::STREAM_BYTES + kinds * Self::KINDS_BYTES + pods * Pods::BYTES;
+        let calls = config.bytes / PART_OF_CALLS;
+        let others = streams * Self::STREAM_BYTES + kinds * Self::KINDS_BYTES + pods * Pods::BYTES + calls;
         let of_series = Self::SERIES_BYTES
             + Baselines::BYTES / SERIES_OF_BASELINE
             + Self::PROBE_BYTES / SERIES_OF_PROBE
@@ -127,6 +132,7 @@ impl Detectors {
             probes: Slots::new(series / SERIES_OF_PROBE).gone_after(ENDED),
             baselines: Baselines::new(series / SERIES_OF_BASELINE),
             pods: Pods::new(pods),
+            calls: Calls::new(calls),
             reached: Reached::new(series / SERIES_OF_REACHED),
             heard: Default::default(),
             judged: 0,
@@ -155,6 +161,7 @@ impl Detectors {
         self.learnt.probes.resume(learnt.probes);
         self.learnt.baselines.resume(learnt.baselines);
         self.learnt.pods.resume(learnt.pods);
+        self.learnt.calls.resume(learnt.calls);
         self.learnt.reached.resume(learnt.reached);
         self.learnt.heard = learnt.heard;
         self.learnt.judged = learnt.judged;
@@ -370,6 +377,23 @@ impl Detectors {
         }
     }
 
+    /// Takes lines of a pod that name their request, received then, each with when it was written and the request's number; none
+    /// lets time go on. Tells of calls that take longer than they used to.
+    pub fn observe_requests(
+        &mut self,
+        of: &Speaker<'_>,
+        received: Timestamp,
+        lines: impl Iterator<Item = (Timestamp, u64)>,
+        mut told: impl FnMut(Anomaly),
+    ) {
+        let Learnt { calls, heard: [_, heard], anomalies, .. } = &mut self.learnt;
+        let now = heard.hear();
+        calls.observe(of, (received, now), lines, |found| {
+            *anomalies += 1;
+            told(found);
+        });
+    }
+
     /// Drops idle state, a part of it each time; whether [`Detectors::standings`] are others now. Idle is what was not heard
     /// while others were.
     pub fn tick(&mut self, now: Timestamp) -> bool {
@@ -382,6 +406,7 @@ impl Detectors {
             probes,
             baselines,
             pods,
+            calls,
             reached,
             heard: [samples, lines],
             ..
@@ -394,6 +419,7 @@ impl Detectors {
         reached.sweep(of_samples, SWEEP);
         streams.sweep(of_lines, idle, SWEEP);
         kinds.sweep(of_lines, idle, SWEEP);
+        calls.sweep(of_lines, idle, SWEEP);
         baselines.sweep(now, SWEEP);
         pods.tick();
         self.board.turn([series, crowded, unasked], self.config.learning)

@@ -101,6 +101,18 @@ pub(crate) fn probe(kind: &str, failing: &Failing) -> String {
     format!("{kind} probe failed{times}{again}, after {succeeded} that succeeded")
 }
 
+/// "calls by Deployment/web 92x their usual: 1.01 s, usually 11 ms, in 7 of 8 looked at in the last minute".
+pub(crate) fn slow(what: &str, (is, was): (f64, f64), (slow, all): (u32, u32)) -> String {
+    let ratio = number((is / was).round());
+    let whose = if what.contains("calls") { "their" } else { "its" };
+    format!("{what} {ratio}x {whose} usual: {}, usually {}, {slow} of {all} in the last minute", short(is), short(was))
+}
+
+/// "1.01 s", "11 ms".
+fn short(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{} ms", number(seconds * 1000.0)) } else { format!("{} s", number(seconds)) }
+}
+
 /// "first time in 3 h: "connection refused to <*>""; "no more since Tuesday 14:02 UTC, before 2 a minute in 3 h with lines: "heartbeat"".
 pub(crate) fn kind(told: &Told) -> String {
     match told {

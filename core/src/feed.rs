@@ -20,13 +20,14 @@ use probes::Probes;
 use serde::{Deserialize, Serialize};
 use streams::Streams;
 use watched::{Facts, Series};
+use whyd_anomaly::calls::Speaker;
 use whyd_anomaly::pods::{Measure, Owner};
 use whyd_anomaly::{Detectors, Line, LineKey, ProbeKey, SeriesKey, told};
 use whyd_buffers::{Level, Published, Scoped};
 use whyd_correlate::redact::redacted;
 use whyd_signals::schema::Anomaly;
 use whyd_signals::templates::Template;
-use whyd_signals::{TemplateId, Timestamp};
+use whyd_signals::{TemplateId, Timestamp, request};
 
 /// How many anomalies are kept; of the team with the most the oldest go first.
 const KEPT: usize = 10_000;
@@ -189,8 +190,18 @@ impl Feed {
             let each = lines.iter().map(line);
             let resolve = |id| resolve(scoped, &meta.namespace, id);
             detectors.observe_lines(&key, received, each.clone(), &resolve, |found| self.anomalies.push(found));
-            let told = each.map(|line| (line.ts, line.is_error));
+            let told = each.clone().map(|line| (line.ts, line.is_error));
             detectors.observe_pod_lines(&owner, received, told, |found| self.anomalies.push(found));
+            let speaker = Speaker {
+                workload_key: facts.workload_key,
+                team: &facts.team,
+                namespace: &meta.namespace,
+                workload: &facts.workload,
+                pod: &meta.pod,
+                container: &meta.container,
+            };
+            let requests = each.zip(lines.texts()).filter_map(|(line, text)| Some((line.ts, request::of(text)?)));
+            detectors.observe_requests(&speaker, received, requests, |found| self.anomalies.push(found));
         }
         self.streams.sweep(scoped);
     }

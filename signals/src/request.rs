@@ -1,6 +1,6 @@
 //! The request that a line of a log is of, by the id of the trace that it names.
 
-/// What stands beside it in a line, shorter ids are none.
+/// How many digits an id has.
 const DIGITS: std::ops::RangeInclusive<usize> = 16..=32;
 
 /// The id of the trace that a line names, in hexadecimal digits: `TraceID: 4bf9...`, `trace_id=4bf9...`, `"traceId":"4bf9..."`.

@@ -76,6 +76,47 @@ fn a_heartbeat_that_stops_is_told_and_a_container_that_is_well_is_not() {
     assert!(text.contains("before 2 a minute in 2 h with lines: \"") && text.contains("heartbeat sent"), "{text}");
 }
 
+/// A request each two seconds, as the two write of it that it goes through; the way from the one to the other, and back, takes
+/// so many milliseconds.
+fn told_of_requests(way: impl Fn(i64) -> i64, id: impl Fn(i64) -> String) -> Vec<Arc<Anomaly>> {
+    let mut player = Player::new(Timestamp::from_parts(START, 0).unwrap());
+    for second in (0..1200).step_by(2) {
+        if second == 700 {
+            player.restart();
+        }
+        let (at, way, id) = (Timestamp::from_parts(START + second, 0).unwrap(), way(second), id(second));
+        let stream = |pod: &str, said: [(i64, &str); 2]| {
+            let values = said.map(|(ms, text)| {
+                let ts = at.plus(Duration::from_millis(ms as u64));
+                [ts.0.to_string(), format!("INFO {text} traceId={id} spanId=51")]
+            });
+            json!({"stream": {"namespace": "team-shop", "pod": pod, "container": "app"}, "values": values})
+        };
+        // Who answers is heard first: of which sender a line comes first says nothing.
+        let code = stream("code-1", [(way + 4, "asked for a code"), (way + 20, "code is right")]);
+        let web = stream("web-1", [(0, "somebody logs in"), (2 * way + 25, "logged in")]);
+        let body = json!({"streams": [code, web]}).to_string();
+        let received = at.plus(Duration::from_secs(4));
+        player.play(Envelope { received, media: Media::LokiJson, tenant: None, body: body.into() });
+    }
+    player.anomalies()
+}
+
+#[test]
+fn requests_that_wait_on_their_way_are_told_of_the_one_they_went_to() {
+    let id = |second: i64| format!("{:032x}", second + 1);
+    let way = |second: i64| if second < 800 { second % 3 } else { 500 };
+    let found = told_of_requests(way, id);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let Anomaly { metric, pod, namespace, container, team, ts, .. } = found[0].as_ref();
+    let whose = (metric.as_str(), team.as_str(), namespace.as_str(), pod.as_str(), container.as_str());
+    assert_eq!(whose, ("calls", "shop", "team-shop", "code-1", "app"));
+    assert!((800.0..840.0).contains(&ts.seconds_since(Timestamp::from_parts(START, 0).unwrap())), "{ts}");
+    assert!(found[0].text.starts_with("calls by Pod/web-1 "), "{}", found[0].text);
+    assert_eq!(told_of_requests(|second| second % 3, id), []);
+    assert_eq!(told_of_requests(way, |_| "0".repeat(32)), [], "an id of zeros is none");
+}
+
 /// A scrape of a program that counts its requests, and its errors once there are some.
 fn program(second: i64, errors: i64) -> Envelope {
     let at = Timestamp::from_parts(START + second, 0).unwrap();

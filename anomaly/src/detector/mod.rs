@@ -1,5 +1,6 @@
 //! Detectors of one series each, one a file. Every window is in time, never in samples.
 
+pub mod chance;
 pub mod climb;
 pub mod early;
 pub mod early_errors;

@@ -18,6 +18,8 @@ pub struct Stats {
     pub baselines: usize,
     /// Workloads that have a model of their pods' metrics taken together.
     pub pod_models: usize,
+    /// Kinds of calls between workloads, and of their own parts of requests.
+    pub calls: usize,
     /// Upper bound of the bytes they take.
     pub bytes: usize,
     /// Values that were judged, or learnt from, since the state began.
@@ -42,6 +44,8 @@ pub struct Stats {
     pub refused_kinds: u64,
     /// Lines of shapes that were new to their group and not looked at, being too many.
     pub refused_shapes: u64,
+    /// Lines, workloads and kinds of calls there was no room for where it is looked at how long calls take.
+    pub refused_calls: u64,
     /// Lines that were not counted, being late.
     pub late_lines: u64,
     /// Series, groups of lines and probes dropped as idle.
@@ -62,6 +66,7 @@ impl Detectors {
             probes,
             baselines,
             pods,
+            calls,
             reached,
             judged,
             late,
@@ -77,12 +82,14 @@ impl Detectors {
             probes: probes.len(),
             baselines: baselines.len(),
             pod_models: pods.models(),
+            calls: calls.len(),
             bytes: watched * Self::SERIES_BYTES
                 + streams.len() * Self::STREAM_BYTES
                 + kinds.len() * Self::KINDS_BYTES
                 + probes.len() * Self::PROBE_BYTES
                 + baselines.len() * Baselines::BYTES
                 + pods.bytes()
+                + calls.bytes()
                 + reached.len() * Reached::BYTES
                 + Holes::HEAP
                 + self.board.bytes(),
@@ -97,6 +104,7 @@ impl Detectors {
             refused_lines: streams.refused,
             refused_kinds: kinds.refused,
             refused_shapes: *refused_shapes,
+            refused_calls: calls.refused(),
             late_lines: *late_lines,
             evicted: series.evicted + crowded.evicted + unasked.evicted + streams.evicted + probes.evicted,
             anomalies: *anomalies,

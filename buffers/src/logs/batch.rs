@@ -43,10 +43,13 @@ impl Run {
     }
 }
 
-/// The lines of one stream without their text.
+/// The lines of one stream, column by column.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tally<'a> {
     pub(crate) stream: u32,
+    /// The text of the batch, where the first line begins in it, and where each ends.
+    pub(crate) text: (&'a str, usize),
+    pub(crate) ends: &'a [u32],
     pub(crate) ts: &'a [i64],
     pub(crate) levels: &'a [Level],
     /// None before it is published.
@@ -102,10 +105,12 @@ impl Batch {
         self.runs.iter().map(|run| run.stream)
     }
 
-    /// Stream by stream, when its lines were written, how bad they are and of which shape.
+    /// Stream by stream, its lines: what they say, when they were written, how bad they are and of which shape.
     pub(crate) fn tallies(&self) -> impl Iterator<Item = Tally<'_>> {
         self.runs.iter().map(|run| Tally {
             stream: run.stream,
+            text: (&self.text, self.start(run.first as usize)),
+            ends: self.ends.get(run.rows()).unwrap_or_default(),
             ts: self.ts.get(run.rows()).unwrap_or_default(),
             levels: self.levels.get(run.rows()).unwrap_or_default(),
             templates: self.templates.get(run.rows()).unwrap_or_default(),

@@ -41,11 +41,13 @@ impl Published {
             .map(|(series, ts, bits)| (SeriesId(series), Sample { ts: Timestamp(ts), value: f64::from_bits(bits) }))
     }
 
-    /// New log lines without their text, push by push, stream by stream, the lines of a stream in order of time.
+    /// New log lines, push by push, stream by stream, the lines of a stream in order of time.
     /// [`crate::Scoped::stream`] tells whose they are.
     pub fn lines(&self) -> impl Iterator<Item = StreamLines<'_>> {
         self.batches.iter().flat_map(|b| b.tallies()).map(|t| StreamLines {
             id: StreamId(t.stream),
+            text: t.text,
+            ends: t.ends,
             ts: t.ts,
             levels: t.levels,
             templates: t.templates,
@@ -63,12 +65,24 @@ impl Published {
 pub struct StreamLines<'a> {
     /// The stream.
     pub id: StreamId,
+    text: (&'a str, usize),
+    ends: &'a [u32],
     ts: &'a [i64],
     levels: &'a [Level],
     templates: &'a [TemplateId],
 }
 
-impl StreamLines<'_> {
+impl<'a> StreamLines<'a> {
+    /// What each line says, in the order of [`StreamLines::iter`].
+    pub fn texts(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let (text, mut start) = self.text;
+        self.ends.iter().map(move |end| {
+            let line = text.get(start..*end as usize).unwrap_or_default();
+            start = *end as usize;
+            line
+        })
+    }
+
     /// When each line was written, how bad it says it is, and the id of its shape.
     pub fn iter(&self) -> impl Iterator<Item = (Timestamp, Level, TemplateId)> + Clone {
         let lines = self.ts.iter().zip(self.levels).zip(self.templates);

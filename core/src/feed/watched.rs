@@ -90,6 +90,8 @@ pub(super) struct Facts {
     pub(super) team: Team,
     pub(super) pod_key: u64,
     pub(super) workload_key: u64,
+    /// Kind and name.
+    pub(super) workload: Arc<str>,
     /// Whether the pod is known that it is of, if of any.
     is_known: bool,
     membership: Option<u64>,
@@ -97,7 +99,14 @@ pub(super) struct Facts {
 
 impl Facts {
     fn unasked() -> Self {
-        Self { team: Team::platform(), pod_key: 0, workload_key: 0, is_known: true, membership: None }
+        Self {
+            team: Team::platform(),
+            pod_key: 0,
+            workload_key: 0,
+            workload: Arc::from(""),
+            is_known: true,
+            membership: None,
+        }
     }
 
     /// Whether something came or went in the namespace since.
@@ -113,14 +122,17 @@ impl Facts {
     pub(super) fn of(scoped: &Scoped, namespace: &str, pod: &str, container: &str) -> Self {
         let cluster = scoped.cluster();
         let space = cluster.namespace(namespace);
-        let workload = space.and_then(|n| Some(n.workload_of(&n.pod_named(pod)?.object)));
+        let known = space.and_then(|n| Some(n.workload_of(&n.pod_named(pod)?.object)));
+        let is_known = pod.is_empty() || known.is_some();
+        let workload = known.unwrap_or_else(|| format!("Pod/{pod}"));
         let key = |name: &str| hash64(format!("{namespace}\0{name}\0{container}").as_bytes());
         Self {
             team: cluster.team_of(namespace),
             pod_key: key(pod),
-            is_known: pod.is_empty() || workload.is_some(),
+            is_known,
             membership: space.map(|n| n.membership),
-            workload_key: key(&workload.unwrap_or_else(|| format!("Pod/{pod}"))),
+            workload_key: key(&workload),
+            workload: workload.into(),
         }
     }
 }

@@ -13,7 +13,8 @@ pub struct Anomaly {
     pub namespace: String,
     pub pod: String,
     pub container: String,
-    /// The metric; `pod` for its metrics together; of log lines `log_lines`, `log_errors`, `log_new`, `log_vanished`.
+    /// The metric; `pod` for its metrics together; of log lines `log_lines`, `log_errors`, `log_new`, `log_vanished`, and `calls`
+    /// for how long requests take by them.
     pub metric: String,
     /// Above 1 is anomalous.
     pub score: f64,

@@ -1,0 +1,259 @@
+//! How long calls between workloads take, and a workload's own part of a request: by the lines that name the request.
+//!
+//! A network that delays, and a program that waits, show in no metric that every container has; but lines that carry the id
+//! of a trace show where its time goes ([`taken`]). What each kind of call takes is held against its own past ([`usual`]). A
+//! slow call is blamed on the one of the two whose other calls are slow as well, and otherwise on the one that was called:
+//! each fault is told once, of one workload.
+//!
+//! Requests belong to a team: what another's workloads say of the same trace is not seen. Bounds are of lines that wait for
+//! others ([`open`]), of which no team gets all that is left, and of kinds of calls, of which each has its share.
+
+mod open;
+mod taken;
+#[cfg(test)]
+mod tests;
+mod usual;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use whyd_signals::schema::Anomaly;
+use whyd_signals::{Team, Timestamp};
+
+use crate::hash::{fold, hash64};
+use crate::slots::Slots;
+use crate::wording;
+use open::Requests;
+use taken::Taken;
+use usual::{Slow, Usual};
+
+/// There is a workload for so many kinds of calls.
+const CALLS_OF_PARTY: usize = 4;
+/// Pods of a workload that are told apart.
+const PODS: usize = 32;
+/// What a pod that comes to others takes in so long after its first line is not what it takes later.
+const STARTS: Duration = Duration::from_secs(120);
+
+/// Whose lines they are.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)]
+pub struct Speaker<'a> {
+    /// A hash of namespace, workload and container.
+    pub workload_key: u64,
+    pub team: &'a Team,
+    pub namespace: &'a str,
+    /// Its kind and name.
+    pub workload: &'a str,
+    pub pod: &'a str,
+    pub container: &'a str,
+}
+
+/// A container of a workload that takes part in requests.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Party {
+    team: Team,
+    namespace: String,
+    workload: String,
+    container: String,
+    /// The pod that spoke last.
+    pod: String,
+    since: Timestamp,
+    /// Hashes of its pods, and when each was heard first.
+    pods: Vec<(u64, Timestamp)>,
+}
+
+impl Party {
+    /// The most that it takes, in bytes: names are cut by Kubernetes.
+    const BYTES: usize = size_of::<Self>() + 4 * 256 + PODS * 16 + 64;
+
+    fn of(speaker: &Speaker<'_>, now: Timestamp) -> Self {
+        Self {
+            team: speaker.team.clone(),
+            namespace: speaker.namespace.to_owned(),
+            workload: speaker.workload.to_owned(),
+            container: speaker.container.to_owned(),
+            pod: String::new(),
+            since: now,
+            pods: Vec::new(),
+        }
+    }
+
+    /// Whether this pod speaks since long enough; those that are there when the workload is met do.
+    fn hear(&mut self, speaker: &Speaker<'_>, now: Timestamp) -> bool {
+        if self.pod != speaker.pod {
+            speaker.pod.clone_into(&mut self.pod);
+        }
+        if self.team != *speaker.team {
+            self.team = speaker.team.clone();
+        }
+        let pod = hash64(speaker.pod.as_bytes());
+        let first = self.pods.iter().find(|known| known.0 == pod).map(|known| known.1).unwrap_or_else(|| {
+            if self.pods.len() >= PODS {
+                self.pods.remove(0);
+            }
+            self.pods.push((pod, now));
+            now
+        });
+        first < self.since.plus(STARTS) || now >= first.plus(STARTS)
+    }
+
+    /// What it is to another.
+    fn name(&self, for_other: &Self) -> String {
+        match (self.namespace == for_other.namespace, self.workload == for_other.workload) {
+            (true, true) => format!("its container {}", self.container),
+            (true, false) => self.workload.clone(),
+            (false, _) => format!("{} in {}", self.workload, self.namespace),
+        }
+    }
+}
+
+/// One kind of call, or of own part.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Call {
+    caller: u64,
+    callee: u64,
+    usual: Usual,
+}
+
+/// All of them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Calls {
+    requests: Requests,
+    parties: Slots<u64, Party>,
+    calls: Slots<u64, Call>,
+}
+
+impl Calls {
+    /// The most that one kind of call takes, with its part of the workloads, in bytes.
+    const BYTES: usize = size_of::<Call>() + Usual::HEAP + 64 + Party::BYTES / CALLS_OF_PARTY;
+
+    /// In so many bytes at the most.
+    pub(crate) fn new(bytes: usize) -> Self {
+        let calls = bytes / 2 / Self::BYTES;
+        Self {
+            requests: Requests::new(bytes / 2 / Requests::BYTES),
+            parties: Slots::new(calls / CALLS_OF_PARTY),
+            calls: Slots::new(calls),
+        }
+    }
+
+    /// Goes on with what was learnt before; the bounds stay these.
+    pub(crate) fn resume(&mut self, learnt: Self) {
+        self.requests.resume(learnt.requests);
+        self.parties.resume(learnt.parties);
+        self.calls.resume(learnt.calls);
+    }
+
+    /// How many kinds of calls are known.
+    pub(crate) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// What there was no room for: lines, workloads and kinds of calls, each time they came.
+    pub(crate) fn refused(&self) -> u64 {
+        self.requests.refused + self.parties.refused + self.calls.refused
+    }
+
+    /// Upper bound of the bytes that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let calls = size_of::<Call>() + Usual::HEAP + 64;
+        self.requests.bytes() + self.parties.len() * Party::BYTES + self.calls.len() * calls
+    }
+
+    /// Drops what is idle.
+    pub(crate) fn sweep(&mut self, now: Timestamp, idle: Duration, most: usize) {
+        self.parties.sweep(now, idle, most);
+        self.calls.sweep(now, idle, most);
+    }
+
+    /// Takes lines of a pod that name their request, received then, each with when it was written; tells of what they and the
+    /// lines before make slow.
+    pub(crate) fn observe(
+        &mut self,
+        of: &Speaker<'_>,
+        (received, heard): (Timestamp, Timestamp),
+        lines: impl Iterator<Item = (Timestamp, u64)>,
+        told: impl FnMut(Anomaly),
+    ) {
+        let owner = hash64(of.team.as_str().as_bytes());
+        let mut lines = lines.peekable();
+        if lines.peek().is_some()
+            && !of.pod.is_empty()
+            && let Some(party) = self.parties.entry_of(|| owner, of.workload_key, heard, || Party::of(of, heard))
+        {
+            // A pod that has just come says who it is, and is no measure.
+            let whose = if party.hear(of, heard) { of.workload_key } else { STARTING };
+            for (ts, request) in lines {
+                self.requests.take((owner, request), (ts.min(received).0, whose), received);
+            }
+        }
+        self.close((received, heard), told);
+    }
+
+    /// Looks at the requests that are over.
+    fn close(&mut self, (received, heard): (Timestamp, Timestamp), mut told: impl FnMut(Anomaly)) {
+        while let Some((owner, mut lines)) = self.requests.over(received) {
+            for taken in taken::taken(&mut lines) {
+                if taken.caller == STARTING || taken.callee == STARTING {
+                    continue;
+                }
+                let Taken { caller, callee, beside, at, took } = taken;
+                let key = fold(caller.rotate_left(17) ^ callee, beside ^ KIND);
+                let begin = || Call { caller, callee, usual: Usual::new() };
+                let Some(call) = self.calls.entry_of(|| owner, key, heard, begin) else { continue };
+                if let Some(slow) = call.usual.observe(at, took)
+                    && let Some(found) = self.blame(key, &taken, &slow)
+                {
+                    told(found);
+                }
+            }
+        }
+    }
+
+    /// Finds who is to blame for a slow call; the anomaly, where nothing was told of it yet.
+    fn blame(&mut self, key: u64, taken: &Taken, slow: &Slow) -> Option<Anomaly> {
+        let Taken { caller, callee, at, .. } = *taken;
+        // Of both whether it is blamed already, and how many of its other calls are slow.
+        let (mut of_caller, mut of_callee) = ((false, 0), (false, 0));
+        for (other, call) in self.calls.at(0..self.calls.places()) {
+            let takes_part = |party| call.caller == party || call.callee == party;
+            if other == key || !(takes_part(caller) || takes_part(callee)) {
+                continue;
+            }
+            let blamed = call.usual.blamed();
+            let is_slow = call.usual.is_heard(at) && call.usual.judged().is_some_and(|minute| minute.is_likely());
+            for (party, of) in [(caller, &mut of_caller), (callee, &mut of_callee)] {
+                of.0 |= blamed == Some(party);
+                of.1 += u32::from(is_slow && takes_part(party));
+            }
+        }
+        let (whom, other) = if of_caller > of_callee { (caller, callee) } else { (callee, caller) };
+        let is_known = if whom == callee { of_callee.0 } else { of_caller.0 };
+        self.calls.get_mut(key)?.usual.blame(whom);
+        if is_known {
+            return None;
+        }
+        let (blamed, other) = (self.parties.get(whom)?, self.parties.get(other)?);
+        let what = match (caller == callee, whom == callee) {
+            (true, _) => "its own part of requests".to_owned(),
+            (false, true) => format!("calls by {}", other.name(blamed)),
+            (false, false) => format!("its calls of {}", other.name(blamed)),
+        };
+        Some(Anomaly {
+            ts: Timestamp(at),
+            team: blamed.team.clone(),
+            namespace: blamed.namespace.clone(),
+            pod: blamed.pod.clone(),
+            container: blamed.container.clone(),
+            metric: "calls".to_owned(),
+            score: slow.score(),
+            value: slow.is,
+            expected: slow.was,
+            text: wording::slow(&what, (slow.is, slow.was), (slow.slow, slow.all)),
+        })
+    }
+}
+
+/// Whose lines are told apart from all others', and are no measure.
+const STARTING: u64 = 0;
+const KIND: u64 = 0xd6e8_feb8_6659_fd93;

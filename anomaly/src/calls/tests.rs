@@ -1,0 +1,191 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use whyd_signals::Team;
+
+use super::*;
+use crate::detector::synthetic::Noise;
+
+/// Requests as web, auth and code (or cart and stock) write of them, through all that is kept of calls.
+struct World {
+    calls: Calls,
+    noise: Noise,
+    requests: u64,
+    found: Vec<(i64, Anomaly)>,
+}
+
+fn key(workload: &str) -> u64 {
+    hash64(workload.as_bytes()).max(1)
+}
+
+impl World {
+    fn new() -> Self {
+        Self { calls: Calls::new(4 << 20), noise: Noise::new(3), requests: 0, found: Vec::new() }
+    }
+
+    fn say(&mut self, second: i64, team: &Team, (workload, pod): (&str, &str), lines: &[(f64, u64)]) {
+        let speaker = Speaker { workload_key: key(workload), team, namespace: "shop", workload, pod, container: "app" };
+        let received = Timestamp((1_000_000 + second + 8) * 1_000_000_000);
+        let heard = Timestamp(second * 1_000_000_000);
+        let at = |s: f64| Timestamp(((1_000_000 + second) as f64 * 1e9 + s * 1e9) as i64);
+        let lines = lines.iter().map(|(s, request)| (at(*s), *request));
+        let found = &mut self.found;
+        self.calls.observe(&speaker, (received, heard), lines, |told| found.push((second, told)));
+    }
+
+    /// A request of web that calls these one after the other, each with how long the way to it, its own work and the way back
+    /// take, in milliseconds; the lines of the callees come first.
+    fn request(&mut self, second: i64, team: &Team, callees: &[(&str, [f64; 3])]) {
+        self.requests += 1;
+        let request = self.requests;
+        let mut noise = || (0.4 * self.noise.normal()).exp() / 1000.0;
+        let mut at = 0.0;
+        let mut own = vec![(at, request)];
+        let mut said = Vec::new();
+        for (workload, [there, work, back]) in callees {
+            let begins = at + there * noise();
+            let ends = begins + work * noise();
+            at = ends + back * noise();
+            said.push((*workload, [(begins, request), (ends, request)]));
+            own.push((at, request));
+        }
+        for (workload, lines) in said {
+            self.say(second, team, (workload, &format!("{workload}-1")), &lines);
+        }
+        self.say(second, team, ("web", "web-1"), &own);
+    }
+
+    fn texts(&self) -> Vec<(i64, &str, &str)> {
+        self.found.iter().map(|(s, a)| (*s, a.pod.as_str(), a.text.as_str())).collect()
+    }
+}
+
+const WELL: [f64; 3] = [4.0, 20.0, 3.0];
+
+#[test]
+fn calls_of_one_that_is_slow_are_told_of_it_once_and_nothing_of_those_that_are_well() {
+    let (mut world, team) = (World::new(), Team::new("shop"));
+    for s in 0..1200 {
+        let stock = if s < 600 { WELL } else { [500.0, 20.0, 500.0] };
+        world.request(s, &team, &[("cart", WELL), ("stock", stock)]);
+    }
+    let told = world.texts();
+    let [(at, "stock-1", text)] = told[..] else { panic!("{told:?}") };
+    assert!((630..660).contains(&at), "{at}");
+    assert!(
+        text.starts_with("calls by web ")
+            && text.contains("x their usual: ")
+            && text.contains(" ms, usually 7")
+            && text.contains(" in the last minute"),
+        "{text}"
+    );
+    let anomaly = &world.found[0].1;
+    assert!(anomaly.score > 1.0 && (0.5..1.3).contains(&anomaly.value) && anomaly.expected < 0.01, "{anomaly:?}");
+    assert_eq!((anomaly.metric.as_str(), anomaly.namespace.as_str(), &anomaly.team), ("calls", "shop", &team));
+}
+
+#[test]
+fn one_whose_calls_are_all_slow_is_to_blame_and_not_those_it_calls() {
+    let (mut world, team) = (World::new(), Team::new("shop"));
+    for s in 0..1200 {
+        let of = if s < 600 { WELL } else { [4.0, 20.0, 400.0] };
+        world.request(s, &team, &[("cart", of), ("stock", of), ("code", of)]);
+    }
+    let told = world.texts();
+    let [(_, "web-1", text)] = told[..] else { panic!("{told:?}") };
+    assert!(text.starts_with("its calls of "), "{text}");
+}
+
+#[test]
+fn a_program_that_waits_is_told_by_its_own_part() {
+    let (mut world, team) = (World::new(), Team::new("shop"));
+    for s in 0..1200 {
+        let cart = if s < 600 { WELL } else { [4.0, 900.0, 3.0] };
+        world.request(s, &team, &[("cart", cart), ("stock", WELL)]);
+    }
+    let told = world.texts();
+    let [(_, "cart-1", text)] = told[..] else { panic!("{told:?}") };
+    assert!(text.starts_with("its own part of requests ") && text.contains("x its usual: "), "{text}");
+}
+
+#[test]
+fn where_one_of_them_falls_silent_or_comes_late_nothing_is_told() {
+    let (mut world, team) = (World::new(), Team::new("shop"));
+    let slow = [4.0, 400.0, 3.0];
+    for s in 0..2400 {
+        // Of the lines of stock none are sent for a while.
+        world.request(s, &team, &[("cart", WELL), ("stock", slow)][..if s < 1200 { 2 } else { 1 }]);
+    }
+    assert_eq!(world.texts(), []);
+    // The same request as web sees it, with nothing between its lines but time.
+    for s in 2400..3600 {
+        world.requests += 1;
+        let request = world.requests;
+        world.say(s, &team, ("web", "web-1"), &[(0.0, request), (0.43, request), (0.44, request)]);
+    }
+    assert_eq!(world.texts(), [], "it is its own part with others beside it");
+}
+
+#[test]
+fn requests_of_teams_are_their_own() {
+    let (mut world, [shop, bank]) = (World::new(), ["shop", "bank"].map(Team::new));
+    for s in 0..1200i64 {
+        let request = s as u64;
+        // One request through workloads of two teams; the way between them grows slow.
+        let way = if s < 600 { 0.005 } else { 2.0 };
+        world.say(s, &shop, ("web", "web-1"), &[(0.0, request)]);
+        world.say(s, &bank, ("ledger", "ledger-1"), &[(way, request)]);
+    }
+    assert_eq!((world.texts(), world.calls.len()), (vec![], 0));
+}
+
+#[test]
+fn what_a_pod_takes_when_it_has_just_come_is_none_of_it() {
+    let told = |pod: &dyn Fn(i64) -> &'static str, slow: std::ops::Range<i64>| {
+        let (mut world, team) = (World::new(), Team::new("shop"));
+        for s in 0..1800 {
+            world.requests += 1;
+            let (request, way) = (world.requests, if slow.contains(&s) { 0.8 } else { 0.004 });
+            world.say(s, &team, ("cart", pod(s)), &[(way, request), (way + 0.02, request)]);
+            world.say(s, &team, ("web", "web-1"), &[(0.0, request), (way + 0.03, request)]);
+        }
+        world.found.len()
+    };
+    let rolled = |s: i64| if s < 900 { "cart-1" } else { "cart-2" };
+    assert_eq!(told(&rolled, 900..1010), 0, "it warms up");
+    assert_eq!(told(&rolled, 900..1300), 1, "it stays slow");
+    assert_eq!(told(&|_| "cart-1", 900..1010), 1, "no other pod");
+}
+
+#[test]
+fn what_is_held_is_bounded_and_goes_on_after_it_was_written() {
+    let (mut world, team) = (World::new(), Team::new("shop"));
+    for s in 0..700 {
+        let stock = if s < 600 { WELL } else { [500.0, 20.0, 500.0] };
+        if s == 615 {
+            let bytes = rmp_serde::to_vec(&world.calls).unwrap();
+            let mut resumed = Calls::new(4 << 20);
+            resumed.resume(rmp_serde::from_slice(&bytes).unwrap());
+            assert_eq!(rmp_serde::to_vec(&resumed).unwrap(), bytes);
+            world.calls = resumed;
+        }
+        world.request(s, &team, &[("cart", WELL), ("stock", stock)]);
+    }
+    assert_eq!(world.texts().len(), 1);
+    // A thousand workloads, each with a request through ten others.
+    for n in 0..20_000u64 {
+        let name = format!("app-{}", n % 1000);
+        world.say(
+            700 + n as i64 / 100,
+            &team,
+            (&name, &name),
+            &[(0.0, (1 << 32) | (n / 10)), (0.1, (1 << 32) | (n / 10))],
+        );
+    }
+    let most = 4 << 20;
+    assert!(
+        world.calls.bytes() <= most && world.calls.refused() > 0,
+        "{} {}",
+        world.calls.bytes(),
+        world.calls.refused()
+    );
+}
