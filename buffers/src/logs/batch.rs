@@ -1,19 +1,17 @@
 //! Lines of some pushes, immutable: one buffer of text and columns of the rest.
 //!
 //! The lines of a stream lie together, in the order of time; the streams lie in any order, so that a push of well-kept
-//! streams is a batch as it came, and batches are merged by copying runs of columns.
+//! streams is a batch as it came, and batches are merged column by column.
 
 use whyd_signals::TemplateId;
 
 use super::{Level, Levels};
 
+mod merge;
 mod runs;
 
 pub use runs::LineRun;
 pub(crate) use runs::ahead;
-
-/// Runs are counted stream by stream, instead of compared, where their streams are no more than so many times as many.
-const SPARSE: usize = 8;
 
 /// One line, borrowed from where it lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,121 +162,24 @@ impl Batch {
         self.templates = templates;
     }
 
-    /// One batch of several, which come in the order of arrival.
-    pub(crate) fn merge(some: &[&Self], received: (i64, i64), tier: u8) -> Self {
-        let rows = some.iter().map(|b| b.len()).sum();
-        let mut merged = Self {
-            text: String::with_capacity(some.iter().map(|b| b.text.len()).sum()),
-            ends: Vec::with_capacity(rows),
-            ts: Vec::with_capacity(rows),
-            arrival: Vec::with_capacity(rows),
-            levels: Vec::with_capacity(rows),
-            templates: Vec::with_capacity(rows),
-            first_arrival: some.iter().map(|b| b.first_arrival).min().unwrap_or(0),
-            min_ts: some.iter().map(|b| b.min_ts).min().unwrap_or(i64::MAX),
-            max_ts: some.iter().map(|b| b.max_ts).max().unwrap_or(i64::MIN),
-            received,
-            tier,
-            ..Self::default()
-        };
-        let all = in_order_of_streams(some);
-        for of_stream in all.chunk_by(|a, b| a.0.stream == b.0.stream) {
-            let first = merged.ts.len() as u32;
-            if let [(run, n)] = of_stream
-                && let Some(batch) = some.get(*n as usize)
-            {
-                merged.append(batch, run.rows());
-                merged.runs.push(Run { first, end: merged.ts.len() as u32, ..*run });
-                continue;
-            }
-            let parts = || of_stream.iter().filter_map(|(run, n)| some.get(*n as usize).map(|b| (*b, *run)));
-            let mut newest = i64::MIN;
-            let follow = parts().all(|(b, run)| {
-                let times = b.ts.get(run.rows()).unwrap_or_default();
-                let follows = times.first().is_none_or(|ts| *ts >= newest);
-                newest = times.last().copied().unwrap_or(newest);
-                follows
-            });
-            if follow {
-                parts().for_each(|(b, run)| merged.append(b, run.rows()));
-            } else {
-                let mut rows: Vec<(&Self, usize)> =
-                    parts().flat_map(|(b, run)| run.rows().map(move |i| (b, i))).collect();
-                rows.sort_by_key(|(b, i)| b.ts.get(*i));
-                rows.into_iter().for_each(|(b, i)| merged.append(b, i..i + 1));
-            }
-            let stream = of_stream.first().map_or(0, |(run, _)| run.stream);
-            let levels = of_stream.iter().fold(Levels::default(), |all, (run, _)| all.or(run.levels));
-            merged.runs.push(Run { stream, first, end: merged.ts.len() as u32, levels });
-        }
-        merged
-    }
-
-    /// Copies consecutive rows of another batch to the end.
-    fn append(&mut self, from: &Self, rows: std::ops::Range<usize>) {
-        let (Some(ends), Some(ts), Some(arrival)) =
-            (from.ends.get(rows.clone()), from.ts.get(rows.clone()), from.arrival.get(rows.clone()))
+    /// Copies a row of another batch, which has no templates yet, to the end.
+    fn append(&mut self, from: &Self, row: usize) {
+        let (Some(end), Some(ts), Some(arrival), Some(level)) =
+            (from.ends.get(row), from.ts.get(row), from.arrival.get(row), from.levels.get(row))
         else {
             return;
         };
-        let (start, end) = (from.start(rows.start), ends.last().map_or(0, |end| *end as usize));
-        let moved = self.text.len();
-        self.text.push_str(from.text.get(start..end).unwrap_or_default());
-        let later = (from.first_arrival - self.first_arrival) as u32;
-        let (levels, templates) = (from.levels.get(rows.clone()).unwrap_or_default(), from.templates.get(rows));
-        // Mostly it is one row, and of one each column is a write and not a call.
-        if let ([_], [ts], [n], [level], Some([template])) = (ends, ts, arrival, levels, templates) {
-            self.ends.push(self.text.len() as u32);
-            self.ts.push(*ts);
-            self.arrival.push(n + later);
-            self.levels.push(*level);
-            self.templates.push(*template);
-            return;
-        }
-        self.ends.extend(ends.iter().map(|end| (*end as usize - start + moved) as u32));
-        self.ts.extend_from_slice(ts);
-        self.arrival.extend(arrival.iter().map(|n| n + later));
-        self.levels.extend_from_slice(levels);
-        self.templates.extend_from_slice(templates.unwrap_or_default());
+        self.text.push_str(from.text.get(from.start(row)..*end as usize).unwrap_or_default());
+        self.ends.push(self.text.len() as u32);
+        self.ts.push(*ts);
+        self.arrival.push(*arrival);
+        self.levels.push(*level);
     }
 
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>() + self.text.len() + self.len() * (4 + 8 + 4 + 1 + 8) + self.runs.len() * size_of::<Run>()
     }
-}
-
-/// The runs of these batches, each with the number of its batch, by stream, and of one stream in the order of the batches.
-fn in_order_of_streams(some: &[&Batch]) -> Vec<(Run, u32)> {
-    let runs = || some.iter().zip(0..).flat_map(|(b, n)| b.runs.iter().map(move |run| (*run, n)));
-    let count: usize = some.iter().map(|b| b.runs.len()).sum();
-    // Those of each batch are in order already.
-    let low = some.iter().filter_map(|b| b.runs.first()).map(|run| run.stream).min().unwrap_or(0);
-    let high = some.iter().filter_map(|b| b.runs.last()).map(|run| run.stream).max().unwrap_or(0);
-    let streams = (high - low) as usize + 1;
-    if streams > SPARSE * count {
-        let mut all: Vec<(Run, u32)> = runs().collect();
-        all.sort_by_key(|(run, _)| run.stream);
-        return all;
-    }
-    let mut places = vec![0_u32; streams];
-    let at = |run: &Run| (run.stream - low) as usize;
-    runs().for_each(|(run, _)| places.get_mut(at(&run)).into_iter().for_each(|n| *n += 1));
-    let mut sum = 0;
-    for place in &mut places {
-        sum += std::mem::replace(place, sum);
-    }
-    let none = Run { stream: 0, first: 0, end: 0, levels: Levels::default() };
-    let mut all = vec![(none, 0); count];
-    for (run, n) in runs() {
-        if let Some(place) = places.get_mut(at(&run))
-            && let Some(into) = all.get_mut(*place as usize)
-        {
-            *into = (run, n);
-            *place += 1;
-        }
-    }
-    all
 }
 
 /// A batch in the making: lines as they come.
@@ -306,6 +207,7 @@ impl Filling {
     }
 
     /// Whether there is no line.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.batch.ts.is_empty()
     }
@@ -316,6 +218,7 @@ impl Filling {
     }
 
     /// Adds one line.
+    #[inline]
     pub(crate) fn push(&mut self, stream: u32, ts: i64, level: Level, text: &str) {
         let batch = &mut self.batch;
         let row = batch.ts.len() as u32;
@@ -375,7 +278,7 @@ fn in_order(batch: &Batch) -> Batch {
             }
             _ => ordered.runs.push(Run { stream, first: row, end: row + 1, levels }),
         }
-        ordered.append(batch, i..i + 1);
+        ordered.append(batch, i);
     }
     ordered.fitted()
 }
