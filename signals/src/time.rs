@@ -51,12 +51,14 @@ impl Timestamp {
 
     /// This long later, at most [`Timestamp::MAX`].
     #[must_use]
+    #[inline]
     pub fn plus(self, d: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)))
     }
 
     /// This long earlier, at least [`Timestamp::MIN`].
     #[must_use]
+    #[inline]
     pub fn minus(self, d: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)))
     }
