@@ -53,6 +53,9 @@ const PART_OF_UNASKED: usize = 2;
 const SERIES_OF_REACHED: usize = 2;
 /// There is a place for a probe for so many series.
 const SERIES_OF_PROBE: usize = 4;
+/// Of the bytes so many percent go to log lines, and of all so many to how many of them there are.
+const LINES_PERCENT: usize = 36;
+const STREAMS_PERCENT: usize = 28;
 /// Pods' metrics taken together have one of so many bytes.
 const PART_OF_PODS: usize = 32;
 /// How long calls take has one of so many, a half of it for requests that are under way.
@@ -108,11 +111,12 @@ impl Detectors {
     /// The most that one probe takes, in bytes.
     pub const PROBE_BYTES: usize = size_of::<Probe>() + 48;
 
-    /// With nothing learnt. Of `config.bytes` a third at most goes to log lines: a quarter at most to how many there are, and
-    /// what that leaves of the third to what they say.
+    /// With nothing learnt. Of `config.bytes` 36 % at most go to log lines: 28 % at most to how many there are, and what that
+    /// leaves to what they say.
     pub fn new(config: Config) -> Self {
-        let streams = config.streams.min(config.bytes / 4 / Self::STREAM_BYTES);
-        let kinds = config.streams.min((config.bytes / 3 - streams * Self::STREAM_BYTES) / Self::KINDS_BYTES);
+        let part = |percent: usize| config.bytes / 100 * percent;
+        let streams = config.streams.min(part(STREAMS_PERCENT) / Self::STREAM_BYTES);
+        let kinds = config.streams.min((part(LINES_PERCENT) - streams * Self::STREAM_BYTES) / Self::KINDS_BYTES);
         let pods = config.bytes / PART_OF_PODS / Pods::BYTES;
         let calls = config.bytes / PART_OF_CALLS;
         let others = streams * Self::STREAM_BYTES + kinds * Self::KINDS_BYTES + pods * Pods::BYTES + calls;

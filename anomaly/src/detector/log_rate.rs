@@ -3,7 +3,7 @@
 //! A line costs an addition and a comparison: the threshold is set when a minute closes. It is the highest of a robust
 //! one (median and spread), a Poisson tail, a multiple of the usual and a least count, and where there are more pods than usual
 //! it is as many times as high. What pods say while they start is left out where all lines are counted, since a rollout is many
-//! starts; errors are errors.
+//! starts; errors are errors. And what comes at its hour every day, the day's work or a nightly job, is usual ([`Daily`]).
 
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use super::early_errors::{EarlyErrors, Past};
 use super::history::{History, Usual};
 use super::holes::Holes;
 use super::onset::Onset;
+use super::score::daily::Daily;
 use super::speakers::{Speaker, Speakers};
 
 const SLOT_NS: i64 = 10_000_000_000;
@@ -66,6 +67,8 @@ struct Count {
     usual: Option<(f64, f64)>,
     /// There are so many times as many pods as usual.
     pods: f32,
+    /// Lines a minute that each hour of earlier days reached.
+    daily: Daily,
     onset: Onset,
 }
 
@@ -81,6 +84,7 @@ impl Count {
     fn close_minute(&mut self, at: Timestamp, is_heard: bool) {
         let score = self.score();
         self.onset.observe(at, score.min(1.0));
+        self.daily.observe(at, f64::from(self.sum));
         if is_heard {
             self.history.push(at, f64::from(self.sum));
         }
@@ -110,7 +114,7 @@ impl Count {
         self.sum += one;
         let (median, threshold) = self.usual?;
         let sum = f64::from(self.sum);
-        if sum <= threshold {
+        if sum <= threshold || !self.daily.observe(ts, sum) {
             return None;
         }
         let score = self.score();
@@ -174,7 +178,7 @@ pub struct LogRate {
 
 impl LogRate {
     /// The most that one takes, in bytes.
-    pub const BYTES: usize = size_of::<Self>() + 2 * (History::BYTES - size_of::<History>()) + Speakers::HEAP;
+    pub const BYTES: usize = size_of::<Self>() + 2 * (History::BYTES - size_of::<History>() + Daily::HEAP) + Speakers::HEAP;
     /// Fewer lines a minute are no burst.
     pub const LEAST_LINES: f64 = 100.0;
     /// Fewer error lines a minute are no burst.
@@ -303,6 +307,34 @@ mod tests {
                 let found = bursts(8, seed, mean);
                 assert!(found.is_empty(), "{name}, seed {seed}: {found:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_comes_every_day_at_its_hour_is_told_twice_and_what_does_not_is_told() {
+        type Mean = fn(u64, u64) -> (f64, f64);
+        let ramp = |s: u64, at: f64| ((s as f64 - at * 3600.0) / 600.0).clamp(0.0, 1.0);
+        let office = |s: u64| 0.2 + 6.0 * (ramp(s, 8.0) - ramp(s, 18.0));
+        let night = |s: u64| (7200..7500).contains(&s);
+        let day: [(&str, &dyn Fn(u64) -> (f64, f64)); 3] = [
+            ("office hours", &|s| (office(s), 0.0)),
+            ("a nightly job", &|s| (if night(s) { 12.0 } else { 0.5 }, 0.0)),
+            ("errors every night", &|s| (0.5, f64::from(u8::from(night(s))))),
+        ];
+        // Three times the day's work more in the afternoon, the same at another hour, and twice as much at the same.
+        let odd: [Mean; 3] = [
+            |day, s| (if day == 6 && (54_000..54_300).contains(&s) { 18.0 } else { 0.0 }, 0.0),
+            |day, s| (if day == 6 && (50_000..50_300).contains(&s) { 12.0 } else { 0.0 }, 0.0),
+            |day, s| (0.0, if day == 6 && (7200..7500).contains(&s) { 1.0 } else { 0.0 }),
+        ];
+        for ((name, usual), odd) in day.into_iter().zip(odd) {
+            let found = bursts(24 * 8, 1, |s| {
+                let ((lines, errors), (more, of_errors)) = (usual(s % 86_400), odd(s / 86_400, s % 86_400));
+                (lines + more, errors + of_errors)
+            });
+            let mut days: Vec<u64> = found.iter().map(|(s, _)| s / 86_400).collect();
+            days.dedup();
+            assert_eq!(days, [0, 1, 6], "{name}: {found:?}");
         }
     }
 

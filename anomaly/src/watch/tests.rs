@@ -279,7 +279,8 @@ fn a_group_is_counted_where_there_is_no_room_for_what_it_says() {
     let stats = detectors.stats();
     assert_eq!((stats.streams, stats.refused_lines, stats.refused_kinds), (2, 0, 2));
     // By default all groups are counted.
-    assert!(Config::default().bytes / 4 / Detectors::STREAM_BYTES > Config::default().streams);
+    let counted = Config::default().bytes / 100 * STREAMS_PERCENT / Detectors::STREAM_BYTES;
+    assert!(counted > Config::default().streams, "{counted}");
 }
 
 #[test]
