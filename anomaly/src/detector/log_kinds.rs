@@ -234,6 +234,9 @@ impl LogKinds {
                 continue;
             }
             kind.presence.tell();
+            if kind.stops.note(kind.last) {
+                continue;
+            }
             if most.is_none_or(|(known, ..)| vanished.per_minute > known.per_minute) {
                 others += usize::from(most.is_some());
                 most = Some((vanished, kind.template, kind.last));

@@ -178,7 +178,8 @@ pub struct LogRate {
 
 impl LogRate {
     /// The most that one takes, in bytes.
-    pub const BYTES: usize = size_of::<Self>() + 2 * (History::BYTES - size_of::<History>() + Daily::HEAP) + Speakers::HEAP;
+    pub const BYTES: usize =
+        size_of::<Self>() + 2 * (History::BYTES - size_of::<History>() + Daily::HEAP) + Speakers::HEAP;
     /// Fewer lines a minute are no burst.
     pub const LEAST_LINES: f64 = 100.0;
     /// Fewer error lines a minute are no burst.

@@ -1,9 +1,11 @@
 //! A kind of line that came steadily and stopped, while others of its container go on.
 //!
 //! Time is counted in minutes in which the container said anything: where all is silent, the lines may be late or their
-//! source down, and nothing has vanished.
+//! source down, and nothing has vanished. What stopped at about this hour on two earlier days and came again stops with the
+//! day's work.
 
 use serde::{Deserialize, Serialize};
+use whyd_signals::Timestamp;
 
 /// So many minutes with the kind make it known.
 const KNOWN: u32 = 30;
@@ -18,6 +20,10 @@ const TAIL: f64 = 12.0;
 const SUREST: f64 = 0.98;
 /// No score is higher.
 const MOST: f64 = 10.0;
+/// So many times that it stopped are remembered, for so long: from one week to the next but one.
+const STOPS: usize = 4;
+const KEPT_H: u16 = 15 * 24;
+const HOUR_NS: i64 = 3_600_000_000_000;
 
 /// When a kind came, in minutes of its container.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
@@ -31,6 +37,39 @@ pub struct Presence {
     /// The most minutes from one with it to the next.
     longest: u32,
     gone: bool,
+}
+
+/// The hours in which a kind stopped, since the epoch, the last first; 0 where there are fewer. After seven years they are taken
+/// for others: nothing is kept for so long.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct Stops([u16; STOPS]);
+
+impl Stops {
+    /// It stopped then; whether it did so at about this hour on two earlier days, or at so many other hours that it does at any.
+    pub fn note(&mut self, at: Timestamp) -> bool {
+        let hour = at.0.div_euclid(HOUR_NS) as u16;
+        let known = self.0.iter().copied().filter(|earlier| *earlier > 0 && hour.wrapping_sub(*earlier) <= KEPT_H);
+        let mut days = known.clone().map(|earlier| hour.wrapping_sub(earlier)).filter(|ago| *ago > 1 && is_about(*ago));
+        let first = days.next().map(days_of);
+        let on_two_days = days.any(|ago| Some(days_of(ago)) != first);
+        let alike =
+            |(n, later): (usize, u16)| known.clone().skip(n + 1).any(|earlier| is_about(later.wrapping_sub(earlier)));
+        let at_any_hour = known.clone().count() == STOPS && !known.clone().enumerate().any(alike);
+        self.0.rotate_right(1);
+        if let Some(newest) = self.0.first_mut() {
+            *newest = hour;
+        }
+        on_two_days || at_any_hour
+    }
+}
+
+/// Whether so many hours are about so many days: people, jobs and clocks that are changed are no more exact than an hour.
+fn is_about(hours: u16) -> bool {
+    matches!(hours % 24, 0 | 1 | 23)
+}
+
+fn days_of(hours: u16) -> u16 {
+    hours.saturating_add(1) / 24
 }
 
 /// What has vanished.
@@ -136,6 +175,32 @@ mod tests {
         assert!(slow.len() == 1 && (320..360).contains(&slow[0]), "{slow:?}");
         let twice = missed(900, |m, _| u64::from(m < 200 || (400..600).contains(&m)));
         assert_eq!(twice, [204, 604]);
+    }
+
+    #[test]
+    fn what_stops_at_its_hour_on_two_days_is_usual_at_it() {
+        let told = |hours: &dyn Fn(i64) -> Option<i64>| -> Vec<i64> {
+            let mut stops = Stops::default();
+            let days = (0..40).filter_map(|day| Some((day, hours(day)?)));
+            days.filter(|(day, hour)| !stops.note(Timestamp((480_000 + day * 24 + hour) * HOUR_NS)))
+                .map(|(day, _)| day)
+                .collect()
+        };
+        assert_eq!(told(&|_| Some(18)), [0, 1]);
+        assert_eq!(told(&|day| Some(18 - day % 2)), [0, 1]);
+        assert_eq!(told(&|day| Some(24 - day % 2)), [0, 1], "about midnight");
+        assert_eq!(told(&|day| (day % 7 < 5).then_some(18)), [0, 1], "no work at the weekend");
+        assert_eq!(told(&|day| (day % 7 == 0).then_some(18)), [0, 7], "once a week");
+        assert_eq!(told(&|day| Some(if day == 20 { 11 } else { 18 })), [0, 1, 20]);
+        assert_eq!(told(&|day| (!(10..30).contains(&day)).then_some(18)), [0, 1, 30, 31], "forgotten");
+        // What comes and goes all day.
+        let mut stops = Stops::default();
+        let often = (0..100).filter(|n| !stops.note(Timestamp((480_000 + n * 3) * HOUR_NS))).count();
+        assert_eq!(often, 4);
+        // Twice within an hour is one time.
+        let mut stops = Stops::default();
+        let at = |hour: i64| Timestamp((480_000 + hour) * HOUR_NS);
+        assert_eq!([0, 1, 24, 25, 48].map(|hour| stops.note(at(hour))), [false, false, false, false, true]);
     }
 
     #[test]

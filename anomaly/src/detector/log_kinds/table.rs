@@ -8,7 +8,7 @@ use whyd_signals::{TemplateId, Timestamp};
 
 use super::Resolve;
 use crate::detector::novelty::Fresh;
-use crate::detector::vanished::Presence;
+use crate::detector::vanished::{Presence, Stops};
 use crate::hash::Fixed;
 
 /// What a table of 128 places holds.
@@ -27,6 +27,7 @@ pub(super) struct Kind {
     /// What its shapes stood for when that was asked last.
     pub(super) template: u64,
     pub(super) presence: Presence,
+    pub(super) stops: Stops,
     pub(super) last: Timestamp,
     /// When it was found missing, by the clock of the receipt.
     pub(super) missed: Option<Timestamp>,
@@ -139,7 +140,7 @@ impl Table {
         if self.kinds.len() == self.kinds.capacity() {
             self.kinds.reserve_exact(STEP.min(KINDS.saturating_sub(self.kinds.len())));
         }
-        self.kinds.push(Kind { template: id, presence, last: ts, missed: None, fresh: None });
+        self.kinds.push(Kind { template: id, presence, stops: Stops::default(), last: ts, missed: None, fresh: None });
         New::Kind { template, forgot }
     }
 

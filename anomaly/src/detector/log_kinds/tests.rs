@@ -234,3 +234,20 @@ fn what_is_written_is_read_back_and_goes_on_alike() {
     two.serve(7200..9000, false);
     assert!(one.told == two.told && one.told.len() == 1, "{:?} and {:?}", one.told, two.told);
 }
+
+#[test]
+fn what_goes_when_people_go_is_missed_on_two_days_and_what_goes_before_they_do_is() {
+    let mut one = Container::new();
+    let mut noise = Noise::new(5);
+    for s in (0..7 * 86_400).step_by(10) {
+        let (day, hour) = (s / 86_400, s % 86_400 / 3600);
+        if s % 30 == 0 {
+            one.say(s, false, "heartbeat sent to the coordinator");
+        }
+        if (8..if day == 5 { 12 } else { 18 }).contains(&hour) && noise.uniform() < 0.9 {
+            one.say(s, false, &format!("handled request {} in {} ms", noise.bits() % 1000, noise.bits() % 90));
+        }
+    }
+    let days: Vec<i64> = one.told.iter().map(|(s, _)| s / 86_400).collect();
+    assert_eq!(days, [0, 1, 5], "{:?}", one.told);
+}
