@@ -29,7 +29,7 @@ use whyd_signals::schema::Anomaly;
 use whyd_signals::templates::Template;
 use whyd_signals::{TemplateId, Timestamp, request};
 
-/// How many anomalies are kept; of the team with the most the oldest go first.
+/// How many anomalies are kept; of the teams with the most the oldest go first.
 const KEPT: usize = 10_000;
 /// The metric whose limit is known from the pod's spec.
 const WORKING_SET: &str = "container_memory_working_set_bytes";
