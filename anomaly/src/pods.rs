@@ -9,9 +9,7 @@
 
 mod past;
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -20,15 +18,19 @@ use whyd_signals::{Team, Timestamp};
 
 use self::past::{Mean, Past};
 use crate::detector::onset::Onset;
-use crate::hash::{Fixed, in_order};
+use crate::hash64;
 use crate::pod_vector::{Features, PodVector};
+use crate::slots::Slots;
 
 /// The length of a moment.
 const MINUTE: Duration = Duration::from_secs(60);
 const MINUTE_NS: i64 = 60_000_000_000;
-/// A pod that is not heard of for so long goes; and a workload's past.
+/// A pod that is not heard of for so long goes; and a workload's past. Where there is need of their places they go sooner.
 const IDLE: Duration = Duration::from_secs(2 * 3600);
 const KEPT: Duration = Duration::from_secs(4 * 86_400);
+const ENDED: Duration = Duration::from_secs(600);
+/// Places looked at for idleness each minute.
+const SWEEP: usize = 2048;
 /// How a pod starts is unlike what it and its siblings do later.
 const START: Duration = Duration::from_secs(600);
 /// A counter says how much there was of something since it was last seen, not longer ago than this.
@@ -112,50 +114,40 @@ struct Pod {
 }
 
 /// The pasts of workloads, and which of them are to be learnt from.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Workloads {
-    /// Shared with a copy until it is written next.
-    #[serde(serialize_with = "in_order")]
-    pasts: HashMap<u64, Arc<Past>, Fixed>,
+    pasts: Slots<u64, Past>,
     /// Those whose models are to be trained, each once.
     due: VecDeque<u64>,
-    #[serde(skip)]
-    most: usize,
-    /// Minutes of workloads that there was no room for.
-    refused: u64,
 }
+
+/// There is no room for a workload's past.
+struct NoRoom;
 
 impl Workloads {
     /// The past of this workload, made where there is room, with the vector of this pod's minute taken in.
-    fn take(&mut self, of: &Owner<'_>, minute: i64, vector: &PodVector) -> Option<&mut Past> {
-        let full = self.pasts.len() >= self.most;
-        let past = match self.pasts.entry(of.workload_key) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(_) if full => {
-                self.refused += 1;
-                return None;
-            }
-            Entry::Vacant(entry) => entry.insert(Arc::default()),
-        };
-        let past = Arc::make_mut(past);
+    fn take(&mut self, of: &Owner<'_>, now: Timestamp, minute: i64, vector: &PodVector) -> Result<&mut Past, NoRoom> {
+        let past = self.pasts.entry_of(|| owner(of), of.workload_key, now, Past::default).ok_or(NoRoom)?;
         if past.take(of.pod_key, minute, vector) {
             self.due.push_back(of.workload_key);
         }
-        Some(past)
+        Ok(past)
     }
+}
+
+/// Of the teams each may have its share.
+fn owner(of: &Owner<'_>) -> u64 {
+    hash64(of.team.as_str().as_bytes())
 }
 
 /// All pods that are followed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Pods {
-    #[serde(serialize_with = "in_order")]
-    pods: HashMap<u64, Pod, Fixed>,
+    pods: Slots<u64, Pod>,
     workloads: Workloads,
     /// The newest that was heard of any: time goes by that, so that a clock of our own that jumps forgets nothing.
     newest: Timestamp,
     tidied: Timestamp,
-    /// Measures of pods that there was no room for.
-    refused: u64,
     /// Trainings that gave a model, and that left the earlier one.
     pub trained: u64,
     #[allow(missing_docs)]
@@ -164,17 +156,16 @@ pub struct Pods {
 
 impl Pods {
     /// The most that a workload takes with the pods that there is room for, in bytes.
-    pub const BYTES: usize = Past::BYTES + 48 + PODS_OF_WORKLOAD * Self::POD_BYTES;
-    const POD_BYTES: usize = size_of::<Pod>() + 32;
+    pub const BYTES: usize = Past::BYTES + 64 + PODS_OF_WORKLOAD * Self::POD_BYTES;
+    const POD_BYTES: usize = size_of::<Pod>() + 64;
 
     /// Of so many workloads at the most.
     pub fn new(workloads: usize) -> Self {
         Self {
-            pods: HashMap::default(),
-            workloads: Workloads { most: workloads, ..Workloads::default() },
+            pods: Slots::new(workloads * PODS_OF_WORKLOAD).gone_after(ENDED),
+            workloads: Workloads { pasts: Slots::new(workloads).gone_after(IDLE), due: VecDeque::new() },
             newest: Timestamp::MIN,
             tidied: Timestamp::MIN,
-            refused: 0,
             trained: 0,
             untrained: 0,
         }
@@ -182,67 +173,66 @@ impl Pods {
 
     /// Goes on with what was learnt before; the bound stays this one's.
     pub fn resume(&mut self, held: Self) {
-        let workloads = Workloads { most: self.workloads.most, ..held.workloads };
-        *self = Self { workloads, ..held };
+        self.pods.resume(held.pods);
+        self.workloads.pasts.resume(held.workloads.pasts);
+        self.workloads.due = held.workloads.due;
+        (self.newest, self.tidied) = (held.newest, held.tidied);
+        (self.trained, self.untrained) = (held.trained, held.untrained);
     }
 
     /// Workloads that have a model.
     pub fn models(&self) -> usize {
-        self.workloads.pasts.values().filter(|past| past.has_model()).count()
+        let pasts = &self.workloads.pasts;
+        pasts.at(0..pasts.places()).filter(|(_, past)| past.has_model()).count()
     }
 
     /// Measures of pods, and minutes of workloads, that there was no room for.
     pub fn refused(&self) -> u64 {
-        self.refused + self.workloads.refused
+        self.pods.refused + self.workloads.pasts.refused
     }
 
     /// Upper bound of the bytes that it takes.
     pub fn bytes(&self) -> usize {
-        self.pods.len() * Self::POD_BYTES + self.workloads.pasts.len() * (Past::BYTES + 48)
+        self.pods.len() * Self::POD_BYTES + self.workloads.pasts.len() * (Past::BYTES + 64)
     }
 
-    /// Takes one measure; tells when an earlier minute was unlike the workload's past and its siblings. What is older than the
-    /// minute at hand is passed over: a gap that is filled is no work of now.
+    /// Takes one measure; tells when an earlier minute was unlike the workload's past and its siblings. One of the minute before
+    /// counts with what is at hand, since lines come sooner than samples; what is older is passed over: a gap that is filled is
+    /// no work of now.
     pub fn observe(&mut self, of: &Owner<'_>, ts: Timestamp, measure: Measure) -> Option<Anomaly> {
         self.newest = self.newest.max(ts);
-        let Some(pod) = pod(&mut self.pods, self.workloads.most, of, ts) else {
-            self.refused += 1;
+        let pod = self.pods.entry_of(|| owner(of), of.pod_key, self.newest, || Pod::new(ts))?;
+        let Ok(told) = pod.turn(&mut self.workloads, of, (ts, self.newest)) else {
+            // It takes no place from one whose workload has a past.
+            self.pods.remove(of.pod_key);
             return None;
         };
-        let told = pod.turn(&mut self.workloads, of, ts);
-        if minute_of(ts) < pod.minute.number {
+        if minute_of(ts) + 1 < pod.minute.number {
             return None;
         }
         match measure {
             Measure::MemoryFraction(share) => pod.minute.memory = share,
-            Measure::CpuSeconds(total) => {
-                if pod.cpu.last.or(pod.cpu.began).is_some_and(|(_, last)| total < last) {
-                    (pod.cpu, pod.since) = (Cpu::default(), ts);
-                }
-                pod.cpu.began.get_or_insert((ts, total));
-                pod.cpu.last = Some((ts, total));
-            }
+            Measure::CpuSeconds(total) => pod.count(ts, total),
         }
         told
     }
 
-    /// Takes log lines, each with when it was written and whether it tells of an error; tells of earlier minutes that were
-    /// unlike the workload's past and its siblings.
+    /// Takes log lines of a pod whose measures are known, each with when it was written and whether it tells of an error; tells
+    /// of earlier minutes that were unlike the workload's past and its siblings.
     pub fn observe_lines(
         &mut self,
         of: &Owner<'_>,
         lines: impl Iterator<Item = (Timestamp, bool)>,
         mut told: impl FnMut(Anomaly),
     ) {
-        let mut lines = lines.peekable();
-        let Some((first, _)) = lines.peek() else { return };
-        let Some(pod) = pod(&mut self.pods, self.workloads.most, of, *first) else {
-            self.refused += lines.count() as u64;
-            return;
-        };
+        let Some(pod) = self.pods.get_mut(of.pod_key) else { return };
         for (ts, is_error) in lines {
             self.newest = self.newest.max(ts);
-            pod.turn(&mut self.workloads, of, ts).into_iter().for_each(&mut told);
+            let Ok(found) = pod.turn(&mut self.workloads, of, (ts, self.newest)) else {
+                self.pods.remove(of.pod_key);
+                return;
+            };
+            found.into_iter().for_each(&mut told);
             // Senders lag a little, but what comes again of hours ago is no work of now.
             if minute_of(ts) + 1 >= pod.minute.number {
                 pod.minute.lines = pod.minute.lines.saturating_add(1);
@@ -253,10 +243,10 @@ impl Pods {
 
     /// Trains the model whose turn it is, and now and then forgets what was not heard of for long.
     pub fn tick(&mut self) {
-        let Workloads { pasts, due, .. } = &mut self.workloads;
+        let Workloads { pasts, due } = &mut self.workloads;
         while let Some(workload) = due.pop_front() {
-            let Some(past) = pasts.get_mut(&workload) else { continue };
-            let counted = if Arc::make_mut(past).train() { &mut self.trained } else { &mut self.untrained };
+            let Some(past) = pasts.get_mut(workload) else { continue };
+            let counted = if past.train() { &mut self.trained } else { &mut self.untrained };
             *counted += 1;
             break;
         }
@@ -264,49 +254,55 @@ impl Pods {
             return;
         }
         self.tidied = self.newest;
-        let (of_pods, of_pasts) = (self.newest.minus(IDLE), self.newest.minus(KEPT));
-        self.pods.retain(|_, pod| began(pod.minute.number) >= of_pods);
-        pasts.retain(|_, past| past.last() >= of_pasts);
+        self.pods.sweep(self.newest, IDLE, SWEEP);
+        pasts.sweep(self.newest, KEPT, SWEEP);
     }
 }
 
-/// The state of this pod, made where there is room.
-fn pod<'p>(
-    pods: &'p mut HashMap<u64, Pod, Fixed>,
-    workloads: usize,
-    of: &Owner<'_>,
-    ts: Timestamp,
-) -> Option<&'p mut Pod> {
-    let full = pods.len() >= workloads * PODS_OF_WORKLOAD;
-    match pods.entry(of.pod_key) {
-        Entry::Occupied(entry) => Some(entry.into_mut()),
-        Entry::Vacant(_) if full => None,
-        Entry::Vacant(entry) => Some(entry.insert(Pod {
+impl Pod {
+    fn new(ts: Timestamp) -> Self {
+        Self {
             since: ts,
             minute: Minute::new(minute_of(ts)),
             cpu: Cpu::default(),
             mean: Mean::default(),
             closed: None,
             onset: Onset::default(),
-        })),
+        }
     }
-}
 
-impl Pod {
+    /// The counter of CPU seconds is so high by then.
+    fn count(&mut self, ts: Timestamp, total: f64) {
+        let last = self.cpu.last.or(self.cpu.began);
+        if last.is_some_and(|(before, _)| ts <= before) {
+            return;
+        }
+        if last.is_some_and(|(_, last)| total < last) {
+            (self.cpu, self.since) = (Cpu::default(), ts);
+        }
+        self.cpu.began.get_or_insert((ts, total));
+        self.cpu.last = Some((ts, total));
+    }
+
     /// Begins the next minute where it is time, and judges the one before the last.
-    fn turn(&mut self, workloads: &mut Workloads, of: &Owner<'_>, ts: Timestamp) -> Option<Anomaly> {
+    fn turn(
+        &mut self,
+        workloads: &mut Workloads,
+        of: &Owner<'_>,
+        (ts, now): (Timestamp, Timestamp),
+    ) -> Result<Option<Anomaly>, NoRoom> {
         let number = minute_of(ts);
         if number <= self.minute.number {
-            return None;
+            return Ok(None);
         }
         let minute = std::mem::replace(&mut self.minute, Minute::new(number));
         let vector = vector(&minute, self.cpu.turn());
         if began(minute.number) < self.since.plus(START) || !vector.is_known() {
             self.closed = None;
-            return None;
+            return Ok(None);
         }
-        let past = workloads.take(of, minute.number, &vector)?;
-        self.close(past, of, minute.number, &vector)
+        let past = workloads.take(of, now, minute.number, &vector)?;
+        Ok(self.close(past, of, minute.number, &vector))
     }
 
     /// Puts a minute by until the siblings' are closed, and judges the one that was put by before.

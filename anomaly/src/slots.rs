@@ -177,6 +177,13 @@ impl<K: Copy + Eq + Hash, V: Clone> Slots<K, V> {
         false
     }
 
+    /// Lets the entry of `key` go.
+    pub(crate) fn remove(&mut self, key: K) {
+        if let Some(at) = self.index.get(&key) {
+            self.drop_at(*at as usize);
+        }
+    }
+
     fn drop_at(&mut self, at: usize) {
         let Some(slot) = self.slots.get_mut(at).and_then(Option::take) else { return };
         self.index.remove(&slot.key);

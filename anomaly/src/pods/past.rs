@@ -1,7 +1,6 @@
 //! The past of one workload: some of its pods' vectors of the last days, its model, and what its pods did last.
 
 use serde::{Deserialize, Serialize};
-use whyd_signals::Timestamp;
 
 use super::began;
 use crate::detector::score::daily::Daily;
@@ -94,7 +93,6 @@ pub(super) struct Past {
     /// The minute of the first vector that was scored, and what each hour reached.
     scored: Option<i64>,
     daily: Daily,
-    last: Timestamp,
 }
 
 impl Past {
@@ -108,14 +106,8 @@ impl Past {
         self.model.is_some()
     }
 
-    /// When it was last heard of.
-    pub(super) fn last(&self) -> Timestamp {
-        self.last
-    }
-
     /// Takes a vector, which may be one of those that are kept; whether a model has become due.
     pub(super) fn take(&mut self, pod: u64, minute: i64, vector: &PodVector) -> bool {
-        self.last = self.last.max(began(minute));
         let cell = minute.div_euclid(CELL_MINUTES);
         match &mut self.pick {
             // What comes late counts with what comes now.

@@ -208,25 +208,77 @@ fn what_there_is_no_room_for_is_counted_and_bytes_are_bounded() {
 }
 
 #[test]
+fn no_team_takes_the_room_of_all_and_pods_without_a_past_make_room_for_those_with_one() {
+    let (a, b) = (Team::new("a"), Team::new("b"));
+    let mut pods = Pods::new(20);
+    let mut go = |minutes: std::ops::Range<i64>, team: &Team, keys: &[(u64, u64)]| {
+        for minute in minutes {
+            for (pod_key, workload_key) in keys.iter().copied() {
+                let of = Owner { pod_key, workload_key, team, namespace: "n", pod: "p", container: "c" };
+                pods.observe(&of, Timestamp(minute * MINUTE_NS), Measure::MemoryFraction(0.5));
+            }
+            pods.tick();
+        }
+        let pasts = |keys: &[(u64, u64)]| keys.iter().filter(|(_, of)| pods.workloads.pasts.get(*of).is_some()).count();
+        (pasts(keys), keys.iter().filter(|(pod, _)| pods.pods.get(*pod).is_some()).count())
+    };
+    // As many workloads as there are places for pods: most of them have no past, and their pods take nobody's place.
+    let many: Vec<(u64, u64)> = (0..80).map(|n| (n, n)).collect();
+    assert_eq!(go(0..60, &a, &many).0, 20);
+    let siblings: Vec<(u64, u64)> = (0..20).map(|n| (1000 + n, n)).collect();
+    assert_eq!(go(60..120, &a, &siblings), (20, 20));
+    let others: Vec<(u64, u64)> = (0..40).map(|n| (2000 + n, 2000 + n)).collect();
+    assert_eq!(go(120..180, &b, &others).0, 10, "its share");
+}
+
+#[test]
+fn samples_that_come_after_the_next_minute_s_lines_count() {
+    let team = Team::new("a");
+    let of = Owner { pod_key: 1, workload_key: 1, team: &team, namespace: "n", pod: "p", container: "c" };
+    let vectors = |scraped: i64| {
+        let (mut pods, mut total) = (Pods::new(10), 0.0);
+        let at = |minute: i64, second: i64| Timestamp(minute * MINUTE_NS + second * 1_000_000_000);
+        for minute in 0..3 * DAY {
+            let lines = |second: i64| std::iter::once((at(minute, second), false));
+            // What was scraped in the minute before comes eight seconds later, lines come at once.
+            let (came, of_minute) = ((scraped + 8) % 60, if scraped + 8 < 60 { minute } else { minute - 1 });
+            for second in 0..60 {
+                if second % 5 == 0 {
+                    pods.observe_lines(&of, lines(second), |_| ());
+                }
+                if second == came {
+                    total += 30.0;
+                    pods.observe(&of, at(of_minute, scraped), Measure::CpuSeconds(total));
+                    pods.observe(&of, at(of_minute, scraped), Measure::MemoryFraction(0.5));
+                }
+            }
+            pods.tick();
+        }
+        (pods.trained, pods.models())
+    };
+    assert_eq!(vectors(30), (10, 1));
+    assert_eq!(vectors(55), vectors(30));
+}
+
+#[test]
 fn a_gap_that_is_filled_is_no_start_and_no_work_of_now() {
     let noon = 6 * DAY + 700;
     let mut workload = Workload::of(1);
     workload.go(0..noon, healthy);
-    let (before, cpu) = (workload.pods.pods.get(&10).unwrap().since, workload.cpu[0]);
+    let (before, cpu) = (workload.pods.pods.get(10).unwrap().since, workload.cpu[0]);
     // Hours of an earlier day once more.
     workload.cpu[0] = 0.0;
     workload.go(5 * DAY + 600..5 * DAY + 700, healthy);
     workload.cpu[0] = cpu;
     workload.go(noon..noon + 30, healthy);
-    assert_eq!((workload.told, workload.pods.pods.get(&10).unwrap().since), (Vec::new(), before));
+    assert_eq!((workload.told, workload.pods.pods.get(10).unwrap().since), (Vec::new(), before));
 }
 
 #[test]
 fn a_training_that_fails_leaves_the_earlier_model_and_is_counted() {
     let mut workload = Workload::of(1);
     workload.go(0..2 * DAY, healthy);
-    let past = Arc::make_mut(workload.pods.workloads.pasts.get_mut(&1).unwrap());
-    past.forget_rows();
+    workload.pods.workloads.pasts.get_mut(1).unwrap().forget_rows();
     let (models, trained) = (workload.pods.models(), workload.pods.trained);
     workload.pods.workloads.due.push_back(1);
     let untrained = workload.pods.untrained;
