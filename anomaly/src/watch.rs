@@ -240,7 +240,7 @@ impl Detectors {
         if watched.early {
             reached.note(key, (ts, value), &mut state.noted, now);
         }
-        baselines.learn(key, ts, &state.scorer);
+        baselines.learn(key, now, &state.scorer);
         let judged = told?;
         *anomalies += 1;
         Some(of_series(key, (ts, value), judged))
@@ -424,7 +424,7 @@ impl Detectors {
         streams.sweep(of_lines, idle, SWEEP);
         kinds.sweep(of_lines, idle, SWEEP);
         calls.sweep(of_lines, idle, SWEEP);
-        baselines.sweep(now, SWEEP);
+        baselines.sweep(of_samples, SWEEP);
         pods.tick();
         self.board.turn([series, crowded, unasked], self.config.learning)
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 
-use super::SeriesKey;
+use super::{SeriesKey, owner};
 use crate::detector::score::Scorer;
 use crate::hash64;
 use crate::slots::Slots;
@@ -61,13 +61,13 @@ impl Baselines {
         scorer
     }
 
-    /// Notes what a series has learnt, when that is more than what is known.
-    pub(super) fn learn(&mut self, key: &SeriesKey<'_>, ts: Timestamp, learnt: &Scorer) {
+    /// Notes what a series has learnt, when that is more than what is known. Now is by the time for which samples were heard.
+    pub(super) fn learn(&mut self, key: &SeriesKey<'_>, now: Timestamp, learnt: &Scorer) {
         // Asked at each value: what is too young to matter costs nothing.
         if !learnt.is_due() || learnt.reach() < DAY || !is_shared(key) {
             return;
         }
-        let Some(baseline) = self.0.entry(place(key), ts, Baseline::default) else { return };
+        let Some(baseline) = self.0.entry_of(|| owner(key.team), place(key), now, Baseline::default) else { return };
         if baseline.learnt.as_ref().is_none_or(|known| learnt.reach() >= known.reach()) {
             baseline.learnt = Some(Box::new(learnt.clone()));
         }

@@ -398,3 +398,45 @@ fn no_team_takes_the_room_of_all_and_ended_pods_make_room() {
     let new = feed(&mut detectors, "a", &memory, 900_000..900_200, at(700));
     assert!(new >= 195, "{new}");
 }
+
+#[test]
+fn what_is_known_of_workloads_is_shared_by_teams_and_outlives_a_leap_of_the_clock() {
+    let mut detectors = Detectors::new(Config { series: 64, ..Config::default() });
+    let watched = detectors.watches(CPU).unwrap();
+    let at = |minute: i64| Timestamp(1_000_000_000_000 + minute * 60_000_000_000);
+    let mut count = 0.0;
+    for minute in 0..3 * 1440 {
+        count += 30.0;
+        // One team has as many workloads as there are places for baselines, and another comes later.
+        for (team, ids) in [("a", 0..40), ("b", 100..112)] {
+            let team = Team::new(team);
+            for id in ids.filter(|id| *id < 100 || minute > 1440) {
+                let key = SeriesKey {
+                    id: SeriesId(id),
+                    team: &team,
+                    namespace: "shop",
+                    pod: "cart-0",
+                    container: "cart",
+                    watched: &watched,
+                    workload: u64::from(id),
+                };
+                detectors.observe_sample(&key, None, (at(minute), count), &());
+            }
+        }
+        detectors.tick(at(minute));
+    }
+    let of_b = |detectors: &Detectors| {
+        let (team, cart) = (Team::new("b"), "cart");
+        let known = (100..112).filter(|id| {
+            let (workload, id) = (*id, SeriesId(0));
+            let (namespace, pod, container) = ("shop", cart, cart);
+            let key = SeriesKey { id, team: &team, namespace, pod, container, watched: &watched, workload };
+            detectors.learnt.baselines.of(&key).reach() >= Duration::from_secs(86_400)
+                && detectors.learnt.reached.highest(&key, at(3 * 1440)).is_some()
+        });
+        known.count()
+    };
+    assert_eq!((detectors.stats().baselines, of_b(&detectors)), (16, 8), "half of the places");
+    detectors.tick(at(30 * 1440));
+    assert_eq!((detectors.stats().baselines, of_b(&detectors)), (16, 8));
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 
-use super::SeriesKey;
+use super::{SeriesKey, owner};
 use crate::detector::early::Matters;
 use crate::detector::robust::Direction;
 use crate::hash64;
@@ -115,7 +115,7 @@ impl Reached {
         let recent = noted.0.filter(|(then, ..)| at.abs_diff(*then) < APART);
         let (then, low, high) = recent.unwrap_or((at, value, value));
         noted.0 = Some((then, low.min(value), high.max(value)));
-        let Some(sides) = self.0.entry(place(key), now, Sides::default) else { return };
+        let Some(sides) = self.0.entry_of(|| owner(key.team), place(key), now, Sides::default) else { return };
         sides.highest.note(at, value);
         sides.lowest.note(at, -value);
     }
