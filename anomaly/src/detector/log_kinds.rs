@@ -136,8 +136,10 @@ impl LogKinds {
         told: &mut dyn FnMut(Told),
     ) {
         let ts = ts.min(received);
+        // What was received later than now was so by a clock that was ahead.
+        self.late = self.late.min(received);
         if ts.plus(LATE) < received {
-            self.late = self.late.max(received);
+            self.late = received;
         }
         self.remembers.get_or_insert(ts);
         let minute = ts.0.div_euclid(MINUTE_NS);
@@ -230,7 +232,9 @@ impl LogKinds {
         let mut others = 0;
         for kind in self.table.kinds_mut() {
             let Some(vanished) = kind.presence.missed(minutes) else { continue };
-            if received < kind.missed.get_or_insert(received).plus(HOLD) {
+            let missed = kind.missed.map_or(received, |missed| missed.min(received));
+            kind.missed = Some(missed);
+            if received < missed.plus(HOLD) {
                 continue;
             }
             kind.presence.tell();

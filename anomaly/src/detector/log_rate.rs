@@ -80,6 +80,11 @@ impl Count {
         self.slots[at] = 0;
     }
 
+    /// Of the minute at hand nothing was counted.
+    fn empty(&mut self) {
+        (self.slots, self.sum) = ([0; SLOTS], 0);
+    }
+
     /// What was counted in a minute in which nobody was heard is no count.
     fn close_minute(&mut self, at: Timestamp, is_heard: bool) {
         let score = self.score();
@@ -201,6 +206,12 @@ impl LogRate {
     ) -> Option<Burst> {
         let ts = ts.min(received);
         let mut slot = ts.0.div_euclid(SLOT_NS);
+        // No minute is ahead of the receipt, unless the receipt's clock was set back: what was counted is of another time.
+        if self.current.is_some_and(|current| received.0.div_euclid(SLOT_NS) < current - SLOTS as i64) {
+            self.lines.empty();
+            self.errors.empty();
+            self.current = None;
+        }
         let current = *self.current.get_or_insert(slot);
         if slot <= current - SLOTS as i64 {
             if ts.plus(LATE) < received {
@@ -358,6 +369,26 @@ mod tests {
                 found.retain(|(_, w)| w == what);
                 assert_eq!(found.len(), 1, "{name}, seed {seed}: {found:?}");
                 assert!((7300..=7300 + within).contains(&found[0].0), "{name}, seed {seed}: {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_and_on_again_is_no_burst_and_hides_none() {
+        for flood in [None, Some(5300)] {
+            let (mut rate, mut holes, mut found) = (LogRate::default(), Holes::default(), Vec::new());
+            for s in 0..7200i64 {
+                let (ts, back) = (Timestamp(s * 1_000_000_000), if (5000..5600).contains(&s) { 600 } else { 0 });
+                let received = Timestamp((s - back) * 1_000_000_000 + 500_000_000);
+                holes.hear(received);
+                for n in 0..if flood.is_some_and(|from| (from..from + 120).contains(&s)) { 20 } else { 2 } {
+                    let line = (Timestamp(ts.0 + n), false);
+                    found.extend(rate.observe(line, (&Speaker::OLD, received), LEARNING, &holes).map(|_| s));
+                }
+            }
+            match flood {
+                None => assert!(found.is_empty(), "{found:?}"),
+                Some(from) => assert!(matches!(found[..], [at] if (from..from + 60).contains(&at)), "{found:?}"),
             }
         }
     }

@@ -30,8 +30,9 @@ impl Probes {
         oldest.map(|(_, found)| found)
     }
 
+    /// What came well later than now did so by a clock that was ahead.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        self.held.front().is_some_and(|(received, _)| now >= received.plus(HELD))
+        self.held.front().is_some_and(|(received, _)| now >= received.plus(HELD) || now.plus(HELD) < *received)
     }
 
     /// Those whose time is over, without those of pods that are going or gone by now.

@@ -251,3 +251,21 @@ fn what_goes_when_people_go_is_missed_on_two_days_and_what_goes_before_they_do_i
     let days: Vec<i64> = one.told.iter().map(|(s, _)| s / 86_400).collect();
     assert_eq!(days, [0, 1, 5], "{:?}", one.told);
 }
+
+#[test]
+fn a_clock_that_was_ahead_for_a_while_hides_nothing_that_stops() {
+    let mut one = Container::new();
+    let mut noise = Noise::new(3);
+    for s in 0..12_000 {
+        // A line is late where the receipt's clock is a day ahead.
+        let received = if (6000..6060).contains(&s) { s + 86_400 } else { s };
+        for _ in 0..noise.poisson(1.0) {
+            let line = format!("handled request {} in {} ms", noise.bits() % 1000, noise.bits() % 90);
+            one.say_late(s, received, false, &line);
+        }
+        if s % 30 == 0 && s < 10_000 {
+            one.say_late(s, received, false, "heartbeat sent to the coordinator");
+        }
+    }
+    assert!(matches!(one.told[..], [(10_000..11_000, ref text)] if text.contains("heartbeat")), "{:?}", one.told);
+}
