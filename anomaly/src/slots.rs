@@ -115,6 +115,7 @@ impl<K: Copy + Eq + Hash, V: Clone> Slots<K, V> {
     }
 
     /// The entry of `key`, made when there is none; `None` when the table is full. All such have one owner.
+    #[cfg(test)]
     pub(crate) fn entry(&mut self, key: K, now: Timestamp, make: impl FnOnce() -> V) -> Option<&mut V> {
         self.entry_of(|| 0, key, now, make)
     }

@@ -214,8 +214,8 @@ impl Detectors {
         table.bound(part.min(table.len() + self.places.0.saturating_sub(all)));
         let now = heard.hear();
         let begin = || {
-            let since = background.scraped_since().filter(|since| ts >= since.plus(NEW) && watched.counts_errors());
-            SeriesState::new(key, baselines, since)
+            let since = watched.counts_errors().then(|| background.scraped_without_it_since()).flatten();
+            SeriesState::new(key, baselines, since.filter(|since| ts >= since.plus(NEW)))
         };
         let state = table.entry_of(|| owner(key.team), key.id.0, now, begin)?;
         if state.kind != watched.kind {
@@ -253,14 +253,15 @@ impl Detectors {
         key: &SeriesKey<'_>,
         limit: f64,
         values: impl Iterator<Item = (Timestamp, f64)>,
+        background: &dyn Background,
     ) -> Option<Anomaly> {
         let Learnt { series, crowded, reached, anomalies, .. } = &mut self.learnt;
         let state = if key.watched.crowded { crowded } else { series }.get_mut(key.id.0)?;
+        let others = Others { key, reached, background };
         let mut values = values.filter(|(_, value)| value.is_finite());
-        let (at, climbs) =
-            values.find_map(|at| Some((at, state.climbs(key.watched, limit, at, || reached.highest(key, at.0))?)))?;
+        let (at, climbs) = values.find_map(|at| Some((at, state.climbs(key.watched, limit, at, &others)?)))?;
         // What follows is learnt and told no further.
-        values.for_each(|at| drop(state.climbs(key.watched, limit, at, || reached.highest(key, at.0))));
+        values.for_each(|at| drop(state.climbs(key.watched, limit, at, &others)));
         *anomalies += 1;
         Some(of_series(key, at, climbs))
     }

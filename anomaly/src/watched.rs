@@ -89,6 +89,11 @@ impl Watched {
         self.by_name && self.kind == Counter && self.unit == Unit::PerSecond
     }
 
+    /// Whether it says how much of the node is taken, of which a job takes what its work needs.
+    pub(crate) fn is_use(&self) -> bool {
+        matches!(self.unit, Unit::Bytes | Unit::Cores)
+    }
+
     const fn early(mut self) -> Self {
         self.early = true;
         self

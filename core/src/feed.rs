@@ -127,12 +127,12 @@ impl Feed {
                 watched: read,
                 workload: watched.facts.workload_key,
             };
+            let pod = Pod { series: (id, sample.ts), meta, scoped, scraped_since: watched.scraped_since };
             if let Some(limit) = watched.limit.filter(|_| has_new_limit) {
                 let seen = scoped.slice(id, sample.ts.minus(LOOKED_BACK), sample.ts.minus(Duration::from_nanos(1)));
                 let seen = seen.iter().map(|s| (s.ts, s.value));
-                self.anomalies.extend(detectors.learn_limit(&key, limit, seen));
+                self.anomalies.extend(detectors.learn_limit(&key, limit, seen, &pod));
             }
-            let pod = Pod { meta, scoped, scraped_since: watched.scraped_since };
             let value = (sample.ts, sample.value);
             let found = detectors.observe_sample(&key, watched.limit, value, &pod);
             self.anomalies

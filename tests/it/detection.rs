@@ -152,6 +152,30 @@ fn a_count_of_errors_that_was_not_there_while_its_program_was_scraped_was_nothin
     assert_eq!(told(0), [], "it came with the first scrape");
 }
 
+#[test]
+fn counts_that_there_was_no_room_for_come_into_being_with_no_errors_when_there_is() {
+    // More than there are places for what nobody asked for; most of them end, and make room for those that were there as long.
+    let mut player = Player::new(Timestamp::from_parts(START, 0).unwrap());
+    for second in (0..1800).step_by(15) {
+        let at = Timestamp::from_parts(START + second, 0).unwrap();
+        let count = |n: usize| {
+            let (pod, instance) = (format!("cart-{n}"), format!("10.0.{}.{}:8080", n / 256, n % 256));
+            let labels = [
+                ("__name__", "cart_cache_errors_total"),
+                ("instance", instance.as_str()),
+                ("job", "cart"),
+                ("namespace", "team-shop"),
+                ("pod", pod.as_str()),
+            ];
+            Series::new(&labels, &[(at.0 / 1_000_000, 5.0 * second as f64)])
+        };
+        let all: Vec<Series> = (if second < 600 { 0 } else { 2000 }..2600).map(count).collect();
+        let media = Media::RemoteWrite1(Compression::Snappy);
+        player.play(Envelope { received: at, media, tenant: None, body: snappy(&version1(&all)).into() });
+    }
+    assert_eq!(player.anomalies(), []);
+}
+
 /// A scrape of the kubelet's counts of a pod's readiness probe.
 fn probes(second: i64, succeeded: i64, failed: i64) -> Envelope {
     let at = Timestamp::from_parts(START + second, 0).unwrap();

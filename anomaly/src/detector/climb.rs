@@ -49,6 +49,15 @@ const ABOVE: f64 = 1.05;
 /// Of all pairs of points this share must rise.
 const STEADY: f64 = 0.9;
 
+/// How quick a climb is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// It gets there within minutes.
+    Minutes,
+    /// Within an hour, having climbed for as long.
+    Hours,
+}
+
 /// A climb towards the limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Climb {
@@ -87,17 +96,17 @@ impl ClimbDetector {
     /// The most that one takes, in bytes.
     pub const BYTES: usize = size_of::<Self>() + (MINUTES.points + 8 + HOURS.points) * size_of::<(Timestamp, f64)>();
 
-    /// The climb that this value is the end of, if it is one. `usual` is how far others of its kind went, asked of one that is
-    /// slow.
+    /// The climb that this value is the end of, if it is one. `usual` is how far others of its kind went, as far as that matters
+    /// for one that is slow, or is not.
     ///
     /// A fall by a fifth of the window's highest starts afresh: a restart, or a collection. What was reached before
-    /// such a fall is no climb a second time, unless it was at the limit; nor is slowly what others reached.
+    /// such a fall is no climb a second time, unless it was at the limit; nor is what others reached where that matters.
     pub fn observe(
         &mut self,
         ts: Timestamp,
         value: f64,
         limit: f64,
-        usual: impl FnOnce() -> Option<f64>,
+        usual: impl FnOnce(Pace) -> Option<f64>,
     ) -> Option<Climb> {
         if !(value.is_finite() && limit.is_finite() && limit > 0.0) {
             return None;
@@ -113,10 +122,9 @@ impl ClimbDetector {
         let near = |scale: &Scale| value >= scale.near * limit && value > ABOVE * self.peak;
         let quick = self.minutes.observe((ts, value), limit, &MINUTES, near(&MINUTES));
         let slow = self.hours.observe((ts, value), limit, &HOURS, near(&HOURS));
-        quick.or_else(|| {
-            let is_new = |usual: f64| value > ABOVE * usual || usual >= FATAL * limit;
-            slow.filter(|_| usual().is_none_or(is_new))
-        })
+        let (climb, pace) = quick.map(|climb| (climb, Pace::Minutes)).or(slow.map(|climb| (climb, Pace::Hours)))?;
+        let is_new = |usual: f64| value > ABOVE * usual || usual >= FATAL * limit;
+        usual(pace).is_none_or(is_new).then_some(climb)
     }
 }
 
@@ -218,7 +226,11 @@ mod tests {
         let mut s = 0.0;
         while s < until_s {
             let ts = Timestamp((s * 1e9) as i64);
-            found.extend(detector.observe(ts, value(s, &mut noise), 100.0, || usual).map(|c| (s, c)));
+            found.extend(
+                detector
+                    .observe(ts, value(s, &mut noise), 100.0, |pace| usual.filter(|_| pace == Pace::Hours))
+                    .map(|c| (s, c)),
+            );
             s += step_s;
         }
         found

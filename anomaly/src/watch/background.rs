@@ -13,8 +13,10 @@ pub(super) const NEW: Duration = Duration::from_secs(120);
 pub trait Background {
     /// Whether its pod is ready.
     fn readiness(&self) -> Readiness;
-    /// Since when the program that it is of was scraped.
-    fn scraped_since(&self) -> Option<Timestamp>;
+    /// Whether its pod is a job's, or another that is not started again once it has done its work.
+    fn runs_to_its_end(&self) -> bool;
+    /// Since when the program that it is of was scraped without it, where its value at hand is the first that there is of it.
+    fn scraped_without_it_since(&self) -> Option<Timestamp>;
 }
 
 /// Nothing is known.
@@ -23,7 +25,11 @@ impl Background for () {
         Readiness::Unknown
     }
 
-    fn scraped_since(&self) -> Option<Timestamp> {
+    fn runs_to_its_end(&self) -> bool {
+        false
+    }
+
+    fn scraped_without_it_since(&self) -> Option<Timestamp> {
         None
     }
 }

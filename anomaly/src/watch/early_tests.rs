@@ -230,18 +230,28 @@ fn works_after(
     (after, cores): (i64, f64),
     background: &dyn Background,
 ) -> Vec<Anomaly> {
+    works_for(detectors, (pod, begins), (after, 400, cores), background)
+}
+
+fn works_for(
+    detectors: &mut Detectors,
+    (pod, begins): (u32, i64),
+    (after, until, cores): (i64, i64, f64),
+    background: &dyn Background,
+) -> Vec<Anomaly> {
     let (team, watched) = (Team::new("demo"), detectors.watches(CPU).unwrap());
+    let name = format!("cart-{pod}");
     let key = SeriesKey {
         id: SeriesId(pod),
         team: &team,
         namespace: "shop",
-        pod: "cart",
+        pod: &name,
         container: "cart",
         watched: &watched,
         workload: 7,
     };
     let (mut count, mut found) = (0.0, Vec::new());
-    for s in (0..400).step_by(15) {
+    for s in (0..until).step_by(15) {
         count += 15.0 * if s < after { 0.02 } else { cores };
         let ts = Timestamp(1_000_000_000_000 + (begins + s) * 1_000_000_000);
         found.extend(detectors.observe_sample(&key, None, (ts, count), background));
@@ -263,6 +273,14 @@ fn what_pods_of_a_workload_come_to_is_told_of_the_first_two_and_known_of_the_nex
     let mut resumed = Detectors::new(Config::default());
     resumed.resume(detectors.learnt());
     assert!(works_after(&mut resumed, (101, 49 * 3600), (90, 0.95), &()).is_empty());
+}
+
+#[test]
+fn what_one_pod_goes_on_with_for_most_of_an_hour_is_one_time() {
+    let mut detectors = Detectors::new(Config::default());
+    let runs: Vec<usize> =
+        (0..4).map(|n| works_for(&mut detectors, (n, i64::from(n) * 7200), (90, 3000, 0.95), &()).len()).collect();
+    assert_eq!(runs, [1, 1, 0, 0]);
 }
 
 #[test]
@@ -303,7 +321,11 @@ impl Background for Pod {
         self.0
     }
 
-    fn scraped_since(&self) -> Option<Timestamp> {
+    fn runs_to_its_end(&self) -> bool {
+        false
+    }
+
+    fn scraped_without_it_since(&self) -> Option<Timestamp> {
         self.1
     }
 }
@@ -439,4 +461,60 @@ fn what_is_known_of_workloads_is_shared_by_teams_and_outlives_a_leap_of_the_cloc
     assert_eq!((detectors.stats().baselines, of_b(&detectors)), (16, 8), "half of the places");
     detectors.tick(at(30 * 1440));
     assert_eq!((detectors.stats().baselines, of_b(&detectors)), (16, 8));
+}
+
+/// A pod that runs to its end.
+struct Job;
+
+impl Background for Job {
+    fn readiness(&self) -> Readiness {
+        Readiness::Unknown
+    }
+
+    fn runs_to_its_end(&self) -> bool {
+        true
+    }
+
+    fn scraped_without_it_since(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+#[test]
+fn the_work_of_a_job_is_none_of_what_it_did_before() {
+    let mut detectors = Detectors::new(Config::default());
+    for n in 0..5 {
+        assert_eq!(works_after(&mut detectors, (n, i64::from(n) * 86_400), (90, 0.95), &Job), [], "run {n}");
+    }
+    // One that serves is told of.
+    assert_eq!(works_after(&mut Detectors::new(Config::default()), (1, 0), (90, 0.95), &()).len(), 1);
+}
+
+#[test]
+fn a_job_that_needs_much_of_its_limit_is_told_twice_and_one_that_needs_more_is_told() {
+    let (mut detectors, team) = (Detectors::new(Config::default()), Team::new("demo"));
+    let watched = detectors.watches(MEMORY).unwrap();
+    // An hour each, in which it loads so many of a hundred in ten minutes.
+    let mut run = |n: u32, most: f64, background: &dyn Background| {
+        let name = format!("load-{n}");
+        let key = SeriesKey {
+            id: SeriesId(n),
+            team: &team,
+            namespace: "shop",
+            pod: &name,
+            container: "load",
+            watched: &watched,
+            workload: 7,
+        };
+        let told = (0..60).filter(|step| {
+            let ts = Timestamp((1_000 + i64::from(n) * 3600 + step * 10) * 1_000_000_000);
+            let value = 20.0 + (most - 20.0) * *step as f64 / 60.0;
+            detectors.observe_sample(&key, Some(100.0 * MIB), (ts, value * MIB), background).is_some()
+        });
+        told.count()
+    };
+    let told: Vec<usize> = (0..12).map(|n| run(n, 85.0, &Job)).collect();
+    assert_eq!(told, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(run(12, 99.0, &Job), 1);
+    assert_eq!(run(13, 85.0, &()), 1, "one that serves is not known to live");
 }

@@ -1,7 +1,8 @@
 //! How far a metric of a workload went, kept for its next pods' first minutes.
 //!
 //! A pod's own first values say little: the download before the work of a job, the wait for the first request. What pods of
-//! its workload came to at two times is no news in the next one. Twice, since what was reached once may have been a fault.
+//! its workload came to at two times is no news in the next one. Twice, since what was reached once may have been a fault, and
+//! what one pod goes on with for less than an hour is one time.
 
 use std::time::Duration;
 
@@ -14,8 +15,9 @@ use crate::detector::robust::Direction;
 use crate::hash64;
 use crate::slots::Slots;
 
-/// Two times are so far apart, in minutes.
+/// Two times are so far apart, in minutes; and those of one pod.
 const APART: u32 = 10;
+const APART_OF_POD: u32 = 60;
 /// Of each side so many times are remembered.
 const TIMES: usize = 4;
 /// For so long, in minutes.
@@ -36,35 +38,47 @@ struct Sides {
     lowest: Furthest,
 }
 
-/// The furthest values and when they were reached, in minutes since the epoch.
+/// The furthest values.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-struct Furthest([Option<(u32, f32)>; TIMES]);
+struct Furthest([Option<Time>; TIMES]);
+
+/// A value, when it was reached, in minutes since the epoch, and a part of the hash of the pod that did.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Time {
+    at: u32,
+    value: f32,
+    pod: u16,
+}
 
 /// What a series noted last: when, and how high and low it was since.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Noted(Option<(u32, f32, f32)>);
 
 impl Furthest {
-    fn note(&mut self, at: u32, value: f32) {
-        let near = |place: &&mut Option<(u32, f32)>| place.is_some_and(|(then, _)| at.abs_diff(then) < APART);
-        if let Some((_, furthest)) = self.0.iter_mut().find(near).and_then(Option::as_mut) {
-            *furthest = furthest.max(value);
+    fn note(&mut self, at: u32, value: f32, pod: u16) {
+        let near = |time: &&mut Time| at.abs_diff(time.at) < if time.pod == pod { APART_OF_POD } else { APART };
+        if let Some(time) = self.0.iter_mut().flatten().find(near) {
+            time.value = time.value.max(value);
             return;
         }
-        let worth = |place: &Option<(u32, f32)>| match place {
-            Some((then, value)) if at.saturating_sub(*then) < KEPT => *value,
+        let worth = |place: &Option<Time>| match place {
+            Some(time) if at.saturating_sub(time.at) < KEPT => time.value,
             _ => f32::NEG_INFINITY,
         };
         let least = self.0.iter_mut().min_by(|a, b| worth(a).total_cmp(&worth(b)));
         if let Some(place) = least.filter(|place| worth(place) < value) {
-            *place = Some((at, value));
+            *place = Some(Time { at, value, pod });
         }
     }
 
-    /// What was reached twice.
-    fn twice(&self, at: u32) -> Option<f64> {
+    /// What was reached twice, without what this pod came to just now.
+    fn twice(&self, at: u32, pod: u16) -> Option<f64> {
         let (mut first, mut second) = (None, None::<f32>);
-        for (_, value) in self.0.iter().flatten().filter(|(then, _)| at.saturating_sub(*then) < KEPT) {
+        let counts = |time: &&Time| {
+            let ago = at.saturating_sub(time.at);
+            ago < KEPT && (time.pod != pod || ago >= APART_OF_POD)
+        };
+        for Time { value, .. } in self.0.iter().flatten().filter(counts) {
             if first.is_none_or(|first| *value > first) {
                 second = first.replace(*value);
             } else if second.is_none_or(|second| *value > second) {
@@ -116,16 +130,17 @@ impl Reached {
         let (then, low, high) = recent.unwrap_or((at, value, value));
         noted.0 = Some((then, low.min(value), high.max(value)));
         let Some(sides) = self.0.entry_of(|| owner(key.team), place(key), now, Sides::default) else { return };
-        sides.highest.note(at, value);
-        sides.lowest.note(at, -value);
+        let pod = pod(key);
+        sides.highest.note(at, value, pod);
+        sides.lowest.note(at, -value, pod);
     }
 
     /// Whether pods of its workload came this far at two times, or nearly.
     pub(super) fn is_known(&self, key: &SeriesKey<'_>, (ts, value): (Timestamp, f64), matters: &Matters) -> bool {
-        let at = minute(ts);
+        let (at, pod) = (minute(ts), pod(key));
         let Some(sides) = self.0.get(place(key)) else { return false };
         let within = |furthest: &Furthest, value: f64| {
-            furthest.twice(at).is_some_and(|reached| value - reached < matters.least.max(NEAR * reached.abs()))
+            furthest.twice(at, pod).is_some_and(|reached| value - reached < matters.least.max(NEAR * reached.abs()))
         };
         match matters.direction {
             Direction::Above => within(&sides.highest, value),
@@ -136,12 +151,16 @@ impl Reached {
 
     /// How high pods of its workload came at two times.
     pub(super) fn highest(&self, key: &SeriesKey<'_>, ts: Timestamp) -> Option<f64> {
-        self.0.get(place(key))?.highest.twice(minute(ts))
+        self.0.get(place(key))?.highest.twice(minute(ts), pod(key))
     }
 
     pub(super) fn sweep(&mut self, now: Timestamp, most: usize) {
         self.0.sweep(now, Duration::from_secs(u64::from(KEPT) * 60), most);
     }
+}
+
+fn pod(key: &SeriesKey<'_>) -> u16 {
+    hash64(key.pod.as_bytes()) as u16
 }
 
 fn minute(ts: Timestamp) -> u32 {
@@ -161,20 +180,25 @@ mod tests {
     fn what_was_reached_at_two_times_is_known_for_two_weeks() {
         let mut furthest = Furthest::default();
         for (at, value) in [(0, 1.0), (5, 5.0), (9, 3.0)] {
-            furthest.note(at, value);
+            furthest.note(at, value, 1);
         }
-        assert_eq!(furthest.twice(10), None, "one time");
-        furthest.note(12, 4.0);
-        assert_eq!(furthest.twice(12), Some(4.0));
+        assert_eq!(furthest.twice(10, 0), None, "one time");
+        furthest.note(9, 4.0, 2);
+        assert_eq!(furthest.twice(10, 0), None, "one time, of two pods");
+        furthest.note(59, 4.5, 1);
+        assert_eq!(furthest.twice(59, 0), None, "that pod goes on");
+        furthest.note(12, 4.0, 2);
+        assert_eq!(furthest.twice(12, 0), Some(4.0));
+        assert_eq!(furthest.twice(12, 2), None, "it has no part in it");
         for n in 2..100 {
-            furthest.note(n * 20, 2.0);
+            furthest.note(n * 100, 2.0, 1);
         }
-        assert_eq!(furthest.twice(2000), Some(4.0), "the furthest stay");
-        furthest.note(1000, 4.5);
-        assert_eq!(furthest.twice(2000), Some(4.5));
-        assert_eq!(furthest.twice(KEPT + 1000), None);
-        furthest.note(KEPT + 1200, -1.0);
-        furthest.note(KEPT + 1220, -2.0);
-        assert_eq!(furthest.twice(KEPT + 1220), Some(-2.0));
+        assert_eq!(furthest.twice(9900, 0), Some(4.0), "the furthest stay");
+        furthest.note(1050, 4.5, 1);
+        assert_eq!(furthest.twice(9900, 0), Some(4.5));
+        assert_eq!(furthest.twice(KEPT + 1050, 0), None);
+        furthest.note(KEPT + 1200, -1.0, 1);
+        furthest.note(KEPT + 1220, -2.0, 2);
+        assert_eq!(furthest.twice(KEPT + 1220, 0), Some(-2.0));
     }
 }

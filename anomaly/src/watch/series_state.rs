@@ -8,7 +8,7 @@ use whyd_signals::Timestamp;
 use super::baseline::Baselines;
 use super::reached::{Noted, Reached};
 use super::{Background, SeriesKey, judged};
-use crate::detector::climb::ClimbDetector;
+use crate::detector::climb::{ClimbDetector, Pace};
 use crate::detector::early::{Early, Matters};
 use crate::detector::onset::Onset;
 use crate::detector::rate::Rate;
@@ -48,13 +48,18 @@ pub(super) struct Others<'a> {
 }
 
 impl Others<'_> {
-    /// Whether what is unlike its first values is like its workload, or how it starts.
+    /// Whether what is unlike its first values is like its workload, or how it starts, or the work that a job came for.
     fn excuse(&self, (ts, value): (Timestamp, f64), matters: &Matters) -> bool {
-        self.reached.is_known(self.key, (ts, value), matters) || self.background.readiness().starts(ts)
+        self.reached.is_known(self.key, (ts, value), matters)
+            || self.background.readiness().starts(ts)
+            || (self.key.watched.is_use() && self.background.runs_to_its_end())
     }
 
-    fn highest(&self, ts: Timestamp) -> Option<f64> {
-        self.reached.highest(self.key, ts)
+    /// How high others of its workload came, as far as that says anything of a climb at this pace: one of minutes is mostly the
+    /// end, but of a job.
+    pub(super) fn highest(&self, ts: Timestamp, pace: Pace) -> Option<f64> {
+        let says = pace == Pace::Hours || self.background.runs_to_its_end();
+        if says { self.reached.highest(self.key, ts) } else { None }
     }
 }
 
@@ -123,8 +128,7 @@ impl SeriesState {
         };
         let score = judged.map(|judged| judged.score).or(early.map(|early| early.score));
         let opens = score.is_some_and(|score| self.unusual.observe(ts, score));
-        let highest = || others.highest(ts);
-        if let Some(climbs) = limit.and_then(|limit| self.climbs(watched, limit, (ts, value), highest)) {
+        if let Some(climbs) = limit.and_then(|limit| self.climbs(watched, limit, (ts, value), others)) {
             return Some(climbs);
         }
         if let Some(early) = early.filter(|_| opens) {
@@ -147,13 +151,13 @@ impl SeriesState {
         watched: &Watched,
         limit: f64,
         (ts, value): (Timestamp, f64),
-        highest: impl FnOnce() -> Option<f64>,
+        others: &Others<'_>,
     ) -> Option<(f64, f64, String)> {
         if watched.kind != Kind::Gauge || watched.tuning.direction == Direction::Below {
             return None;
         }
         let climbing = self.climb.get_or_insert_default();
-        let climb = climbing.detector.observe(ts, value, limit, highest);
+        let climb = climbing.detector.observe(ts, value, limit, |pace| others.highest(ts, pace));
         // A projection rests on four points at least: no second look is needed.
         let begins = climbing.onset.observe(ts, if climb.is_some() { 2.0 } else { 0.0 });
         let climb = climb.filter(|_| begins)?;

@@ -401,10 +401,10 @@ fn a_limit_that_becomes_known_later_is_held_against_what_came_before() {
     for (ts, value) in &values {
         assert_eq!(detectors.observe_sample(&key, None, (*ts, *value), &()), None);
     }
-    let found = detectors.learn_limit(&key, 100.0 * MIB, values.iter().copied()).unwrap();
+    let found = detectors.learn_limit(&key, 100.0 * MIB, values.iter().copied(), &()).unwrap();
     assert_eq!(found.ts, Timestamp(60_000_000_000));
     assert!(found.text.starts_with("memory working set at 80 % of its limit and climbing"), "{}", found.text);
-    assert_eq!(detectors.learn_limit(&key, 100.0 * MIB, values.into_iter()), None, "it is told once");
+    assert_eq!(detectors.learn_limit(&key, 100.0 * MIB, values.into_iter(), &()), None, "it is told once");
 }
 
 /// Feeds one series of a gauge for some minutes.
