@@ -124,7 +124,7 @@ impl DetectionShown {
             ),
             metric(
                 "whyd_detector_evicted_total",
-                "series, containers and probes that were forgotten, being idle",
+                "series, containers, probes and what is known of workloads that were forgotten, being idle or for want of room",
                 Kind::Counter,
                 one(stats.evicted as f64),
             ),

@@ -191,6 +191,11 @@ impl Pods {
         self.pods.refused + self.workloads.pasts.refused
     }
 
+    /// Pods and pasts that went.
+    pub fn evicted(&self) -> u64 {
+        self.pods.evicted + self.workloads.pasts.evicted
+    }
+
     /// Upper bound of the bytes that it takes.
     pub fn bytes(&self) -> usize {
         self.pods.len() * Self::POD_BYTES + self.workloads.pasts.len() * (Past::BYTES + 64)

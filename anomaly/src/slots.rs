@@ -1,7 +1,7 @@
 //! A table of per-series state with a bound on its entries; what does not fit is refused and counted.
 //!
-//! Where it is full, one more takes the place of one that was not heard for long, or of one of an owner who has more than an
-//! equal share where its own has less: so nobody takes the room of all, and all of it may be used.
+//! Where it is full, one more takes the place of the one that was silent for longest of some, if that was long enough, or of one of
+//! an owner who has more than an equal share where its own has less: so nobody takes the room of all, and all of it may be used.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -160,22 +160,44 @@ impl<K: Copy + Eq + Hash, V: Clone> Slots<K, V> {
 
     /// Makes room for one more of this owner, where it may have it.
     fn take(&mut self, owner: u64, now: Timestamp) -> bool {
-        let own = self.held.get(&owner).copied().unwrap_or_default();
-        let owners = self.held.len() + usize::from(own == 0);
-        let share = self.cap / owners.max(1);
+        // Where the bound fell below what is held one that goes makes no room.
+        if self.index.len() > self.cap {
+            return false;
+        }
+        let own = self.held_by(owner);
+        let share = self.cap / (self.held.len() + usize::from(own == 0)).max(1);
+        self.yield_one(now, (own < share).then_some(share))
+    }
+
+    /// How many this owner has.
+    pub(crate) fn held_by(&self, owner: u64) -> usize {
+        self.held.get(&owner).copied().unwrap_or_default()
+    }
+
+    /// All who have any.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = u64> {
+        self.held.keys().copied()
+    }
+
+    /// Lets one go that is gone, or else one of an owner who has more than this; of those that are gone the one that was silent
+    /// for longest among some.
+    pub(crate) fn yield_one(&mut self, now: Timestamp, above: Option<usize>) -> bool {
         let oldest = now.minus(self.gone);
+        let (mut gone, mut over) = (None::<(Timestamp, usize)>, None);
         for _ in 0..LOOKED_AT.min(self.slots.len()) {
             let at = self.taking % self.slots.len();
             self.taking = at + 1;
             let Some(slot) = &self.slots[at] else { continue };
-            let of_other = self.held.get(&slot.owner).copied().unwrap_or_default();
-            // Where the bound fell below what is held one that goes makes no room.
-            if (slot.touched < oldest || (own < share && of_other > share)) && self.index.len() <= self.cap {
-                self.drop_at(at);
-                return true;
+            if slot.touched < oldest && gone.is_none_or(|(touched, _)| slot.touched < touched) {
+                gone = Some((slot.touched, at));
+            }
+            if over.is_none() && above.is_some_and(|share| self.held_by(slot.owner) > share) {
+                over = Some(at);
             }
         }
-        false
+        let Some(at) = gone.map(|(_, at)| at).or(over) else { return false };
+        self.drop_at(at);
+        true
     }
 
     /// Lets the entry of `key` go.

@@ -37,6 +37,7 @@ mod judged;
 mod keys;
 mod lines;
 mod reached;
+mod rooms;
 mod series_state;
 mod standing;
 mod stats;
@@ -60,7 +61,7 @@ const STREAMS_PERCENT: usize = 28;
 const PART_OF_PODS: usize = 32;
 /// How long calls take has one of so many, a half of it for requests that are under way.
 const PART_OF_CALLS: usize = 32;
-/// A series that was not heard for so long ended, as far as there is need of its place: two scrapes are not so far apart.
+/// A series or probe that was not heard for so long may go, as far as there is need of its place: two scrapes are not so far apart.
 const ENDED: Duration = Duration::from_secs(600);
 
 /// All detectors of single series, with their state.
@@ -205,14 +206,18 @@ impl Detectors {
         }
         let Learnt { series, crowded, unasked, baselines, reached, heard: [heard, _], judged, late, anomalies, .. } =
             &mut self.learnt;
-        let all = series.len() + crowded.len() + unasked.len();
-        let (table, part) = match (watched.crowded, watched.by_name) {
-            (false, _) => (series, self.places.0),
-            (true, false) => (crowded, self.places.1.saturating_sub(unasked.len())),
-            (true, true) => (unasked, self.places.1.saturating_sub(crowded.len()).min(self.places.1 / PART_OF_UNASKED)),
-        };
-        table.bound(part.min(table.len() + self.places.0.saturating_sub(all)));
         let now = heard.hear();
+        let part = match (watched.crowded, watched.by_name) {
+            (false, _) => self.places.0,
+            (true, false) => self.places.1.saturating_sub(unasked.len()),
+            (true, true) => self.places.1.saturating_sub(crowded.len()).min(self.places.1 / PART_OF_UNASKED),
+        };
+        let (table, others) = match (watched.crowded, watched.by_name) {
+            (false, _) => (series, [crowded, unasked]),
+            (true, false) => (crowded, [series, unasked]),
+            (true, true) => (unasked, [series, crowded]),
+        };
+        rooms::share(table, others, (self.places.0, part), (key, now));
         let begin = || {
             let since = watched.counts_errors().then(|| background.scraped_without_it_since()).flatten();
             SeriesState::new(key, baselines, since.filter(|since| ts >= since.plus(NEW)))
@@ -416,11 +421,12 @@ impl Detectors {
             heard: [samples, lines],
             ..
         } = &mut self.learnt;
-        let (of_samples, of_lines, idle) = (samples.tick(now), lines.tick(now), self.config.idle);
-        series.sweep(of_samples, idle, SWEEP);
-        crowded.sweep(of_samples, idle, SWEEP);
-        unasked.sweep(of_samples, idle, SWEEP);
-        probes.sweep(of_samples, idle, SWEEP);
+        let (of_samples, of_lines) = (samples.tick(now), lines.tick(now));
+        let (idle, silent) = (self.config.idle, self.config.silent);
+        series.sweep(of_samples, silent, SWEEP);
+        crowded.sweep(of_samples, silent, SWEEP);
+        unasked.sweep(of_samples, silent, SWEEP);
+        probes.sweep(of_samples, silent, SWEEP);
         reached.sweep(of_samples, SWEEP);
         streams.sweep(of_lines, idle, SWEEP);
         kinds.sweep(of_lines, idle, SWEEP);

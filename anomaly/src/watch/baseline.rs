@@ -50,6 +50,10 @@ impl Baselines {
         self.0.refused
     }
 
+    pub(super) fn evicted(&self) -> u64 {
+        self.0.evicted
+    }
+
     /// What a new series begins with.
     pub(super) fn of(&self, key: &SeriesKey<'_>) -> Box<Scorer> {
         if !is_shared(key) {

@@ -16,8 +16,11 @@ pub struct Config {
     pub streams: usize,
     /// Nothing is judged before so much past.
     pub learning: Duration,
-    /// State not touched for so long goes.
+    /// Groups of lines that were not heard for so long go.
     pub idle: Duration,
+    /// And series and probes. That they are silent does not say that they ended: one of several sources may be away for hours.
+    /// Where there is need of their places they go sooner.
+    pub silent: Duration,
     /// Metrics that are asked for, beside [`crate::watched::WATCHED`].
     pub asked: Vec<Watched>,
 }
@@ -30,6 +33,7 @@ impl Default for Config {
             streams: 10_000,
             learning: Duration::from_secs(600),
             idle: Duration::from_secs(2 * 3600),
+            silent: Duration::from_secs(86_400),
             asked: Vec::new(),
         }
     }

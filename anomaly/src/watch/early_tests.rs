@@ -518,3 +518,39 @@ fn a_job_that_needs_much_of_its_limit_is_told_twice_and_one_that_needs_more_is_t
     assert_eq!(run(12, 99.0, &Job), 1);
     assert_eq!(run(13, 85.0, &()), 1, "one that serves is not known to live");
 }
+
+#[test]
+fn what_containers_leave_no_room_for_takes_that_of_a_team_with_more_than_its_share_or_of_what_ended() {
+    let at = |s: i64| Timestamp(1_000_000_000_000 + s * 1_000_000_000);
+    let mut detectors = Detectors::new(Config { series: 320, ..Config::default() });
+    let memory = detectors.watches(MEMORY).unwrap();
+    let requests = detectors.watches("http_server_active_requests").unwrap();
+    let feed = |detectors: &mut Detectors, team: &str, watched: &Watched, ids: std::ops::Range<u32>, ts: Timestamp| {
+        let (before, team) = (detectors.stats().refused_samples, Team::new(team));
+        for id in ids.clone() {
+            let key = SeriesKey {
+                id: SeriesId(id),
+                team: &team,
+                namespace: "shop",
+                pod: "cart-0",
+                container: "cart",
+                watched,
+                workload: 7,
+            };
+            detectors.observe_sample(&key, None, (ts, 1.0), &());
+        }
+        ids.len() as u64 - (detectors.stats().refused_samples - before)
+    };
+    assert_eq!(feed(&mut detectors, "a", &memory, 0..1000, at(0)), 320);
+    assert_eq!(feed(&mut detectors, "a", &requests, 2000..2010, at(0)), 0, "it has more than its share");
+    assert_eq!(feed(&mut detectors, "b", &requests, 3000..3100, at(0)), 80, "all that there is for such");
+    assert_eq!(detectors.stats().series, 320);
+    assert_eq!(feed(&mut detectors, "b", &memory, 4000..4300, at(0)), 120, "its share of these");
+    for s in 1..=700 {
+        detectors.tick(at(s));
+        feed(&mut detectors, "b", &memory, 4000..4005, at(s));
+    }
+    // Its own ended, and so did most of the other's.
+    assert!(feed(&mut detectors, "a", &requests, 5000..5080, at(700)) >= 75);
+    assert_eq!(detectors.stats().series, 320);
+}

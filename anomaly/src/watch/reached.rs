@@ -110,6 +110,10 @@ impl Reached {
         self.0.refused
     }
 
+    pub(super) fn evicted(&self) -> u64 {
+        self.0.evicted
+    }
+
     /// Notes what a series came to. Asked at each value: what it noted already costs nothing.
     pub(super) fn note(
         &mut self,

@@ -8,7 +8,7 @@ use crate::detector::holes::Holes;
 /// What the detectors hold and what they turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
-    /// Series watched.
+    /// Series watched, those that were heard within a day.
     pub series: usize,
     /// Groups of log lines watched.
     pub streams: usize,
@@ -48,7 +48,8 @@ pub struct Stats {
     pub refused_calls: u64,
     /// Lines that were not counted, being late.
     pub late_lines: u64,
-    /// Series, groups of lines and probes dropped as idle.
+    /// Series, groups of lines, probes, and what is known of workloads and their pods, that went: they were idle, or their place
+    /// was another's.
     pub evicted: u64,
     /// Anomalies told.
     pub anomalies: u64,
@@ -106,7 +107,15 @@ impl Detectors {
             refused_shapes: *refused_shapes,
             refused_calls: calls.refused(),
             late_lines: *late_lines,
-            evicted: series.evicted + crowded.evicted + unasked.evicted + streams.evicted + probes.evicted,
+            evicted: series.evicted
+                + crowded.evicted
+                + unasked.evicted
+                + streams.evicted
+                + kinds.evicted
+                + probes.evicted
+                + baselines.evicted()
+                + reached.evicted()
+                + pods.evicted(),
             anomalies: *anomalies,
         }
     }

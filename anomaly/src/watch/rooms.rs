@@ -1,0 +1,42 @@
+//! The room for series, which several tables share: what one leaves the others may take, and give back.
+
+use whyd_signals::Timestamp;
+
+use super::{SeriesKey, SeriesState, owner};
+use crate::slots::Slots;
+
+/// Bounds a table by what the others leave of all places, and by its part of them. Where nothing is left for a series that is
+/// new, one that is gone makes room for it, or in the other tables one of a team that has more than its share of all where its
+/// own has less; in its own table that is the table's affair.
+pub(super) fn share(
+    table: &mut Slots<u32, SeriesState>,
+    mut others: [&mut Slots<u32, SeriesState>; 2],
+    (places, part): (usize, usize),
+    (key, now): (&SeriesKey<'_>, Timestamp),
+) {
+    let taken = |others: &[&mut Slots<u32, SeriesState>; 2]| others.iter().map(|other| other.len()).sum::<usize>();
+    if table.len() + taken(&others) >= places
+        && table.len() < part
+        && table.get(key.id.0).is_none()
+        && !table.yield_one(now, None)
+    {
+        let above = may_have_more(table, &others, places, owner(key.team));
+        let _made = others.iter_mut().any(|other| other.yield_one(now, above));
+    }
+    table.bound(part.min(places.saturating_sub(taken(&others))));
+}
+
+/// An equal share of all places, where this team has less.
+fn may_have_more(
+    table: &Slots<u32, SeriesState>,
+    [one, other]: &[&mut Slots<u32, SeriesState>; 2],
+    places: usize,
+    team: u64,
+) -> Option<usize> {
+    let own = table.held_by(team) + one.held_by(team) + other.held_by(team);
+    let teams = table.owners().count()
+        + one.owners().filter(|of| table.held_by(*of) == 0).count()
+        + other.owners().filter(|of| table.held_by(*of) == 0 && one.held_by(*of) == 0).count();
+    let share = places / (teams + usize::from(own == 0)).max(1);
+    (own < share).then_some(share)
+}
