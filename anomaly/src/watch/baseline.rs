@@ -1,7 +1,8 @@
 //! What is usual for a metric of a workload, kept for its next pods.
 //!
 //! Each series learns by itself; now and then what the one with the longest past has learnt is noted for its workload. A pod
-//! that comes new begins with that, so that a rollout forgets no season; a workload that comes new begins with nothing. Only
+//! that comes new begins with that, so that a rollout forgets no season; a workload that comes new begins with nothing. Pods
+//! that are replaced more often than daily come to know a day together: one goes on where the one before it ended. Only
 //! what a container has one series of: volumes, devices and nodes have nothing to learn from each other.
 
 use std::time::Duration;
@@ -15,10 +16,11 @@ use crate::hash64;
 use crate::slots::Slots;
 use crate::watched::Kind;
 
-/// A workload without pods is remembered for so long.
+/// A workload without pods is remembered for so long, and for so long where there is need of its place.
 const KEPT: Duration = Duration::from_secs(14 * 86_400);
+const NEEDED: Duration = Duration::from_secs(86_400);
 /// Less past than this is not worth noting.
-const DAY: Duration = Duration::from_secs(86_400);
+const LEAST: Duration = Duration::from_secs(3600);
 
 /// By workload and metric.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,7 +36,7 @@ impl Baselines {
     pub(super) const BYTES: usize = Scorer::BYTES + size_of::<Baseline>() + 48;
 
     pub(super) fn new(most: usize) -> Self {
-        Self(Slots::new(most))
+        Self(Slots::new(most).gone_after(NEEDED))
     }
 
     pub(super) fn resume(&mut self, held: Self) {
@@ -68,7 +70,7 @@ impl Baselines {
     /// Notes what a series has learnt, when that is more than what is known. Now is by the time for which samples were heard.
     pub(super) fn learn(&mut self, key: &SeriesKey<'_>, now: Timestamp, learnt: &Scorer) {
         // Asked at each value: what is too young to matter costs nothing.
-        if !learnt.is_due() || learnt.reach() < DAY || !is_shared(key) {
+        if !learnt.is_due() || learnt.reach() < LEAST || !is_shared(key) {
             return;
         }
         let Some(baseline) = self.0.entry_of(|| owner(key.team), place(key), now, Baseline::default) else { return };

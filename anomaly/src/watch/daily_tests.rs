@@ -13,22 +13,30 @@ const BEGAN: i64 = 20_721 * DAY_S;
 /// A metric at every `step` seconds of these days, `value` of the second since the beginning; the days on which something
 /// was told, and what was told last.
 fn told(metric: &str, step: i64, days: i64, value: impl Fn(i64, &mut Noise) -> f64) -> (Vec<i64>, String) {
+    told_of_pods(metric, step, (days, &[]), value)
+}
+
+/// The same of pods each of which is replaced by the next at these hours of the day.
+fn told_of_pods(
+    metric: &str,
+    step: i64,
+    (days, replaced): (i64, &[i64]),
+    value: impl Fn(i64, &mut Noise) -> f64,
+) -> (Vec<i64>, String) {
     let mut detectors = Detectors::new(Config::default());
     let watched = detectors.watches(metric).unwrap();
     let team = Team::new("a");
     let mut noise = Noise::new(23);
-    let key = SeriesKey {
-        id: SeriesId(1),
-        team: &team,
-        namespace: "n",
-        pod: "p",
-        container: "c",
-        watched: &watched,
-        workload: 5,
-    };
+    let mut pods = 1;
     let (mut total, mut found, mut text) = (0.0, Vec::new(), String::new());
     for second in (0..days * DAY_S).step_by(step as usize) {
         let now = value(second, &mut noise).max(0.0);
+        if second % 3600 == 0 && replaced.contains(&(second % DAY_S / 3600)) {
+            (pods, total) = (pods + 1, 0.0);
+        }
+        let pod = format!("p-{pods}");
+        let (id, team, namespace, container) = (SeriesId(pods), &team, "n", "c");
+        let key = SeriesKey { id, team, namespace, pod: &pod, container, watched: &watched, workload: 5 };
         total += now * step as f64;
         let sample = if watched.kind == Kind::Counter { total } else { now };
         let ts = Timestamp((BEGAN + second) * 1_000_000_000);
@@ -78,6 +86,18 @@ fn mornings_are_no_alarm() {
     for step in [15, 30, 60] {
         let (days, text) = told(CPU, step, 24, |s, noise| noisy(mornings(s), noise));
         assert!(days.len() <= 2 && days.iter().all(|day| *day < 5), "{step}: {days:?} {text}");
+    }
+}
+
+#[test]
+fn pods_that_are_replaced_every_day_know_their_mornings() {
+    for replaced in [&[20][..], &[6, 20], &[11, 16, 20], &[0, 3, 6, 9, 12, 15, 18, 21]] {
+        let (days, text) = told_of_pods(CPU, 15, (12, replaced), |s, noise| noisy(mornings(s), noise));
+        assert!(days.len() <= 2 && days.iter().all(|day| *day < 4), "{replaced:?}: {days:?} {text}");
+        // Three times the work of the day, in the afternoon.
+        let flood = |s: i64| if (0..900).contains(&(s - 10 * DAY_S - 48_600)) { 3.0 } else { 1.0 };
+        let (days, text) = told_of_pods(CPU, 15, (12, replaced), |s, noise| noisy(flood(s) * mornings(s), noise));
+        assert!(days.contains(&10), "{replaced:?}: {days:?} {text}");
     }
 }
 
