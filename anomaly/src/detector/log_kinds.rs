@@ -4,6 +4,7 @@
 //! shapes come together as more of them are known. So a line costs a look-up, and only a shape that is new here costs more; of
 //! those so few are looked at in a minute that a flood of them costs nothing either.
 
+mod forgotten;
 mod table;
 
 use std::time::Duration;
@@ -18,6 +19,9 @@ use table::{New, Table};
 
 /// Of the time after which a series is judged: kinds of lines are rarer than values.
 const LEARNINGS: u32 = 3;
+/// Of a container that has more kinds than can be remembered, every one has to be remembered for so long: what comes once or
+/// twice a day is new to it otherwise.
+const KNOWN_OF_MANY: Duration = Duration::from_secs(2 * 86_400);
 /// Shapes that are new here and looked at in a minute.
 const LOOKS: u32 = 8;
 const MINUTE_NS: i64 = 60_000_000_000;
@@ -84,8 +88,9 @@ pub struct LogKinds {
     is_doubtful: bool,
     /// When a late line was received last.
     late: Timestamp,
-    /// Since when every kind is remembered.
+    /// Since when every kind is remembered, and whether there were others before.
     remembers: Option<Timestamp>,
+    forgets: bool,
     /// When the last pod came that was not there before.
     pod_came: Timestamp,
     /// Lines of shapes that were not looked at.
@@ -104,6 +109,7 @@ impl Default for LogKinds {
             is_doubtful: false,
             late: Timestamp::MIN,
             remembers: None,
+            forgets: false,
             pod_came: Timestamp::MIN,
             passed_over: 0,
         }
@@ -189,14 +195,19 @@ impl LogKinds {
         resolve: &Resolve<'_>,
         told: &mut dyn FnMut(Told),
     ) {
-        let known = self.known(ts);
         match self.table.admit((shape, ts, self.minutes), resolve) {
             New::Shape => {}
             New::NoRoom => self.pass_over(),
-            New::Kind { template, forgot } => {
+            New::Kind { template, forgot, is_known } => {
                 if let Some(forgot) = forgot {
                     self.remembers = self.remembers.max(Some(forgot));
+                    self.forgets = true;
                 }
+                if is_known {
+                    return;
+                }
+                let known = self.known(ts);
+                let learning = if self.forgets { learning.max(KNOWN_OF_MANY) } else { learning };
                 let starts = !is_error && ts < self.pod_came.plus(STARTS);
                 let unusual = self.novelty.is_unusual(ts, known, learning) && !starts;
                 // What has no text cannot be told.

@@ -1,4 +1,5 @@
-//! Which shapes a container had, and the kinds that they are of. Both are bounded; what was not there for long goes first.
+//! Which shapes a container had, and the kinds that they are of. Both are bounded; what was not there for long goes first, and is
+//! remembered for a while longer as one that was there.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,6 +8,7 @@ use whyd_signals::templates::Template;
 use whyd_signals::{TemplateId, Timestamp};
 
 use super::Resolve;
+use super::forgotten::Forgotten;
 use crate::detector::novelty::Fresh;
 use crate::detector::vanished::{Presence, Stops};
 use crate::hash::Fixed;
@@ -47,6 +49,7 @@ pub(super) struct Table {
     #[serde(serialize_with = "in_order")]
     shapes: HashMap<u64, Shape, Fixed>,
     kinds: Vec<Kind>,
+    forgotten: Forgotten,
 }
 
 /// The same state is the same bytes, in whatever order it came to be.
@@ -64,14 +67,16 @@ pub(super) enum New {
     Kind {
         /// `None` where its text is not kept.
         template: Option<Template>,
-        /// When the kind that had to go for it came last.
+        /// When the kind came last that is not remembered any more for it.
         forgot: Option<Timestamp>,
+        /// It was there, and had to go for others.
+        is_known: bool,
     },
 }
 
 impl Table {
     /// The most that one takes beside itself, in bytes.
-    pub(super) const HEAP: usize = 128 * (size_of::<(u64, Shape)>() + 1) + KINDS * size_of::<Kind>();
+    pub(super) const HEAP: usize = 128 * (size_of::<(u64, Shape)>() + 1) + KINDS * size_of::<Kind>() + Forgotten::HEAP;
 
     /// The kind of a shape that was there, and has a line in this minute.
     pub(super) fn of(&mut self, shape: u64, minute: u32) -> Option<&mut Kind> {
@@ -133,6 +138,7 @@ impl Table {
             }
             return New::Shape;
         }
+        let is_known = self.forgotten.take(id);
         let forgot = if self.kinds.len() >= KINDS { self.forget_oldest() } else { None };
         let mut presence = Presence::default();
         presence.observe(minute);
@@ -141,7 +147,7 @@ impl Table {
             self.kinds.reserve_exact(STEP.min(KINDS.saturating_sub(self.kinds.len())));
         }
         self.kinds.push(Kind { template: id, presence, stops: Stops::default(), last: ts, missed: None, fresh: None });
-        New::Kind { template, forgot }
+        New::Kind { template, forgot, is_known }
     }
 
     /// Puts kinds together that stand for one by now. Gives the text of each that is left, in order.
@@ -187,13 +193,13 @@ impl Table {
         true
     }
 
-    /// Lets the kind go that was not there for longest; when it came last.
+    /// Lets the kind go that was not there for longest; when the one came last that is not remembered any more for it.
     fn forget_oldest(&mut self) -> Option<Timestamp> {
         let (at, _) = self.kinds.iter().enumerate().min_by_key(|(_, kind)| kind.last)?;
         let gone = self.kinds.remove(at);
         self.shapes.retain(|_, shape| shape.kind as usize != at);
         self.shapes.values_mut().filter(|shape| shape.kind as usize > at).for_each(|shape| shape.kind -= 1);
-        Some(gone.last)
+        self.forgotten.note(gone.template, gone.last)
     }
 }
 

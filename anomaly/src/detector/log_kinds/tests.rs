@@ -269,3 +269,30 @@ fn a_clock_that_was_ahead_for_a_while_hides_nothing_that_stops() {
     }
     assert!(matches!(one.told[..], [(10_000..11_000, ref text)] if text.contains("heartbeat")), "{:?}", one.told);
 }
+
+#[test]
+fn a_container_that_has_much_to_say_says_little_that_is_new() {
+    // As many kinds, each rarer than the one before, that they come now and then; and one that never came.
+    for (kinds, seed) in [(60, 1), (60, 2), (100, 3), (150, 4)] {
+        let mut noise = Noise::new(seed);
+        let weights: Vec<f64> = (1..=kinds).map(|rank| 1.0 / f64::from(rank * rank)).collect();
+        let all: f64 = weights.iter().sum();
+        let (mut kinds, mut second, mut told) = (LogKinds::default(), 0.0, Vec::new());
+        while second < 8.0 * 86_400.0 {
+            second -= 4.0 * noise.uniform().max(1e-300).ln();
+            let mut draw = noise.uniform() * all;
+            let kind = weights.iter().position(|weight| {
+                draw -= weight;
+                draw <= 0.0
+            });
+            let kind = kind.unwrap_or_default() as u64;
+            let ts = Timestamp((second * 1e9) as i64);
+            let text = |id: TemplateId| format!("k{0} does {0} what {0} it {0} does", id.0);
+            let resolve = |id: TemplateId| Some(Template { id, text: text(id).into() });
+            let line = (ts, kind % 5 == 3, TemplateId(kind + 1));
+            kinds.observe(line, ts, LEARNING, &resolve, &mut |_| told.push((second / 86_400.0) as u32));
+        }
+        let late = told.iter().filter(|day| **day >= 2).count();
+        assert!(late <= 3, "{}: {told:?}", weights.len());
+    }
+}
