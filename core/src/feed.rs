@@ -19,6 +19,7 @@ use probed::probed;
 use probes::Probes;
 use serde::{Deserialize, Serialize};
 use streams::Streams;
+use targets::Targets;
 use watched::{Facts, Series};
 use whyd_anomaly::calls::Speaker;
 use whyd_anomaly::pods::{Measure, Owner};
@@ -46,6 +47,7 @@ pub(crate) struct Feed {
     anomalies: Kept,
     kills: Kills,
     probes: Probes,
+    targets: Targets,
 }
 
 /// Of values that came before their limit was known, how many are held against it.
@@ -77,9 +79,10 @@ impl Kept {
 impl Feed {
     /// A copy of all but what can be asked again.
     pub(crate) fn held(&self) -> Self {
-        let Self { anomalies, kills, probes, series: _, streams: _ } = self;
-        let (anomalies, kills, probes) = (anomalies.clone(), kills.clone(), probes.clone());
-        Self { anomalies, kills, probes, ..Self::default() }
+        let Self { anomalies, kills, probes, targets, series: _, streams: _ } = self;
+        let (anomalies, kills) = (anomalies.clone(), kills.clone());
+        let (probes, targets) = (probes.clone(), targets.clone());
+        Self { anomalies, kills, probes, targets, ..Self::default() }
     }
 
     /// Feeds one published batch; gives the namespaces with new samples or lines.
@@ -92,7 +95,8 @@ impl Feed {
         let mut touched = BTreeSet::new();
         let mut namespace: Option<Arc<str>> = None;
         for (id, sample) in published.samples() {
-            let Some((watched, has_new_limit)) = self.series.watched(id, received, scoped, detectors) else { continue };
+            let asked = (&*detectors, &mut self.targets);
+            let Some((watched, has_new_limit)) = self.series.watched(id, received, scoped, asked) else { continue };
             let meta = &watched.meta;
             if watched.counts_kills {
                 self.kills.observe(id, sample.value, || kills::found(id, meta, sample, scoped));

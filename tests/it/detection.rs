@@ -138,18 +138,22 @@ fn program(second: i64, errors: i64) -> Envelope {
 
 #[test]
 fn a_count_of_errors_that_was_not_there_while_its_program_was_scraped_was_nothing() {
-    let told = |from: i64| {
+    let told = |from: i64, restart: Option<i64>| {
         let mut player = Player::new(Timestamp::from_parts(START, 0).unwrap());
         for second in (0..900).step_by(15) {
+            if restart == Some(second) {
+                player.restart();
+            }
             player.play(program(second, (second - from + 15) * 40));
         }
         player.anomalies()
     };
-    let found = told(300);
+    let found = told(300, None);
     assert_eq!(found.len(), 1, "{found:?}");
     let text = "cart_request_errors_total 40/s, usually 0/s, seen for 5 min only";
     assert_eq!((found[0].text.as_str(), found[0].pod.as_str()), (text, "cart-1"));
-    assert_eq!(told(0), [], "it came with the first scrape");
+    assert_eq!(told(300, Some(270)), found, "it is remembered since when it was scraped");
+    assert_eq!(told(0, None), [], "it came with the first scrape");
 }
 
 #[test]

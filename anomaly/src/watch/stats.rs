@@ -14,7 +14,7 @@ pub struct Stats {
     pub streams: usize,
     /// Probes watched.
     pub probes: usize,
-    /// Metrics of workloads whose usual days are known to their next pods.
+    /// Metrics of workloads of which it is known for their next pods what is usual.
     pub baselines: usize,
     /// Workloads that have a model of their pods' metrics taken together.
     pub pod_models: usize,

@@ -152,7 +152,6 @@ enum Slot {
 #[derive(Default)]
 pub(super) struct Series {
     pages: Vec<Option<Box<[Slot]>>>,
-    targets: Targets,
     sweeping: usize,
     /// How metrics are read that are known by their names alone: many series have one name.
     by_name: BTreeMap<Arc<str>, Arc<whyd_anomaly::Watched>>,
@@ -166,7 +165,7 @@ impl Series {
         id: SeriesId,
         now: Timestamp,
         scoped: &Scoped,
-        detectors: &Detectors,
+        (detectors, targets): (&Detectors, &mut Targets),
     ) -> Option<(&Watched, bool)> {
         let (page, at) = (id.0 as usize / PAGE, id.0 as usize % PAGE);
         if self.pages.len() <= page {
@@ -178,7 +177,7 @@ impl Series {
             let meta = scoped.shared_meta(id)?;
             let name = &meta.name;
             let read = read(&mut self.by_name, name, detectors);
-            let scraped_since = self.targets.hear(meta, now);
+            let scraped_since = targets.hear(meta, now);
             *slot = if read.is_some() || ASKED.contains(&name.as_ref()) {
                 Slot::Watched(Box::new(Watched {
                     read,
