@@ -364,6 +364,8 @@ fn teams_see_their_own_and_a_namespace_takes_its_rows_along() {
     assert!(w.snapshot().scoped(&Access::team("a")).series_named("m").is_empty());
     let anomalies = |team: &str| w.snapshot().scoped(&Access::team(team)).anomalies().len();
     assert_eq!([anomalies("a"), anomalies("c")], [0, 1]);
+    let shown = w.snapshot().scoped(&Access::team("c")).anomalies();
+    assert_eq!(shown[0].team.as_str(), "c", "whose it was is nobody's affair");
 }
 
 #[test]
