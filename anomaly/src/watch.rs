@@ -468,4 +468,6 @@ mod early_tests;
 #[cfg(test)]
 mod lines_tests;
 #[cfg(test)]
+mod room_tests;
+#[cfg(test)]
 mod tests;
