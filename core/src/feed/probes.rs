@@ -47,3 +47,34 @@ impl Probes {
         told
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use whyd_signals::Team;
+
+    use super::*;
+
+    #[test]
+    fn what_came_by_a_clock_that_was_ahead_holds_nothing_back() {
+        let at = |s: i64| Timestamp(s * 1_000_000_000);
+        let of = |ts: Timestamp| Anomaly {
+            ts,
+            team: Team::new("a"),
+            namespace: String::new(),
+            pod: String::new(),
+            container: String::new(),
+            metric: String::new(),
+            score: 2.0,
+            value: 1.0,
+            expected: 0.0,
+            text: String::new(),
+        };
+        let mut probes = Probes::default();
+        probes.hold(at(100), of(at(99)));
+        assert!(!probes.is_due(at(101)) && !probes.is_due(at(99)) && probes.is_due(at(105)));
+        let mut probes = Probes::default();
+        probes.hold(at(86_500), of(at(99)));
+        probes.hold(at(101), of(at(100)));
+        assert!(probes.is_due(at(101)), "for what is behind it");
+    }
+}
