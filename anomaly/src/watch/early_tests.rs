@@ -224,6 +224,15 @@ fn what_one_pod_goes_on_with_for_most_of_an_hour_is_one_time() {
 }
 
 #[test]
+fn a_container_that_starts_again_and_again_is_told_until_it_did_so_at_two_times() {
+    let mut detectors = Detectors::new(Config::default());
+    // Each start has a series of its own.
+    let found: Vec<usize> =
+        (0..12).map(|n| works_for(&mut detectors, (n, i64::from(n) * 420), (90, 300, 0.95), &()).len()).collect();
+    assert_eq!(found, [1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+}
+
+#[test]
 fn two_pods_that_fail_in_the_same_minutes_are_both_told() {
     let mut detectors = Detectors::new(Config::default());
     let found: Vec<usize> = (0..4).map(|n| works_after(&mut detectors, (n, 0), (90, 0.95), &()).len()).collect();

@@ -2,7 +2,7 @@
 //!
 //! A pod's own first values say little: the download before the work of a job, the wait for the first request. What pods of
 //! its workload came to at two times is no news in the next one. Twice, since what was reached once may have been a fault, and
-//! what one pod goes on with for less than an hour is one time.
+//! what one series goes on with for less than an hour is one time.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use crate::detector::robust::Direction;
 use crate::hash64;
 use crate::slots::Slots;
 
-/// Two times are so far apart, in minutes; and those of one pod.
+/// Two times are so far apart, in minutes; and those of one series.
 const APART: u32 = 10;
-const APART_OF_POD: u32 = 60;
+const APART_OF_ONE: u32 = 60;
 /// Of each side so many times are remembered.
 const TIMES: usize = 4;
 /// For so long, in minutes.
@@ -42,12 +42,13 @@ struct Sides {
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Furthest([Option<Time>; TIMES]);
 
-/// A value, when it was reached, in minutes since the epoch, and a part of the hash of the pod that did.
+/// A value, when it was reached, in minutes since the epoch, and a part of the id of the series that did: a container that
+/// starts again has another.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Time {
     at: u32,
     value: f32,
-    pod: u16,
+    series: u16,
 }
 
 /// What a series noted last: when, and how high and low it was since.
@@ -55,8 +56,8 @@ struct Time {
 pub(super) struct Noted(Option<(u32, f32, f32)>);
 
 impl Furthest {
-    fn note(&mut self, at: u32, value: f32, pod: u16) {
-        let near = |time: &&mut Time| at.abs_diff(time.at) < if time.pod == pod { APART_OF_POD } else { APART };
+    fn note(&mut self, at: u32, value: f32, series: u16) {
+        let near = |time: &&mut Time| at.abs_diff(time.at) < if time.series == series { APART_OF_ONE } else { APART };
         if let Some(time) = self.0.iter_mut().flatten().find(near) {
             time.value = time.value.max(value);
             return;
@@ -67,16 +68,16 @@ impl Furthest {
         };
         let least = self.0.iter_mut().min_by(|a, b| worth(a).total_cmp(&worth(b)));
         if let Some(place) = least.filter(|place| worth(place) < value) {
-            *place = Some(Time { at, value, pod });
+            *place = Some(Time { at, value, series });
         }
     }
 
-    /// What was reached twice, without what this pod came to just now.
-    fn twice(&self, at: u32, pod: u16) -> Option<f64> {
+    /// What was reached twice, without what this series came to just now.
+    fn twice(&self, at: u32, series: u16) -> Option<f64> {
         let (mut first, mut second) = (None, None::<f32>);
         let counts = |time: &&Time| {
             let ago = at.saturating_sub(time.at);
-            ago < KEPT && (time.pod != pod || ago >= APART_OF_POD)
+            ago < KEPT && (time.series != series || ago >= APART_OF_ONE)
         };
         for Time { value, .. } in self.0.iter().flatten().filter(counts) {
             if first.is_none_or(|first| *value > first) {
@@ -134,17 +135,17 @@ impl Reached {
         let (then, low, high) = recent.unwrap_or((at, value, value));
         noted.0 = Some((then, low.min(value), high.max(value)));
         let Some(sides) = self.0.entry_of(|| owner(key.team), place(key), now, Sides::default) else { return };
-        let pod = pod(key);
-        sides.highest.note(at, value, pod);
-        sides.lowest.note(at, -value, pod);
+        let series = series(key);
+        sides.highest.note(at, value, series);
+        sides.lowest.note(at, -value, series);
     }
 
     /// Whether pods of its workload came this far at two times, or nearly.
     pub(super) fn is_known(&self, key: &SeriesKey<'_>, (ts, value): (Timestamp, f64), matters: &Matters) -> bool {
-        let (at, pod) = (minute(ts), pod(key));
+        let (at, series) = (minute(ts), series(key));
         let Some(sides) = self.0.get(place(key)) else { return false };
         let within = |furthest: &Furthest, value: f64| {
-            furthest.twice(at, pod).is_some_and(|reached| value - reached < matters.least.max(NEAR * reached.abs()))
+            furthest.twice(at, series).is_some_and(|reached| value - reached < matters.least.max(NEAR * reached.abs()))
         };
         match matters.direction {
             Direction::Above => within(&sides.highest, value),
@@ -155,7 +156,7 @@ impl Reached {
 
     /// How high pods of its workload came at two times.
     pub(super) fn highest(&self, key: &SeriesKey<'_>, ts: Timestamp) -> Option<f64> {
-        self.0.get(place(key))?.highest.twice(minute(ts), pod(key))
+        self.0.get(place(key))?.highest.twice(minute(ts), series(key))
     }
 
     pub(super) fn sweep(&mut self, now: Timestamp, most: usize) {
@@ -163,8 +164,8 @@ impl Reached {
     }
 }
 
-fn pod(key: &SeriesKey<'_>) -> u16 {
-    hash64(key.pod.as_bytes()) as u16
+fn series(key: &SeriesKey<'_>) -> u16 {
+    key.id.0 as u16
 }
 
 fn minute(ts: Timestamp) -> u32 {
@@ -188,9 +189,9 @@ mod tests {
         }
         assert_eq!(furthest.twice(10, 0), None, "one time");
         furthest.note(9, 4.0, 2);
-        assert_eq!(furthest.twice(10, 0), None, "one time, of two pods");
+        assert_eq!(furthest.twice(10, 0), None, "one time, of two series");
         furthest.note(59, 4.5, 1);
-        assert_eq!(furthest.twice(59, 0), None, "that pod goes on");
+        assert_eq!(furthest.twice(59, 0), None, "it goes on");
         furthest.note(12, 4.0, 2);
         assert_eq!(furthest.twice(12, 0), Some(4.0));
         assert_eq!(furthest.twice(12, 2), None, "it has no part in it");
