@@ -154,6 +154,11 @@ impl Calls {
         self.requests.refused + self.parties.refused + self.calls.refused
     }
 
+    /// Workloads and kinds of calls that went.
+    pub(crate) fn evicted(&self) -> u64 {
+        self.parties.evicted + self.calls.evicted
+    }
+
     /// Upper bound of the bytes that it takes.
     pub(crate) fn bytes(&self) -> usize {
         let calls = size_of::<Call>() + Usual::HEAP + 64;

@@ -48,7 +48,7 @@ pub struct Stats {
     pub refused_calls: u64,
     /// Lines that were not counted, being late.
     pub late_lines: u64,
-    /// Series, groups of lines, probes, and what is known of workloads and their pods, that went: they were idle, or their place
+    /// Series, groups of lines, probes, calls, and what is known of workloads and their pods, that went: they were idle, or their place
     /// was another's.
     pub evicted: u64,
     /// Anomalies told.
@@ -115,7 +115,8 @@ impl Detectors {
                 + probes.evicted
                 + baselines.evicted()
                 + reached.evicted()
-                + pods.evicted(),
+                + pods.evicted()
+                + calls.evicted(),
             anomalies: *anomalies,
         }
     }

@@ -69,6 +69,8 @@ pub struct Incident {
     pub follows: Option<String>,
     /// Ids under which what it holds was told before, since it began earlier than it seemed or turned out to be one with
     /// others: asked for one of these, the API answers with it.
+    #[serde(default)]
+    #[schema(required)]
     pub formerly: Vec<String>,
     /// The suppression that hides it.
     #[serde(default)]
