@@ -29,10 +29,16 @@ use usual::{Slow, Usual};
 
 /// There is a workload for so many kinds of calls.
 const CALLS_OF_PARTY: usize = 4;
-/// Pods of a workload that are told apart.
+/// Pods of a workload that are told apart; of more than these those that have just come are few.
 const PODS: usize = 32;
+/// Bytes of the names of one that takes part; whose are longer is as good as unknown.
+const NAMES: usize = 1024;
+/// Who was not heard for so long gives room where there is need of it, and counts for nobody else.
+const AWAY: Duration = Duration::from_secs(600);
 /// What a pod that comes to others takes in so long after its first line is not what it takes later.
 const STARTS: Duration = Duration::from_secs(120);
+/// A call that was over within so long says how calls are now.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Whose lines they are.
 #[derive(Debug, Clone, Copy)]
@@ -58,13 +64,24 @@ struct Party {
     /// The pod that spoke last.
     pod: String,
     since: Timestamp,
-    /// Hashes of its pods, and when each was heard first.
-    pods: Vec<(u64, Timestamp)>,
+    pods: Vec<KnownPod>,
+    /// When its newest line was written.
+    newest: Timestamp,
+    /// When lines of it came last that others had not waited for.
+    late: Option<Timestamp>,
+}
+
+/// A pod by the hash of its name: when it was heard first, and last.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct KnownPod {
+    name: u64,
+    first: Timestamp,
+    last: Timestamp,
 }
 
 impl Party {
-    /// The most that it takes, in bytes: names are cut by Kubernetes.
-    const BYTES: usize = size_of::<Self>() + 4 * 256 + PODS * 16 + 64;
+    /// The most that it takes, in bytes.
+    const BYTES: usize = size_of::<Self>() + NAMES + PODS * size_of::<KnownPod>() + 64;
 
     fn of(speaker: &Speaker<'_>, now: Timestamp) -> Self {
         Self {
@@ -75,6 +92,8 @@ impl Party {
             pod: String::new(),
             since: now,
             pods: Vec::new(),
+            newest: Timestamp::MIN,
+            late: None,
         }
     }
 
@@ -86,23 +105,44 @@ impl Party {
         if self.team != *speaker.team {
             self.team = speaker.team.clone();
         }
-        let pod = hash64(speaker.pod.as_bytes());
-        let first = self.pods.iter().find(|known| known.0 == pod).map(|known| known.1).unwrap_or_else(|| {
-            if self.pods.len() >= PODS {
-                self.pods.remove(0);
+        let name = hash64(speaker.pod.as_bytes());
+        let known = self.pods.iter_mut().find(|known| known.name == name);
+        let first = if let Some(known) = known {
+            known.last = known.last.max(now);
+            known.first
+        } else {
+            let pod = KnownPod { name, first: now, last: now };
+            if self.pods.len() < PODS {
+                self.pods.push(pod);
+            } else {
+                let oldest = self.pods.iter_mut().min_by_key(|known| known.last);
+                let Some(gone) = oldest.filter(|known| known.last.plus(STARTS) < now) else { return true };
+                *gone = pod;
             }
-            self.pods.push((pod, now));
             now
-        });
+        };
         first < self.since.plus(STARTS) || now >= first.plus(STARTS)
     }
 
-    /// What it is to another.
+    /// Takes note of when its lines were written, and of whether they came while others still waited for them.
+    fn note(&mut self, ts: Timestamp, received: Timestamp) {
+        self.newest = if self.newest > received { ts } else { self.newest.max(ts) };
+        if received > ts.plus(open::WAITS) {
+            self.late = Some(received);
+        }
+    }
+
+    /// Whether what it said until then may be missing.
+    fn may_be_missed(&self, (at, received): (Timestamp, Timestamp), silent: Duration) -> bool {
+        self.newest.plus(silent) < at || self.late.is_some_and(|late| received < late.plus(STARTS) && late <= received)
+    }
+
+    /// What it is to another; what lies outside of its namespace is not named, since that may be another team's one day.
     fn name(&self, for_other: &Self) -> String {
         match (self.namespace == for_other.namespace, self.workload == for_other.workload) {
             (true, true) => format!("its container {}", self.container),
             (true, false) => self.workload.clone(),
-            (false, _) => format!("{} in {}", self.workload, self.namespace),
+            (false, _) => "a workload of another namespace".to_owned(),
         }
     }
 }
@@ -132,8 +172,8 @@ impl Calls {
         let calls = bytes / 2 / Self::BYTES;
         Self {
             requests: Requests::new(bytes / 2 / Requests::BYTES),
-            parties: Slots::new(calls / CALLS_OF_PARTY),
-            calls: Slots::new(calls),
+            parties: Slots::new(calls / CALLS_OF_PARTY).gone_after(AWAY),
+            calls: Slots::new(calls).gone_after(AWAY),
         }
     }
 
@@ -182,14 +222,22 @@ impl Calls {
     ) {
         let owner = hash64(of.team.as_str().as_bytes());
         let mut lines = lines.peekable();
-        if lines.peek().is_some()
-            && !of.pod.is_empty()
-            && let Some(party) = self.parties.entry_of(|| owner, of.workload_key, heard, || Party::of(of, heard))
-        {
-            // A pod that has just come says who it is, and is no measure.
-            let whose = if party.hear(of, heard) { of.workload_key } else { STARTING };
+        if lines.peek().is_some() {
+            let names = of.namespace.len() + of.workload.len() + of.pod.len() + of.container.len();
+            let is_known = !of.pod.is_empty() && names <= NAMES;
+            let begin = || Party::of(of, heard);
+            let party = if is_known { self.parties.entry_of(|| owner, of.workload_key, heard, begin) } else { None };
+            // A pod that has just come is no measure, and who finds no room is none; but each says that somebody was there.
+            let (whose, mut party) = match party {
+                Some(party) => (if party.hear(of, heard) { of.workload_key } else { STARTING }, Some(party)),
+                None => (STARTING, None),
+            };
             for (ts, request) in lines {
-                self.requests.take((owner, request), (ts.min(received).0, whose), received);
+                let ts = ts.min(received);
+                if let Some(party) = &mut party {
+                    party.note(ts, received);
+                }
+                self.requests.take((owner, request), (ts.0, whose), received);
             }
         }
         self.close((received, heard), told);
@@ -206,8 +254,8 @@ impl Calls {
                 let key = fold(caller.rotate_left(17) ^ callee, beside ^ KIND);
                 let begin = || Call { caller, callee, usual: Usual::new() };
                 let Some(call) = self.calls.entry_of(|| owner, key, heard, begin) else { continue };
-                if let Some(slow) = call.usual.observe(at, took)
-                    && let Some(found) = self.blame(key, &taken, &slow)
+                if let Some(slow) = call.usual.observe(at, took, received)
+                    && let Some(found) = self.blame((owner, key), &taken, &slow, received)
                 {
                     told(found);
                 }
@@ -215,18 +263,27 @@ impl Calls {
         }
     }
 
-    /// Finds who is to blame for a slow call; the anomaly, where nothing was told of it yet.
-    fn blame(&mut self, key: u64, taken: &Taken, slow: &Slow) -> Option<Anomaly> {
+    /// Finds who is to blame for a slow call; the anomaly, where nothing was told of it yet. Where lines of somebody in between may
+    /// be missing, nobody is.
+    fn blame(&mut self, (owner, key): (u64, u64), taken: &Taken, slow: &Slow, received: Timestamp) -> Option<Anomaly> {
         let Taken { caller, callee, at, .. } = *taken;
         // Of both whether it is blamed already, and how many of its other calls are slow.
         let (mut of_caller, mut of_callee) = ((false, 0), (false, 0));
         for (other, call) in self.calls.at(0..self.calls.places()) {
             let takes_part = |party| call.caller == party || call.callee == party;
-            if other == key || !(takes_part(caller) || takes_part(callee)) {
+            if other == key || !(takes_part(caller) || takes_part(callee)) || !call.usual.is_heard(at, AWAY) {
                 continue;
             }
+            let of_others = [call.caller, call.callee].into_iter().filter(|party| ![caller, callee].contains(party));
+            let mut others = of_others.filter_map(|party| self.parties.get(party));
+            if let Some(silent) = call.usual.silent_after()
+                && others.any(|party| party.may_be_missed((Timestamp(at), received), silent))
+            {
+                return None;
+            }
             let blamed = call.usual.blamed();
-            let is_slow = call.usual.is_heard(at) && call.usual.judged().is_some_and(|minute| minute.is_likely());
+            let is_slow =
+                call.usual.is_heard(at, MINUTE) && call.usual.judged().is_some_and(|minute| minute.is_likely());
             for (party, of) in [(caller, &mut of_caller), (callee, &mut of_callee)] {
                 of.0 |= blamed == Some(party);
                 of.1 += u32::from(is_slow && takes_part(party));
@@ -234,11 +291,13 @@ impl Calls {
         }
         let (whom, other) = if of_caller > of_callee { (caller, callee) } else { (callee, caller) };
         let is_known = if whom == callee { of_callee.0 } else { of_caller.0 };
+        let (blamed, other) = (self.parties.get(whom)?, self.parties.get(other)?);
+        let is_own = |party: &Party| hash64(party.team.as_str().as_bytes()) == owner;
+        let is_theirs = is_own(blamed) && is_own(other);
         self.calls.get_mut(key)?.usual.blame(whom);
-        if is_known {
+        if is_known || !is_theirs {
             return None;
         }
-        let (blamed, other) = (self.parties.get(whom)?, self.parties.get(other)?);
         let what = match (caller == callee, whom == callee) {
             (true, _) => "its own part of requests".to_owned(),
             (false, true) => format!("calls by {}", other.name(blamed)),

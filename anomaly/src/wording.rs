@@ -101,7 +101,7 @@ pub(crate) fn probe(kind: &str, failing: &Failing) -> String {
     format!("{kind} probe failed{times}{again}, after {succeeded} that succeeded")
 }
 
-/// "calls by Deployment/web 92x their usual: 1.01 s, usually 11 ms, in 7 of 8 looked at in the last minute".
+/// "calls by Deployment/web 92x their usual: 1.01 s, usually 11 ms, 7 of 8 in the last minute".
 pub(crate) fn slow(what: &str, (is, was): (f64, f64), (slow, all): (u32, u32)) -> String {
     let ratio = number((is / was).round());
     let whose = if what.contains("calls") { "their" } else { "its" };

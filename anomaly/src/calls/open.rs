@@ -9,7 +9,7 @@ use whyd_signals::Timestamp;
 use crate::hash::{Fixed, hash64, in_order};
 
 /// A request is over when no line of it came for so long, by the clock of the receipt: senders wait for seconds at the most.
-const WAITS: Duration = Duration::from_secs(15);
+pub(super) const WAITS: Duration = Duration::from_secs(15);
 /// And after so long in any case.
 const LONGEST: Duration = Duration::from_secs(60);
 /// What has more lines is no request but a job.
@@ -25,6 +25,8 @@ struct Open {
     owner: u64,
     first: Timestamp,
     last: Timestamp,
+    /// When it is looked at again.
+    due: Timestamp,
     /// When each was written, and by whom; those of a job are let go.
     lines: Vec<(i64, u64)>,
     is_job: bool,
@@ -97,16 +99,23 @@ impl Requests {
             self.refused += 1;
             return;
         }
+        // By a clock that was ahead.
+        share.since = share.since.min(received);
         if share.level > 0 && share.held * ROOMY < room && received >= share.since.plus(LONGEST) {
             (share.level, share.since) = (share.level - 1, received);
         }
         let mut added = 1;
         let open = self.open.entry(key).or_insert_with(|| {
             added += LINES_OF_REQUEST;
-            Open { owner, first: received, last: received, lines: Vec::new(), is_job: false }
+            let due = received.plus(WAITS);
+            Open { owner, first: received, last: received, due, lines: Vec::new(), is_job: false }
         });
+        if open.owner != owner {
+            self.refused += 1;
+            return;
+        }
         if added > 1 {
-            self.due.insert((open.ends(), key));
+            self.due.insert((open.due, key));
         }
         open.last = open.last.max(received);
         if open.is_job {
@@ -125,12 +134,20 @@ impl Requests {
 
     /// The lines of one request that is over by now, and whose it is.
     pub(super) fn over(&mut self, now: Timestamp) -> Option<(u64, Vec<(i64, u64)>)> {
+        // What came by a clock that was ahead would be held until then.
+        while let Some((_, key)) = self.due.last().copied().filter(|(at, _)| *at > now.plus(LONGEST)) {
+            self.due.pop_last();
+            if let Some(open) = self.open.remove(&key) {
+                self.let_go(open.owner, open.lines.len() + LINES_OF_REQUEST);
+            }
+        }
         loop {
             let (at, key) = *self.due.first().filter(|(at, _)| *at <= now)?;
             self.due.pop_first();
-            let Some(open) = self.open.get(&key) else { continue };
+            let Some(open) = self.open.get_mut(&key) else { continue };
             if open.ends() > at {
-                self.due.insert((open.ends(), key));
+                open.due = open.ends();
+                self.due.insert((open.due, key));
                 continue;
             }
             let open = self.open.remove(&key)?;
@@ -149,7 +166,7 @@ impl Requests {
             if !stays {
                 gone += open.lines.len() + LINES_OF_REQUEST;
                 self.refused += open.lines.len() as u64;
-                self.due.remove(&(open.ends(), *key));
+                self.due.remove(&(open.due, *key));
             }
             stays
         });
@@ -239,6 +256,28 @@ mod tests {
             while requests.over(at(second)).is_some() {}
         }
         assert!(requests.shares.get(&1).is_none_or(|share| share.level < level));
+    }
+
+    #[test]
+    fn what_came_by_a_clock_that_was_ahead_holds_no_room() {
+        let mut requests = Requests::new(100);
+        (0..50).for_each(|n| requests.take((1, n), (0, 5), at(1_000_000)));
+        assert!(requests.shares[&1].level > 0);
+        assert_eq!((requests.over(at(10)), requests.open.len(), requests.total), (None, 0, 0));
+        requests.take((1, 7), (10, 5), at(10));
+        assert_eq!(requests.over(at(25)), Some((1, vec![(10, 5)])));
+    }
+
+    #[test]
+    fn nothing_is_left_to_look_at_of_what_is_left_out() {
+        let mut requests = Requests::new(200);
+        for n in 0..100 {
+            requests.take((1, n), (0, 5), at(0));
+            requests.take((1, n), (1, 5), at(9));
+        }
+        assert_eq!(requests.due.len(), requests.open.len());
+        while requests.over(at(16)).is_some() {}
+        assert_eq!(requests.due.len(), requests.open.len());
     }
 
     #[test]

@@ -189,3 +189,112 @@ fn what_is_held_is_bounded_and_goes_on_after_it_was_written() {
         world.calls.refused()
     );
 }
+
+/// Two of three requests go through code, whose lines may be missing or come late, and one is answered by web alone.
+fn some_alone(
+    world: &mut World,
+    seconds: std::ops::Range<i64>,
+    mut code: impl FnMut(&mut World, i64, [(f64, u64); 2]),
+) {
+    let team = Team::new("shop");
+    for s in seconds {
+        world.requests += 1;
+        let request = world.requests;
+        let took = if request % 3 == 0 { 0.002 } else { 0.33 };
+        if request % 3 != 0 {
+            code(world, s, [(0.005, request), (0.32, request)]);
+        }
+        world.say(s, &team, ("web", "web-1"), &[(0.0, request), (took, request)]);
+    }
+}
+
+#[test]
+fn a_caller_is_not_blamed_where_lines_of_whom_it_calls_do_not_come_or_come_late() {
+    let team = Team::new("shop");
+    let said = |world: &mut World, s: i64, lines: [(f64, u64); 2]| {
+        world.say(s, &Team::new("shop"), ("code", "code-1"), &lines);
+    };
+    let mut silent = World::new();
+    some_alone(&mut silent, 0..900, said);
+    some_alone(&mut silent, 900..1500, |_, _, _| {});
+    assert_eq!(silent.texts(), [], "silent");
+    // Sent 40 seconds after they were written.
+    let mut late = World::new();
+    some_alone(&mut late, 0..900, said);
+    let mut held = std::collections::VecDeque::new();
+    some_alone(&mut late, 900..1500, |world, s, lines| {
+        held.push_back((s, lines));
+        if held.len() > 27 {
+            let (then, lines) = held.pop_front().unwrap();
+            let lines = lines.map(|(at, request)| (at - (s - then) as f64, request));
+            world.say(s, &team, ("code", "code-1"), &lines);
+        }
+    });
+    assert_eq!(late.texts(), [], "late");
+    // Its own part that is slow is told while the other speaks.
+    let mut slow = World::new();
+    some_alone(&mut slow, 0..900, said);
+    for s in 900..1500 {
+        slow.requests += 1;
+        let request = slow.requests;
+        if request % 3 == 0 {
+            slow.say(s, &team, ("code", "code-1"), &[(0.005, request), (0.32, request)]);
+        }
+        slow.say(s, &team, ("web", "web-1"), &[(0.0, request), (0.8, request)]);
+    }
+    assert!(slow.texts().iter().any(|(_, pod, _)| *pod == "web-1"), "{:?}", slow.texts());
+}
+
+#[test]
+fn who_finds_no_room_is_no_part_of_its_caller() {
+    let (mut world, team) = (World::new(), Team::new("shop"));
+    world.calls = Calls::new(256 << 10);
+    world.request(0, &team, &[]);
+    // Others take all places, and are heard again and again.
+    let others = |world: &mut World, s: i64| {
+        for n in 0..200 {
+            let name = format!("other-{n}");
+            world.say(s, &team, (&name, &name), &[(0.0, (1 << 40) | n | ((s as u64) << 16))]);
+        }
+    };
+    for s in 0..1500 {
+        if s % 300 == 0 {
+            others(&mut world, s);
+        }
+        world.request(s, &team, &[("cart", if s < 900 { WELL } else { [4.0, 500.0, 3.0] })]);
+    }
+    assert!(world.calls.parties.refused > 0);
+    assert_eq!(world.texts(), []);
+}
+
+#[test]
+fn what_was_blamed_and_is_not_heard_any_more_hides_no_other() {
+    let (mut world, team) = (World::new(), Team::new("shop"));
+    for s in 0..3600 {
+        if s < 700 {
+            world.request(s, &team, &[("code", if s < 600 { WELL } else { [500.0, 20.0, 500.0] })]);
+        }
+        world.requests += 1;
+        let (request, way) = (world.requests, if s < 3000 { 0.004 } else { 0.5 });
+        world.say(s, &team, ("code", "code-1"), &[(way, request), (way + 0.02, request)]);
+        world.say(s, &team, ("shop", "shop-1"), &[(0.0, request), (2.0 * way + 0.02, request)]);
+    }
+    let times: Vec<i64> = world.found.iter().map(|(s, _)| *s).collect();
+    assert!(matches!(times[..], [600..700, 3000..3100]), "{:?}", world.texts());
+}
+
+#[test]
+fn of_a_workload_of_many_pods_it_is_told_as_of_few() {
+    let told = |pods: i64| {
+        let (mut world, team) = (World::new(), Team::new("shop"));
+        for s in 0..1200 {
+            world.requests += 1;
+            let (request, way) = (world.requests, if s < 900 { 0.004 } else { 0.5 });
+            let pod = format!("cart-{}", s % pods);
+            world.say(s, &team, ("cart", &pod), &[(way, request), (way + 0.02, request)]);
+            world.say(s, &team, ("web", "web-1"), &[(0.0, request), (2.0 * way + 0.02, request)]);
+        }
+        world.found.len()
+    };
+    assert_eq!((told(3), told(40)), (1, 1));
+}

@@ -4,9 +4,13 @@
 //! for it, and a moment of many slow ones is one. Nothing is assumed of how they are distributed: of the last minute's calls
 //! more than half took longer than all but few ever did, and that is held against chance.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+use whyd_signals::Timestamp;
 
 use crate::detector::chance;
+use crate::detector::score::daily::Daily;
 
 /// A minute is judged.
 const MINUTE: i64 = 60;
@@ -24,6 +28,10 @@ const CHANCE: f64 = 1e-7;
 const LASTS: i64 = 5;
 /// Where it goes on for so long it is what is usual by now.
 const SETTLES: i64 = 3600;
+/// Calls in so many seconds of a minute are frequent.
+const FREQUENT: u64 = 4;
+/// Nobody is silent for fewer seconds.
+const SOON: u64 = 10;
 /// When the past is halved.
 const MOST: u32 = 8192;
 
@@ -35,6 +43,8 @@ pub(super) struct Usual {
     minute: Vec<(u32, u8)>,
     /// Since when it is slow, and who was blamed for it.
     slow: Option<(u32, u64)>,
+    /// How long they take at each hour: what is slow every night is usual.
+    daily: Daily,
 }
 
 /// A minute that is slow.
@@ -70,16 +80,21 @@ impl Slow {
 
 impl Usual {
     /// The most that it takes beside itself, in bytes.
-    pub(super) const HEAP: usize = STEPS * 2 + 64 * size_of::<(u32, u8)>();
+    pub(super) const HEAP: usize = STEPS * 2 + 64 * size_of::<(u32, u8)>() + Daily::HEAP;
 
     pub(super) fn new() -> Self {
-        Self { past: vec![0; STEPS], minute: Vec::new(), slow: None }
+        Self { past: vec![0; STEPS], minute: Vec::new(), slow: None, daily: Daily::default() }
     }
 
-    /// A call that was over at this time and took so long, in nanoseconds; the minute that it makes slow, told once while it is
-    /// slow. Of each second one is taken.
-    pub(super) fn observe(&mut self, at: i64, took: i64) -> Option<Slow> {
+    /// A call that was over at this time and took so long, in nanoseconds, by lines received then; the minute that it makes slow, told
+    /// once while it is slow. Of each second one is taken.
+    pub(super) fn observe(&mut self, at: i64, took: i64, received: Timestamp) -> Option<Slow> {
         let second = u32::try_from(at.div_euclid(1_000_000_000)).ok()?;
+        let now = received.0.div_euclid(1_000_000_000);
+        if self.minute.last().is_some_and(|last| i64::from(last.0) > now + MINUTE) {
+            // By a clock that was ahead.
+            self.minute.clear();
+        }
         let newest = self.minute.last().map_or(0, |last| last.0);
         if i64::from(second) <= i64::from(newest) - MINUTE {
             return None;
@@ -91,7 +106,8 @@ impl Usual {
         if self.slow.is_some() && slow.slow * 4 <= slow.all {
             self.slow = None;
         }
-        (self.slow.is_none() && slow.is_clear()).then_some(slow)
+        let is_more = self.daily.observe(Timestamp(at), slow.is);
+        (self.slow.is_none() && slow.is_clear() && is_more).then_some(slow)
     }
 
     /// The minute is slow, and this is whom to blame.
@@ -104,9 +120,17 @@ impl Usual {
         self.slow.map(|(_, whom)| whom)
     }
 
-    /// Whether a call of it was over in the minute up to this time, in nanoseconds.
-    pub(super) fn is_heard(&self, at: i64) -> bool {
-        self.minute.last().is_some_and(|last| i64::from(last.0) > at.div_euclid(1_000_000_000) - MINUTE)
+    /// Whether a call of it was over within so long before this time, in nanoseconds.
+    pub(super) fn is_heard(&self, at: i64, within: Duration) -> bool {
+        let from = Timestamp(at).minus(within).0.div_euclid(1_000_000_000);
+        self.minute.last().is_some_and(|last| i64::from(last.0) > from)
+    }
+
+    /// After how long without a word those that take part are silent: some times as long as there is between two calls of the last
+    /// minute that had any. `None` where there were few.
+    pub(super) fn silent_after(&self) -> Option<Duration> {
+        let calls = u64::try_from(self.minute.len()).ok().filter(|calls| *calls >= FREQUENT)?;
+        Some(Duration::from_secs((3 * MINUTE.unsigned_abs() / calls).max(SOON)))
     }
 
     /// Lets the past have what is older than a minute; nothing of a slow time, unless it has settled.
@@ -201,7 +225,7 @@ mod tests {
             .filter(|s| {
                 let Some(ms) = takes(*s, &mut noise) else { return false };
                 let at = (1_000_000 + s) * 1_000_000_000;
-                let found = usual.observe(at, (ms * MS) as i64).is_some();
+                let found = usual.observe(at, (ms * MS) as i64, Timestamp(at)).is_some();
                 if found {
                     usual.blame(7);
                 }
@@ -268,19 +292,42 @@ mod tests {
     }
 
     #[test]
-    fn a_second_speaks_once_and_what_is_late_not_at_all() {
+    fn what_is_slow_every_night_is_told_on_two_nights() {
+        let slow = |s: i64| (7200..8400).contains(&s.rem_euclid(86_400));
+        let found = told(6 * 86_400, |s, n| (s % 10 == 0).then(|| if slow(s) { 800.0 } else { skewed(n) }));
+        let nights: Vec<i64> = found.iter().map(|s| s / 86_400).collect();
+        assert_eq!(nights, [0, 1]);
+        let worse = told(6 * 86_400, |s, n| {
+            let night = if s < 5 * 86_400 { 800.0 } else { 4000.0 };
+            (s % 10 == 0).then(|| if slow(s) { night } else { skewed(n) })
+        });
+        assert_eq!(worse.last().map(|s| s / 86_400), Some(5), "more than it ever was");
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_holds_nothing_back() {
         let mut usual = Usual::new();
         let at = |s: i64| (1_000_000 + s) * 1_000_000_000;
+        (0..300).for_each(|s| assert!(usual.observe(at(s), 5_000_000, Timestamp(at(s))).is_none()));
+        usual.observe(at(90_000), 5_000_000, Timestamp(at(90_000)));
+        let found = (300..400).filter(|s| usual.observe(at(*s), 900_000_000, Timestamp(at(*s))).is_some()).count();
+        assert!(found > 0);
+    }
+
+    #[test]
+    fn a_second_speaks_once_and_what_is_late_not_at_all() {
+        let (mut usual, minute) = (Usual::new(), Duration::from_secs(60));
+        let at = |s: i64| (1_000_000 + s) * 1_000_000_000;
         for s in (0..100).chain(0..100) {
-            usual.observe(at(s), 5_000_000);
-            usual.observe(at(s) + 1, 900_000_000);
+            usual.observe(at(s), 5_000_000, Timestamp(at(100)));
+            usual.observe(at(s) + 1, 900_000_000, Timestamp(at(100)));
         }
         let past: u32 = usual.past.iter().map(|n| u32::from(*n)).sum();
         assert_eq!((usual.minute.len(), past), (60, 40));
         assert!(usual.minute.iter().all(|held| held.1 == step(5_000_000)));
-        assert!(usual.is_heard(at(158)) && !usual.is_heard(at(159)));
+        assert!(usual.is_heard(at(158), minute) && !usual.is_heard(at(159), minute));
         for s in 0..20_000 {
-            usual.observe(at(100 + s), 5_000_000);
+            usual.observe(at(100 + s), 5_000_000, Timestamp(at(100 + s)));
         }
         let past: u32 = usual.past.iter().map(|n| u32::from(*n)).sum();
         assert!((MOST / 2 - 1..=MOST).contains(&past), "{past}");
