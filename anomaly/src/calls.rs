@@ -229,8 +229,8 @@ impl Calls {
             let party = if is_known { self.parties.entry_of(|| owner, of.workload_key, heard, begin) } else { None };
             // A pod that has just come is no measure, and who finds no room is none; but each says that somebody was there.
             let (whose, mut party) = match party {
-                Some(party) => (if party.hear(of, heard) { of.workload_key } else { STARTING }, Some(party)),
-                None => (STARTING, None),
+                Some(party) => (if party.hear(of, heard) { of.workload_key } else { SOMEBODY }, Some(party)),
+                None => (SOMEBODY, None),
             };
             for (ts, request) in lines {
                 let ts = ts.min(received);
@@ -247,7 +247,7 @@ impl Calls {
     fn close(&mut self, (received, heard): (Timestamp, Timestamp), mut told: impl FnMut(Anomaly)) {
         while let Some((owner, mut lines)) = self.requests.over(received) {
             for taken in taken::taken(&mut lines) {
-                if taken.caller == STARTING || taken.callee == STARTING {
+                if taken.caller == SOMEBODY || taken.callee == SOMEBODY {
                     continue;
                 }
                 let Taken { caller, callee, beside, at, took } = taken;
@@ -318,6 +318,6 @@ impl Calls {
     }
 }
 
-/// Whose lines are told apart from all others', and are no measure.
-const STARTING: u64 = 0;
+/// Whoever is no measure: who has just come, who finds no room, and whoever of another team takes part.
+const SOMEBODY: u64 = 0;
 const KIND: u64 = 0xd6e8_feb8_6659_fd93;

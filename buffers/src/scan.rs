@@ -8,7 +8,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{Schema, SchemaRef};
 use whyd_signals::schema::tables;
-use whyd_signals::{Sample, SeriesId, StreamId, Team, TemplateId, Timestamp};
+use whyd_signals::{Sample, SeriesId, StreamId, Team, TemplateId, Timestamp, request};
 
 use crate::hash::FixedState;
 use crate::logs::{Level, Levels, LineRun};
@@ -202,7 +202,8 @@ enum LineColumn {
     Level(StringBuilder),
     Template(Vec<u64>),
     Line(StringBuilder),
-    Trace,
+    /// The id of the trace that the line names.
+    Trace(StringBuilder),
 }
 
 impl LineColumn {
@@ -216,11 +217,11 @@ impl LineColumn {
             5 => Self::Level(StringBuilder::new()),
             6 => Self::Template(Vec::new()),
             7 => Self::Line(StringBuilder::new()),
-            _ => Self::Trace,
+            _ => Self::Trace(StringBuilder::new()),
         }
     }
 
-    fn finish(&mut self, rows: usize) -> ArrayRef {
+    fn finish(&mut self) -> ArrayRef {
         match self {
             Self::Times(ts) => times(std::mem::take(ts)),
             Self::Template(ids) => Arc::new(UInt64Array::from(std::mem::take(ids))),
@@ -229,8 +230,8 @@ impl LineColumn {
             | Self::Pod(texts)
             | Self::Container(texts)
             | Self::Level(texts)
-            | Self::Line(texts) => Arc::new(texts.finish()),
-            Self::Trace => Arc::new(StringArray::new_null(rows)),
+            | Self::Line(texts)
+            | Self::Trace(texts) => Arc::new(texts.finish()),
         }
     }
 }
@@ -274,7 +275,9 @@ impl<'a> LineColumns<'a> {
                     templates.entry((namespace, id)).or_insert_with(resolve).0
                 })),
                 LineColumn::Line(texts) => rows_of().for_each(|i| texts.append_value(run.text(i))),
-                LineColumn::Trace => {}
+                LineColumn::Trace(texts) => {
+                    rows_of().for_each(|i| texts.append_option(request::id_of(run.text(i))));
+                }
             }
         }
         self.rows += rows.len();
@@ -283,7 +286,7 @@ impl<'a> LineColumns<'a> {
     /// What was added; nothing is left.
     pub fn finish(&mut self) -> RecordBatch {
         let rows = std::mem::take(&mut self.rows);
-        let made = self.columns.iter_mut().map(|c| c.finish(rows)).collect();
+        let made = self.columns.iter_mut().map(LineColumn::finish).collect();
         batch(&self.schema, made, rows)
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 
+use super::SOMEBODY;
 use crate::hash::{Fixed, hash64, in_order};
 
 /// A request is over when no line of it came for so long, by the clock of the receipt: senders wait for seconds at the most.
@@ -15,7 +16,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// What has more lines is no request but a job.
 const LINES: usize = 256;
 /// A request takes as much as so many lines beside its own.
-const LINES_OF_REQUEST: usize = 6;
+const LINES_OF_REQUEST: usize = 8;
 /// More of them are looked at again where so many times as much as is held would have room.
 const ROOMY: usize = 4;
 
@@ -23,6 +24,7 @@ const ROOMY: usize = 4;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Open {
     owner: u64,
+    request: u64,
     first: Timestamp,
     last: Timestamp,
     /// When it is looked at again.
@@ -56,6 +58,9 @@ pub(super) struct Requests {
     due: BTreeSet<(Timestamp, u64)>,
     #[serde(serialize_with = "in_order")]
     shares: HashMap<u64, Share, Fixed>,
+    /// Who has lines of a request.
+    #[serde(serialize_with = "in_order")]
+    owners: HashMap<u64, Vec<u64>, Fixed>,
     total: usize,
     #[serde(skip)]
     most: usize,
@@ -85,6 +90,7 @@ impl Requests {
     /// there is always room for another: of its requests only every other is looked at then, or fewer, but those whole.
     pub(super) fn take(&mut self, (owner, request): (u64, u64), line: (i64, u64), received: Timestamp) {
         let key = key_of(owner, request);
+        self.tell_others((owner, request), line.0);
         let share = self.shares.entry(owner).or_default();
         if !is_looked_at(key, share.level) {
             self.refused += 1;
@@ -108,7 +114,7 @@ impl Requests {
         let open = self.open.entry(key).or_insert_with(|| {
             added += LINES_OF_REQUEST;
             let due = received.plus(WAITS);
-            Open { owner, first: received, last: received, due, lines: Vec::new(), is_job: false }
+            Open { owner, request, first: received, last: received, due, lines: Vec::new(), is_job: false }
         });
         if open.owner != owner {
             self.refused += 1;
@@ -116,7 +122,14 @@ impl Requests {
         }
         if added > 1 {
             self.due.insert((open.due, key));
+            let lines = self.of_others((owner, request));
+            self.owners.entry(request).or_default().push(owner);
+            added += lines.len();
+            if let Some(open) = self.open.get_mut(&key) {
+                open.lines = lines;
+            }
         }
+        let (Some(open), Some(share)) = (self.open.get_mut(&key), self.shares.get_mut(&owner)) else { return };
         open.last = open.last.max(received);
         if open.is_job {
             return;
@@ -137,9 +150,7 @@ impl Requests {
         // What came by a clock that was ahead would be held until then.
         while let Some((_, key)) = self.due.last().copied().filter(|(at, _)| *at > now.plus(LONGEST)) {
             self.due.pop_last();
-            if let Some(open) = self.open.remove(&key) {
-                self.let_go(open.owner, open.lines.len() + LINES_OF_REQUEST);
-            }
+            self.close(key);
         }
         loop {
             let (at, key) = *self.due.first().filter(|(at, _)| *at <= now)?;
@@ -150,8 +161,7 @@ impl Requests {
                 self.due.insert((open.due, key));
                 continue;
             }
-            let open = self.open.remove(&key)?;
-            self.let_go(open.owner, open.lines.len() + LINES_OF_REQUEST);
+            let open = self.close(key)?;
             if !open.is_job {
                 return Some((open.owner, open.lines));
             }
@@ -160,17 +170,50 @@ impl Requests {
 
     /// Lets go of an owner's requests that are not looked at any more.
     fn leave_out(&mut self, owner: u64, level: u32) {
-        let mut gone = 0;
-        self.open.retain(|key, open| {
-            let stays = open.owner != owner || is_looked_at(*key, level);
-            if !stays {
-                gone += open.lines.len() + LINES_OF_REQUEST;
-                self.refused += open.lines.len() as u64;
-                self.due.remove(&(open.due, *key));
+        let left_out = self.open.iter().filter(|(key, open)| open.owner == owner && !is_looked_at(**key, level));
+        let left_out: Vec<u64> = left_out.map(|(key, _)| *key).collect();
+        for key in left_out {
+            let Some(open) = self.close(key) else { continue };
+            self.refused += open.lines.len() as u64;
+            self.due.remove(&(open.due, key));
+        }
+    }
+
+    /// Takes a request away.
+    fn close(&mut self, key: u64) -> Option<Open> {
+        let open = self.open.remove(&key)?;
+        self.let_go(open.owner, open.lines.len() + LINES_OF_REQUEST);
+        if let Some(owners) = self.owners.get_mut(&open.request) {
+            owners.retain(|owner| *owner != open.owner);
+            if owners.is_empty() {
+                self.owners.remove(&open.request);
             }
-            stays
-        });
-        self.let_go(owner, gone);
+        }
+        Some(open)
+    }
+
+    /// Lets the others that have lines of this request know that somebody wrote one then: what lies around it is not theirs alone.
+    fn tell_others(&mut self, (owner, request): (u64, u64), at: i64) {
+        let Some(owners) = self.owners.get(&request).filter(|owners| owners.iter().any(|other| *other != owner)) else {
+            return;
+        };
+        for other in owners.iter().filter(|other| **other != owner) {
+            let open = self.open.get_mut(&key_of(*other, request)).filter(|open| open.owner == *other && !open.is_job);
+            let (Some(open), Some(share)) = (open, self.shares.get_mut(other)) else { continue };
+            if open.lines.len() < LINES && self.total < self.most {
+                open.lines.push((at, SOMEBODY));
+                share.held += 1;
+                self.total += 1;
+            }
+        }
+    }
+
+    /// When others wrote lines of this request so far.
+    fn of_others(&self, (owner, request): (u64, u64)) -> Vec<(i64, u64)> {
+        let others = self.owners.get(&request).into_iter().flatten().filter(|other| **other != owner);
+        let opens = others.filter_map(|other| self.open.get(&key_of(*other, request)));
+        let lines = opens.flat_map(|open| &open.lines).filter(|(_, whose)| *whose != SOMEBODY);
+        lines.take(LINES / 2).map(|(at, _)| (*at, SOMEBODY)).collect()
     }
 
     fn let_go(&mut self, owner: u64, gone: usize) {
@@ -226,7 +269,7 @@ mod tests {
         let mut requests = Requests::new(4000);
         let mut sent = 0;
         let mut take = |requests: &mut Requests, owner: u64, n: u64| {
-            (0..4).for_each(|line| requests.take((owner, n), (line, 5), at(0)));
+            (0..4).for_each(|line| requests.take((owner, (owner << 32) | n), (line, 5), at(0)));
             sent += 4;
         };
         (0..2000).for_each(|n| take(&mut requests, 1, n));
@@ -256,6 +299,20 @@ mod tests {
             while requests.over(at(second)).is_some() {}
         }
         assert!(requests.shares.get(&1).is_none_or(|share| share.level < level));
+    }
+
+    #[test]
+    fn each_owner_learns_that_another_was_there_and_no_more() {
+        let mut requests = Requests::new(1000);
+        requests.take((1, 7), (0, 5), at(0));
+        requests.take((2, 7), (3, 6), at(0));
+        requests.take((1, 7), (9, 5), at(0));
+        requests.take((2, 8), (1, 6), at(0));
+        let mut over: Vec<_> = std::iter::from_fn(|| requests.over(at(15))).collect();
+        over.sort();
+        let own = vec![(2, vec![(0, SOMEBODY), (3, 6), (9, SOMEBODY)]), (2, vec![(1, 6)])];
+        assert_eq!(over, [vec![(1, vec![(0, 5), (3, SOMEBODY), (9, 5)])], own].concat());
+        assert_eq!((requests.total, requests.owners.len(), requests.shares.len()), (0, 0, 0));
     }
 
     #[test]

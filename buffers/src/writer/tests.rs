@@ -2,6 +2,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use arrow::array::AsArray;
 use whyd_signals::objects::{Event, Meta, ObjectRef, Pod};
 use whyd_signals::sink::{AlertSink, LogSink, RawLabels, SampleSink};
 use whyd_signals::templates::{Resolver, Template, TemplateStats, TreeId};
@@ -288,6 +289,22 @@ fn scanned(s: &Scoped) -> usize {
 fn scanned_lines(s: &Scoped, range: (Timestamp, Timestamp)) -> usize {
     let parts = (0..2).flat_map(|n| s.log_batches(range, [0, 7].into(), LinesWanted::default(), (n, 2)));
     parts.map(|b| b.num_rows()).sum()
+}
+
+#[test]
+fn a_line_shows_the_trace_that_it_names() {
+    let mut w = writer(Limits::default());
+    w.begin(at(0), None);
+    let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    line(&mut w, "team-a", "p", 0, &format!("INFO asked trace_id={id} of somebody"));
+    line(&mut w, "team-a", "p", 1, "names none");
+    let staged = w.stage();
+    w.publish(staged.mark);
+    let s = all(&w);
+    let range = (Timestamp::MIN, Timestamp::MAX);
+    let batches: Vec<_> = s.log_batches(range, [8].into(), LinesWanted::default(), (0, 1)).collect();
+    let ids: Vec<Option<&str>> = batches.iter().flat_map(|b| b.column(0).as_string::<i32>().iter()).collect();
+    assert_eq!(ids, [Some(id), None]);
 }
 
 #[test]
