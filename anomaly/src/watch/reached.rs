@@ -57,9 +57,14 @@ pub(super) struct Noted(Option<(u32, f32, f32)>);
 
 impl Furthest {
     fn note(&mut self, at: u32, value: f32, series: u16) {
-        let near = |time: &&mut Time| at.abs_diff(time.at) < if time.series == series { APART_OF_ONE } else { APART };
+        let own = |time: &Time| time.series == series && at.abs_diff(time.at) < APART_OF_ONE;
+        let has_own = self.0.iter().flatten().any(own);
+        let near = |time: &&mut Time| if has_own { own(time) } else { at.abs_diff(time.at) < APART };
         if let Some(time) = self.0.iter_mut().flatten().find(near) {
-            time.value = time.value.max(value);
+            // Who went furthest goes on with it.
+            if value > time.value {
+                (time.value, time.series) = (value, series);
+            }
             return;
         }
         let worth = |place: &Option<Time>| match place {
@@ -205,5 +210,20 @@ mod tests {
         furthest.note(KEPT + 1200, -1.0, 1);
         furthest.note(KEPT + 1220, -2.0, 2);
         assert_eq!(furthest.twice(KEPT + 1220, 0), Some(-2.0));
+    }
+
+    #[test]
+    fn who_went_further_at_the_time_of_another_goes_on_with_it() {
+        let mut furthest = Furthest::default();
+        for (at, value, series) in [(0, 1.0, 1), (5, 10.0, 2), (15, 10.0, 2), (59, 11.0, 2)] {
+            furthest.note(at, value, series);
+        }
+        assert_eq!(furthest.twice(60, 3), None);
+        // It raises its own time, where that of another is nearer.
+        let mut furthest = Furthest::default();
+        for (at, value, series) in [(50, 2.0, 3), (30, 1.0, 2), (45, 12.0, 2)] {
+            furthest.note(at, value, series);
+        }
+        assert_eq!(furthest.twice(50, 4), Some(2.0));
     }
 }
