@@ -116,7 +116,7 @@ impl History {
 
     /// Adds a finite value. Values are expected in order of time; an older one counts for the current cell.
     pub fn push(&mut self, ts: Timestamp, value: f64) {
-        let cell = (ts.0 / CELL_NS).clamp(0, i64::from(u32::MAX)) as u32;
+        let cell = cell_of(ts);
         let value = value as f32;
         self.first.get_or_insert(ts);
         self.extend_blocks(cell, value);
@@ -136,6 +136,15 @@ impl History {
                 }
             }
         }
+    }
+
+    /// The clock was ahead, and it is this time: no cell or block that is not there yet takes what comes. What was usual
+    /// then still is.
+    pub(crate) fn set_back(&mut self, now: Timestamp) {
+        let cell = cell_of(now);
+        self.pending = self.pending.filter(|pending| pending.cell <= cell);
+        self.blocks.retain(|block| block.at <= cell / BLOCK_CELLS);
+        self.first = self.first.map(|first| first.min(now));
     }
 
     fn close(&mut self, entry: Entry) {
@@ -211,6 +220,10 @@ impl History {
     }
 }
 
+fn cell_of(ts: Timestamp) -> u32 {
+    (ts.0 / CELL_NS).clamp(0, i64::from(u32::MAX)) as u32
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -256,6 +269,24 @@ mod tests {
         assert_eq!(once.usual(now, LEARNING).unwrap().high, 1.0);
         let (mut twice, now) = filled(15, 2, spike(&[40, 70]));
         assert_eq!(twice.usual(now, LEARNING).unwrap().high, 50.0);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_does_not_hold_the_past_in_place() {
+        let at = |s: i64| Timestamp(s * 1_000_000_000);
+        let ahead = 3600 + 43_200;
+        for began in [0, ahead] {
+            let mut history = History::default();
+            for s in (began.min(3600)..3600).chain(ahead..ahead + 300).step_by(15).filter(|s| *s >= began) {
+                history.push(at(s), 1.0);
+            }
+            history.set_back(at(3900));
+            for s in (3900..7800).step_by(15) {
+                history.push(at(s), if [50, 70].contains(&(s / 100)) { 9.0 } else { 3.0 });
+            }
+            let usual = history.usual(at(7800), LEARNING).unwrap();
+            assert_eq!((usual.q75, usual.high), (3.0, 9.0), "{usual:?}");
+        }
     }
 
     #[test]

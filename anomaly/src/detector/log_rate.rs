@@ -85,6 +85,13 @@ impl Count {
         (self.slots, self.sum) = ([0; SLOTS], 0);
     }
 
+    /// The clock that dates what is counted was ahead.
+    fn set_back(&mut self, now: Timestamp) {
+        self.empty();
+        self.history.set_back(now);
+        self.daily.set_back(now);
+    }
+
     /// What was counted in a minute in which nobody was heard is no count.
     fn close_minute(&mut self, at: Timestamp, is_heard: bool) {
         let score = self.score();
@@ -208,8 +215,8 @@ impl LogRate {
         let mut slot = ts.0.div_euclid(SLOT_NS);
         // No minute is ahead of the receipt, unless the receipt's clock was set back: what was counted is of another time.
         if self.current.is_some_and(|current| received.0.div_euclid(SLOT_NS) < current - SLOTS as i64) {
-            self.lines.empty();
-            self.errors.empty();
+            self.lines.set_back(received);
+            self.errors.set_back(received);
             self.current = None;
         }
         let current = *self.current.get_or_insert(slot);

@@ -115,6 +115,29 @@ fn a_clock_that_is_set_back_and_on_again_is_no_burst_and_hides_none() {
 }
 
 #[test]
+fn after_a_clock_that_was_ahead_the_day_is_not_held_against_the_night() {
+    let ramp = |s: i64, at: f64| ((s as f64 - at * 3600.0) / 600.0).clamp(0.0, 1.0);
+    let day = 86_400;
+    for lead in [16 * 3600, day, 10 * day] {
+        let (mut rate, mut holes, mut noise, mut found) =
+            (LogRate::default(), Holes::default(), Noise::new(1), Vec::new());
+        for s in 0..6 * day {
+            // At six in the morning it is ahead for five minutes. In the afternoon there are four times as many lines.
+            let ahead = if (5 * day + 21_600..5 * day + 21_900).contains(&s) { lead } else { 0 };
+            let more = if (5 * day + 54_000..5 * day + 54_300).contains(&s) { 18.0 } else { 0.0 };
+            let ts = Timestamp((s + ahead) * 1_000_000_000);
+            holes.hear(ts);
+            for n in 0..noise.poisson(0.2 + 6.0 * (ramp(s % day, 8.0) - ramp(s % day, 18.0)) + more) {
+                let line = (Timestamp(ts.0 + n as i64), false);
+                found.extend(rate.observe(line, (&Speaker::OLD, line.0), LEARNING, &holes).map(|_| s));
+            }
+        }
+        found.retain(|s| *s >= 2 * day);
+        assert!(matches!(found[..], [at] if (486_000..486_060).contains(&at)), "{lead}: {found:?}");
+    }
+}
+
+#[test]
 fn poisson_threshold_grows_with_the_mean() {
     let thresholds: Vec<f64> = [0.05, 1.0, 10.0, 100.0, 1e6].iter().map(|m| poisson_tail(*m)).collect();
     assert!(thresholds.is_sorted(), "{thresholds:?}");

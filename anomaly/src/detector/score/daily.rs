@@ -82,7 +82,7 @@ impl Daily {
 
     /// Takes a distance; whether it is more than what is usual at this hour.
     pub(crate) fn observe(&mut self, ts: Timestamp, distance: f64) -> bool {
-        let hour = ts.0.div_euclid(HOUR_NS);
+        let hour = hour_of(ts);
         // What comes late belongs to the hour at hand: it is no new visit of an earlier one.
         if hour > self.hour {
             self.turn(hour);
@@ -90,6 +90,14 @@ impl Daily {
         let distance = distance as f32;
         self.most = self.most.max(distance);
         distance > MORE * self.usual
+    }
+
+    /// The clock was ahead, and it is this time: the hour at hand is not there yet, and what it reached was at another.
+    pub(crate) fn set_back(&mut self, ts: Timestamp) {
+        let hour = hour_of(ts);
+        if hour < self.hour {
+            self.begin(hour);
+        }
     }
 
     /// Whether a distance is more than what comes at any hour: what four hours reached, on two days at the least.
@@ -114,6 +122,10 @@ impl Daily {
         } else {
             self.leave();
         }
+        self.begin(hour);
+    }
+
+    fn begin(&mut self, hour: i64) {
         self.hour = hour;
         self.most = 0.0;
         self.usual = self.around(hour).map(|(cell, day)| cell.twice.at(day).get()).fold(0.0, f32::max);
@@ -138,6 +150,11 @@ impl Daily {
             cell.once.renew(seen, seen, day);
         }
     }
+}
+
+/// The hour since the epoch.
+fn hour_of(ts: Timestamp) -> i64 {
+    ts.0.div_euclid(HOUR_NS)
 }
 
 /// The cell of an hour since the epoch, and its day, which comes again after 256: nothing is kept for so long.
@@ -177,6 +194,23 @@ mod tests {
         assert_eq!(told(0..30, |day, minute| night(minute + early(day))), [0, 1]);
         // About midnight, whose hours are of two days.
         assert_eq!(told(0..30, |day, minute| night((minute + 120 + early(day)).rem_euclid(1440))), [0, 1]);
+    }
+
+    #[test]
+    fn what_a_clock_that_was_ahead_reached_is_of_no_hour() {
+        let at = |day: i64, hour: i64| Timestamp(((20_000 + day) * 24 + hour) * HOUR_NS);
+        for ahead in [at(3, 2), at(3, 20), at(4, 8), at(13, 8)] {
+            let mut daily = Daily::default();
+            let reaches = |hour: i64| if (8..18).contains(&hour) { 10.0 } else { 1.0 };
+            for (day, hour) in (0..3).flat_map(|day| (0..24).map(move |hour| (day, hour))).chain([(3, 0), (3, 1)]) {
+                daily.observe(at(day, hour), reaches(hour));
+            }
+            daily.observe(ahead, 1000.0);
+            daily.set_back(at(3, 1));
+            let more: Vec<i64> = (1..24).filter(|hour| daily.observe(at(3, *hour), reaches(*hour))).collect();
+            assert!(more.is_empty(), "{more:?}");
+            assert!(daily.observe(at(4, 2), 2.0) && daily.observe(at(4, 9), 16.0) && !daily.observe(at(4, 9), 14.0));
+        }
     }
 
     #[test]
