@@ -175,7 +175,7 @@ impl<K: Copy + Eq + Hash, V: Clone> Slots<K, V> {
     }
 
     /// All who have any.
-    pub(crate) fn owners(&self) -> impl Iterator<Item = u64> {
+    pub(crate) fn owners(&self) -> impl ExactSizeIterator<Item = u64> {
         self.held.keys().copied()
     }
 

@@ -34,9 +34,45 @@ fn may_have_more(
     team: u64,
 ) -> Option<usize> {
     let own = table.held_by(team) + one.held_by(team) + other.held_by(team);
-    let teams = table.owners().count()
-        + one.owners().filter(|of| table.held_by(*of) == 0).count()
-        + other.owners().filter(|of| table.held_by(*of) == 0 && one.held_by(*of) == 0).count();
-    let share = places / (teams + usize::from(own == 0)).max(1);
+    let least = table.owners().len().max(one.owners().len()).max(other.owners().len());
+    share_above(own, places, least, || {
+        table.owners().len()
+            + one.owners().filter(|of| table.held_by(*of) == 0).count()
+            + other.owners().filter(|of| table.held_by(*of) == 0 && one.held_by(*of) == 0).count()
+    })
+}
+
+/// An equal share, where it is more than what this one has. All teams are counted only where there may be so few: who has its
+/// share is turned away at each of its samples.
+fn share_above(own: usize, places: usize, least: usize, teams: impl FnOnce() -> usize) -> Option<usize> {
+    if own >= places / least.max(1) {
+        return None;
+    }
+    let share = places / (teams() + usize::from(own == 0)).max(1);
     (own < share).then_some(share)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn who_has_its_share_is_turned_away_without_a_count_of_teams() {
+        let counted = Cell::new(0);
+        let above = |own, least, teams| {
+            share_above(own, 120, least, || {
+                counted.set(counted.get() + 1);
+                teams
+            })
+        };
+        assert_eq!((above(30, 4, 4), above(31, 4, 9), above(120, 1, 1), above(0, 121, 200)), (None, None, None, None));
+        assert_eq!(counted.get(), 0);
+        assert_eq!(
+            (above(29, 4, 4), above(29, 4, 5), above(0, 4, 5), above(0, 0, 0)),
+            (Some(30), None, Some(20), Some(120))
+        );
+        assert_eq!(counted.get(), 4);
+    }
 }
