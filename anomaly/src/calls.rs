@@ -5,10 +5,12 @@
 //! slow call is blamed on the one of the two whose other calls are slow as well, and otherwise on the one that was called:
 //! each fault is told once, of one workload.
 //!
-//! Requests belong to a team: what another's workloads say of the same trace is not seen. Bounds are of lines that wait for
+//! Requests belong to a team: of what another's workloads say of the same trace it is seen that there was something, and when,
+//! so that nobody is blamed for it. Bounds are of lines that wait for
 //! others ([`open`]), of which no team gets all that is left, and of kinds of calls, of which each has its share.
 
 mod open;
+mod party;
 mod taken;
 #[cfg(test)]
 mod tests;
@@ -20,23 +22,18 @@ use serde::{Deserialize, Serialize};
 use whyd_signals::schema::Anomaly;
 use whyd_signals::{Team, Timestamp};
 
-use crate::hash::{fold, hash64};
-use crate::slots::Slots;
+use crate::hash::fold;
+use crate::slots::{self, Slots};
 use crate::wording;
 use open::Requests;
+use party::{NAMES, Party};
 use taken::Taken;
 use usual::{Slow, Usual};
 
 /// There is a workload for so many kinds of calls.
 const CALLS_OF_PARTY: usize = 4;
-/// Pods of a workload that are told apart; of more than these those that have just come are few.
-const PODS: usize = 32;
-/// Bytes of the names of one that takes part; whose are longer is as good as unknown.
-const NAMES: usize = 1024;
 /// Who was not heard for so long gives room where there is need of it, and counts for nobody else.
 const AWAY: Duration = Duration::from_secs(600);
-/// What a pod that comes to others takes in so long after its first line is not what it takes later.
-const STARTS: Duration = Duration::from_secs(120);
 /// A call that was over within so long says how calls are now.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -52,99 +49,6 @@ pub struct Speaker<'a> {
     pub workload: &'a str,
     pub pod: &'a str,
     pub container: &'a str,
-}
-
-/// A container of a workload that takes part in requests.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Party {
-    team: Team,
-    namespace: String,
-    workload: String,
-    container: String,
-    /// The pod that spoke last.
-    pod: String,
-    since: Timestamp,
-    pods: Vec<KnownPod>,
-    /// When its newest line was written.
-    newest: Timestamp,
-    /// When lines of it came last that others had not waited for.
-    late: Option<Timestamp>,
-}
-
-/// A pod by the hash of its name: when it was heard first, and last.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct KnownPod {
-    name: u64,
-    first: Timestamp,
-    last: Timestamp,
-}
-
-impl Party {
-    /// The most that it takes, in bytes.
-    const BYTES: usize = size_of::<Self>() + NAMES + PODS * size_of::<KnownPod>() + 64;
-
-    fn of(speaker: &Speaker<'_>, now: Timestamp) -> Self {
-        Self {
-            team: speaker.team.clone(),
-            namespace: speaker.namespace.to_owned(),
-            workload: speaker.workload.to_owned(),
-            container: speaker.container.to_owned(),
-            pod: String::new(),
-            since: now,
-            pods: Vec::new(),
-            newest: Timestamp::MIN,
-            late: None,
-        }
-    }
-
-    /// Whether this pod speaks since long enough; those that are there when the workload is met do.
-    fn hear(&mut self, speaker: &Speaker<'_>, now: Timestamp) -> bool {
-        if self.pod != speaker.pod {
-            speaker.pod.clone_into(&mut self.pod);
-        }
-        if self.team != *speaker.team {
-            self.team = speaker.team.clone();
-        }
-        let name = hash64(speaker.pod.as_bytes());
-        let known = self.pods.iter_mut().find(|known| known.name == name);
-        let first = if let Some(known) = known {
-            known.last = known.last.max(now);
-            known.first
-        } else {
-            let pod = KnownPod { name, first: now, last: now };
-            if self.pods.len() < PODS {
-                self.pods.push(pod);
-            } else {
-                let oldest = self.pods.iter_mut().min_by_key(|known| known.last);
-                let Some(gone) = oldest.filter(|known| known.last.plus(STARTS) < now) else { return true };
-                *gone = pod;
-            }
-            now
-        };
-        first < self.since.plus(STARTS) || now >= first.plus(STARTS)
-    }
-
-    /// Takes note of when its lines were written, and of whether they came while others still waited for them.
-    fn note(&mut self, ts: Timestamp, received: Timestamp) {
-        self.newest = if self.newest > received { ts } else { self.newest.max(ts) };
-        if received > ts.plus(open::WAITS) {
-            self.late = Some(received);
-        }
-    }
-
-    /// Whether what it said until then may be missing.
-    fn may_be_missed(&self, (at, received): (Timestamp, Timestamp), silent: Duration) -> bool {
-        self.newest.plus(silent) < at || self.late.is_some_and(|late| received < late.plus(STARTS) && late <= received)
-    }
-
-    /// What it is to another; what lies outside of its namespace is not named, since that may be another team's one day.
-    fn name(&self, for_other: &Self) -> String {
-        match (self.namespace == for_other.namespace, self.workload == for_other.workload) {
-            (true, true) => format!("its container {}", self.container),
-            (true, false) => self.workload.clone(),
-            (false, _) => "a workload of another namespace".to_owned(),
-        }
-    }
 }
 
 /// One kind of call, or of own part.
@@ -220,7 +124,7 @@ impl Calls {
         lines: impl Iterator<Item = (Timestamp, u64)>,
         told: impl FnMut(Anomaly),
     ) {
-        let owner = hash64(of.team.as_str().as_bytes());
+        let owner = slots::owner(of.team);
         let mut lines = lines.peekable();
         if lines.peek().is_some() {
             let names = of.namespace.len() + of.workload.len() + of.pod.len() + of.container.len();
@@ -292,7 +196,7 @@ impl Calls {
         let (whom, other) = if of_caller > of_callee { (caller, callee) } else { (callee, caller) };
         let is_known = if whom == callee { of_callee.0 } else { of_caller.0 };
         let (blamed, other) = (self.parties.get(whom)?, self.parties.get(other)?);
-        let is_own = |party: &Party| hash64(party.team.as_str().as_bytes()) == owner;
+        let is_own = |party: &Party| slots::owner(&party.team) == owner;
         let is_theirs = is_own(blamed) && is_own(other);
         self.calls.get_mut(key)?.usual.blame(whom);
         if is_known || !is_theirs {

@@ -18,9 +18,8 @@ use whyd_signals::{Team, Timestamp};
 
 use self::past::{Mean, Past};
 use crate::detector::onset::Onset;
-use crate::hash64;
 use crate::pod_vector::{Features, PodVector};
-use crate::slots::Slots;
+use crate::slots::{Slots, owner};
 
 /// The length of a moment.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -127,17 +126,12 @@ struct NoRoom;
 impl Workloads {
     /// The past of this workload, made where there is room, with the vector of this pod's minute taken in.
     fn take(&mut self, of: &Owner<'_>, now: Timestamp, minute: i64, vector: &PodVector) -> Result<&mut Past, NoRoom> {
-        let past = self.pasts.entry_of(|| owner(of), of.workload_key, now, Past::default).ok_or(NoRoom)?;
+        let past = self.pasts.entry_of(|| owner(of.team), of.workload_key, now, Past::default).ok_or(NoRoom)?;
         if past.take(of.pod_key, minute, vector) {
             self.due.push_back(of.workload_key);
         }
         Ok(past)
     }
-}
-
-/// Of the teams each may have its share.
-fn owner(of: &Owner<'_>) -> u64 {
-    hash64(of.team.as_str().as_bytes())
 }
 
 /// All pods that are followed.
@@ -206,7 +200,7 @@ impl Pods {
     /// no work of now.
     pub fn observe(&mut self, of: &Owner<'_>, ts: Timestamp, measure: Measure) -> Option<Anomaly> {
         self.newest = self.newest.max(ts);
-        let pod = self.pods.entry_of(|| owner(of), of.pod_key, self.newest, || Pod::new(ts))?;
+        let pod = self.pods.entry_of(|| owner(of.team), of.pod_key, self.newest, || Pod::new(ts))?;
         let Ok(told) = pod.turn(&mut self.workloads, of, (ts, self.newest)) else {
             // It takes no place from one whose workload has a past.
             self.pods.remove(of.pod_key);

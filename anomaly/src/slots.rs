@@ -9,12 +9,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use whyd_signals::Timestamp;
+use whyd_signals::{Team, Timestamp};
 
-use crate::hash::Fixed;
+use crate::hash::{Fixed, hash64};
 
 /// Places looked at for one that may be taken, for each that is refused.
 const LOOKED_AT: usize = 32;
+
+/// Who has places, where teams each have their share.
+pub(crate) fn owner(team: &Team) -> u64 {
+    hash64(team.as_str().as_bytes())
+}
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Slot<K, V> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use whyd_signals::schema::Anomaly;
-use whyd_signals::{Team, Timestamp, is_stale};
+use whyd_signals::{Timestamp, is_stale};
 
 use crate::calls::{Calls, Speaker};
 use crate::detector::holes::Holes;
@@ -14,7 +14,7 @@ use crate::detector::log_rate::LogRate;
 use crate::detector::probes::{Consequence, Outcome, Probe, Probed};
 use crate::hash64;
 use crate::pods::{Measure, Owner, Pods};
-use crate::slots::Slots;
+use crate::slots::{Slots, owner};
 use crate::watched::{Kind, WatchList, Watched};
 use crate::wording;
 use background::NEW;
@@ -435,11 +435,6 @@ impl Detectors {
         pods.tick();
         self.board.turn([series, crowded, unasked], self.config.learning)
     }
-}
-
-/// Of the teams each may have its share of a table.
-fn owner(team: &Team) -> u64 {
-    hash64(team.as_str().as_bytes())
 }
 
 fn of_series(

@@ -4,6 +4,7 @@ use whyd_signals::Team;
 
 use super::*;
 use crate::detector::synthetic::Noise;
+use crate::hash64;
 
 /// Requests as web, auth and code (or cart and stock) write of them, through all that is kept of calls.
 struct World {
@@ -309,4 +310,11 @@ fn of_a_workload_of_many_pods_it_is_told_as_of_few() {
         world.found.len()
     };
     assert_eq!((told(3), told(40)), (1, 1));
+}
+
+#[test]
+fn there_is_room_for_as_many_as_the_documents_say() {
+    let bytes = (128 << 20) / 32 / 2;
+    let (calls, lines) = (bytes / Calls::BYTES, bytes / Requests::BYTES);
+    assert_eq!((calls / 100, calls / CALLS_OF_PARTY / 10, lines / 1000), (14, 35, 65));
 }

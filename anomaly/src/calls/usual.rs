@@ -292,6 +292,12 @@ mod tests {
     }
 
     #[test]
+    fn few_slow_calls_need_more_past_than_many() {
+        let is_enough = |slow: u32, past: u32| chance::of_so_many((slow, slow), (0, past)) < CHANCE;
+        assert!(is_enough(5, 64) && !is_enough(5, 60) && is_enough(8, 26) && !is_enough(8, 22));
+    }
+
+    #[test]
     fn what_is_slow_every_night_is_told_on_two_nights() {
         let slow = |s: i64| (7200..8400).contains(&s.rem_euclid(86_400));
         let found = told(6 * 86_400, |s, n| (s % 10 == 0).then(|| if slow(s) { 800.0 } else { skewed(n) }));

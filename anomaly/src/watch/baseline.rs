@@ -10,10 +10,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 
-use super::{SeriesKey, owner};
+use super::SeriesKey;
 use crate::detector::score::Scorer;
 use crate::hash64;
-use crate::slots::Slots;
+use crate::slots::{Slots, owner};
 use crate::watched::Kind;
 
 /// A workload without pods is remembered for so long, and for so long where there is need of its place.

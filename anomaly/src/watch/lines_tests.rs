@@ -5,6 +5,8 @@ use std::sync::Arc;
 use whyd_signals::TemplateId;
 use whyd_signals::templates::Template;
 
+use whyd_signals::Team;
+
 use super::*;
 
 /// A line: its pod, how many seconds ahead of its receipt it is dated, whether it tells of an error, and its kind.

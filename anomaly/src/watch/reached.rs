@@ -9,11 +9,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 
-use super::{SeriesKey, owner};
+use super::SeriesKey;
 use crate::detector::early::Matters;
 use crate::detector::robust::Direction;
 use crate::hash64;
-use crate::slots::Slots;
+use crate::slots::{Slots, owner};
 
 /// Two times are so far apart, in minutes; and those of one series.
 const APART: u32 = 10;

@@ -3,6 +3,8 @@
 
 use whyd_signals::SeriesId;
 
+use whyd_signals::Team;
+
 use super::*;
 use crate::detector::robust::Direction;
 

@@ -2,8 +2,8 @@
 
 use whyd_signals::Timestamp;
 
-use super::{SeriesKey, SeriesState, owner};
-use crate::slots::Slots;
+use super::{SeriesKey, SeriesState};
+use crate::slots::{Slots, owner};
 
 /// Bounds a table by what the others leave of all places, and by its part of them. Where nothing is left for a series that is
 /// new, one that is gone makes room for it, or in the other tables one of a team that has more than its share of all where its

@@ -2,6 +2,8 @@
 
 use whyd_signals::{SeriesId, TemplateId};
 
+use whyd_signals::Team;
+
 use super::*;
 use crate::detector::robust::Direction;
 use crate::detector::synthetic::Noise;

@@ -1,8 +1,8 @@
 //! Since when each program is scraped, by what is asked of a series once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use whyd_anomaly::hash64;
 use whyd_buffers::SeriesMeta;
 use whyd_signals::Timestamp;
@@ -12,12 +12,7 @@ const REMEMBERED: usize = 65_536;
 
 /// By pod and target.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct Targets(#[serde(serialize_with = "in_order")] HashMap<u64, Timestamp>);
-
-/// The same state is the same bytes, in whatever order it came to be.
-fn in_order<S: Serializer>(map: &HashMap<u64, Timestamp>, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_map(map.iter().collect::<BTreeMap<_, _>>())
-}
+pub(super) struct Targets(BTreeMap<u64, Timestamp>);
 
 impl Targets {
     /// A series of it has its first sample then; since when any has. A target that is asked for several pods is one for each;

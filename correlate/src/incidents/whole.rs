@@ -200,8 +200,9 @@ mod tests {
     use whyd_signals::schema::Severity;
 
     use super::*;
+    use crate::incidents::episodes::incident;
     use crate::incidents::facts::Facts;
-    use crate::incidents::{Member, Place, Rules, incident};
+    use crate::incidents::{Member, Place, Rules};
 
     fn member(name: &str, cause: &str, own: bool) -> (Place, Member) {
         let member = Member {

@@ -1,9 +1,9 @@
 //! Which shapes a container had, and the kinds that they are of. Both are bounded; what was not there for long goes first, and is
 //! remembered for a while longer as one that was there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use whyd_signals::templates::Template;
 use whyd_signals::{TemplateId, Timestamp};
 
@@ -11,7 +11,7 @@ use super::Resolve;
 use super::forgotten::Forgotten;
 use crate::detector::novelty::Fresh;
 use crate::detector::vanished::{Presence, Stops};
-use crate::hash::Fixed;
+use crate::hash::{Fixed, in_order};
 
 /// What a table of 128 places holds.
 const SHAPES: usize = 112;
@@ -50,11 +50,6 @@ pub(super) struct Table {
     shapes: HashMap<u64, Shape, Fixed>,
     kinds: Vec<Kind>,
     forgotten: Forgotten,
-}
-
-/// The same state is the same bytes, in whatever order it came to be.
-fn in_order<S: Serializer>(map: &HashMap<u64, Shape, Fixed>, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_map(map.iter().collect::<BTreeMap<_, _>>())
 }
 
 /// What a shape is that was not there.
