@@ -43,8 +43,10 @@ pub(crate) struct Slot {
 pub(crate) struct About {
     /// The number of its namespace.
     pub(crate) namespace: u32,
+    /// How bad all its lines are, where that is said of it.
+    pub(crate) said: Level,
     /// How bad a line is that does not say.
-    pub(crate) level: Level,
+    pub(crate) detected: Level,
 }
 
 impl Slot {

@@ -12,7 +12,6 @@ use whyd_signals::{SeriesId, Team};
 use crate::budget::Limits;
 use crate::hash::{FixedState, HashedState, hash_parts};
 use crate::labels::{self, Labels};
-use crate::logs::Level;
 use crate::names::{Around, Names, Namespaces};
 use crate::registry::{About, HeldIds, Meta, NONE, Registry, Slot};
 use crate::replicas::Replicas;
@@ -75,7 +74,7 @@ impl SeriesMeta {
 
 impl Meta for SeriesMeta {
     fn about(&self) -> About {
-        About { namespace: self.namespace_id, level: Level::Unknown }
+        About { namespace: self.namespace_id, ..About::default() }
     }
 }
 

@@ -70,6 +70,11 @@ impl Level {
         named(word.as_bytes())
     }
 
+    /// None where nothing is known.
+    pub(crate) fn known(self) -> Option<Self> {
+        (self != Self::Unknown).then_some(self)
+    }
+
     /// What this line says: a `level` or `severity` field of JSON or logfmt, klog's letter, syslog's priority, or one of
     /// the first words. Found without parsing, in one look at the start of the line.
     pub fn of(line: &str) -> Self {

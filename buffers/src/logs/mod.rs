@@ -90,7 +90,16 @@ struct Current {
     stream: u32,
     /// The newest line that earlier pushes brought.
     last: i64,
-    hint: Level,
+    said: Level,
+    detected: Level,
+}
+
+impl Current {
+    /// How bad a line is. What the sender says of it holds, as it does in Loki: it knows its own format.
+    fn level_of(&self, text: &str) -> Level {
+        let of = |text| Level::of(text).known().unwrap_or(self.detected);
+        self.said.known().unwrap_or_else(|| of(text))
+    }
 }
 
 /// What became of a line.
@@ -146,14 +155,10 @@ impl LogStore {
         if !bounds.obey && ts < bounds.oldest && ts < current.last.saturating_sub(bounds.lateness) {
             return Err(Refusal::TooOld);
         }
-        let level = match Level::of(text) {
-            Level::Unknown => current.hint,
-            level => level,
-        };
         if self.staging.filling.is_empty() {
             self.staging.filling = Filling::like(self.last_push);
         }
-        self.staging.filling.push(stream, ts, level, text);
+        self.staging.filling.push(stream, ts, current.level_of(text), text);
         Ok(Kept::New)
     }
 
@@ -162,7 +167,8 @@ impl LogStore {
             return Some(current);
         }
         let slot = self.streams.registry.slot(stream)?;
-        self.staging.current = Some(Current { stream, last: slot.last, hint: slot.about.level });
+        self.staging.current =
+            Some(Current { stream, last: slot.last, said: slot.about.said, detected: slot.about.detected });
         self.staging.current
     }
 

@@ -22,8 +22,10 @@ pub struct StreamMeta {
     pub pod: Arc<str>,
     /// The container, or empty.
     pub container: Arc<str>,
-    /// What the shipper found, where a line does not say.
-    pub(crate) level: Level,
+    /// How bad its lines are, where the sender says so: the label `level`, as severities of OTLP become one.
+    pub(crate) said: Level,
+    /// What the store that they come from took them for, where a line does not say.
+    pub(crate) detected: Level,
     pub(crate) namespace_id: u32,
     /// Its labels, with the metadata that tells it apart.
     pub(crate) labels: Labels,
@@ -36,12 +38,13 @@ impl StreamMeta {
         let value = |name| labels.get(name).unwrap_or_default();
         // First: where there is none nothing is to be kept of the rest.
         let namespace_id = namespaces.id(value("namespace"), most)?;
-        let hint = labels.get("level").or_else(|| labels.get("detected_level"));
+        let level = |name| labels.get(name).and_then(Level::named).unwrap_or_default();
         Some(Self {
             namespace: names.get(value("namespace")),
             pod: names.get(value("pod")),
             container: names.get(value("container")),
-            level: hint.and_then(Level::named).unwrap_or_default(),
+            said: level("level"),
+            detected: level("detected_level"),
             namespace_id,
             labels: labels.clone(),
         })
@@ -50,7 +53,7 @@ impl StreamMeta {
 
 impl Meta for StreamMeta {
     fn about(&self) -> About {
-        About { namespace: self.namespace_id, level: self.level }
+        About { namespace: self.namespace_id, said: self.said, detected: self.detected }
     }
 }
 

@@ -427,6 +427,34 @@ fn readers_in_another_thread_see_whole_snapshots() {
 }
 
 #[test]
+fn what_the_sender_says_of_a_lines_level_holds_and_what_a_store_guessed_only_where_the_line_is_silent() {
+    use crate::Level::{Error, Info, Unknown, Warn};
+    let mut w = writer(Limits::default());
+    w.begin(at(0), None);
+    let cases: &[(&[(&str, &str)], &str, crate::Level)] = &[
+        (&[("level", "info")], "ERROR: nothing to worry about", Info),
+        (&[("level", "WARNING")], "hello", Warn),
+        (&[("level", "who knows")], "level=error x", Error),
+        (&[("level", "unknown"), ("detected_level", "warn")], "hello", Warn),
+        (&[("detected_level", "info")], "level=error x", Error),
+        (&[("level", "error"), ("detected_level", "info")], "hello", Error),
+        (&[], "hello", Unknown),
+    ];
+    for (n, (labels, text, _)) in cases.iter().enumerate() {
+        let own = [("namespace", "team-a"), ("container", "c")];
+        let labels: Vec<_> = own.iter().chain(*labels).map(|(n, v)| (Cow::Borrowed(*n), Cow::Borrowed(*v))).collect();
+        let id = w.stream(&labels, &[(Cow::Borrowed("pod"), Cow::Owned(format!("p{n}")))]).unwrap();
+        LogSink::line(&mut w, id, at(0), text).unwrap();
+    }
+    let staged = w.stage();
+    w.publish(staged.mark);
+    for (n, (labels, text, level)) in cases.iter().enumerate() {
+        let lines = all(&w).lines_of("team-a", &format!("p{n}"), "c", at(0), at(1));
+        assert_eq!(lines.iter().map(|l| l.level).collect::<Vec<_>>(), [*level], "{labels:?} {text}");
+    }
+}
+
+#[test]
 fn lines_are_read_in_order_with_level_and_template() {
     let mut w = writer(Limits::default());
     for second in 0..20 {
