@@ -59,6 +59,23 @@ impl Hasher for FixedHasher {
         self.0 = absorb(self.0, bytes);
     }
 
+    // A number is one word; what ends a string needs none, as its length is in its hash.
+    fn write_u8(&mut self, n: u8) {
+        self.0 = self.0.rotate_left(8) ^ u64::from(n);
+    }
+
+    fn write_u32(&mut self, n: u32) {
+        self.write_u64(u64::from(n));
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.0 = fold(self.0 ^ n ^ K1, K0);
+    }
+
+    fn write_usize(&mut self, n: usize) {
+        self.write_u64(n as u64);
+    }
+
     fn finish(&self) -> u64 {
         fold(self.0 ^ K0, K1)
     }
@@ -93,5 +110,16 @@ mod tests {
         assert_ne!(hash_parts(&["a", "bc"]), hash_parts(&["ab", "c"]));
         let distinct: std::collections::BTreeSet<u64> = (0..100_000u32).map(|n| hash(&n.to_le_bytes())).collect();
         assert_eq!(distinct.len(), 100_000);
+    }
+
+    #[test]
+    fn keys_of_several_parts_are_told_apart() {
+        use std::hash::BuildHasher;
+        let of = |key: (u32, &str, u8)| FixedState::default().hash_one(key);
+        let texts = ["", "a", "b", "pod-1", "pod-2"];
+        let keys =
+            (0..1000).flat_map(|n| texts.map(|text| (n, text))).flat_map(|(n, t)| (0..4).map(move |b| (n, t, b)));
+        let distinct: std::collections::BTreeSet<u64> = keys.map(of).collect();
+        assert_eq!(distinct.len(), 20_000);
     }
 }

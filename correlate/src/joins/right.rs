@@ -149,10 +149,17 @@ impl RightRows {
                 texts.as_string_opt::<i32>().ok_or_else(|| internal_datafusion_err!("a key that is no text"))?;
             let Some(name) = self.name_of(*right) else { return internal_err!("no such key") };
             let mut numbers: HashMap<(u32, &str), u32, FixedState> = HashMap::default();
+            // Rows that come one after the other are often of one key.
+            let mut last: Option<((u32, &str), u32)> = None;
             for (n, text) in of_left.iter_mut().zip(texts) {
+                let Some(key) = text.filter(|_| *n != NONE).map(|text| (*n, text)) else {
+                    *n = NONE;
+                    continue;
+                };
                 let next = numbers.len() as u32;
-                let known = text.filter(|_| *n != NONE).map(|text| *numbers.entry((*n, text)).or_insert(next));
-                *n = known.unwrap_or(NONE);
+                let number =
+                    last.filter(|(of, _)| *of == key).map_or_else(|| *numbers.entry(key).or_insert(next), |l| l.1);
+                (*n, last) = (number, Some((key, number)));
             }
             for (n, (_, meta)) in of_stream.iter_mut().zip(&streams) {
                 let team;
