@@ -28,8 +28,8 @@ use super::{Source, alerts_rows, changes_rows, hidden, rows};
 
 /// Rows that are worth a task of their own.
 const ROWS_OF_A_TASK: usize = 1 << 16;
-/// Events that are: their texts are put together for a scan.
-const EVENTS_OF_A_TASK: usize = 1 << 12;
+/// Events and series that are: their texts are put together for a scan.
+const TEXTS_OF_A_TASK: usize = 1 << 12;
 /// As many as DataFusion's operators take at a time.
 const ROWS_OF_A_PIECE: usize = 1 << 13;
 /// Samples of a series that are taken to be unsealed: how many there are belongs to all teams together.
@@ -82,7 +82,7 @@ impl SnapshotScan {
         let rows = rows_of(&scoped, &source, series.as_deref());
         let of_a_task = match source {
             Source::Samples | Source::Logs => ROWS_OF_A_TASK,
-            Source::Events => EVENTS_OF_A_TASK,
+            Source::Events | Source::Series => TEXTS_OF_A_TASK,
             _ => usize::MAX,
         };
         let tasks = match limit {
@@ -157,16 +157,16 @@ impl SnapshotScan {
         let (scoped, columns) = (&self.scoped, Arc::clone(&self.columns));
         let made = match &self.source {
             Source::Samples => {
-                let all = self.all_series();
-                let each = all.len().div_ceil(parts.max(1));
-                let series = all.chunks(each.max(1)).nth(part).unwrap_or_default().to_vec();
+                let series = part_of(&self.all_series(), (part, parts)).to_vec();
                 return Box::new(scoped.sample_batches(series, self.wanted.range, columns).map(Ok));
             }
             Source::Logs => {
                 let part = (part, parts);
                 return Box::new(scoped.log_batches(self.wanted.range, columns, self.lines.clone(), part).map(Ok));
             }
-            Source::Series => return in_pieces(scoped.series_batch(&self.all_series(), &columns)),
+            Source::Series => {
+                return in_pieces(scoped.series_batch(part_of(&self.all_series(), (part, parts)), &columns));
+            }
             Source::Events => rows::events(scoped, &columns, (part, parts)),
             Source::LogTemplates => rows::log_templates(&scoped.templates()),
             Source::Pods => rows::pods(scoped),
@@ -191,6 +191,12 @@ impl SnapshotScan {
     }
 }
 
+/// Those of one part of so many.
+fn part_of(all: &[SeriesId], (part, parts): (usize, usize)) -> &[SeriesId] {
+    let each = all.len().div_ceil(parts.max(1));
+    all.chunks(each.max(1)).nth(part).unwrap_or_default()
+}
+
 /// The same rows in batches that tasks can share.
 fn in_pieces(whole: RecordBatch) -> Batches {
     let starts = (0..whole.num_rows()).step_by(ROWS_OF_A_PIECE);
@@ -206,7 +212,8 @@ fn series_of(scoped: &Scoped, wanted: &Wanted) -> Option<Arc<[SeriesId]>> {
     if let Some(metrics) = wanted.metrics() {
         let named = metrics.iter().flat_map(|name| scoped.series_named(name));
         let mut some: Vec<SeriesId> = if wanted.only_names() { named.collect() } else { named.filter(fits).collect() };
-        some.sort_unstable();
+        // Those of one metric are in order: runs, which this sort takes as they are.
+        some.sort();
         return Some(some.into());
     }
     match &wanted.series {
