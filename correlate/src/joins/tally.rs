@@ -13,10 +13,11 @@ mod rule;
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::internal_err;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr};
@@ -28,6 +29,7 @@ use datafusion::physical_plan::{
 };
 
 use cells::Tallied;
+use futures::TryStreamExt;
 pub(crate) use rule::Tallies;
 
 use super::interval::{Interval, Lefts};
@@ -165,10 +167,10 @@ impl ExecutionPlan for IntervalTallyExec {
             let timer = measured.elapsed_compute().timer();
             let made = plan.tally(lefts, &schema, tasks, reservation, fetched).await?;
             timer.done();
-            measured.record_output(made.num_rows());
-            Ok(made)
+            measured.record_output(made.iter().map(RecordBatch::num_rows).sum());
+            Ok::<_, DataFusionError>(futures::stream::iter(made.into_iter().map(Ok)))
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream.try_flatten())))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

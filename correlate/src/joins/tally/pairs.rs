@@ -31,6 +31,23 @@ const EACH_RUN: usize = 24;
 /// What a key takes in the layouts of right and left rows.
 const EACH_KEY: usize = 16;
 
+/// Rows of an answer that are worth a task of their own.
+const ROWS_OF_A_TASK: usize = 1 << 13;
+
+/// The same, in a task of its own where there are several.
+fn in_task<T: Send + 'static>(
+    several: bool,
+    made: impl Future<Output = Result<T>> + Send + 'static,
+) -> impl Future<Output = Result<T>> {
+    let task = if several { Ok(SpawnedTask::spawn(made)) } else { Err(made) };
+    async move {
+        match task {
+            Ok(task) => task.join().await.unwrap_or_else(|e| exec_err!("a part of a join broke off: {e}")),
+            Err(made) => made.await,
+        }
+    }
+}
+
 impl Plan {
     pub(super) async fn tally(
         self: Arc<Self>,
@@ -39,7 +56,7 @@ impl Plan {
         tasks: usize,
         reservation: MemoryReservation,
         fetched: Count,
-    ) -> Result<RecordBatch> {
+    ) -> Result<Vec<RecordBatch>> {
         let exprs = self.groups.iter().filter_map(|g| match g {
             Group::Left(e) => Some(Arc::clone(e)),
             Group::Right(_) => None,
@@ -57,14 +74,7 @@ impl Plan {
                 let (lefts, left_groups, reservation, fetched) = &*shared;
                 plan.part(lefts, (left_groups, count), (part, tasks), reservation, fetched).await
             };
-            if tasks == 1 {
-                futures::future::Either::Left(made)
-            } else {
-                let task = SpawnedTask::spawn(made);
-                futures::future::Either::Right(async move {
-                    task.join().await.unwrap_or_else(|e| exec_err!("a part of a join broke off: {e}"))
-                })
-            }
+            in_task(tasks > 1, made)
         });
         let mut parts = futures::future::try_join_all(parts).await?;
         let (_, _, reservation, _) = &*shared;
@@ -76,7 +86,20 @@ impl Plan {
             }
             None => return internal_err!("a join of no part"),
         };
-        self.emit(schema, &mut left_side, &tally)
+        let met = tally.pairs.iter().enumerate().filter(|(_, n)| **n > 0);
+        let met: Vec<u32> = met.map(|(cell, _)| cell as u32).collect();
+        let each = met.len().div_ceil(tasks).max(ROWS_OF_A_TASK);
+        let made = Arc::new((left_side.columns()?, tally, met));
+        let (_, _, met) = &*made;
+        let parts = (0..met.len().div_ceil(each).max(1)).map(|part| {
+            let (plan, schema, made) = (Arc::clone(&self), Arc::clone(schema), Arc::clone(&made));
+            let rows = async move {
+                let (lefts, tally, met) = &*made;
+                plan.emit(&schema, lefts, tally, met.chunks(each).nth(part).unwrap_or_default())
+            };
+            in_task(tasks > 1, rows)
+        });
+        futures::future::try_join_all(parts).await
     }
 
     /// What the right rows of one part have met: lines that are counted are parted as they lie, others by their keys.
@@ -258,12 +281,11 @@ impl Plan {
         Ok(merged)
     }
 
-    fn emit(&self, schema: &SchemaRef, left: &mut Side, tally: &Tally) -> Result<RecordBatch> {
-        let met = tally.pairs.iter().enumerate().filter(|(_, n)| **n > 0);
-        let met: Vec<u32> = met.map(|(cell, _)| cell as u32).collect();
+    /// The rows of these cells.
+    fn emit(&self, schema: &SchemaRef, left: &[ArrayRef], tally: &Tally, met: &[u32]) -> Result<RecordBatch> {
         let (of_left, of_right): (Vec<u32>, Vec<u32>) = met.iter().map(|cell| tally.places.groups(*cell)).unzip();
         let (of_left, of_right) = (UInt32Array::from(of_left), UInt32Array::from(of_right));
-        let (mut left, mut right) = (left.columns()?.into_iter(), tally.rights.iter().cloned());
+        let (mut left, mut right) = (left.iter().cloned(), tally.rights.iter().cloned());
         let mut columns: Vec<ArrayRef> = Vec::new();
         for group in &self.groups {
             let (column, rows) = match group {
@@ -273,7 +295,7 @@ impl Plan {
             let column = column.ok_or_else(|| internal_datafusion_err!("a group without a column"))?;
             columns.push(take(&column, rows, None)?);
         }
-        columns.extend(tally.cells.iter().map(|c| c.column(&met, &tally.pairs)));
+        columns.extend(tally.cells.iter().map(|c| c.column(met, &tally.pairs)));
         let options = RecordBatchOptions::new().with_row_count(Some(met.len()));
         Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
     }
