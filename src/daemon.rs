@@ -71,7 +71,7 @@ impl Daemon {
         let peers = config.alertmanager.urls.iter().map(|url| Arc::new(Peer::new(url.clone()))).collect();
         let board = Arc::new(Board::new(peers));
         let statuses = Statuses::default();
-        let watches = Watches::new(statuses.clone(), Arc::clone(&clock));
+        let watches = Watches::new(statuses.clone());
         let (inlet, inbox) = wiring::inlet(config);
         inlet.hold();
         let to = wiring::receivers(config, inlet.clone(), &clock).map_err(|e| anyhow::anyhow!("{e}"))?;

@@ -312,7 +312,7 @@ impl Reader for View {
             replayed: self.replayed.load(Ordering::Acquire),
             stopping: self.stopping.load(Ordering::Acquire),
             trouble: shown.log.trouble(),
-            note: shown.checkpoints.note(),
+            note: self.watches.as_ref().and_then(Watches::note).or_else(|| shown.checkpoints.note()),
             sources: watched
                 .chain(self.without_cluster.then_some(none))
                 .chain(pushed)

@@ -1,26 +1,30 @@
-//! How the watches of the Kubernetes API fare, for `/metrics`.
-
-use std::time::Duration;
+//! How the watches of the Kubernetes API fare, for `/metrics` and `/readyz`.
 
 use whyd_api::{Kind, Metric};
-use whyd_collector::Clock;
 use whyd_collector::source::kube::{SourceStatus, Statuses};
-
-/// A watch that is taken up again says nothing until something changes. While it cannot be, it fails anew more often
-/// than this: the pauses between attempts go up to half a minute.
-const SILENCE: Duration = Duration::from_secs(90);
 
 /// What the watches themselves tell.
 #[derive(Clone)]
 pub struct Watches {
     statuses: Statuses,
-    clock: Clock,
 }
 
 impl Watches {
-    /// Those that write to these statuses by this clock.
-    pub fn new(statuses: Statuses, clock: Clock) -> Self {
-        Self { statuses, clock }
+    /// Those that write to these statuses.
+    pub fn new(statuses: Statuses) -> Self {
+        Self { statuses }
+    }
+
+    /// What is to be known of them beside what is synced; no error's text, since it may hold names of the cluster.
+    pub fn note(&self) -> Option<&'static str> {
+        let failing: Vec<bool> = self.statuses.all().iter().filter_map(|s| Some(s.failing?.unserved)).collect();
+        match (failing.is_empty(), failing.iter().all(|unserved| *unserved)) {
+            (true, _) => None,
+            (false, true) => Some(
+                "the Kubernetes API does not serve a resource that is watched; whyd_watch_unserved at /metrics says which",
+            ),
+            (false, false) => Some("a watch of the Kubernetes API fails; whyd_watch_failing at /metrics says which"),
+        }
     }
 
     /// Figures for each resource that was asked for.
@@ -29,8 +33,6 @@ impl Watches {
         let by_resource = |of: &dyn Fn(&SourceStatus) -> f64| {
             all.iter().map(|s| (vec![("resource", s.resource.plural().to_owned())], of(s))).collect::<Vec<_>>()
         };
-        let now = (self.clock)();
-        let fails = |s: &SourceStatus| s.last_error.as_ref().is_some_and(|(at, _)| now <= at.plus(SILENCE));
         let metric = |name, help, kind, samples| Metric { name, help, kind, samples };
         vec![
             metric(
@@ -47,9 +49,21 @@ impl Watches {
             ),
             metric(
                 "whyd_watch_failing",
-                "1 while a watch cannot be taken up: an error was the last that was heard of it, a minute and a half ago at most",
+                "1 while a watch cannot be taken up, and until it has gone on for ten seconds; for a minute and a half, where nothing changes",
                 Kind::Gauge,
-                by_resource(&|s| f64::from(u8::from(fails(s)))),
+                by_resource(&|s| f64::from(u8::from(s.failing.is_some()))),
+            ),
+            metric(
+                "whyd_watch_unserved",
+                "1 while the API server says that it has no such resource: it is asked ever less often, each ten minutes at last",
+                Kind::Gauge,
+                by_resource(&|s| f64::from(u8::from(s.failing.is_some_and(|f| f.unserved)))),
+            ),
+            metric(
+                "whyd_watch_pause_seconds",
+                "how long a watch that fails is left alone before it is asked again",
+                Kind::Gauge,
+                by_resource(&|s| s.failing.map_or(0.0, |f| f.pause.as_secs_f64())),
             ),
         ]
     }
@@ -61,7 +75,6 @@ mod tests {
 
     use std::sync::Arc;
 
-    use tokio::sync::watch;
     use whyd_collector::inlet::{InletLimits, inlet};
     use whyd_collector::source::kube::{ApiServer, client, watch as follow};
     use whyd_signals::{Resource, Timestamp};
@@ -69,29 +82,25 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_error_that_does_not_come_again_is_over() {
+    async fn a_watch_that_fails_shows_with_its_pause_and_at_readyz() {
         let statuses = Statuses::default();
-        let (time, told) = watch::channel(Timestamp(0));
-        let clock: Clock = Arc::new(move || *told.borrow());
-        let watches = Watches::new(statuses.clone(), Arc::clone(&clock));
-        let failing = || {
+        let watches = Watches::new(statuses.clone());
+        let gauge = |name: &str| {
             let all = watches.metrics();
-            let gauge = all.iter().find(|m| m.name == "whyd_watch_failing").unwrap();
-            gauge.samples.first().map(|(_, value)| *value)
+            let family = all.iter().find(|m| m.name == name).unwrap();
+            family.samples.first().map(|(_, value)| *value)
         };
-        assert_eq!(failing(), None, "nothing is watched");
-        // Nobody listens there, so the first list fails; then it is not asked again.
+        assert_eq!((gauge("whyd_watch_failing"), watches.note()), (None, None), "nothing is watched");
+        // Nobody listens there.
         let (inlet, _inbox) = inlet(InletLimits::default());
         let nowhere = client(&ApiServer::Url("http://127.0.0.1:9".into())).await.unwrap();
-        let watching = tokio::spawn(follow(nowhere, Resource::Pods, inlet, clock, statuses));
-        while failing() != Some(1.0) {
+        let watching = tokio::spawn(follow(nowhere, Resource::Pods, inlet, Arc::new(|| Timestamp(0)), statuses));
+        while gauge("whyd_watch_failing") != Some(1.0) {
             tokio::task::yield_now().await;
         }
         watching.abort();
-        assert!(watching.await.is_err());
-        time.send_replace(Timestamp(0).plus(SILENCE));
-        assert_eq!(failing(), Some(1.0));
-        time.send_replace(Timestamp(1).plus(SILENCE));
-        assert_eq!(failing(), Some(0.0));
+        assert_eq!(gauge("whyd_watch_unserved"), Some(0.0));
+        assert!((0.5..=1.5).contains(&gauge("whyd_watch_pause_seconds").unwrap()));
+        assert!(watches.note().unwrap().contains("a watch of the Kubernetes API fails"));
     }
 }

@@ -92,9 +92,12 @@ pub(super) fn wall_clock() -> Clock {
     })
 }
 
+/// What is logged where nobody says. The libraries that watch tell each refusal and each failure to connect; ours are said once.
+const FILTER: &str = "info,kube_runtime=error,kube_client::client::builder=off";
+
 /// Logs to standard error: for people on a terminal, JSON elsewhere. `WHYD_LOG` filters.
 pub(super) fn logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("WHYD_LOG").unwrap_or_else(|_| "info".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WHYD_LOG").unwrap_or_else(|_| FILTER.into());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         log.init();

@@ -12,7 +12,7 @@ pub struct Readiness {
     /// Why it is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
-    /// What the last start could not use of what is on disk: it is ready without.
+    /// What is amiss though it is ready: a watch that fails, or what the last start could not use of what is on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// Every source; one that is not synced does not make the daemon unready.

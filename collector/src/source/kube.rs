@@ -1,10 +1,12 @@
 //! The Kubernetes watches: one loop a resource, in the order of the API, each change answered before the next.
 //!
 //! A list is sent object by object, many at once, and ended by the uids that were in it, so that what vanished during a
-//! gap is found. A watch that fails is taken up again after a pause; its error stays in the status until the next message.
+//! gap is found. A watch that fails is taken up again after a pause ([`trouble`]); its error stays in the status until the
+//! next message.
 
 mod pace;
 mod status;
+mod trouble;
 
 use std::pin::pin;
 use std::time::Duration;
@@ -16,16 +18,17 @@ use kube::Api;
 pub use kube::Client;
 use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube::client::ClientBuilder;
-use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use serde::Serialize;
 use thiserror::Error;
+use tokio::time::Instant;
 use whyd_signals::sink::DecodeError;
 use whyd_signals::{Envelope, Resource, Verb};
 
-pub use status::{SourceStatus, Statuses};
+pub use status::{Failing, SourceStatus, Statuses};
 
 use self::pace::Pace;
+use self::trouble::{Failed, Refusal, Trouble};
 use crate::wire::kube::{envelope, listed, slim_value};
 use crate::{Clock, Inlet, Reply};
 
@@ -86,15 +89,18 @@ pub async fn watch(client: Client, resource: Resource, inlet: Inlet, clock: Cloc
         plural: resource.plural().to_owned(),
     };
     let config = watcher::Config::default().page_size(PAGE).timeout(WATCH);
+    // Another one for each resource and each start.
+    let seed = (clock)().nanos().unsigned_abs().rotate_left(resource as u32);
     let door = Door { resource, inlet, clock, statuses };
-    let follower = Follower { door, uids: Vec::new(), listing: FuturesUnordered::new() };
+    let trouble = Trouble::new(seed);
+    let follower = Follower { door, trouble, uids: Vec::new(), listing: FuturesUnordered::new() };
     if resource == Resource::ConfigMaps {
         // their data never leaves the API server
         let api = Api::<PartialObjectMeta<DynamicObject>>::all_with(client, &kind);
-        follower.follow(watcher(api, config).default_backoff()).await;
+        follower.follow(watcher(api, config)).await;
     } else {
         let api = Api::<DynamicObject>::all_with(client, &kind);
-        follower.follow(watcher(api, config).default_backoff()).await;
+        follower.follow(watcher(api, config)).await;
     }
 }
 
@@ -103,6 +109,7 @@ struct Closed;
 
 struct Follower {
     door: Door,
+    trouble: Trouble,
     /// Of the list under way.
     uids: Vec<String>,
     /// Objects of it that are not answered yet.
@@ -113,15 +120,21 @@ impl Follower {
     async fn follow<K: Serialize>(mut self, events: impl Stream<Item = watcher::Result<Event<K>>>) {
         let mut events = pin!(events);
         loop {
+            let (asks, over) = (self.trouble.asks(), self.trouble.over());
             let step = tokio::select! {
-                event = events.next() => match event {
+                event = events.next(), if asks.is_none() => match event {
                     None => return,
                     Some(Ok(event)) => self.step(event).await,
-                    Some(Err(error)) => {
-                        self.door.failed(&error.to_string());
-                        if self.door.inlet.is_closed() { Err(Closed) } else { Ok(()) }
-                    }
+                    Some(Err(error)) => self.failed(&error),
                 },
+                () = at(asks) => {
+                    self.trouble.ask(Instant::now());
+                    Ok(())
+                }
+                () = at(over) => {
+                    self.works();
+                    Ok(())
+                }
                 // Nothing of a list lies about while its next page is waited for.
                 Some(answered) = self.listing.next() => answered,
             };
@@ -131,9 +144,29 @@ impl Follower {
         }
     }
 
+    fn failed(&mut self, error: &watcher::Error) -> Result<(), Closed> {
+        let (refusal, text) = (Refusal::of(error), error.to_string());
+        let Failed { pause, news } = self.trouble.failed(refusal, Instant::now());
+        let (resource, unserved) = (self.door.resource, refusal == Refusal::Unserved);
+        if news {
+            let why = if unserved { "the server has no such resource" } else { "it is asked less and less often" };
+            tracing::warn!(resource = resource.plural(), error = text, why, "watch fails");
+        }
+        self.door.wrong(&text);
+        self.door.statuses.failing(resource, Some(Failing { pause, unserved }));
+        if self.door.inlet.is_closed() { Err(Closed) } else { Ok(()) }
+    }
+
+    fn works(&mut self) {
+        let failures = self.trouble.end();
+        self.door.statuses.failing(self.door.resource, None);
+        tracing::info!(resource = self.door.resource.plural(), failures, "watch works again");
+    }
+
     async fn step<K: Serialize>(&mut self, event: Event<K>) -> Result<(), Closed> {
         let (verb, object) = match event {
             Event::Init => {
+                self.trouble.lists();
                 self.answered(0).await?;
                 self.uids.clear();
                 return Ok(());
@@ -143,6 +176,7 @@ impl Follower {
             Event::Apply(object) => (Verb::Apply, object),
             Event::Delete(object) => (Verb::Delete, object),
         };
+        self.trouble.heard(Instant::now());
         self.answered(0).await?;
         match self.door.prepare(verb, &object) {
             Some((message, _)) => self.door.pass(message).await,
@@ -161,6 +195,7 @@ impl Follower {
     }
 
     async fn listed_all(&mut self) -> Result<(), Closed> {
+        self.trouble.listed(Instant::now());
         self.answered(0).await?;
         let uids = std::mem::take(&mut self.uids);
         let door = &self.door;
@@ -171,7 +206,7 @@ impl Follower {
                     tracing::info!(resource = door.resource.plural(), objects = uids.len(), "listed");
                 }
             }
-            Err(error) => door.failed(&error.to_string()),
+            Err(error) => door.unkept(&error.to_string()),
         }
         Ok(())
     }
@@ -203,7 +238,7 @@ impl Door {
         match slim {
             Ok((body, uid)) => Some((envelope(self.resource, verb, (self.clock)(), body), uid)),
             Err(error) => {
-                self.failed(&error.to_string());
+                self.unkept(&error.to_string());
                 None
             }
         }
@@ -222,7 +257,7 @@ impl Door {
             match self.inlet.send(message.clone()).await {
                 Reply::Stored(_) | Reply::Partial { .. } => return Ok(true),
                 Reply::Invalid(reason) | Reply::TooLarge(reason) => {
-                    self.failed(&reason);
+                    self.unkept(&reason);
                     return Ok(false);
                 }
                 Reply::Overloaded(_) if self.inlet.is_closed() => return Err(Closed),
@@ -231,9 +266,22 @@ impl Door {
         }
     }
 
-    fn failed(&self, error: &str) {
-        tracing::warn!(resource = self.resource.plural(), error, "watch failed");
+    /// An object that cannot be kept.
+    fn unkept(&self, error: &str) {
+        tracing::warn!(resource = self.resource.plural(), error, "an object is left out");
+        self.wrong(error);
+    }
+
+    fn wrong(&self, error: &str) {
         self.statuses.failed(self.resource, (self.clock)(), error);
+    }
+}
+
+/// Returns at this time, or never.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

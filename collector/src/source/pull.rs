@@ -4,7 +4,6 @@
 //! stretch is asked for, then the next ([`plan`]). Each answer becomes an envelope as every other input does. What was had
 //! is read back from the log itself, so a restart goes on where the log ends.
 
-mod backoff;
 mod endpoint;
 mod loki;
 mod plan;
@@ -27,6 +26,7 @@ pub use self::plan::SILENCE;
 use self::plan::{Next, Plan, Times};
 pub use self::selector::{Selector, SelectorError};
 pub use self::status::{PullStatus, PullStatuses};
+use super::backoff::Backoff;
 use crate::wire::asked::{Asked, Target};
 use crate::{Clock, Inlet, Reply};
 
@@ -144,18 +144,9 @@ impl Pulls {
         let plan = Plan::new(times, self.known.had(&pull.of));
         self.statuses.asks(&pull.of, pull.question.is_of_logs(), times.settle + pull.interval * 2);
         let door = Door { of: pull.of.clone(), shared: self };
-        Loop {
-            pull,
-            plan,
-            door,
-            lacks,
-            limit: loki::LIMIT,
-            too_large: None,
-            pages: 0,
-            backoff: backoff::Backoff::new(seed),
-        }
-        .run()
-        .await;
+        Loop { pull, plan, door, lacks, limit: loki::LIMIT, too_large: None, pages: 0, backoff: Backoff::new(seed) }
+            .run()
+            .await;
     }
 }
 
@@ -194,7 +185,7 @@ struct Loop {
     too_large: Option<(Timestamp, usize)>,
     /// Answers so far.
     pages: u64,
-    backoff: backoff::Backoff,
+    backoff: Backoff,
 }
 
 impl Loop {

@@ -27,6 +27,8 @@ struct Began {
     at: Instant,
     /// How many before it ended too soon.
     short: u32,
+    /// Whether it was said that they do.
+    told: bool,
 }
 
 impl Pace {
@@ -38,18 +40,22 @@ impl Pace {
         }
         let mut paths = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(began) = paths.get_mut(uri.path()) else {
-            paths.insert(uri.path().to_owned(), Began { at: now, short: 0 });
+            paths.insert(uri.path().to_owned(), Began { at: now, short: 0, told: false });
             return None;
         };
         if now >= began.at + SOUND {
-            *began = Began { at: now, short: 0 };
+            if began.told {
+                tracing::info!(path = uri.path(), "watches go on again");
+            }
+            *began = Began { at: now, short: 0, told: false };
             return None;
         }
         let at = (began.at + FIRST * 2_u32.pow(began.short)).max(now);
-        *began = Began { at, short: (began.short + 1).min(LONGEST) };
-        if began.short == LONGEST {
+        let short = (began.short + 1).min(LONGEST);
+        if short == LONGEST && !began.told {
             tracing::warn!(path = uri.path(), "watches end as soon as they begin");
         }
+        *began = Began { at, short, told: began.told || short == LONGEST };
         (at > now).then_some(at)
     }
 }

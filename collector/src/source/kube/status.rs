@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use whyd_signals::{Resource, Timestamp};
 
@@ -21,6 +22,17 @@ pub struct SourceStatus {
     pub last_error: Option<(Timestamp, String)>,
     /// How often anything went wrong.
     pub errors: u64,
+    /// While the watch cannot be taken up, and for some seconds more.
+    pub failing: Option<Failing>,
+}
+
+/// A watch that cannot be taken up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failing {
+    /// How long it is left alone until it is asked again.
+    pub pause: Duration,
+    /// Whether the server says that there is no such resource.
+    pub unserved: bool,
 }
 
 /// The statuses of all watches, one entry a resource.
@@ -58,9 +70,13 @@ impl Statuses {
         });
     }
 
+    pub(super) fn failing(&self, resource: Resource, failing: Option<Failing>) {
+        self.change(resource, |s| s.failing = failing);
+    }
+
     fn change(&self, resource: Resource, change: impl FnOnce(&mut SourceStatus)) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let empty = SourceStatus { resource, synced_at: None, lists: 0, last_error: None, errors: 0 };
+        let empty = SourceStatus { resource, synced_at: None, lists: 0, last_error: None, errors: 0, failing: None };
         change(all.entry(resource).or_insert(empty));
     }
 }

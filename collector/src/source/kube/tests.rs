@@ -214,6 +214,22 @@ async fn a_server_that_refuses_shows_in_the_status_and_is_asked_again() {
 }
 
 #[tokio::test]
+async fn a_resource_that_is_not_served_is_left_alone_for_longer_each_time() {
+    // As an API server answers for a group that it does not have.
+    let lists = (0..100).map(|_| (404, json!("404 page not found"))).collect();
+    let (server, _queue, statuses) =
+        start(Resource::Jobs, Script { lists, ..Script::default() }, InletLimits::default()).await;
+    let failing = || statuses.all().first().and_then(|s| s.failing);
+    // The third pause is from two seconds on; one that began anew each time would never be.
+    while failing().is_none_or(|f| f.pause < Duration::from_secs(2)) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(server.0.lock().unwrap().asked.len() <= 3, "{:?}", failing());
+    }
+    assert!(failing().is_some_and(|f| f.unserved));
+    assert!(statuses.all().remove(0).last_error.is_some());
+}
+
+#[tokio::test]
 async fn a_watch_ends_with_the_inlet() {
     let (inlet, queue) = inlet(InletLimits::default());
     drop(queue);

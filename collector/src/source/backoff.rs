@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_secs(1);
+/// After failures that may pass at any time.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Twice as long after each failure, up to a minute, and each time between half and one and a half of that: sources that
@@ -28,7 +29,12 @@ impl Backoff {
 
     /// How long to wait after one more.
     pub(super) fn failed(&mut self) -> Duration {
-        let pause = FIRST.saturating_mul(1 << self.failures.min(6)).min(LONGEST);
+        self.failed_upto(LONGEST)
+    }
+
+    /// How long to wait after one more whose like may stay for longer: the pauses go on to grow up to this.
+    pub(super) fn failed_upto(&mut self, longest: Duration) -> Duration {
+        let pause = FIRST.saturating_mul(1 << self.failures.min(16)).min(longest);
         self.failures = self.failures.saturating_add(1);
         pause.mul_f64(0.5 + self.share())
     }
@@ -60,5 +66,10 @@ mod tests {
         }
         one.succeeded();
         assert!(one.failed() <= Duration::from_millis(1500));
+        for _ in 0..40 {
+            one.failed_upto(Duration::from_secs(600));
+        }
+        assert!((300.0..=900.0).contains(&one.failed_upto(Duration::from_secs(600)).as_secs_f64()));
+        assert!(one.failed() <= Duration::from_secs(90), "what may pass is asked again soon, whatever was before");
     }
 }
