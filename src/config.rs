@@ -36,6 +36,7 @@ pub use self::otlp::{OtlpConfig, Port};
 pub use self::pull::PullConfig;
 use self::pull::PullFile;
 use self::replicas::ReplicasFile;
+use self::unknown::Unknown;
 
 /// The configuration file, YAML.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -176,6 +177,8 @@ struct Looked {
     /// What it says, without what is wrong; `None` where that leaves nothing to go on with.
     file: Option<ConfigFile>,
     wrong: Vec<String>,
+    /// Keys whose value could not be taken.
+    lost: Vec<String>,
 }
 
 impl ConfigFile {
@@ -186,8 +189,8 @@ impl ConfigFile {
             Ok(text) => text,
             Err(e) => return (None, vec![of_file(format!("cannot be read: {e}"))]),
         };
-        let Looked { file, mut wrong } = Self::look(&text);
-        let config = file.map(Self::checked).map(|(config, more)| {
+        let Looked { file, mut wrong, lost } = Self::look(&text);
+        let config = file.map(|file| file.checked(lost)).map(|(config, more)| {
             wrong.extend(more);
             config
         });
@@ -200,11 +203,11 @@ impl ConfigFile {
     /// The parser's message where it is no YAML; else the keys that are none, the values that are none for their key, and
     /// what else is wrong.
     pub fn parse(text: &str) -> Result<Self, Vec<String>> {
-        let Looked { file, mut wrong } = Self::look(text);
+        let Looked { file, mut wrong, lost } = Self::look(text);
         match file {
             Some(file) if wrong.is_empty() => Ok(file),
             file => {
-                wrong.extend(file.into_iter().flat_map(|file| file.checked().1));
+                wrong.extend(file.into_iter().flat_map(|file| file.checked(lost.clone()).1));
                 Err(wrong)
             }
         }
@@ -213,9 +216,9 @@ impl ConfigFile {
     fn look(text: &str) -> Looked {
         let blank = text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#'));
         if blank {
-            return Looked { file: Some(Self::default()), wrong: Vec::new() };
+            return Looked { file: Some(Self::default()), ..Looked::default() };
         }
-        let not = |why: String| Looked { file: None, wrong: vec![why] };
+        let not = |why: String| Looked { wrong: vec![why], ..Looked::default() };
         // Nothing of the text is repeated: who may start the check may not be allowed to read the file, say a token's.
         if !text.contains(':') && !text.contains('{') {
             return not("it is not a configuration: no line of it is `key: value`".to_owned());
@@ -231,12 +234,12 @@ impl ConfigFile {
         if !value.is_object() {
             return not("it is not a configuration: it is no mapping, whose lines are `key: value`".to_owned());
         }
-        let (more, known) = unknown::keys(value, schemars::schema_for!(Self).as_value());
+        let Unknown { wrong: more, lost, file: known } = unknown::keys(value, schemars::schema_for!(Self).as_value());
         wrong.extend(more);
         if wrong.is_empty() {
             // From the text itself: what is text there keeps its letters.
             return match yaml::read(text) {
-                Ok(file) => Looked { file: Some(file), wrong },
+                Ok(file) => Looked { file: Some(file), wrong, lost },
                 Err(why) => not(why),
             };
         }
@@ -244,7 +247,7 @@ impl ConfigFile {
         if file.is_none() {
             wrong.push("what else is wrong shows when this is right".to_owned());
         }
-        Looked { file, wrong }
+        Looked { file, wrong, lost }
     }
 
     /// The valid configuration.
@@ -252,13 +255,13 @@ impl ConfigFile {
     /// # Errors
     /// Everything that is wrong, each with its key.
     pub fn validate(self) -> Result<Config, Vec<String>> {
-        let (config, wrong) = self.checked();
+        let (config, wrong) = self.checked(Vec::new());
         if wrong.is_empty() { Ok(config) } else { Err(wrong) }
     }
 
-    /// The configuration, with some other value where one is wrong, and everything that is.
-    fn checked(self) -> (Config, Vec<String>) {
-        let mut wrong = Errors::default();
+    /// The configuration, with some other value where one is wrong, and everything that is beside what is `lost` already.
+    fn checked(self, lost: Vec<String>) -> (Config, Vec<String>) {
+        let mut wrong = Errors { lost, ..Errors::default() };
         let watch = wrong.watch(self.anomaly);
         let http = wrong.address("listen.http", self.listen.http.as_deref().unwrap_or("0.0.0.0:8080"));
         let Limits {
@@ -296,7 +299,7 @@ impl ConfigFile {
             otlp: wrong.otlp(&self.otlp),
             kubernetes: self.kubernetes.enabled.unwrap_or(true),
             kubernetes_url: self.kubernetes.url.map(|text| wrong.url("kubernetes.url", &text)),
-            pulls: wrong.pulls(self.pull, &watch),
+            pulls: wrong.pulls(self.pull, window, &watch),
             watch,
             replicas: wrong.replicas(self.replicas),
             team_prefix: self.teams.prefix.unwrap_or_else(|| "team-".into()),
@@ -308,18 +311,15 @@ impl ConfigFile {
         };
         let dir = config.data_dir.as_os_str().as_encoded_bytes();
         if dir.is_empty() {
-            wrong.0.push("dataDir: must not be empty; leave it out for /var/lib/whyd".into());
+            wrong.told.push("dataDir: must not be empty; leave it out for /var/lib/whyd".into());
         } else if dir == b"~" || dir.starts_with(b"~/") {
-            wrong.0.push(
+            wrong.told.push(
                 "dataDir: `~` stands for no folder here, only a shell puts one in its place; write the whole path"
                     .into(),
             );
         }
         if config.cluster.is_empty() {
-            wrong.0.push("cluster: must not be empty".into());
-        }
-        for pull in config.pulls.iter().filter(|p| p.history.is_some_and(|h| h > config.window)) {
-            wrong.0.push(format!("pull: {}: history must not be longer than limits.window", pull.name));
+            wrong.told.push("cluster: must not be empty".into());
         }
         let asked = |port: Port| if let Port::At(at) = port { Some(at) } else { None };
         let listeners = [
@@ -330,10 +330,10 @@ impl ConfigFile {
         for (n, (key, at)) in listeners.iter().enumerate() {
             let same = |other: &&(&str, Option<SocketAddr>)| at.is_some_and(|at| at.port() != 0) && other.1 == *at;
             for (other, _) in listeners.iter().take(n).filter(same) {
-                wrong.0.push(format!("{key}: {other} listens at the same address"));
+                wrong.told.push(format!("{key}: {other} listens at the same address"));
             }
         }
-        (config, wrong.0)
+        (config, wrong.all())
     }
 }
 

@@ -52,16 +52,16 @@ impl Errors {
             let key = format!("alertmanager.urls[{n}]");
             let url = self.url(&key, text);
             if urls.contains(&url) {
-                self.0.push(format!("{key}: stands twice"));
+                self.told.push(format!("{key}: stands twice"));
             }
             urls.push(url);
         }
         if urls.len() > PEERS {
-            self.0.push(format!("alertmanager.urls: more than {PEERS} peers"));
+            self.told.push(format!("alertmanager.urls: more than {PEERS} peers"));
         }
         let interval = self.duration("alertmanager.interval", file.interval.as_deref().unwrap_or("1m"));
         if !(INTERVAL.0..=INTERVAL.1).contains(&interval) {
-            self.0.push("alertmanager.interval: must be between 1s and 1h".into());
+            self.told.push("alertmanager.interval: must be between 1s and 1h".into());
         }
         let external_url = file.external_url.as_ref().map(|text| self.url("alertmanager.externalUrl", text));
         let credential = match (file.token_file, file.username, file.password_file) {
@@ -69,7 +69,7 @@ impl Errors {
             (Some(token_file), None, None) => Some(Credential::Bearer { token_file }),
             (None, Some(username), Some(password_file)) => Some(Credential::Basic { username, password_file }),
             _ => {
-                self.0.push("alertmanager: say tokenFile alone, or username and passwordFile".into());
+                self.told.push("alertmanager: say tokenFile alone, or username and passwordFile".into());
                 None
             }
         };
@@ -80,12 +80,12 @@ impl Errors {
     pub(super) fn url(&mut self, key: &str, text: &str) -> String {
         let url = Url::parse(text).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
         match url {
-            None => self.0.push(format!("{key}: is not a URL, write for instance http://host:9093")),
+            None => self.told.push(format!("{key}: is not a URL, write for instance http://host:9093")),
             Some(url) if !url.username().is_empty() || url.password().is_some() => {
-                self.0.push(format!("{key}: must hold no credentials; they belong into a file: tokenFile, or for alertmanager passwordFile"));
+                self.told.push(format!("{key}: must hold no credentials; they belong into a file: tokenFile, or for alertmanager passwordFile"));
             }
             Some(url) if url.query().is_some() || url.fragment().is_some() => {
-                self.0.push(format!("{key}: must end with the path, without ? and #"));
+                self.told.push(format!("{key}: must end with the path, without ? and #"));
             }
             Some(_) => {}
         }

@@ -49,19 +49,25 @@ impl Errors {
     pub(super) fn watch(&mut self, file: AnomalyFile) -> Vec<Watched> {
         let mut names = BTreeSet::new();
         if file.watch.len() > MOST {
-            self.0.push(format!("anomaly.watch: more than {MOST} metrics"));
+            self.told.push(format!("anomaly.watch: more than {MOST} metrics"));
         }
         let mut all = Vec::new();
         for (n, row) in file.watch.into_iter().enumerate() {
             let key = format!("anomaly.watch[{n}]");
-            if !is_metric(&row.metric) {
-                self.0.push(format!("{key}.metric: {:?} is no name of a metric", row.metric));
+            let wrong = if !is_metric(&row.metric) {
+                Some(format!("{:?} is no name of a metric", row.metric))
             } else if !names.insert(row.metric.clone()) {
-                self.0.push(format!("{key}.metric: {} is there twice", row.metric));
+                Some(format!("{} is there twice", row.metric))
             } else if WATCHED.iter().any(|w| w.metric == row.metric) {
-                self.0.push(format!("{key}.metric: {} is watched already, without being asked for", row.metric));
-            }
-            all.push(self.watched(&key, row));
+                Some(format!("{} is watched already, without being asked for", row.metric))
+            } else {
+                None
+            };
+            let sound = wrong.is_none();
+            self.told.extend(wrong.map(|wrong| format!("{key}.metric: {wrong}")));
+            let watched = self.watched(&key, row);
+            // What is asked for by default would be said to be wrong, too.
+            all.extend(sound.then_some(watched));
         }
         all
     }
@@ -73,7 +79,7 @@ impl Errors {
             Some("counter") => Kind::Counter,
             None | Some("gauge") => Kind::Gauge,
             Some(other) => {
-                self.0.push(format!("{key}.kind: {other:?} is neither gauge nor counter"));
+                self.told.push(format!("{key}.kind: {other:?} is neither gauge nor counter"));
                 Kind::Gauge
             }
         };
@@ -82,17 +88,17 @@ impl Errors {
             Some("more") => Direction::Above,
             Some("less") => Direction::Below,
             Some(other) => {
-                self.0.push(format!("{key}.bad: {other:?} is none of more, less and both"));
+                self.told.push(format!("{key}.bad: {other:?} is none of more, less and both"));
                 Direction::Both
             }
         };
         let least = row.least.unwrap_or(0.0);
         if !least.is_finite() || least < 0.0 {
-            self.0.push(format!("{key}.least: must be a number, and not below 0"));
+            self.told.push(format!("{key}.least: must be a number, and not below 0"));
         }
         for (name, text) in [("words", &row.words), ("why", &row.why)] {
             if text.as_ref().is_some_and(|text| text.trim().is_empty() || text.len() > NAME) {
-                self.0.push(format!("{key}.{name}: must not be empty or longer than {NAME} bytes; leave it out"));
+                self.told.push(format!("{key}.{name}: must not be empty or longer than {NAME} bytes; leave it out"));
             }
         }
         let mut watched = Watched::asked(row.metric, kind, (direction, least), row.per_container.unwrap_or(false));

@@ -20,19 +20,41 @@ pub fn duration(text: &str) -> Option<Duration> {
 }
 
 #[derive(Default)]
-pub(super) struct Errors(pub(super) Vec<String>);
+pub(super) struct Errors {
+    pub(super) told: Vec<String>,
+    /// Keys that the file has a value for that could not be taken, which was told already: what is there instead is not the
+    /// file's, and nothing is to be said of it.
+    pub(super) lost: Vec<String>,
+}
 
 impl Errors {
+    /// Whether what is there for this key is what the file says, or says by leaving it out.
+    pub(super) fn is_sound(&self, key: &str) -> bool {
+        let of_key = |told: &String| told.strip_prefix(key).is_some_and(|rest| rest.starts_with(": "));
+        !self.told.iter().any(of_key) && !self.lost.iter().any(|lost| is_at_or_below(key, lost))
+    }
+
+    /// All that is wrong beside what is lost: not what is said of that, nor of a mapping as a whole that lacks some of it.
+    pub(super) fn all(self) -> Vec<String> {
+        let Self { mut told, lost } = self;
+        let is_of_lost = |told: &String| {
+            let key = told.split_once(": ").map_or(told.as_str(), |(key, _)| key);
+            lost.iter().any(|lost| is_at_or_below(key, lost) || is_below(lost, key))
+        };
+        told.retain(|told| !is_of_lost(told));
+        told
+    }
+
     pub(super) fn address(&mut self, key: &str, text: &str) -> SocketAddr {
         text.parse().unwrap_or_else(|_| {
-            self.0.push(format!("{key}: {text:?} is not an address, write for instance 0.0.0.0:8080"));
+            self.told.push(format!("{key}: {text:?} is not an address, write for instance 0.0.0.0:8080"));
             SocketAddr::from(([0, 0, 0, 0], 0))
         })
     }
 
     pub(super) fn duration(&mut self, key: &str, text: &str) -> Duration {
         duration(text).unwrap_or_else(|| {
-            self.0.push(format!("{key}: {text:?} is not a duration, write for instance 90s, 10m or 6h"));
+            self.told.push(format!("{key}: {text:?} is not a duration, write for instance 90s, 10m or 6h"));
             Duration::from_secs(1)
         })
     }
@@ -50,9 +72,19 @@ impl Errors {
         match (number.parse::<u64>(), shift) {
             (Ok(n), Some(shift)) if n < 1 << 30 => n << shift,
             _ => {
-                self.0.push(format!("{key}: {text:?} is not a size, write for instance 512MiB or 2GiB"));
+                self.told.push(format!("{key}: {text:?} is not a size, write for instance 512MiB or 2GiB"));
                 1 << 30
             }
         }
     }
+}
+
+fn is_at_or_below(key: &str, other: &str) -> bool {
+    key.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Whether a key is one of this mapping or list itself, and not deeper.
+fn is_below(key: &str, holder: &str) -> bool {
+    let rest = key.strip_prefix(holder).and_then(|rest| rest.strip_prefix(['.', '[']));
+    rest.is_some_and(|rest| !rest.contains(['.', '[']))
 }

@@ -61,18 +61,18 @@ impl Errors {
                 "warning" => Severity::Warning,
                 "critical" => Severity::Critical,
                 "" => {
-                    self.0.push(format!("{key}.severity: is missing, write warning or critical"));
+                    self.told.push(format!("{key}.severity: is missing, write warning or critical"));
                     Severity::Warning
                 }
                 other => {
-                    self.0.push(format!("{key}.severity: {other:?} is neither warning nor critical"));
+                    self.told.push(format!("{key}.severity: {other:?} is neither warning nor critical"));
                     Severity::Warning
                 }
             };
             let matches = self.matches(&key, rule.cause, rule.namespace, rule.workload);
             let first = severities.iter().position(|r: &SeverityRule| covers(&r.matches, &matches));
             if let Some(first) = first {
-                self.0.push(format!(
+                self.told.push(format!(
                     "{key}: decides nothing, incidents.severities[{first}] fits all that it fits and comes first; put the \
                      narrower one before it"
                 ));
@@ -83,18 +83,18 @@ impl Errors {
         for (n, rule) in file.suppressions.into_iter().enumerate() {
             let key = format!("incidents.suppressions[{n}]");
             if rule.name.is_empty() {
-                self.0.push(format!("{key}.name: must not be empty, it is shown with what it hid"));
+                self.told.push(format!("{key}.name: must not be empty, it is shown with what it hid"));
             }
             let until = Timestamp::parse(&rule.until).unwrap_or_else(|| {
                 let why = match rule.until.as_str() {
                     "" => "is missing".to_owned(),
                     text => format!("{text:?} is no time"),
                 };
-                self.0.push(format!("{key}.until: {why}, write for instance 2026-12-31T00:00:00Z"));
+                self.told.push(format!("{key}.until: {why}, write for instance 2026-12-31T00:00:00Z"));
                 Timestamp(0)
             });
             if rule.cause.is_none() && rule.namespace.is_none() && rule.workload.is_none() {
-                self.0.push(format!("{key}: would hide every incident; name a cause, a namespace or a workload"));
+                self.told.push(format!("{key}: would hide every incident; name a cause, a namespace or a workload"));
             }
             let matches = self.matches(&key, rule.cause, rule.namespace, rule.workload);
             suppressions.push(Suppression { name: rule.name, matches, until, reason: rule.reason });
@@ -110,15 +110,15 @@ impl Errors {
         workload: Option<String>,
     ) -> Matches {
         if let Some(cause) = cause.as_ref().filter(|c| !causes::IDS.contains(&c.as_str())) {
-            self.0.push(format!("{key}.cause: {cause:?} is no cause; they are {}", causes::IDS.join(", ")));
+            self.told.push(format!("{key}.cause: {cause:?} is no cause; they are {}", causes::IDS.join(", ")));
         }
         if let Some(name) = namespace.as_ref().filter(|name| !is_name(name, MOST_OF_NAMESPACE, false)) {
-            self.0.push(format!("{key}.namespace: {name:?} is no namespace's name{}", wildcards(name)));
+            self.told.push(format!("{key}.namespace: {name:?} is no namespace's name{}", wildcards(name)));
         }
         let workload = workload.map(|text| match workload_of(&text) {
             Ok(workload) => workload,
             Err(why) => {
-                self.0.push(format!("{key}.workload: {text:?} {why}{}", wildcards(&text)));
+                self.told.push(format!("{key}.workload: {text:?} {why}{}", wildcards(&text)));
                 text
             }
         });

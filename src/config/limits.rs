@@ -77,7 +77,7 @@ impl Errors {
         if body.is_some_and(|body| body > largest_body(memory).min(inflate::LIMIT)) {
             let why =
                 "limits.body: must be at most 32MiB, and a thirty-second of limits.memory; lower it, or raise that";
-            self.0.push(why.into());
+            self.told.push(why.into());
         }
         let body_or = |usual: usize| body.unwrap_or(usual.min(largest_body(memory)));
         let series = l.series.unwrap_or(1_000_000);
@@ -100,21 +100,22 @@ impl Errors {
             body: body_or(BODY),
             otlp_body: body_or(OTLP_LIMIT),
         };
-        let unsound = |keys: [&str; 2]| self.0.iter().any(|why| keys.iter().any(|key| why.starts_with(key)));
-        let sound_retention = !unsound(["limits.window:", "limits.retention:"]);
-        let sound_lateness = !unsound(["limits.window:", "limits.lateness:"]);
+        let sound_window = self.is_sound("limits.window");
+        let sound_retention = sound_window && self.is_sound("limits.retention");
+        let sound_lateness = sound_window && self.is_sound("limits.lateness");
         if sound_retention && limits.retention < limits.window {
-            self.0.push("limits.retention: must not be shorter than limits.window".into());
+            self.told.push("limits.retention: must not be shorter than limits.window".into());
         }
         if sound_lateness && limits.lateness > limits.window {
-            self.0.push("limits.lateness: must not be longer than limits.window".into());
+            self.told.push("limits.lateness: must not be longer than limits.window".into());
         }
         for (key, of_team, of_all, all) in [
             ("limits.seriesPerTeam", limits.series_per_team, "limits.series", limits.series),
             ("limits.streamsPerTeam", limits.streams_per_team, "limits.streams", limits.streams),
         ] {
             if of_team == 0 || of_team > all {
-                self.0.push(format!("{key}: must be at least 1 and at most {of_all}; leave it out for half of that"));
+                self.told
+                    .push(format!("{key}: must be at least 1 and at most {of_all}; leave it out for half of that"));
             }
         }
         for (key, bytes, least) in [
@@ -124,11 +125,11 @@ impl Errors {
         ] {
             if bytes < least {
                 let least = if least < 1 << 20 { "1KiB".to_owned() } else { format!("{}MiB", least >> 20) };
-                self.0.push(format!("{key}: must be at least {least}"));
+                self.told.push(format!("{key}: must be at least {least}"));
             }
         }
         if limits.memory < 64 << 20 {
-            self.0.push("limits.memory: must be at least 64MiB".into());
+            self.told.push("limits.memory: must be at least 64MiB".into());
         }
         limits
     }

@@ -62,7 +62,8 @@ impl Errors {
             None => Port::Usual(usual),
             Some("none") => Port::Off,
             Some(text) if text.parse::<SocketAddr>().is_err() => {
-                self.0.push(format!("{key}: {text:?} is not an address, write for instance 0.0.0.0:{usual}, or none"));
+                self.told
+                    .push(format!("{key}: {text:?} is not an address, write for instance 0.0.0.0:{usual}, or none"));
                 Port::Off
             }
             Some(text) => Port::At(self.address(key, text)),

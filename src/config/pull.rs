@@ -123,86 +123,91 @@ impl PullConfig {
 
 impl Errors {
     /// What is asked for by default are the metrics that verdicts and detectors read, those of `watch` among them.
-    pub(super) fn pulls(&mut self, file: PullFile, watch: &[Watched]) -> Vec<PullConfig> {
+    pub(super) fn pulls(&mut self, file: PullFile, window: Duration, watch: &[Watched]) -> Vec<PullConfig> {
         let mut all = Vec::new();
         for (n, source) in file.prometheus.into_iter().enumerate() {
-            all.push(self.prometheus(&format!("pull.prometheus[{n}]"), source, watch));
+            all.push(self.prometheus(&format!("pull.prometheus[{n}]"), source, window, watch));
         }
         for (n, source) in file.loki.into_iter().enumerate() {
-            all.push(self.loki(&format!("pull.loki[{n}]"), source));
+            all.push(self.loki(&format!("pull.loki[{n}]"), source, window));
         }
         let mut names = BTreeSet::new();
         for source in all.iter().filter(|s| !s.name.is_empty()) {
             if !names.insert(source.name.as_str()) {
-                self.0.push(format!("pull: {:?} is the name of two sources", source.name));
+                self.told.push(format!("pull: {:?} is the name of two sources", source.name));
             }
         }
         if all.iter().map(|s| s.tenants.len()).sum::<usize>() > MOST {
-            self.0.push(format!("pull: more than {MOST} sources and tenants"));
+            self.told.push(format!("pull: more than {MOST} sources and tenants"));
         }
         all
     }
 
-    fn prometheus(&mut self, key: &str, file: PrometheusFile, watch: &[Watched]) -> PullConfig {
-        let given = !file.select.is_empty();
-        let watched = WATCHED.iter().chain(watch).map(|w| w.metric.clone().into_owned());
-        let default = METRICS.iter().map(|m| (*m).to_owned()).chain(watched);
-        let texts: BTreeSet<String> = if given { file.select.into_iter().collect() } else { default.collect() };
+    fn prometheus(&mut self, key: &str, file: PrometheusFile, window: Duration, watch: &[Watched]) -> PullConfig {
         let mut selectors = Vec::new();
-        for text in texts {
-            match Selector::parse(&text) {
+        for (n, text) in file.select.iter().enumerate() {
+            match Selector::parse(text) {
                 Ok(selector) => selectors.push(selector),
-                Err(e) => self.0.push(format!("{key}.select: {text:?} {e}")),
+                Err(e) => self.told.push(format!("{key}.select[{n}]: {text:?} {e}")),
             }
         }
+        if file.select.is_empty() {
+            let watched = WATCHED.iter().chain(watch).map(|w| w.metric.as_ref());
+            selectors.extend(METRICS.iter().copied().chain(watched).map(Selector::of_metric));
+        }
+        selectors.sort_by(|a, b| a.text().cmp(b.text()));
+        selectors.dedup();
         let step = self.duration(&format!("{key}.step"), file.step.as_deref().unwrap_or("15s"));
         if !(INTERVAL.0..=INTERVAL.1).contains(&step) {
-            self.0.push(format!("{key}.step: must be between 1s and 1h"));
+            self.told.push(format!("{key}.step: must be between 1s and 1h"));
         }
         for name in file.labels.keys().filter(|name| !is_label(name)) {
-            self.0.push(format!("{key}.labels: {name:?} is no name of a label"));
+            self.told.push(format!("{key}.labels: {name:?} is no name of a label"));
         }
         let resampled = file.step.is_some() || !file.labels.is_empty();
         let question = match file.method.as_deref().unwrap_or("remote_read") {
             "query_range" => Question::QueryRange { selectors, step, labels: file.labels },
             "remote_read" => {
                 if resampled {
-                    self.0.push(format!("{key}: step and labels are for the method query_range alone"));
+                    self.told.push(format!("{key}: step and labels are for the method query_range alone"));
                 }
                 Question::RemoteRead(selectors)
             }
             other => {
-                self.0.push(format!("{key}.method: {other:?} is neither remote_read nor query_range"));
+                self.told.push(format!("{key}.method: {other:?} is neither remote_read nor query_range"));
                 Question::RemoteRead(selectors)
             }
         };
         PullConfig {
             url: self.source(key, &file.name, &file.url),
             name: file.name,
-            tenants: vec![self.tenant(key, file.tenant)],
+            tenants: vec![self.tenant(&format!("{key}.tenant"), file.tenant)],
             headers: self.headers(key, file.headers),
             token_file: file.token_file,
             ca_file: file.ca_file,
             question,
             pushes: file.pushes,
             interval: self.interval(key, file.interval.as_deref().unwrap_or("1m")),
-            history: file.history.map(|text| self.duration(&format!("{key}.history"), &text)),
+            history: self.history(key, file.history.as_deref(), window),
             overlap: Duration::ZERO,
         }
     }
 
-    fn loki(&mut self, key: &str, file: LokiFile) -> PullConfig {
+    fn loki(&mut self, key: &str, file: LokiFile, window: Duration) -> PullConfig {
         let query = file.query.unwrap_or_else(|| "{namespace=~\".+\"}".to_owned());
         if !query.trim_start().starts_with('{') {
-            self.0.push(format!("{key}.query: must be for lines, so begin with a selector in braces"));
+            self.told.push(format!("{key}.query: must be for lines, so begin with a selector in braces"));
         }
         let distinct: BTreeSet<&String> = file.tenants.iter().collect();
         if distinct.len() < file.tenants.len() {
-            self.0.push(format!("{key}.tenants: one stands twice"));
+            self.told.push(format!("{key}.tenants: one stands twice"));
         }
         let tenants: Vec<_> = match file.tenants.is_empty() {
             true => vec![None],
-            false => file.tenants.into_iter().map(|t| self.tenant(key, Some(t))).collect(),
+            false => {
+                let numbered = file.tenants.into_iter().enumerate();
+                numbered.map(|(n, t)| self.tenant(&format!("{key}.tenants[{n}]"), Some(t))).collect()
+            }
         };
         PullConfig {
             url: self.source(key, &file.name, &file.url),
@@ -214,7 +219,7 @@ impl Errors {
             question: Question::Loki(query),
             pushes: false,
             interval: self.interval(key, file.interval.as_deref().unwrap_or("10s")),
-            history: file.history.map(|text| self.duration(&format!("{key}.history"), &text)),
+            history: self.history(key, file.history.as_deref(), window),
             overlap: self.duration(&format!("{key}.overlap"), file.overlap.as_deref().unwrap_or("2m")),
         }
     }
@@ -222,7 +227,7 @@ impl Errors {
     /// Its name is checked, and its URL given.
     fn source(&mut self, key: &str, name: &str, url: &str) -> String {
         if name.is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
-            self.0.push(format!("{key}.name: must be a short name, what was had of it is known by that"));
+            self.told.push(format!("{key}.name: must be a short name, what was had of it is known by that"));
         }
         self.url(&format!("{key}.url"), url)
     }
@@ -230,15 +235,24 @@ impl Errors {
     fn interval(&mut self, key: &str, text: &str) -> Duration {
         let interval = self.duration(&format!("{key}.interval"), text);
         if !(INTERVAL.0..=INTERVAL.1).contains(&interval) {
-            self.0.push(format!("{key}.interval: must be between 1s and 1h"));
+            self.told.push(format!("{key}.interval: must be between 1s and 1h"));
         }
         interval
+    }
+
+    fn history(&mut self, key: &str, text: Option<&str>, window: Duration) -> Option<Duration> {
+        let key = format!("{key}.history");
+        let history = self.duration(&key, text?);
+        if self.is_sound(&key) && self.is_sound("limits.window") && history > window {
+            self.told.push(format!("{key}: must not be longer than limits.window"));
+        }
+        Some(history)
     }
 
     fn tenant(&mut self, key: &str, tenant: Option<String>) -> Option<String> {
         let sound = |t: &str| !t.is_empty() && t.len() <= 150 && HeaderValue::from_str(t).is_ok();
         if tenant.as_deref().is_some_and(|t| !sound(t)) {
-            self.0.push(format!("{key}: a tenant must not be empty and must fit into a header"));
+            self.told.push(format!("{key}: must not be empty and must fit into a header"));
         }
         tenant
     }
@@ -249,7 +263,7 @@ impl Errors {
         for (name, value) in headers {
             match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
                 (Ok(name), Ok(value)) => sound.push((name, value)),
-                _ => self.0.push(format!("{key}.headers: {name:?} or its value is none of HTTP")),
+                _ => self.told.push(format!("{key}.headers: {name:?} or its value is none of HTTP")),
             }
         }
         sound
@@ -294,6 +308,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_watched_is_asked_for_whatever_its_name() {
+        let pulls = read(
+            "anomaly: {watch: [{metric: http.server.duration}, {metric: 'a\"b'}, {metric: up}]}\n\
+            pull: {prometheus: [{name: prom, url: \"http://prom:9090/\"}]}\n",
+        )
+        .unwrap();
+        let Question::RemoteRead(selectors) = &pulls[0].question else { panic!("{pulls:?}") };
+        for text in ["{__name__=\"http.server.duration\"}", "{__name__=\"a\\\"b\"}", "up"] {
+            let found = selectors.iter().find(|s| s.text() == text).unwrap();
+            assert_eq!(Selector::parse(text).as_ref(), Ok(found));
+        }
+        assert!(
+            read("pull: {prometheus: [{name: a, url: \"http://a\", history: 7h}]}\n").unwrap_err()[0]
+                .starts_with("pull.prometheus[0].history: must not be longer than limits.window")
+        );
+    }
+
+    #[test]
     fn every_error_is_told_at_once_and_without_secrets() {
         let wrong = read(
             "pull: {prometheus: [{name: p, url: \"http://u:hunter2@p\", method: guess, select: [\"rate(up[5m])\"], \
@@ -306,7 +338,7 @@ mod tests {
             "prometheus[0].method",
             "prometheus[0].select",
             "prometheus[0].interval",
-            "prometheus[0]: a tenant",
+            "prometheus[0].tenant",
             "prometheus[1]: step",
             "prometheus[1].headers",
             "loki[0].name",

@@ -29,10 +29,11 @@ impl Errors {
             clusters: file.clusters.unwrap_or(default.clusters),
         };
         if rule.cluster == rule.replica {
-            self.0.push("replicas.replicaLabel: must be another label than replicas.clusterLabel".into());
+            self.told.push("replicas.replicaLabel: must be another label than replicas.clusterLabel".into());
         }
         if rule.cluster.is_empty() && !rule.replica.is_empty() {
-            self.0.push("replicas.clusterLabel: must not be empty; an empty replicas.replicaLabel turns it off".into());
+            self.told
+                .push("replicas.clusterLabel: must not be empty; an empty replicas.replicaLabel turns it off".into());
         }
         rule
     }

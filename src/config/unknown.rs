@@ -3,17 +3,33 @@
 //!
 //! What a file may hold is asked of its schema, which is made of the types that read it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-/// The unknown keys of this file and the values of the wrong kind, and the file without them.
-pub(super) fn keys(mut file: Value, schema: &Value) -> (Vec<String>, Value) {
+/// Keys of the same name that are told at most.
+const ELSEWHERE: usize = 4;
+/// So many letters in common at the beginning are no chance.
+const BEGINS: usize = 4;
+
+/// What a file says that its schema does not allow.
+pub(super) struct Unknown {
+    /// The unknown keys and the values of the wrong kind.
+    pub(super) wrong: Vec<String>,
+    /// The paths of such values, and those of keys that were meant by unknown ones.
+    pub(super) lost: Vec<String>,
+    /// The file without all that. Lists are as long as they were: what is none of theirs is empty.
+    pub(super) file: Value,
+}
+
+/// What this file says that its schema does not allow.
+pub(super) fn keys(mut file: Value, schema: &Value) -> Unknown {
     let mut known = BTreeMap::new();
     paths(schema, schema, "", &mut known, 0);
-    let mut found = Found { root: schema, known, wrong: Vec::new() };
+    let mut found = Found { root: schema, known, wrong: Vec::new(), lost: Vec::new() };
     found.look(&mut file, schema, "");
-    (found.wrong, file)
+    let Found { wrong, lost, .. } = found;
+    Unknown { wrong, lost, file }
 }
 
 struct Found<'a> {
@@ -21,45 +37,84 @@ struct Found<'a> {
     /// Name -> the paths at which there is such a key.
     known: BTreeMap<String, Vec<String>>,
     wrong: Vec<String>,
+    lost: Vec<String>,
 }
 
 impl Found<'_> {
     /// Takes out of a value what its schema does not name, and what is of another kind than it names.
-    fn look(&mut self, value: &mut Value, schema: &Value, at: &str) -> bool {
+    fn look(&mut self, value: &mut Value, schema: &Value, at: &str) {
         let schema = resolved(schema, self.root);
         match value {
             Value::Object(map) => {
                 let empty = Map::new();
                 let keys = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
                 let others = schema.get("additionalProperties");
+                let said: BTreeSet<String> = map.keys().cloned().collect();
                 map.retain(|name, value| {
                     let path = below(at, name);
-                    match (keys.get(name), others) {
-                        (Some(schema), _) => self.fits(value, schema, &path) && self.look(value, schema, &path),
+                    let schema = match (keys.get(name), others) {
+                        (Some(schema), _) => schema,
                         (None, Some(Value::Bool(false))) => {
-                            self.wrong.push(format!("{path}: is no key; {}", self.meant(name, at, keys)));
-                            false
+                            self.unknown(name, at, keys, &said);
+                            return false;
                         }
-                        (None, Some(schema)) => self.fits(value, schema, &path) && self.look(value, schema, &path),
-                        (None, None) => true,
+                        (None, Some(schema)) => schema,
+                        (None, None) => return true,
+                    };
+                    let fits = self.fits(value, schema, &path);
+                    if fits {
+                        self.look(value, schema, &path);
                     }
+                    fits
                 });
             }
             Value::Array(all) => {
-                let Some(schema) = schema.get("items") else { return true };
-                let mut n = 0;
-                all.retain_mut(|value| {
+                let Some(schema) = schema.get("items") else { return };
+                for (n, value) in all.iter_mut().enumerate() {
                     let path = format!("{at}[{n}]");
-                    n += 1;
-                    self.fits(value, schema, &path) && self.look(value, schema, &path)
-                });
+                    if self.fits(value, schema, &path) {
+                        self.look(value, schema, &path);
+                    } else {
+                        *value = nothing(resolved(schema, self.root));
+                    }
+                }
             }
             // What is read as text may look like a number or a truth value.
             Value::Number(number) if is_text(schema) => *value = Value::String(number.to_string()),
             Value::Bool(is) if is_text(schema) => *value = Value::String(is.to_string()),
             _ => {}
         }
-        true
+    }
+
+    /// Says that a key is none. Where one beside it was meant that is not there, that one has a value, though not here.
+    fn unknown(&mut self, name: &str, at: &str, keys: &Map<String, Value>, said: &BTreeSet<String>) {
+        let path = below(at, name);
+        if let Some(key) = nearest(name, keys) {
+            self.wrong.push(format!("{path}: is no key; {:?} is the nearest", below(at, key)));
+            if !said.contains(key) {
+                self.lost.push(below(at, key));
+            }
+            return;
+        }
+        let elsewhere = self.elsewhere(name);
+        let those = keys.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let meant = match (elsewhere.as_slice(), at) {
+            ([], _) => format!("those there are {those}"),
+            ([one], "") => format!("{one:?} is the nearest"),
+            (all, "") => format!("{} are the nearest", quoted(all)),
+            ([one], _) => format!("those there are {those}; elsewhere there is {one:?}"),
+            (all, _) => format!("those there are {those}; elsewhere there are {}", quoted(all)),
+        };
+        self.wrong.push(format!("{path}: is no key; {meant}"));
+    }
+
+    /// The paths of keys of this name, those that lie highest.
+    fn elsewhere(&self, name: &str) -> Vec<&str> {
+        let of_name = self.known.iter().filter(|(key, _)| plain(key) == plain(name)).flat_map(|(_, paths)| paths);
+        let mut paths: Vec<&str> = of_name.map(String::as_str).collect();
+        paths.sort_by_key(|path| (path.matches(['.', '[']).count(), *path));
+        paths.truncate(ELSEWHERE);
+        paths
     }
 
     /// Whether a value is of a kind that its schema has; says so where it is not.
@@ -94,6 +149,7 @@ impl Found<'_> {
             _ => "a text",
         });
         self.wrong.push(format!("{at}: must be {}, not {found}", must.collect::<Vec<_>>().join(" or ")));
+        self.lost.push(at.to_owned());
         false
     }
 
@@ -108,25 +164,40 @@ impl Found<'_> {
             _ => return true,
         };
         self.wrong.push(format!("{at}: must be {why}"));
+        self.lost.push(at.to_owned());
         false
     }
+}
 
-    /// Which key was meant: the nearest beside it, else one of the same name elsewhere, else any of those beside it.
-    fn meant(&self, name: &str, at: &str, keys: &Map<String, Value>) -> String {
-        let plain = |name: &str| name.replace(['_', '-'], "").to_lowercase();
-        let name = plain(name);
-        let near = keys.keys().map(|key| (distance(&plain(key), &name), key));
-        // A third of its letters may be others.
-        let near = near.filter(|(far, key)| far * 3 <= key.chars().count().max(3)).min();
-        if let Some((_, key)) = near {
-            return format!("{:?} is the nearest", below(at, key));
-        }
-        let elsewhere = self.known.iter().filter(|(key, _)| plain(key) == name).flat_map(|(_, paths)| paths);
-        if let Some(path) = elsewhere.min_by_key(|path| path.len()) {
-            return format!("{path:?} is the nearest");
-        }
-        let keys: Vec<&str> = keys.keys().map(String::as_str).collect();
-        format!("those there are {}", keys.join(", "))
+fn quoted(paths: &[&str]) -> String {
+    paths.iter().map(|path| format!("{path:?}")).collect::<Vec<_>>().join(", ")
+}
+
+fn plain(name: &str) -> String {
+    name.replace(['_', '-'], "").to_lowercase()
+}
+
+/// Which of the keys beside it was meant: one of which a third of the letters are others, or that begins as it does.
+fn nearest<'a>(name: &str, keys: &'a Map<String, Value>) -> Option<&'a String> {
+    let name = plain(name);
+    let near = |key: &String| {
+        let key = plain(key);
+        let (far, begins) = (distance(&key, &name), key.starts_with(&name) || name.starts_with(&key));
+        let enough = key.chars().count().min(name.chars().count()) >= BEGINS;
+        (far * 3 <= key.chars().count().max(3) || begins && enough).then_some(far)
+    };
+    keys.keys().filter_map(|key| Some((near(key)?, key))).min().map(|(_, key)| key)
+}
+
+/// What stands for a value of a list that was taken out of it.
+fn nothing(schema: &Value) -> Value {
+    match kinds(schema).first() {
+        Some(&"object") => Value::Object(Map::new()),
+        Some(&"array") => Value::Array(Vec::new()),
+        Some(&"string") => Value::String(String::new()),
+        Some(&"boolean") => Value::Bool(false),
+        Some(&("integer" | "number")) => Value::from(0),
+        _ => Value::Null,
     }
 }
 
@@ -236,6 +307,80 @@ mod tests {
         // What else is wrong is told with them.
         assert!(wrong.iter().any(|w| w.starts_with("limits.lateness: \"10\"")), "{wrong:?}");
         assert_eq!(wrong.len(), 8, "{wrong:?}");
+    }
+
+    #[test]
+    fn keys_of_the_section_come_first_and_others_by_all_their_paths() {
+        let says = |text: &str| ConfigFile::parse(text).unwrap_err().join("\n");
+        for (text, key) in [
+            ("pull: {prometheus: [{name: a, url: \"http://a\", selectors: [up]}]}\n", "pull.prometheus[0].select"),
+            ("access: {tokens: [{file: /a, tokenFiles: /a}]}\n", "access.tokens[0].tokenFile"),
+            ("limits: {historySize: 1GiB}\n", "limits.history"),
+        ] {
+            assert!(says(text).contains(&format!("{key:?} is the nearest")), "{}", says(text));
+        }
+        let http = says("http: \"1.2.3.4:5\"\n");
+        assert!(http.ends_with("http: is no key; \"listen.http\", \"otlp.http\" are the nearest"), "{http}");
+        let http = says("limits: {http: \"1.2.3.4:5\"}\n");
+        let (own, others) = http.split_once("; elsewhere there are ").unwrap();
+        assert!(own.contains("limits.http: is no key; those there are window, lateness,"), "{http}");
+        assert_eq!(others, "\"listen.http\", \"otlp.http\"");
+        let window = says("pull: {prometheus: [{name: a, url: \"http://a\", window: 6h}]}\n");
+        assert!(window.contains("those there are name, url,") && window.ends_with("is \"limits.window\""), "{window}");
+    }
+
+    #[test]
+    fn one_mistake_is_one_error() {
+        let source = "name: a, url: \"http://a\"";
+        for (text, key) in [
+            ("pull: {prometheus: [{nme: a, url: \"http://a\"}]}\n".to_owned(), "pull.prometheus[0].nme"),
+            ("pull: {prometheus: [{name: a, ulr: \"http://a\"}]}\n".to_owned(), "pull.prometheus[0].ulr"),
+            ("pull: {prometheus: [{name: [a], url: \"http://a\"}]}\n".to_owned(), "pull.prometheus[0].name"),
+            ("pull: {prometheus: [a]}\n".to_owned(), "pull.prometheus[0]"),
+            (format!("pull: {{prometheus: [{{{source}, select: [up, {{a: b}}]}}]}}\n"), "pull.prometheus[0].select[1]"),
+            (
+                format!("pull: {{prometheus: [{{{source}, methd: query_range, step: 5s}}]}}\n"),
+                "pull.prometheus[0].methd",
+            ),
+            (format!("limits: {{window: 6}}\npull: {{prometheus: [{{{source}, history: 1h}}]}}\n"), "limits.window"),
+            (format!("limits: {{window: [1]}}\npull: {{prometheus: [{{{source}, history: 7h}}]}}\n"), "limits.window"),
+            (format!("limits: 6h\npull: {{prometheus: [{{{source}, history: 7h}}]}}\n"), "limits"),
+            (
+                format!("anomaly: {{watch: [{{metric: \"a b\"}}]}}\npull: {{prometheus: [{{{source}}}]}}\n"),
+                "anomaly.watch[0].metric",
+            ),
+            (
+                format!("anomaly: {{watch: [{{metrc: a}}]}}\npull: {{prometheus: [{{{source}}}]}}\n"),
+                "anomaly.watch[0].metrc",
+            ),
+            (
+                "pull: {loki: [{name: a, url: \"http://a\", tenants: [a, [b], [c]]}]}\n".to_owned(),
+                "pull.loki[0].tenants[1]",
+            ),
+            ("alertmanager: {urls: [{a: b}]}\n".to_owned(), "alertmanager.urls[0]"),
+            ("alertmanager: {username: a, passwordFle: /b}\n".to_owned(), "alertmanager.passwordFle"),
+            (
+                "incidents: {suppressions: [{name: a, worklod: w, until: \"2030-01-01T00:00:00Z\"}]}\n".to_owned(),
+                "incidents.suppressions[0].worklod",
+            ),
+            (
+                "incidents: {suppressions: [{name: a, workload: w, untl: \"2030-01-01T00:00:00Z\"}]}\n".to_owned(),
+                "incidents.suppressions[0].untl",
+            ),
+            ("access: {tokens: [{tokenfile: /a}]}\n".to_owned(), "access.tokens[0].tokenfile"),
+        ] {
+            let wrong = ConfigFile::parse(&text).and_then(ConfigFile::validate).unwrap_err();
+            let keys: Vec<&str> = wrong.iter().filter_map(|w| Some(w.split_once(": ")?.0)).collect();
+            let more = usize::from(text.contains("[c]"));
+            assert!(keys[0] == key && keys.len() == 1 + more, "{text}{wrong:?}");
+        }
+        // Two are two, and what stands behind one in a list keeps its number.
+        let text = "pull: {prometheus: [a, {name: x, url: bad}, {name: y, ulr: \"http://y\", interval: 5}]}\n";
+        let wrong = ConfigFile::parse(text).unwrap_err();
+        let keys: Vec<&str> = wrong.iter().filter_map(|w| Some(w.split_once(": ")?.0)).collect();
+        let expected =
+            ["pull.prometheus[0]", "pull.prometheus[2].ulr", "pull.prometheus[1].url", "pull.prometheus[2].interval"];
+        assert_eq!(keys, expected, "{wrong:?}");
     }
 
     #[test]

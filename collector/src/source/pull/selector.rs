@@ -38,6 +38,19 @@ impl Selector {
         Ok(Self { text: text.trim().to_owned(), matchers })
     }
 
+    /// All series of a metric, whatever letters its name has.
+    pub fn of_metric(name: &str) -> Self {
+        let matchers = vec![Matcher { name: NAME.into(), operator: Operator::Equal, value: name.to_owned() }];
+        let text = match Self::parse(name) {
+            Ok(plain) if plain.matchers == matchers => name.to_owned(),
+            _ => {
+                let quoted = name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+                format!("{{{NAME}=\"{quoted}\"}}")
+            }
+        };
+        Self { text, matchers }
+    }
+
     /// The text, a query as it is.
     pub fn text(&self) -> &str {
         &self.text
@@ -111,6 +124,17 @@ mod tests {
             "__name__|Equal|up a|Equal|x b|NotEqual|y c|Matches|p|q d|MatchesNot|r\\d"
         );
         assert_eq!(read(r#"{__name__=~"container_.*"}"#), "__name__|Matches|container_.*");
+    }
+
+    #[test]
+    fn a_metric_of_any_name_is_selected_by_it_alone() {
+        for name in ["up", "job:rate:5m", "http.server.duration", "a\"b\\c", " up", "up{a=\"b\"}", "größe", "1st"] {
+            let selector = Selector::of_metric(name);
+            assert_eq!(selector.matchers.len(), 1);
+            assert_eq!(selector.matchers[0].value, name);
+            assert_eq!(Selector::parse(&selector.text).unwrap().matchers, selector.matchers, "{}", selector.text);
+        }
+        assert_eq!(Selector::of_metric("up").text(), "up");
     }
 
     #[test]
