@@ -2,6 +2,7 @@
 //!
 //! Every error is reported at once. With no file at all the defaults work inside a cluster.
 
+mod access;
 mod alertmanager;
 mod anomaly;
 mod errors;
@@ -24,6 +25,8 @@ use whyd_anomaly::Watched;
 use whyd_buffers::ReplicaRule;
 use whyd_correlate::rules::Rules;
 
+use self::access::AccessFile;
+pub use self::access::ReaderToken;
 pub use self::alertmanager::AlertmanagerConfig;
 use self::alertmanager::AlertmanagerFile;
 use self::anomaly::AnomalyFile;
@@ -93,27 +96,6 @@ struct TeamsFile {
     prefix: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
-struct AccessFile {
-    /// Whether a request without a token may read everything. Default: only where there are no tokens.
-    anonymous: Option<bool>,
-    /// Static bearer tokens.
-    tokens: Vec<TokenFile>,
-    /// The file that holds the bearer token that every sender needs: of remote write, Loki pushes, OTLP and the webhook.
-    /// Default: whoever reaches a port may write.
-    write_token_file: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
-struct TokenFile {
-    /// The file that holds the token, so that no secret stands in the configuration.
-    token_file: PathBuf,
-    /// The teams it may read; empty: all.
-    teams: Vec<String>,
-}
-
 /// A valid configuration.
 #[derive(Debug, Clone)]
 #[allow(missing_docs)]
@@ -145,8 +127,8 @@ pub struct Config {
     pub replicas: ReplicaRule,
     pub team_prefix: String,
     pub anonymous: bool,
-    /// Token files and the teams each may read; no team: all.
-    pub tokens: Vec<(PathBuf, Vec<String>)>,
+    /// Tokens of readers, in the order of the file.
+    pub tokens: Vec<ReaderToken>,
     /// The file of the token that senders need, if they need one.
     pub write_token: Option<PathBuf>,
     pub rules: Rules,
@@ -305,7 +287,7 @@ impl ConfigFile {
             team_prefix: self.teams.prefix.unwrap_or_else(|| "team-".into()),
             anonymous: self.access.anonymous.unwrap_or(self.access.tokens.is_empty()),
             write_token: self.access.write_token_file,
-            tokens: self.access.tokens.into_iter().map(|t| (t.token_file, t.teams)).collect(),
+            tokens: wrong.tokens(self.access.tokens),
             rules: wrong.rules(self.incidents),
             alertmanager: wrong.alertmanager(self.alertmanager),
         };

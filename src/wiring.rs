@@ -16,10 +16,10 @@ use whyd_collector::source::http::{BodyLimits, LabelLimits, Receivers};
 use whyd_collector::{Clock, Inlet};
 use whyd_core::{Core, CoreConfig};
 use whyd_correlate::rules;
-use whyd_signals::{Access, Team, Token, token};
+use whyd_signals::{Token, token};
 
 use crate::alerting::Credential;
-use crate::config::{Config, PullConfig};
+use crate::config::{Config, PullConfig, ReaderToken};
 
 /// The synchronous core over empty buffers.
 pub fn core(config: &Config) -> Core {
@@ -144,35 +144,39 @@ pub fn alerts_read(config: &Config, clock: &Clock) -> read::Settings {
 /// The door of the API, its tokens read from their files.
 ///
 /// # Errors
-/// Every token file that cannot be read, and what [`Door::new`] says of the tokens.
+/// Every token file that cannot be read, tokens that several hold, that of the senders among them, and what [`Door::new`] says.
 pub fn door(config: &Config) -> Result<Door, Vec<String>> {
     let mut wrong = Vec::new();
     let mut grants = Vec::new();
     // Whose each is: neither a token nor a part of it is ever told.
-    let mut read: Vec<(usize, &PathBuf, String)> = Vec::new();
-    for (n, (file, teams)) in config.tokens.iter().enumerate() {
+    let mut read: Vec<(String, String)> = Vec::new();
+    // That it is there is said of the configuration.
+    let named = config.tokens.iter().enumerate().filter(|(_, t)| !t.file.as_os_str().is_empty());
+    for (n, ReaderToken { file, opens }) in named {
+        let at = format!("access.tokens[{n}].tokenFile");
         match std::fs::read_to_string(file) {
-            Err(_) if file.as_os_str().is_empty() => wrong.push(format!("access.tokens[{n}]: tokenFile is missing")),
-            Err(e) => wrong.push(format!("access.tokens[{n}].tokenFile: {}: {e}", file.display())),
+            Err(e) => wrong.push(format!("{at}: {}: {e}", file.display())),
             Ok(token) => {
                 let token = token.trim();
-                let at = format!("access.tokens[{n}].tokenFile: {}", file.display());
                 if Token::new(token).is_none() {
-                    wrong.push(format!("{at}: the token {}", token::UNFIT));
-                } else if let Some((first, other, _)) = read.iter().find(|(.., known)| known == token) {
-                    let other = other.display();
-                    wrong.push(format!(
-                        "{at}: holds the same token as access.tokens[{first}].tokenFile ({other}); give each its own"
-                    ));
+                    wrong.push(format!("{at}: {}: the token {}", file.display(), token::UNFIT));
+                } else if let Some((first, _)) = read.iter().find(|(_, known)| known == token) {
+                    wrong.push(format!("{at}: {}: holds the same token as {first}; give each its own", file.display()));
                 } else {
-                    let teams: Vec<Team> = teams.iter().map(|t| Team::new(t)).collect();
-                    let access =
-                        if teams.is_empty() { Access::All } else { Access::Teams(teams.into_iter().collect()) };
-                    grants.push(Grant::new(token, access));
-                    read.push((n, file, token.to_owned()));
+                    grants.push(Grant::new(token, opens.clone()));
+                    read.push((format!("{at} ({})", file.display()), token.to_owned()));
                 }
             }
         }
+    }
+    let senders = config.write_token.as_ref().and_then(|file| Some((file, std::fs::read_to_string(file).ok()?)));
+    if let Some((file, token)) = senders
+        && let Some((reader, _)) = read.iter().find(|(_, known)| known == token.trim())
+    {
+        wrong.push(format!(
+            "access.writeTokenFile: {}: holds the same token as {reader}, so that who may read could write; give each its own",
+            file.display()
+        ));
     }
     let anonymous = if config.anonymous { Anonymous::All } else { Anonymous::None };
     let door = Door::new(anonymous, grants);

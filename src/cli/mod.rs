@@ -393,6 +393,26 @@ mod tests {
         let expected =
             ["limits.windwo", "limits.memory", "access.tokens[0].tokenFile", "access.writeTokenFile", "pull"];
         assert_eq!(keys, expected, "{wrong:?}");
+        // Who may read by a token and who may write by it are two; neither token is told.
+        let (reader, sender) = (dir.path().join("reader"), dir.path().join("sender"));
+        std::fs::write(&reader, "s3cret\n").unwrap();
+        std::fs::write(&sender, " s3cret").unwrap();
+        let both = format!(
+            "access: {{writeTokenFile: {}, tokens: [{{tokenFile: {}}}]}}\n",
+            sender.display(),
+            reader.display()
+        );
+        std::fs::write(&file, both).unwrap();
+        let wrong = checked(&file).unwrap_err();
+        let says =
+            format!("access.writeTokenFile: {}: holds the same token as access.tokens[0].tokenFile", sender.display());
+        assert!(
+            wrong.len() == 1 && wrong[0].contains(&says) && wrong[0].contains(&reader.display().to_string()),
+            "{wrong:?}"
+        );
+        assert!(!wrong[0].contains("s3cret"));
+        std::fs::write(&sender, "another").unwrap();
+        assert!(checked(&file).is_ok());
         // What replays a capture reads no token.
         std::fs::write(&file, text.replace("windwo: 6h, memory: lots", "")).unwrap();
         assert!(checked(&file).is_err() && configured(Some(&file)).is_ok());
