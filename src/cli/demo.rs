@@ -71,7 +71,8 @@ async fn play(args: &DemoArgs, capture: &Capture) -> anyhow::Result<ExitCode> {
     let served = tokio::spawn(FixtureApi::new(capture, told).serve(fixture));
     let daemon = Daemon::start(&config, Some(ApiServer::Url(url.clone())), Arc::new(move || *clock.borrow())).await?;
     let address = daemon.address();
-    say(&format!("whyd is running on http://{address}, its data in {}", dir.0.display()))?;
+    let until = if args.once { " until its verdicts are there" } else { "" };
+    say(&format!("whyd is running on http://{address}{until}, its data in {}", dir.0.display()))?;
     say(&format!("a recorded Kubernetes API server is on {url}; metrics and logs go to whyd's receivers"))?;
 
     // Heard while it plays, too: what it has on disk goes with it.
@@ -102,19 +103,37 @@ fn show(args: &DemoArgs, daemon: &Daemon, (start, end): (Timestamp, Timestamp)) 
     let address = daemon.address();
     let scoped = daemon.view.scoped(&Access::All);
     let server = format!("http://{address}");
-    let server = Some(server.as_str()).filter(|server| *server != USUAL);
+    // Nobody can ask a daemon that is gone when this is read.
+    let server = Some(server.as_str()).filter(|server| *server != USUAL && !args.once);
     print(&report(&scoped, Style { colour: super::coloured(), server, ..Style::PLAIN }))?;
-    say(&format!(
-        "\nThe API: http://{address}/api/v1/restarts, /api/v1/why?pod=…, /api/v1/incidents, schema at /openapi.json"
-    ))?;
-    if !args.once {
-        let asked = scoped.restarts().first().map(|r| r.workload.rsplit('/').next().unwrap_or_default().to_owned());
-        let hint =
-            asked.map_or(String::new(), |name| format!("Ask it:  whyd why {name} --server http://{address}      "));
-        say(&format!("Grafana:  http://{address}/prometheus as a Prometheus data source, from {start} to {end}"))?;
-        say(&format!("{hint}(Ctrl-C ends the demo)"))?;
-    }
+    let restarts = scoped.restarts();
+    let asked = restarts.first().map(|r| r.workload.rsplit('/').next().unwrap_or_default());
+    let next = if args.once {
+        afterwards(restarts.len(), scoped.incidents().len())
+    } else {
+        meanwhile(address, asked, (start, end))
+    };
+    say(&format!("\n{next}"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Of a daemon that goes on: where it is asked.
+fn meanwhile(address: SocketAddr, asked: Option<&str>, (start, end): (Timestamp, Timestamp)) -> String {
+    let hint = asked.map_or(String::new(), |name| format!("Ask it:  whyd why {name} --server http://{address}      "));
+    format!(
+        "The API: http://{address}/api/v1/restarts, /api/v1/why?pod=…, /api/v1/incidents, schema at /openapi.json\n\
+         Grafana:  http://{address}/prometheus as a Prometheus data source, from {start} to {end}\n\
+         {hint}(Ctrl-C ends the demo)"
+    )
+}
+
+/// Of one that ends: what was seen, and how to look on.
+fn afterwards(restarts: usize, incidents: usize) -> String {
+    let (s, t) = (if restarts == 1 { "" } else { "s" }, if incidents == 1 { "" } else { "s" });
+    format!(
+        "These were {restarts} restart{s} and {incidents} incident{t}; the daemon that said so has ended, and its data is gone.\n\
+         `whyd demo` without --once leaves it running, with its page, its API and Grafana's data source."
+    )
 }
 
 /// Posts metrics and logs in their order while the clock runs; the fixture API server follows the same clock.
@@ -218,4 +237,20 @@ fn tempdir() -> anyhow::Result<Folder> {
     let dir = base.join(name);
     std::fs::create_dir_all(&dir).with_context(|| format!("{}", dir.display()))?;
     Ok(Folder(dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_that_ends_is_not_said_to_be_anywhere() {
+        let said = afterwards(1, 2);
+        assert!(said.contains("1 restart and 2 incidents") && said.contains("`whyd demo` without --once"), "{said}");
+        assert!(!said.contains("http"), "{said}");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8081));
+        let said = meanwhile(address, Some("cart"), (Timestamp(0), Timestamp(1)));
+        assert!(said.contains("whyd why cart --server http://127.0.0.1:8081") && said.contains("Ctrl-C"), "{said}");
+        assert!(!meanwhile(address, None, (Timestamp(0), Timestamp(1))).contains("whyd why"));
+    }
 }

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use whyd_collector::inlet::{Reply, Written};
 use whyd_collector::source::http;
-use whyd_collector::source::kube::{self, Statuses};
+use whyd_collector::source::kube::{self, SourceStatus, Statuses};
 use whyd_signals::Resource;
 use whyd_signals::sink::DecodeError;
 
@@ -25,6 +25,12 @@ const TELL: Duration = Duration::from_secs(10);
 
 pub(super) fn record(args: &RecordArgs) -> anyhow::Result<ExitCode> {
     let config = configured(args.config.as_ref())?;
+    let server = api_server(&config);
+    anyhow::ensure!(
+        server.is_some() || args.listen.is_some(),
+        "there is nothing to record: kubernetes.enabled is false in the configuration; set it to true, or have metrics and logs \
+         sent here with --listen"
+    );
     // A list or watch that fails says so.
     super::run::logging();
     let wanted = args.duration.as_deref().map(|text| {
@@ -38,12 +44,11 @@ pub(super) fn record(args: &RecordArgs) -> anyhow::Result<ExitCode> {
         let mut term = signal(SignalKind::terminate())?;
         let mut recording = Recording::begin(&args.out, &config.cluster, args.redact, clock())?;
         let (inlet, mut inbox) = wiring::inlet(&config);
-        if let Some(server) = api_server(&config) {
-            let client =
-                kube::client(&server).await.context("no Kubernetes API; set kubernetes.url or a kubeconfig")?;
+        let statuses = Statuses::default();
+        if let Some(server) = &server {
+            let client = kube::client(server).await.context("no Kubernetes API; set kubernetes.url or a kubeconfig")?;
             for resource in Resource::ALL {
-                let statuses = Statuses::default();
-                tokio::spawn(kube::watch(client.clone(), resource, inlet.clone(), clock.clone(), statuses));
+                tokio::spawn(kube::watch(client.clone(), resource, inlet.clone(), clock.clone(), statuses.clone()));
             }
         }
         if let Some(address) = args.listen {
@@ -82,7 +87,7 @@ pub(super) fn record(args: &RecordArgs) -> anyhow::Result<ExitCode> {
             }
         }
         let messages = recording.messages;
-        anyhow::ensure!(messages > 0, "nothing was received: is the API server's address right, and may it be listed?");
+        anyhow::ensure!(messages > 0, "{}", nothing(server.is_some(), args.listen.is_some(), &statuses.all()));
         recording.finish()?;
         anyhow::Ok((messages, args.out.display().to_string()))
     })?;
@@ -90,6 +95,55 @@ pub(super) fn record(args: &RecordArgs) -> anyhow::Result<ExitCode> {
     print(&format!("{dir}: {messages} messages; look at it with: whyd replay {dir}"))
 }
 
+/// Why nothing was received, as far as it is known.
+fn nothing(watched: bool, listened: bool, statuses: &[SourceStatus]) -> String {
+    let failed = statuses.iter().find_map(|s| Some((s.resource.plural(), &s.last_error.as_ref()?.1)));
+    let cluster = match failed {
+        _ if !watched => None,
+        Some((resource, error)) => Some(format!("of the Kubernetes API: {resource}: {error}")),
+        None => Some("of the Kubernetes API: no list has come yet, and no error; record for longer".to_owned()),
+    };
+    let sent = listened.then(|| "by --listen: nobody sent metrics or logs there".to_owned());
+    let why: Vec<String> = cluster.into_iter().chain(sent).collect();
+    format!("nothing was received; {}", why.join("; "))
+}
+
 fn say(text: &str) -> anyhow::Result<()> {
     writeln!(std::io::stderr(), "{text}").map_err(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use whyd_signals::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn why_nothing_was_received_is_said_of_what_was_asked_for() {
+        let sent = nothing(false, true, &[]);
+        assert!(sent.contains("--listen") && !sent.contains("Kubernetes"), "{sent}");
+        let last_error = Some((Timestamp(0), "pods is forbidden".to_owned()));
+        let status = |last_error| SourceStatus {
+            resource: Resource::Pods,
+            synced_at: None,
+            lists: 0,
+            last_error,
+            errors: 1,
+            failing: None,
+        };
+        let failed = nothing(true, false, &[status(None), status(last_error)]);
+        assert!(failed.ends_with("of the Kubernetes API: pods: pods is forbidden"), "{failed}");
+        assert!(nothing(true, true, &[]).contains("no list has come yet"));
+    }
+
+    #[test]
+    fn where_nothing_is_to_be_recorded_nothing_is_begun() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, out) = (dir.path().join("whyd.yaml"), dir.path().join("capture"));
+        std::fs::write(&file, "kubernetes: {enabled: false}\n").unwrap();
+        let args = RecordArgs { out: out.clone(), duration: None, redact: false, listen: None, config: Some(file) };
+        let why = record(&args).unwrap_err().to_string();
+        assert!(why.contains("kubernetes.enabled is false") && why.contains("--listen"), "{why}");
+        assert!(!out.exists());
+    }
 }
