@@ -240,6 +240,23 @@ impl Pods {
         }
     }
 
+    /// It is this time for those who receive. Where something was heard of well later, their clock was ahead: pods would wait until
+    /// it is as late again, so they begin anew, and what their workloads have learnt goes on. Where it was ahead by less they wait
+    /// for no longer than a start takes.
+    pub fn hear(&mut self, received: Timestamp) {
+        if self.newest <= received.plus(START) {
+            return;
+        }
+        (self.newest, self.tidied) = (received, received);
+        let minute = minute_of(received);
+        self.pods.set_back(received, |pod| {
+            if pod.minute.number > minute {
+                *pod = Pod { mean: pod.mean, ..Pod::new(received) };
+            }
+        });
+        self.workloads.pasts.set_back(received, |past| past.set_back(minute));
+    }
+
     /// Trains the model whose turn it is, and now and then forgets what was not heard of for long.
     pub fn tick(&mut self) {
         let Workloads { pasts, due } = &mut self.workloads;

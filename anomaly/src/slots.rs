@@ -86,6 +86,14 @@ impl<K: Copy + Eq + Hash, V: Clone> Slots<K, V> {
         }
     }
 
+    /// The clock was ahead, and it is this time: nothing was heard later. All entries may be put right.
+    pub(crate) fn set_back(&mut self, now: Timestamp, mut right: impl FnMut(&mut V)) {
+        for slot in self.slots.iter_mut().flatten() {
+            slot.touched = slot.touched.min(now);
+            right(Arc::make_mut(&mut slot.value));
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.index.len()
     }

@@ -300,6 +300,11 @@ impl Detectors {
         })
     }
 
+    /// It is this time for those who receive; to be said before what is received then.
+    pub fn hear(&mut self, received: Timestamp) {
+        self.learnt.pods.hear(received);
+    }
+
     /// Takes a measure of a pod, no newer than what is received; the anomaly where an earlier minute of it is unlike its workload's past and its siblings.
     pub fn observe_pod(&mut self, of: &Owner<'_>, ts: Timestamp, measure: Measure) -> Option<Anomaly> {
         let told = self.learnt.pods.observe(of, ts, measure);

@@ -92,6 +92,7 @@ impl Feed {
         scoped: &Scoped,
         detectors: &mut Detectors,
     ) -> BTreeSet<String> {
+        detectors.hear(received);
         let mut touched = BTreeSet::new();
         let mut namespace: Option<Arc<str>> = None;
         for (id, sample) in published.samples() {

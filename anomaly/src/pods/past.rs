@@ -162,6 +162,16 @@ impl Past {
         self.rows.fill(PodVector::UNKNOWN.0);
     }
 
+    /// The clock was ahead, and it is this minute: no half hour that is not there yet takes what comes, and no sibling that is gone
+    /// is waited for until then.
+    pub(super) fn set_back(&mut self, minute: i64) {
+        let cell = minute.div_euclid(CELL_MINUTES);
+        self.pick = self.pick.filter(|pick| pick.cell <= cell);
+        self.siblings.retain(|of| of.newest() <= minute);
+        self.scored = self.scored.map(|scored| scored.min(minute));
+        self.daily.set_back(began(minute));
+    }
+
     /// What the model leaves of a vector, and which model it is.
     pub(super) fn residual(&self, vector: &PodVector) -> Option<(u32, Features)> {
         Some((self.version, self.model.as_ref()?.residual(vector)))

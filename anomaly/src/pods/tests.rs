@@ -126,6 +126,27 @@ fn a_pod_unlike_its_siblings_is_told_though_all_have_more_to_do() {
 }
 
 #[test]
+fn after_a_clock_that_was_ahead_pods_are_followed_at_once_and_siblings_that_went_are_not_waited_for() {
+    for (pods, ahead) in [(1, DAY), (2, 12 * 60), (3, 30 * DAY)] {
+        let (leap, noon) = (5 * DAY + 360, 5 * DAY + 700);
+        let mut workload = Workload::of(pods);
+        workload.go(0..leap, healthy);
+        // In the night it is ahead for five minutes, and whoever spoke last then speaks no more.
+        workload.go(leap + ahead..leap + ahead + 5, |_, _, _| (0.4, 0.05, 5.0, 0.0));
+        workload.pods.hear(began(leap + 5));
+        let (rows, trained) = (workload.told.len(), workload.pods.trained);
+        workload.cpu.truncate(pods.max(2) - 1);
+        let broken =
+            |n: usize, minute: i64, doing| if n == 0 && minute >= noon { (0.97, 0.0, 120.0, 90.0) } else { doing };
+        workload.go(leap + 5..noon + 60, broken);
+        let told = &workload.told()[rows..];
+        assert!(told.len() == 1 && (noon..noon + 5).contains(&told[0].1), "{pods} {ahead}: {:?}", workload.told);
+        workload.go(noon + 60..6 * DAY, healthy);
+        assert!(workload.pods.trained >= trained + 2, "{pods} {ahead}: {} after {trained}", workload.pods.trained);
+    }
+}
+
+#[test]
 fn bursts_at_any_hour_are_not_told() {
     for pods in [1, 3] {
         let mut dice = Noise::new(5);
