@@ -15,6 +15,7 @@ use whyd_api::alertmanager::{Board, Peer, read};
 use whyd_api::listen::Counts;
 use whyd_buffers::checkpoint::{Checkpoints, KeepLimits};
 use whyd_buffers::wal::{Bounds, Log, WalError};
+use whyd_collector::inlet::Hold;
 use whyd_collector::source::grpc;
 use whyd_collector::source::http;
 use whyd_collector::source::kube::{self, ApiServer, Client, Statuses};
@@ -23,6 +24,7 @@ use whyd_collector::{Clock, Inlet};
 use whyd_signals::Resource;
 
 use crate::alerting::{Alerting, HttpTransport};
+use crate::clock::SteadyClock;
 use crate::config::{Config, Port};
 use crate::doors::Doors;
 use crate::live::{Kept, Live, Times};
@@ -47,12 +49,32 @@ pub struct Daemon {
     pub view: Arc<View>,
 }
 
+/// By which clock a daemon goes.
+pub struct Time {
+    clock: Clock,
+    /// The same, where what is known of its leaps is to be shown.
+    steady: Option<SteadyClock>,
+}
+
+impl From<Clock> for Time {
+    fn from(clock: Clock) -> Self {
+        Self { clock, steady: None }
+    }
+}
+
+impl From<SteadyClock> for Time {
+    fn from(steady: SteadyClock) -> Self {
+        Self { clock: steady.clock(), steady: Some(steady) }
+    }
+}
+
 impl Daemon {
-    /// Binds, reads the log back, then watches and receives. `clock` is the only clock there is.
+    /// Binds, reads the log back, then watches and receives. `time` is the only clock there is.
     ///
     /// # Errors
     /// An address that is taken, a log that is another process's, a token or API server that cannot be had.
-    pub async fn start(config: &Config, api: Option<ApiServer>, clock: Clock) -> anyhow::Result<Self> {
+    pub async fn start(config: &Config, api: Option<ApiServer>, time: impl Into<Time>) -> anyhow::Result<Self> {
+        let Time { clock, steady } = time.into();
         // Looked for before anything is begun that would have to be ended again.
         let cluster = match &api {
             Some(server) => Some(kube::client(server).await.context(
@@ -73,7 +95,7 @@ impl Daemon {
         let statuses = Statuses::default();
         let watches = Watches::new(statuses.clone());
         let (inlet, inbox) = wiring::inlet(config);
-        inlet.hold();
+        inlet.hold(Hold::Replay);
         let to = wiring::receivers(config, inlet.clone(), &clock).map_err(|e| anyhow::anyhow!("{e}"))?;
         let doors = Doors::new(inlet.gauge(), to.gate.clone());
         let pulled = PullStatuses::default();
@@ -82,6 +104,10 @@ impl Daemon {
             .with_doors(doors.clone())
             .with_watches(watches)
             .with_pulls(PullHealth::new(pulled.clone(), Arc::clone(&clock)));
+        let view = match &steady {
+            Some(steady) => view.with_clock(steady.clone()),
+            None => view,
+        };
         let view = Arc::new(if config.kubernetes || cluster.is_some() { view } else { view.without_cluster() });
         let (close, closing) = watch::channel(false);
         let deadlines = |counts: &Arc<Counts>| Deadlines { counts: Arc::clone(counts), ..Deadlines::default() };
@@ -133,7 +159,7 @@ impl Daemon {
             Live::open(core, log, Kept { dir, checkpoints, by }, log_clock, times, for_log)
         });
         let live = opened.await?.map_err(|why| unopened(&config.data_dir, why))?;
-        inlet.open();
+        inlet.open(Hold::Replay);
         let runtime = tokio::runtime::Handle::current();
         let (ending, ended) = watch::channel(false);
         let driver = std::thread::Builder::new().name("ingest".into()).spawn(move || {
@@ -142,6 +168,15 @@ impl Daemon {
             live.run(inbox, &runtime);
         })?;
 
+        if let Some(steady) = steady {
+            let (guarding, mut until) = (steady.guard(inlet.clone()), closing.clone());
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = guarding => {}
+                    _ = until.wait_for(|closed| *closed) => {}
+                }
+            });
+        }
         let alerting = Alerting::open(config, &log_dir, Arc::clone(&view), Arc::clone(&board), Arc::clone(&clock))?;
         tell(&mut tasks, config, alerting, &board, &closing)?;
         pulling::start(&mut tasks, config, (&inlet, &clock), &view, &pulled, &closing)?;

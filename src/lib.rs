@@ -9,6 +9,7 @@ pub mod chart_values;
 pub mod checkpointing;
 pub mod cli;
 mod client;
+pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod detect_quality;

@@ -18,6 +18,7 @@ use whyd_signals::schema::{Alert, Anomaly, Change, Incident, Restart, Shared};
 use whyd_signals::{Access, Ranges, Resource, Timestamp};
 
 use crate::checkpointing::CheckpointsShown;
+use crate::clock::SteadyClock;
 use crate::detection::DetectionShown;
 use crate::doors::Doors;
 use crate::log_health::LogShown;
@@ -78,6 +79,7 @@ pub struct View {
     watches: Option<Watches>,
     pulled: Option<PullHealth>,
     doors: Option<Doors>,
+    clock: Option<SteadyClock>,
     /// No cluster is watched.
     without_cluster: bool,
 }
@@ -93,6 +95,7 @@ impl View {
             watches: None,
             pulled: None,
             doors: None,
+            clock: None,
             without_cluster: false,
         }
     }
@@ -113,6 +116,12 @@ impl View {
     #[must_use]
     pub fn with_watches(self, watches: Watches) -> Self {
         Self { watches: Some(watches), ..self }
+    }
+
+    /// The same view with the leaps of this clock.
+    #[must_use]
+    pub fn with_clock(self, clock: SteadyClock) -> Self {
+        Self { clock: Some(clock), ..self }
     }
 
     /// The same view where no cluster is watched: one source that is not there, and not one for each resource.
@@ -166,6 +175,12 @@ impl View {
     pub fn progress(&self) -> u64 {
         let shown = self.now();
         shown.counters.inputs.values().sum::<u64>() + shown.ledger.0
+    }
+
+    /// What is amiss and may pass.
+    fn note(&self) -> Option<&'static str> {
+        let clock = self.clock.as_ref().and_then(SteadyClock::note);
+        clock.or_else(|| self.watches.as_ref().and_then(Watches::note))
     }
 
     fn now(&self) -> Arc<Shown> {
@@ -312,7 +327,7 @@ impl Reader for View {
             replayed: self.replayed.load(Ordering::Acquire),
             stopping: self.stopping.load(Ordering::Acquire),
             trouble: shown.log.trouble(),
-            note: self.watches.as_ref().and_then(Watches::note).or_else(|| shown.checkpoints.note()),
+            note: self.note().or_else(|| shown.checkpoints.note()),
             sources: watched
                 .chain(self.without_cluster.then_some(none))
                 .chain(pushed)

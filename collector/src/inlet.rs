@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use whyd_signals::Envelope;
@@ -111,8 +111,24 @@ struct Counters {
 /// comes through beside those who hold much.
 const SMALL: usize = 64 << 10;
 
-/// Why nothing is taken yet.
-pub(crate) const HELD: &str = "the log is still being read back";
+/// Why nothing is taken for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Hold {
+    /// The log is still being read back.
+    Replay = 1,
+    /// What time it is, is in doubt.
+    Clock = 2,
+}
+
+impl Hold {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Replay => "the log is still being read back",
+            Self::Clock => "the clock of whyd's machine leapt, and whether that stands shows within a minute",
+        }
+    }
+}
 
 /// The senders' side.
 #[derive(Debug, Clone)]
@@ -124,8 +140,8 @@ pub struct Inlet {
     unfinished: Arc<Semaphore>,
     limit: usize,
     counters: Arc<Counters>,
-    /// Whether nothing is taken yet.
-    held: Arc<AtomicBool>,
+    /// A bit of each [`Hold`].
+    held: Arc<AtomicU8>,
 }
 
 /// What the inlet shows of itself. Unlike an [`Inlet`] it keeps no queue open.
@@ -262,19 +278,20 @@ impl Inlet {
         }
     }
 
-    /// Takes nothing until [`Inlet::open`]: nobody waits for a core that is not there yet.
-    pub fn hold(&self) {
-        self.held.store(true, Ordering::Release);
+    /// Takes nothing until [`Inlet::open`]: nobody waits for what is not there yet.
+    pub fn hold(&self, why: Hold) {
+        self.held.fetch_or(why as u8, Ordering::AcqRel);
     }
 
-    /// Takes messages from here on.
-    pub fn open(&self) {
-        self.held.store(false, Ordering::Release);
+    /// That is no reason any more.
+    pub fn open(&self, why: Hold) {
+        self.held.fetch_and(!(why as u8), Ordering::AcqRel);
     }
 
-    /// Whether nothing is taken yet.
-    pub fn is_held(&self) -> bool {
-        self.held.load(Ordering::Acquire)
+    /// Why nothing is taken, if so.
+    pub fn held(&self) -> Option<&'static str> {
+        let held = self.held.load(Ordering::Acquire);
+        [Hold::Replay, Hold::Clock].into_iter().find(|why| held & *why as u8 != 0).map(Hold::as_str)
     }
 
     /// Whether the core takes no more messages.
@@ -293,8 +310,8 @@ impl Inlet {
     }
 
     fn permit(&self, held: usize, more: usize) -> Result<OwnedSemaphorePermit, Reply> {
-        if self.is_held() {
-            return Err(Reply::Overloaded(HELD.into()));
+        if let Some(why) = self.held() {
+            return Err(Reply::Overloaded(why.into()));
         }
         if held.saturating_add(more) > self.limit {
             return Err(Reply::TooLarge(format!("message is over the inlet's bound of {} bytes", self.limit)));

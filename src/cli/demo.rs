@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use whyd_collector::Clock;
 use whyd_collector::source::kube::ApiServer;
 use whyd_signals::{Access, Envelope, Media, Timestamp};
 
@@ -69,7 +70,8 @@ async fn play(args: &DemoArgs, capture: &Capture) -> anyhow::Result<ExitCode> {
     let fixture = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let url = format!("http://{}", fixture.local_addr()?);
     let served = tokio::spawn(FixtureApi::new(capture, told).serve(fixture));
-    let daemon = Daemon::start(&config, Some(ApiServer::Url(url.clone())), Arc::new(move || *clock.borrow())).await?;
+    let clock: Clock = Arc::new(move || *clock.borrow());
+    let daemon = Daemon::start(&config, Some(ApiServer::Url(url.clone())), clock).await?;
     let address = daemon.address();
     let until = if args.once { " until its verdicts are there" } else { "" };
     say(&format!("whyd is running on http://{address}{until}, its data in {}", dir.0.display()))?;

@@ -12,6 +12,7 @@ use whyd_collector::source::kube::ApiServer;
 use whyd_signals::Timestamp;
 
 use super::{RunArgs, checked, configured, together};
+use crate::clock::{SteadyClock, elapsed};
 use crate::config::Config;
 use crate::daemon::Daemon;
 
@@ -43,7 +44,8 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         // Heard from the beginning: reading the log back may take a while.
         let mut term = signal(SignalKind::terminate()).context("signals cannot be received")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be received")?;
-        let starting = Daemon::start(&config, api_server(&config), wall_clock());
+        let time = SteadyClock::new(wall_clock(), elapsed());
+        let starting = Daemon::start(&config, api_server(&config), time);
         let daemon = tokio::select! {
             started = starting => started?,
             _ = term.recv() => return Ok(()),

@@ -7,6 +7,7 @@ use whyd_buffers::Stats;
 use whyd_signals::Timestamp;
 
 use super::View;
+use crate::clock::SteadyClock;
 use crate::doors::Doors;
 use crate::process;
 use crate::pull_health::PullHealth;
@@ -86,6 +87,7 @@ impl View {
         metrics.extend(self.doors.iter().flat_map(Doors::metrics));
         metrics.extend(self.alerts.metrics());
         metrics.extend(self.watches.iter().flat_map(Watches::metrics));
+        metrics.extend(self.clock.iter().flat_map(SteadyClock::metrics));
         metrics.extend(self.pulled.iter().flat_map(PullHealth::metrics));
         metrics
     }

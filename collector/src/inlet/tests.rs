@@ -50,10 +50,13 @@ async fn the_bound_on_messages_refuses_and_counts() {
 #[tokio::test]
 async fn one_that_is_held_takes_nothing_and_keeps_nobody_waiting() {
     let (inlet, mut queue) = inlet(InletLimits { messages: 1, bytes: 100 });
-    inlet.hold();
+    inlet.hold(Hold::Replay);
+    inlet.hold(Hold::Clock);
     assert!(overloaded(&inlet.room(1).unwrap_err()) && overloaded(&inlet.send(message(1)).await));
     assert!(queue.try_recv().is_err());
-    inlet.open();
+    inlet.open(Hold::Replay);
+    assert!(inlet.held().unwrap().contains("clock") && inlet.room(1).is_err());
+    inlet.open(Hold::Clock);
     assert!(inlet.room(1).is_ok());
 }
 

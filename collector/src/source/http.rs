@@ -23,7 +23,6 @@ use whyd_signals::{Compression, Envelope, Media, Source};
 
 pub use self::over::LabelLimits;
 use super::gate::{Gate, TurnedAway};
-use crate::inlet::HELD;
 use crate::wire::inflate;
 use crate::{Clock, Inlet, Reply, Written};
 
@@ -151,8 +150,8 @@ async fn ready(State(receivers): State<Receivers>) -> Response {
     if receivers.inlet.is_closed() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
-    if receivers.inlet.is_held() {
-        return (StatusCode::SERVICE_UNAVAILABLE, format!("{HELD}\n")).into_response();
+    if let Some(why) = receivers.inlet.held() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response();
     }
     (StatusCode::OK, "ready\n").into_response()
 }
