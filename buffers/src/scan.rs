@@ -16,6 +16,8 @@ use crate::scoped::Scoped;
 
 /// Rows after which a batch is ended, at the end of a series or of the lines of a stream.
 const ROWS: usize = 1 << 13;
+/// Bytes of lines after which one is ended: a scan holds a batch, whatever it is that is written.
+const BYTES: usize = 1 << 20;
 
 fn times(ts: Vec<i64>) -> ArrayRef {
     Arc::new(TimestampNanosecondArray::from(ts).with_timezone("UTC"))
@@ -160,21 +162,23 @@ impl Scoped {
         let of_part = self.snapshot.batches.iter().skip(part).step_by(parts.max(1));
         let some: Vec<_> = of_part.filter(|b| b.min_ts <= to.0 && b.max_ts >= from.0).cloned().collect();
         let scoped = self.clone();
-        let (mut at, mut first) = (0, 0);
+        let (mut at, mut first, mut done) = (0, 0, 0);
         std::iter::from_fn(move || {
             let (mut made, mut rows) = (LineColumns::new(&scoped, &columns), Vec::new());
-            while made.rows() < ROWS {
+            while !made.is_full() {
                 let Some(batch) = some.get(at) else { break };
                 let mut runs = batch.runs_between(first, (from.0, to.0), wanted.levels);
                 for (n, run) in runs.by_ref() {
-                    first = n + 1;
                     wanted.rows(&run, &mut rows);
-                    made.push(&run, &rows);
-                    if made.rows() >= ROWS {
+                    let left = rows.get(done..).unwrap_or_default();
+                    let taken = made.push_some(&run, left);
+                    // What does not fit begins the next.
+                    (first, done) = if taken < left.len() { (n, done + taken) } else { (n + 1, 0) };
+                    if made.is_full() {
                         break;
                     }
                 }
-                if made.rows() < ROWS {
+                if !made.is_full() {
                     (at, first) = (at + 1, 0);
                 }
             }
@@ -189,6 +193,8 @@ pub struct LineColumns<'a> {
     schema: SchemaRef,
     columns: Vec<LineColumn>,
     rows: usize,
+    /// Of the lines, where they are among the columns.
+    bytes: usize,
     teams: HashMap<u32, Team, FixedState>,
     templates: HashMap<(u32, TemplateId), TemplateId, FixedState>,
 }
@@ -241,12 +247,32 @@ impl<'a> LineColumns<'a> {
     pub fn new(scoped: &'a Scoped, columns: &[usize]) -> Self {
         let schema = project(&tables::logs(), columns);
         let columns = columns.iter().map(|n| LineColumn::new(*n)).collect();
-        Self { scoped, schema, columns, rows: 0, teams: HashMap::default(), templates: HashMap::default() }
+        Self { scoped, schema, columns, rows: 0, bytes: 0, teams: HashMap::default(), templates: HashMap::default() }
     }
 
     /// How many rows there are.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows >= ROWS || self.bytes >= BYTES
+    }
+
+    /// Adds the first of these lines of a run, until it is full; how many.
+    fn push_some(&mut self, run: &LineRun<'_>, rows: &[u32]) -> usize {
+        let mut taken = rows.len();
+        if self.columns.iter().any(|column| matches!(column, LineColumn::Line(_))) {
+            for (n, row) in rows.iter().enumerate() {
+                self.bytes += run.text(*row as usize).len();
+                if self.bytes >= BYTES {
+                    taken = n + 1;
+                    break;
+                }
+            }
+        }
+        self.push(run, rows.get(..taken).unwrap_or(rows));
+        taken
     }
 
     /// Adds these lines of a run.
@@ -286,6 +312,7 @@ impl<'a> LineColumns<'a> {
     /// What was added; nothing is left.
     pub fn finish(&mut self) -> RecordBatch {
         let rows = std::mem::take(&mut self.rows);
+        self.bytes = 0;
         let made = self.columns.iter_mut().map(LineColumn::finish).collect();
         batch(&self.schema, made, rows)
     }

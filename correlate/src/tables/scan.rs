@@ -22,6 +22,7 @@ use datafusion::physical_plan::{
 };
 use whyd_buffers::{LinesWanted, Scoped};
 use whyd_signals::SeriesId;
+use whyd_signals::schema::Restart;
 
 use super::wanted::Wanted;
 use super::{Source, alerts_rows, changes_rows, hidden, rows};
@@ -32,6 +33,8 @@ const ROWS_OF_A_TASK: usize = 1 << 16;
 const TEXTS_OF_A_TASK: usize = 1 << 12;
 /// As many as DataFusion's operators take at a time.
 const ROWS_OF_A_PIECE: usize = 1 << 13;
+/// Rows of tables with long texts that are made at a time.
+const MADE_AT_ONCE: usize = 1 << 11;
 /// Samples of a series that are taken to be unsealed: how many there are belongs to all teams together.
 const UNSEALED: usize = 8;
 
@@ -153,6 +156,19 @@ impl SnapshotScan {
         columns.iter().filter_map(|n| self.columns.get(*n).copied()).collect()
     }
 
+    /// What is made of these, some at a time, when it is asked for.
+    fn each_piece<T: Send + Sync + 'static>(
+        &self,
+        all: Arc<[T]>,
+        made: impl Fn(&Self, &[T]) -> Result<RecordBatch> + Send + 'static,
+    ) -> Batches {
+        let scan = self.clone();
+        let starts = (0..all.len()).step_by(MADE_AT_ONCE);
+        Box::new(
+            starts.map(move |from| made(&scan, all.get(from..all.len().min(from + MADE_AT_ONCE)).unwrap_or_default())),
+        )
+    }
+
     fn batches(&self, (part, parts): (usize, usize)) -> Batches {
         let (scoped, columns) = (&self.scoped, Arc::clone(&self.columns));
         let made = match &self.source {
@@ -165,14 +181,18 @@ impl SnapshotScan {
                 return Box::new(scoped.log_batches(self.wanted.range, columns, self.lines.clone(), part).map(Ok));
             }
             Source::Series => {
-                return in_pieces(scoped.series_batch(part_of(&self.all_series(), (part, parts)), &columns));
+                let part: Arc<[SeriesId]> = part_of(&self.all_series(), (part, parts)).into();
+                return self.each_piece(part, |scan, ids| Ok(scan.scoped.series_batch(ids, &scan.columns)));
             }
             Source::Events => rows::events(scoped, &columns, (part, parts)),
             Source::LogTemplates => rows::log_templates(&scoped.templates()),
             Source::Pods => rows::pods(scoped),
             Source::Changes(changes) => changes_rows::batch(changes),
             Source::Restarts => {
-                rows::restarts(&scoped.each_restart().map(|r| hidden::restart(scoped, r)).collect::<Vec<_>>())
+                return self.each_piece(scoped.each_restart().cloned().collect(), |scan, some: &[Arc<Restart>]| {
+                    let shown: Vec<_> = some.iter().map(|r| hidden::restart(&scan.scoped, r)).collect();
+                    Ok(rows::restarts(&shown)?.project(&scan.columns)?)
+                });
             }
             Source::Anomalies => rows::anomalies(&scoped.anomalies()),
             Source::Incidents => {

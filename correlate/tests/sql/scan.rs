@@ -2,12 +2,13 @@
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
-use whyd_buffers::Scoped;
+
+use whyd_buffers::{Level, Levels, LinesWanted, Scoped};
 use whyd_correlate::engine::{Engine, EngineLimits, QueryError};
 use whyd_correlate::tables::tables;
-use whyd_signals::Access;
+use whyd_signals::{Access, Timestamp};
 
-use crate::buffers::{ms, scoped, write_samples, writer};
+use crate::buffers::{ms, scoped, write_lines, write_samples, writer};
 use crate::cluster;
 
 fn explain(sql: &str) -> String {
@@ -130,4 +131,34 @@ fn a_scan_holds_no_table() {
     assert_eq!(ask(limits.clone(), &scoped, "SELECT * FROM samples LIMIT 5").unwrap()[0].num_rows(), 5);
     let sorted = ask(limits, &scoped, "SELECT value FROM samples ORDER BY value DESC, ts");
     assert!(matches!(sorted, Err(QueryError::Memory { .. })), "{sorted:?}");
+}
+
+/// A batch of lines ends after so many bytes, in the midst of a stream's if need be, and nothing is lost between two.
+#[test]
+fn long_lines_come_some_at_a_time() {
+    let mut writer = writer();
+    let stream: &[(&str, &str)] = &[("container", "web"), ("namespace", "team-a"), ("pod", "web-1")];
+    let lines: Vec<String> =
+        (0..300).map(|n| format!("{n:03}{}", "x".repeat(if n % 3 == 0 { 10 } else { 20_000 }))).collect();
+    let rows: Vec<_> = lines.iter().enumerate().map(|(n, line)| (stream, n as i64, line.as_str())).collect();
+    write_lines(&mut writer, ms(60_000), &rows);
+    let scoped = scoped(&writer, &Access::All);
+    let all = (Timestamp::MIN, Timestamp::MAX);
+    for (levels, columns) in
+        [(None, vec![7]), (None, vec![0, 7]), (Some(Levels::from_iter([Level::Unknown])), vec![7, 3])]
+    {
+        let wanted = LinesWanted { streams: None, levels };
+        let batches: Vec<_> = scoped.log_batches(all, columns.clone().into(), wanted, (0, 1)).collect();
+        assert!(batches.len() > 3, "{}", batches.len());
+        let at = columns.iter().position(|n| *n == 7).unwrap();
+        let texts =
+            |batch: &RecordBatch| batch.column(at).as_string::<i32>().iter().flatten().map(str::to_owned).collect();
+        let each: Vec<Vec<String>> = batches.iter().map(texts).collect();
+        for batch in &each {
+            assert!(batch.iter().map(String::len).sum::<usize>() < (1 << 20) + 20_003);
+        }
+        assert_eq!(each.concat(), lines);
+    }
+    // No line is read for another column.
+    assert_eq!(scoped.log_batches(all, [3].into(), LinesWanted::default(), (0, 1)).count(), 1);
 }
