@@ -65,8 +65,8 @@ pub(crate) struct AsofJoinExec {
     matched: Match,
     /// Samples by their series: looked up where they lie.
     samples: Option<SnapshotScan>,
-    /// What all partitions look into.
-    held: Arc<OnceCell<Arc<Held>>>,
+    /// What all partitions look into, or why there is none: it is read once.
+    held: Arc<OnceCell<Result<Arc<Held>, Arc<DataFusionError>>>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -197,8 +197,11 @@ impl ExecutionPlan for AsofJoinExec {
         }
         let (right, held) = (Arc::clone(&self.right), Arc::clone(&self.held));
         let stream = futures::stream::once(async move {
-            let hold = || async { Held::of(right.execute(0, context)?, &matched, reservation).await.map(Arc::new) };
-            let held = Arc::clone(held.get_or_try_init(hold).await?);
+            let hold = || async {
+                let held = async { Held::of(right.execute(0, context)?, &matched, reservation).await };
+                held.await.map(Arc::new).map_err(Arc::new)
+            };
+            let held = held.get_or_init(hold).await.clone().map_err(DataFusionError::Shared)?;
             Ok::<_, DataFusionError>(input.map(move |batch| {
                 let timer = measured.elapsed_compute().timer();
                 let made = held.joined(&batch?, &matched, &schema)?;
