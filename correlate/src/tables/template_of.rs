@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, StringArray};
 use arrow::datatypes::{DataType, UInt64Type};
-use datafusion::common::internal_datafusion_err;
+use datafusion::common::{internal_datafusion_err, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use whyd_buffers::Scoped;
 use whyd_signals::TemplateId;
 
+use crate::engine::sql_type;
+
 /// The function over what one caller may see.
 pub(super) fn function(scoped: &Scoped) -> ScalarUDF {
-    let signature = Signature::exact(vec![DataType::Utf8, DataType::UInt64], Volatility::Stable);
+    let signature = Signature::user_defined(Volatility::Stable);
     ScalarUDF::from(TemplateOf { scoped: scoped.clone(), signature })
 }
 
@@ -49,6 +51,20 @@ impl ScalarUDFImpl for TemplateOf {
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(DataType::Utf8)
+    }
+
+    fn coerce_types(&self, of: &[DataType]) -> Result<Vec<DataType>> {
+        // An id that is more than JSON's numbers hold is shown as text.
+        let (text, id) = (|of: &DataType| of.is_string() || of.is_null(), |of: &DataType| of.is_integer());
+        match of {
+            [namespace, template] if text(namespace) && (id(template) || text(template)) => {
+                Ok(vec![DataType::Utf8, DataType::UInt64])
+            }
+            _ => plan_err!(
+                "template_of takes a namespace and a template_id, as template_of(namespace, template_id), and not ({})",
+                of.iter().map(sql_type).collect::<Vec<_>>().join(", ")
+            ),
+        }
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
