@@ -10,8 +10,8 @@ use super::Problem;
 pub struct SqlAnswer {
     /// What the values of each row are.
     pub columns: Vec<SqlColumn>,
-    /// Values in the order of the columns: numbers, truth values, text and null; times are text as RFC 3339 has it, and so are
-    /// numbers that JSON cannot hold exactly.
+    /// Values in the order of the columns: numbers, truth values, text and null, lists as arrays and structs as objects; times are
+    /// text as RFC 3339 has it, and so are numbers that JSON cannot hold exactly.
     pub rows: Vec<Vec<serde_json::Value>>,
     /// What keeps the answer from being whole.
     pub problems: Vec<Problem>,
