@@ -9,8 +9,11 @@ mod described;
 mod functions;
 mod gate;
 mod held;
+mod in_turn;
 mod json;
+mod likes;
 mod names;
+mod rules;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -29,23 +32,23 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, GreedyMemoryPool, MemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::ScalarUDF;
-use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
 use thiserror::Error;
 use tokio::runtime::Runtime;
+use tokio::task::JoinError;
 use tokio::time::Instant;
 
+pub(crate) use deadline::widest;
 pub use described::sql_type;
 use functions::Functions;
 use gate::Admitted;
 use held::Held;
+use rules::{PlanRules, Rules};
 
 use crate::joins::asof_sql::{self, AsofPlanner};
 use crate::joins::planner::Planner;
-use crate::joins::rules::{IntervalJoins, LeftFilters};
-use crate::joins::tally::Tallies;
 
 /// What one engine, and one query of it, may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,6 +160,9 @@ fn rows_of_a_piece(sql: &str) -> usize {
 /// Stack of each thread. Queries are bounded so that a quarter of it is enough.
 const STACK_BYTES: usize = 32 << 20;
 
+/// Turns of a busy thread between two looks at the clock.
+const TURNS: u32 = 2;
+
 /// Runs queries within limits, on threads of its own, so that none holds up what it shares the process with.
 #[derive(Debug)]
 pub struct Engine {
@@ -201,17 +207,32 @@ impl Engine {
         let threads = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(limits.target_partitions.max(1))
             .thread_name("sql")
+            // What a thread has used for one query the allocator keeps for that thread: the fewer, the less is kept.
+            .max_blocking_threads(limits.target_partitions.max(1))
             .thread_stack_size(STACK_BYTES)
+            // While all threads are busy time is looked at after so many turns, and a turn may take as long as a piece does.
+            .event_interval(TURNS)
             .enable_time()
             .build()
             .map_err(|e| QueryError::Failed(e.to_string()))?;
-        let shared = Arc::new(Shared { limits, environment, functions: Functions::allowed(), rules: rules() });
+        let shared = Arc::new(Shared {
+            limits,
+            environment,
+            functions: Functions::allowed(),
+            rules: rules::of_queries(),
+            plans: rules::of_plans(),
+        });
         Ok(Self { shared, threads: Some(threads) })
     }
 
     /// The limits it was made with.
     pub fn limits(&self) -> &EngineLimits {
         &self.shared.limits
+    }
+
+    /// Tasks of queries that have not ended yet: of one that is given up, until all that it does has stopped.
+    pub fn tasks(&self) -> usize {
+        self.threads.as_ref().map_or(0, |threads| threads.metrics().num_alive_tasks())
     }
 
     /// Bytes that running queries hold right now.
@@ -276,29 +297,13 @@ impl Drop for Engine {
     }
 }
 
-type Rules = Vec<Arc<dyn OptimizerRule + Send + Sync>>;
-
-/// DataFusion's rules and ours. Filters are moved below an as-of join as soon as they have reached it, since a projection
-/// comes in between later.
-fn rules() -> Rules {
-    let mut rules: Rules = Vec::new();
-    for rule in Optimizer::new().rules {
-        let moved = rule.name() == "push_down_filter";
-        rules.push(rule);
-        if moved {
-            rules.push(Arc::new(LeftFilters));
-        }
-    }
-    rules.push(Arc::new(IntervalJoins));
-    rules
-}
-
 #[derive(Debug)]
 struct Shared {
     limits: EngineLimits,
     environment: Arc<RuntimeEnv>,
     functions: Functions,
     rules: Rules,
+    plans: PlanRules,
 }
 
 impl Shared {
@@ -311,17 +316,18 @@ impl Shared {
     }
 
     async fn run(&self, tables: &Tables, sql: &str, deadline: Instant) -> Result<(Vec<RecordBatch>, Held), QueryError> {
-        let mut statement = match gate::admit(sql)? {
-            Admitted::Query(statement) => statement,
+        let (mut statement, compiled) = match gate::admit(sql)? {
+            Admitted::Query(statement, compiled) => (statement, compiled),
             Admitted::Description(asked) => {
                 return Ok((vec![asked.rows(tables)?], Held::new(&self.environment.memory_pool)));
             }
         };
         arrows::bind(&mut statement);
         names::distinguish(&mut statement);
+        likes::bound(&mut statement);
         asof_sql::bracket(&mut statement);
         let rows = rows_of_a_piece(sql);
-        let context = self.session(tables, rows).map_err(|e| self.error(&e))?;
+        let context = self.session(tables, rows, deadline).map_err(|e| self.error(&e))?;
         let state = context.state();
         let plan = state.statement_to_plan(statement).await.map_err(|e| self.error(&e))?;
         // The gate has judged the syntax; this judges what it was planned to.
@@ -331,23 +337,26 @@ impl Shared {
             return Err(QueryError::Refused(why));
         }
         let plan = state.create_physical_plan(&plan).await.map_err(|e| self.error(&e))?;
-        let plan = deadline::keep(plan, deadline, rows).map_err(|e| self.error(&e))?;
+        let plan = deadline::keep(plan, deadline, rows, compiled).map_err(|e| self.error(&e))?;
         let stream = execute_stream(plan, context.task_ctx()).map_err(|e| self.error(&e))?;
         self.collect(stream).await
     }
 
     /// What one query sees, and no other.
-    fn session(&self, tables: &Tables, rows: usize) -> Result<SessionContext, DataFusionError> {
+    fn session(&self, tables: &Tables, rows: usize, deadline: Instant) -> Result<SessionContext, DataFusionError> {
         let mut config = SessionConfig::new()
             .with_information_schema(false)
             .with_default_catalog_and_schema("whyd", "public")
             .with_target_partitions(self.limits.target_partitions.max(1))
             .with_batch_size(rows);
         let options = config.options_mut();
+        options.extensions.insert(deadline::Until(deadline));
         options.execution.enable_recursive_ctes = false;
         options.execution.time_zone = Some("UTC".to_owned());
         // A third changes nothing, and each takes a tenth of what planning does.
         options.optimizer.max_passes = 2;
+        // What replaces a union reads all of it at once.
+        options.optimizer.prefer_existing_union = true;
         // Readers such as Grafana's Flight SQL client know Utf8 but not its views.
         options.sql_parser.map_string_types_to_utf8view = false;
         let state = SessionStateBuilder::new()
@@ -360,7 +369,7 @@ impl Shared {
             .with_relation_planners(vec![Arc::new(AsofPlanner)])
             .with_optimizer_rules(self.rules.clone())
             .with_query_planner(Arc::new(Planner))
-            .with_physical_optimizer_rule(Arc::new(Tallies))
+            .with_physical_optimizer_rules(self.plans.clone())
             .build();
         let context = SessionContext::new_with_state(state);
         for (name, table) in tables.iter() {
@@ -394,6 +403,10 @@ impl Shared {
     fn error(&self, error: &DataFusionError) -> QueryError {
         match error.find_root() {
             DataFusionError::External(e) if e.is::<deadline::Late>() => QueryError::Timeout(self.limits.timeout),
+            // A panic on a task that one of its operators runs.
+            DataFusionError::External(e) if e.is::<JoinError>() || e.is::<Arc<JoinError>>() => {
+                QueryError::Failed(format!("the query broke off: {e}"))
+            }
             DataFusionError::ResourcesExhausted(_) => QueryError::Memory { bytes: self.limits.memory_bytes },
             DataFusionError::SQL(..)
             | DataFusionError::Plan(_)

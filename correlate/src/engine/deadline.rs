@@ -2,10 +2,12 @@
 //!
 //! A timeout fires only when the query lets go of its thread, and a join may compare rows for hours without: it has
 //! no yield point of its own, and one that finds no match returns nothing either. So what multiplies rows yields
-//! after some batches, and a join's filter, asked for each few thousand pairs, fails once it is late. What expressions are
+//! after some batches, and a join's filter, asked for each few thousand pairs,
+//! fails once it is late. What expressions are
 //! made of comes in pieces, between which time is looked at, and what they and the windows hold is bounded on the way.
 
 mod account;
+mod until;
 mod watched;
 mod weighed;
 mod windows;
@@ -14,13 +16,15 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use arrow::array::Array;
+use arrow::compute::concat;
 use arrow::datatypes::{DataType, FieldRef, Schema};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{internal_err, plan_err};
+use datafusion::common::{JoinType, internal_err, plan_err};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, Operator};
-use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr, CastExpr, LikeExpr};
+use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr, CastExpr, LikeExpr, Literal, lit};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::coop::CooperativeExec;
@@ -33,8 +37,12 @@ use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceCh
 use thiserror::Error;
 use tokio::time::Instant;
 
+use super::functions::LIKE_PATTERN_MOST;
+use super::in_turn;
 use crate::joins::interval::IntervalJoinExec;
+pub(super) use until::Until;
 use watched::{Watch, WatchedExec};
+pub(crate) use weighed::widest;
 
 /// What a filter fails with.
 #[derive(Debug, Error)]
@@ -49,31 +57,39 @@ const PIECE: usize = 1 << 20;
 const ROW: usize = 4 << 20;
 /// Rows in which a pattern is looked for between two looks at the clock: one may take milliseconds for each.
 const MATCHED: usize = 1024;
+/// Bytes of text, times bytes that patterns compile to, between two looks: what is looked for in the worst text takes a quarter of a
+/// second.
+const SEARCHED: u64 = 1 << 36;
+/// As many, where each has a pattern of its own.
+const COMPILED: usize = 16;
+
+/// Rows with texts that a join puts beside each other at a time.
+const BESIDE: usize = 128;
 
 /// The same plan, but it stops soon after `deadline`, and no expression is given more than `rows` at a time.
-pub(super) fn keep(plan: Arc<dyn ExecutionPlan>, deadline: Instant, rows: usize) -> Result<Arc<dyn ExecutionPlan>> {
+pub(super) fn keep(
+    plan: Arc<dyn ExecutionPlan>,
+    deadline: Instant,
+    rows: usize,
+    compiled: usize,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let mut leaves = 0;
     plan.apply(|node| {
         leaves += usize::from(node.children().is_empty());
         Ok(TreeNodeRecursion::Continue)
     })?;
-    let share = Share { rows, of: leaves.div_ceil(4).max(1), deadline };
+    let share = Share { rows, of: leaves.div_ceil(4).max(1), compiled, deadline };
     let bounded = plan.transform_up(|node| {
-        let node = watched(node, share)?;
+        let node = watched(in_turn::subqueries(node)?, share)?;
         let node: Arc<dyn ExecutionPlan> = if let Some(join) = node.downcast_ref::<HashJoinExec>() {
-            match join.filter() {
-                Some(filter) => {
-                    HashJoinExecBuilder::from(join).with_filter(Some(bound(filter, deadline))).build_exec()?
-                }
+            match bound(join.filter(), *join.join_type(), share)? {
                 None => node,
+                filter => HashJoinExecBuilder::from(join).with_filter(filter).build_exec()?,
             }
         } else if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() {
-            match join.filter() {
-                Some(filter) => {
-                    let filter = Some(bound(filter, deadline));
-                    Arc::new(NestedLoopJoinExecBuilder::from(join).with_filter(filter).build()?)
-                }
+            match bound(join.filter(), *join.join_type(), share)? {
                 None => node,
+                filter => Arc::new(NestedLoopJoinExecBuilder::from(join).with_filter(filter).build()?),
             }
         } else if node.is::<CrossJoinExec>() || node.is::<UnnestExec>() || node.is::<IntervalJoinExec>() {
             node
@@ -83,8 +99,7 @@ pub(super) fn keep(plan: Arc<dyn ExecutionPlan>, deadline: Instant, rows: usize)
         } else {
             return Ok(Transformed::yes(node));
         };
-        let watched =
-            WatchedExec::over(&node, Watch::Pieces { rows: usize::MAX, bytes: usize::MAX, row: usize::MAX, deadline });
+        let watched = WatchedExec::over(&node, Watch::Made { rows: rows.min(beside(&node)), deadline });
         Ok(Transformed::yes(Arc::new(CooperativeExec::new(watched)) as Arc<dyn ExecutionPlan>))
     })?;
     Ok(bounded.data)
@@ -96,30 +111,37 @@ struct Share {
     rows: usize,
     /// Many tables are read side by side, and each has a piece that waits to be asked for.
     of: usize,
+    /// Bytes that the patterns of the query compile to.
+    compiled: usize,
     deadline: Instant,
 }
 
 /// The same operator, with what comes to it and leaves it watched as it needs.
 fn watched(node: Arc<dyn ExecutionPlan>, share: Share) -> Result<Arc<dyn ExecutionPlan>> {
-    let Share { rows, of, deadline } = share;
+    let Share { rows, of, deadline, .. } = share;
     let (made_of_all, piece) = (MADE / of, PIECE / of);
     let pieces = |bytes: usize, row: usize| Watch::Pieces { rows, bytes, row, deadline };
     let children: Vec<_> = node.children().into_iter().cloned().collect();
     if children.is_empty() {
-        return Ok(WatchedExec::over(&node, pieces(piece, usize::MAX)));
+        return Ok(WatchedExec::over(&WatchedExec::over(&node, Watch::Read), pieces(piece, usize::MAX)));
     }
     let each = |watch: &Watch| children.iter().map(|child| WatchedExec::over(child, watch.clone())).collect::<Vec<_>>();
-    if node.is::<HashJoinExec>() || node.is::<NestedLoopJoinExec>() || node.is::<IntervalJoinExec>() {
+    let cut = |watch: &Watch| {
+        let cut = Watch::Pieces { rows: rows.min(beside(&node)), bytes: piece, row: usize::MAX, deadline };
+        let cut = children.iter().map(|child| WatchedExec::over(child, cut.clone()));
+        cut.map(|child| WatchedExec::over(&child, watch.clone())).collect::<Vec<_>>()
+    };
+    if node.is::<HashJoinExec>() || node.is::<IntervalJoinExec>() {
         return over(node, each(&Watch::Joined));
     }
-    if node.is::<CrossJoinExec>() {
+    if node.is::<CrossJoinExec>() || node.is::<NestedLoopJoinExec>() {
         // Each row of one side is put beside a whole batch of the other.
-        let cut: Vec<_> = children.iter().map(|child| WatchedExec::over(child, pieces(piece, usize::MAX))).collect();
-        return over(node, cut.iter().map(|child| WatchedExec::over(child, Watch::Joined)).collect());
+        let cut = cut(&Watch::Joined);
+        return over(node, cut);
     }
     if node.is::<UnnestExec>() {
-        let cut: Vec<_> = children.iter().map(|child| WatchedExec::over(child, pieces(piece, usize::MAX))).collect();
-        return over(node, cut.iter().map(|child| WatchedExec::over(child, Watch::Unnested)).collect());
+        let cut = cut(&Watch::Unnested);
+        return over(node, cut);
     }
     if let Some(account) = windows::account(&node)? {
         let account = Arc::new(account);
@@ -128,13 +150,21 @@ fn watched(node: Arc<dyn ExecutionPlan>, share: Share) -> Result<Arc<dyn Executi
     }
     let sets = node.downcast_ref::<AggregateExec>().map_or(1, |groups| groups.group_expr().groups().len());
     let work = Work::of(&node)?;
-    let made = work.texts.max(if sets > 1 { 2 * sets } else { usize::from(work.matches) });
+    let made = work.texts.max(if sets > 1 { 2 * sets } else { usize::from(work.patterns > 0) });
     if made == 0 {
         return Ok(node);
     }
-    let rows = if work.matches { rows.min(MATCHED) } else { rows };
-    let (bytes, row) = ((made_of_all / made).clamp(piece / 64, piece), (made_of_all / made).clamp(piece / 64, ROW));
+    let (rows, searched) = (work.rows(rows), work.searched(share.compiled));
+    let most = |most| (made_of_all / made).clamp(piece / 64, most).min(searched);
+    let (bytes, row) = (most(piece), most(ROW));
     over(node, each(&Watch::Pieces { rows, bytes, row, deadline }))
+}
+
+/// How many rows a join may put beside each other at a time: where they have texts, each of them may be long and gets a copy.
+fn beside(node: &Arc<dyn ExecutionPlan>) -> usize {
+    let has_texts = |of: &Arc<dyn ExecutionPlan>| of.schema().fields().iter().any(|f| windows::is_long(f.data_type()));
+    let joins = node.children().len() > 1 && !node.is::<IntervalJoinExec>();
+    if joins && node.children().into_iter().any(has_texts) { BESIDE } else { usize::MAX }
 }
 
 fn over(node: Arc<dyn ExecutionPlan>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -146,35 +176,63 @@ fn over(node: Arc<dyn ExecutionPlan>, children: Vec<Arc<dyn ExecutionPlan>>) -> 
 struct Work {
     /// How many make texts or lists.
     texts: usize,
-    /// Whether one looks for a pattern.
-    matches: bool,
+    /// How many look for a pattern.
+    patterns: usize,
+    /// Whether a pattern is made of rows, so that each row has one to compile.
+    compiles: bool,
 }
 
 impl Work {
     fn of(node: &Arc<dyn ExecutionPlan>) -> Result<Self> {
         let mut work = Self::default();
         node.apply_expressions(&mut |whole| {
-            whole.apply(|expr| {
-                work.add(expr);
-                Ok(TreeNodeRecursion::Continue)
-            })?;
+            work.add_all(whole)?;
             Ok(TreeNodeRecursion::Continue)
         })?;
         Ok(work)
     }
 
+    fn add_all(&mut self, whole: &Arc<dyn PhysicalExpr>) -> Result<()> {
+        whole.apply(|expr| {
+            self.add(expr);
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(())
+    }
+
+    /// How many rows are given to all of them between two looks at the clock, `most` if none looks for a pattern.
+    fn rows(&self, most: usize) -> usize {
+        let of_patterns = if self.compiles { COMPILED } else { MATCHED };
+        let each = (4 * of_patterns).checked_div(self.patterns);
+        each.map_or(most, |each| each.clamp(16.min(of_patterns), of_patterns).min(most))
+    }
+
+    /// How many bytes of text may be looked through, if all of them compile to so many.
+    fn searched(&self, compiled: usize) -> usize {
+        let compiled = compiled + if self.compiles { 1024 * LIKE_PATTERN_MOST } else { 0 };
+        if self.patterns == 0 {
+            usize::MAX
+        } else {
+            usize::try_from(SEARCHED / compiled.max(1) as u64).unwrap_or(usize::MAX)
+        }
+    }
+
     fn add(&mut self, expr: &Arc<dyn PhysicalExpr>) {
         use Operator::{RegexIMatch, RegexMatch, RegexNotIMatch, RegexNotMatch};
         let makes = if let Some(call) = expr.downcast_ref::<ScalarFunctionExpr>() {
-            self.matches |= call.name().starts_with("regexp_");
+            self.patterns += usize::from(call.name().starts_with("regexp_"));
             windows::is_long(call.return_type())
         } else if let Some(cast) = expr.downcast_ref::<CastExpr>() {
             windows::is_long(cast.cast_type())
         } else if let Some(binary) = expr.downcast_ref::<BinaryExpr>() {
-            self.matches |= matches!(binary.op(), RegexMatch | RegexIMatch | RegexNotMatch | RegexNotIMatch);
+            let matches = matches!(binary.op(), RegexMatch | RegexIMatch | RegexNotMatch | RegexNotIMatch);
+            self.patterns += usize::from(matches);
+            false
+        } else if let Some(like) = expr.downcast_ref::<LikeExpr>() {
+            self.patterns += 1;
+            self.compiles |= !like.pattern().is::<Literal>();
             false
         } else {
-            self.matches |= expr.is::<LikeExpr>();
             expr.is::<CaseExpr>()
         };
         self.texts += usize::from(makes);
@@ -186,15 +244,34 @@ fn is_known(name: &str) -> bool {
     matches!(name, "UnionExec" | "InterleaveExec" | "ScalarSubqueryExec" | "AsofJoinExec")
 }
 
-fn bound(filter: &JoinFilter, deadline: Instant) -> JoinFilter {
-    let filter_by = Arc::new(Timely { inner: Arc::clone(filter.expression()), deadline });
-    JoinFilter::new(filter_by, filter.column_indices().to_vec(), Arc::clone(filter.schema()))
+/// The filter of a join, which ends it; where it has none one that lets all pass, if it may find pairs for hours of which it gives
+/// back nothing.
+fn bound(filter: Option<&JoinFilter>, kind: JoinType, share: Share) -> Result<Option<JoinFilter>> {
+    let Share { compiled, deadline, .. } = share;
+    let timely = |inner: Arc<dyn PhysicalExpr>| -> Result<Arc<dyn PhysicalExpr>> {
+        let mut work = Work::default();
+        work.add_all(&inner)?;
+        Ok(Arc::new(Timely { inner, rows: work.rows(usize::MAX), bytes: work.searched(compiled), deadline }))
+    };
+    if let Some(filter) = filter {
+        let filter_by = timely(Arc::clone(filter.expression()))?;
+        let columns = filter.column_indices().to_vec();
+        return Ok(Some(JoinFilter::new(filter_by, columns, Arc::clone(filter.schema()))));
+    }
+    let gives_pairs = matches!(kind, JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full);
+    if gives_pairs {
+        return Ok(None);
+    }
+    Ok(Some(JoinFilter::new(timely(lit(true))?, Vec::new(), Arc::new(Schema::empty()))))
 }
 
 /// An expression that fails when it is asked after the deadline.
 #[derive(Debug, Clone, Eq)]
 struct Timely {
     inner: Arc<dyn PhysicalExpr>,
+    /// So many rows and bytes at a time.
+    rows: usize,
+    bytes: usize,
     deadline: Instant,
 }
 
@@ -217,6 +294,15 @@ impl fmt::Display for Timely {
     }
 }
 
+impl Timely {
+    fn in_time(&self, rows: &RecordBatch) -> Result<ColumnarValue> {
+        if Instant::now() >= self.deadline {
+            return Err(DataFusionError::External(Box::new(Late)));
+        }
+        self.inner.evaluate(rows)
+    }
+}
+
 impl PhysicalExpr for Timely {
     fn data_type(&self, schema: &Schema) -> Result<DataType> {
         self.inner.data_type(schema)
@@ -231,11 +317,21 @@ impl PhysicalExpr for Timely {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        if Instant::now() >= self.deadline {
-            return Err(DataFusionError::External(Box::new(Late)));
-        }
         // A join that finds no match asks again and again and lets nobody else have its thread: they get another.
-        tokio::task::block_in_place(|| self.inner.evaluate(batch))
+        tokio::task::block_in_place(|| {
+            let fit = if self.bytes == usize::MAX { usize::MAX } else { self.bytes / weighed::widest(batch).max(1) };
+            let rows = self.rows.min(fit.max(1));
+            if batch.num_rows() <= rows {
+                return self.in_time(batch);
+            }
+            let mut made = Vec::new();
+            for from in (0..batch.num_rows()).step_by(rows) {
+                let some = batch.slice(from, rows.min(batch.num_rows() - from));
+                made.push(self.in_time(&some)?.into_array(some.num_rows())?);
+            }
+            let made: Vec<&dyn Array> = made.iter().map(AsRef::as_ref).collect();
+            Ok(ColumnarValue::Array(concat(&made)?))
+        })
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
@@ -244,7 +340,7 @@ impl PhysicalExpr for Timely {
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
         match children.pop() {
-            Some(inner) if children.is_empty() => Ok(Arc::new(Self { inner, deadline: self.deadline })),
+            Some(inner) if children.is_empty() => Ok(Arc::new(Self { inner, ..*self })),
             _ => internal_err!("one child"),
         }
     }

@@ -7,9 +7,11 @@
 
 mod concat_operator;
 mod counters;
+mod found;
 mod growth;
 mod joined;
 mod label;
+mod like_pattern;
 mod patterns;
 mod replace;
 mod syntax;
@@ -21,6 +23,7 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
+pub(super) use like_pattern::{MOST as LIKE_PATTERN_MOST, NAME as LIKE_PATTERN};
 pub(super) use patterns::MOST_COMPILED;
 use syntax::Syntax;
 
@@ -93,8 +96,6 @@ const SCALAR: &[&str] = &[
     "pi",
     "power",
     "radians",
-    "regexp_count",
-    "regexp_instr",
     "regexp_like",
     "reverse",
     "right",
@@ -185,7 +186,9 @@ impl Functions {
         scalar.retain(|f| SCALAR.contains(&f.name()));
         scalar = scalar.into_iter().map(joined::bounded).map(to_char::bounded).collect();
         scalar.push(replace::function());
+        scalar.push(like_pattern::function());
         scalar.extend(patterns::functions());
+        scalar.extend(found::functions());
         // As those who have metrics in SQL call it elsewhere.
         for bin in scalar.iter_mut().filter(|f| f.name() == "date_bin") {
             *bin = Arc::new(bin.as_ref().clone().with_aliases(["time_bucket"]));
@@ -213,7 +216,7 @@ mod tests {
         for name in SCALAR.iter().chain(GROWING.iter().filter(|name| **name != "date_format")) {
             assert_eq!(of(name), 1, "{name}");
         }
-        assert_eq!(allowed.scalar.len(), SCALAR.len() + 3);
+        assert_eq!(allowed.scalar.len(), SCALAR.len() + 6);
         assert!(AGGREGATE.iter().all(|name| allowed.aggregate.iter().any(|f| f.name() == *name)));
         assert!(WINDOW.iter().all(|name| allowed.window.iter().any(|f| f.name() == *name)));
     }

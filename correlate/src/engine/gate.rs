@@ -1,24 +1,25 @@
 //! Which statements are let in, judged before anything is planned; what they were planned to is judged by [`plan`].
 
 mod extent;
+mod lists;
+mod patterns;
 pub(super) mod plan;
 mod sets;
 
 use std::ops::ControlFlow;
 
+use lists::Lists;
+use patterns::Patterns;
+pub(super) use patterns::written;
+
 use super::described::{self, Description};
 use super::functions::GROWING;
-use super::functions::MOST_COMPILED;
 use super::{QueryError, words};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select, Statement as Sql,
-    Visit, Visitor,
-};
+use datafusion::sql::sqlparser::ast::{Query, Select, Statement as Sql, TableFactor, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
-use regex::RegexBuilder;
 
 /// Longer texts are not read.
 const MAX_BYTES: usize = 64 << 10;
@@ -32,8 +33,8 @@ const PATTERN: usize = 8;
 /// What is let in.
 #[derive(Debug)]
 pub(super) enum Admitted {
-    /// One that is planned and run.
-    Query(Statement),
+    /// One that is planned and run, and the bytes that its patterns compile to.
+    Query(Statement, usize),
     /// A question about the tables themselves.
     Description(Description),
 }
@@ -70,8 +71,8 @@ pub(super) fn admit(sql: &str) -> Result<Admitted, QueryError> {
             {
                 return Ok(Admitted::Description(description));
             }
-            judge(&statement)?;
-            Ok(Admitted::Query(statement))
+            let compiled = judge(&statement)?;
+            Ok(Admitted::Query(statement, compiled))
         }
         (Some(_), more) => Err(QueryError::Refused(format!("{} statements: send one at a time", more + 1))),
     }
@@ -132,7 +133,7 @@ fn deepens(token: &Token) -> bool {
     }
 }
 
-fn judge(statement: &Statement) -> Result<(), QueryError> {
+fn judge(statement: &Statement) -> Result<usize, QueryError> {
     match statement {
         Statement::Statement(sql) => match sql.as_ref() {
             Sql::Query(query) => reads_only(query),
@@ -156,8 +157,9 @@ fn refuse(text: &str) -> QueryError {
     QueryError::Refused(format!("{name} is not allowed: only a single SELECT, EXPLAIN, SHOW TABLES or DESCRIBE is"))
 }
 
-/// A query may hide a statement that writes: `WITH x AS (DELETE ...)`, `SELECT ... INTO t`; and be larger than it looks.
-fn reads_only(query: &Query) -> Result<(), QueryError> {
+/// A query may hide a statement that writes: `WITH x AS (DELETE ...)`, `SELECT ... INTO t`; and be larger than it looks. The bytes that
+/// its patterns compile to.
+fn reads_only(query: &Query) -> Result<usize, QueryError> {
     if let ControlFlow::Break(text) = query.visit(&mut Writes) {
         return Err(refuse(&text));
     }
@@ -167,12 +169,19 @@ fn reads_only(query: &Query) -> Result<(), QueryError> {
             sets::MAX_SETS
         )));
     }
-    if let ControlFlow::Break(why) = query.visit(&mut Patterns) {
-        return Err(why);
+    if let ControlFlow::Break(()) = query.visit(&mut Samples) {
+        return Err(QueryError::Refused("TABLESAMPLE is not supported: all rows would be read".to_owned()));
     }
-    match extent::over(query) {
-        Some(why) => Err(QueryError::Refused(why)),
-        None => Ok(()),
+    if let ControlFlow::Break(why) = query.visit(&mut Lists::default()) {
+        return Err(QueryError::Refused(why));
+    }
+    if let Some(why) = extent::over(query) {
+        return Err(QueryError::Refused(why));
+    }
+    let mut patterns = Patterns::default();
+    match query.visit(&mut patterns) {
+        ControlFlow::Break(why) => Err(why),
+        ControlFlow::Continue(()) => Ok(patterns.compiled),
     }
 }
 
@@ -193,6 +202,20 @@ impl Visitor for Writes {
     }
 }
 
+/// Finds a table of which only some rows are asked for at random; the planner would take all.
+struct Samples;
+
+impl Visitor for Samples {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<()> {
+        match table {
+            TableFactor::Table { sample: Some(_), .. } => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
 /// Finds a `GROUP BY` of too many sets.
 struct Sets;
 
@@ -201,61 +224,5 @@ impl Visitor for Sets {
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
         if sets::over(&select.group_by) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-}
-
-/// Finds a regular expression that is made of rows: each of them would be compiled, and kept for as long as a piece of rows.
-struct Patterns;
-
-impl Visitor for Patterns {
-    type Break = QueryError;
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<QueryError> {
-        use BinaryOperator::{PGRegexIMatch, PGRegexMatch, PGRegexNotIMatch, PGRegexNotMatch};
-        let pattern = match expr {
-            Expr::BinaryOp { op: PGRegexMatch | PGRegexIMatch | PGRegexNotMatch | PGRegexNotIMatch, right, .. } => {
-                Some(right.as_ref())
-            }
-            Expr::SimilarTo { pattern, .. } | Expr::RLike { pattern, .. } => Some(pattern.as_ref()),
-            Expr::Function(function) => pattern_of(function),
-            _ => None,
-        };
-        let Some(pattern) = pattern else { return ControlFlow::Continue(()) };
-        let Some(text) = written(pattern) else {
-            return ControlFlow::Break(QueryError::Refused(
-                "the pattern of a regular expression must be written out, as '...': each is compiled".to_owned(),
-            ));
-        };
-        // What is wrong in other ways is said where it is compiled to be used.
-        match RegexBuilder::new(&text).size_limit(MOST_COMPILED).build() {
-            Err(regex::Error::CompiledTooBig(_)) => ControlFlow::Break(QueryError::Refused(format!(
-                "a regular expression compiles to more than {} KiB, its size limit: make it shorter, or what it repeats",
-                MOST_COMPILED >> 10
-            ))),
-            _ => ControlFlow::Continue(()),
-        }
-    }
-}
-
-/// The second argument of a function of regular expressions.
-fn pattern_of(function: &Function) -> Option<&Expr> {
-    let name = function.name.0.last()?.as_ident()?;
-    let FunctionArguments::List(list) = &function.args else { return None };
-    if !name.value.to_ascii_lowercase().starts_with("regexp_") {
-        return None;
-    }
-    match list.args.get(1)? {
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(pattern)) => Some(pattern),
-        _ => None,
-    }
-}
-
-/// The text of a pattern that is written out; nothing for NULL and numbers, which are refused elsewhere.
-fn written(pattern: &Expr) -> Option<String> {
-    match pattern {
-        Expr::Value(value) => Some(value.value.clone().into_string().unwrap_or_default()),
-        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => written(inner),
-        Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } => Some(written(left)? + &written(right)?),
-        _ => None,
     }
 }

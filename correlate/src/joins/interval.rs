@@ -31,9 +31,12 @@ use futures::TryStreamExt;
 use super::layout::{Layout, Rights};
 use super::right::{Keyed, RightRows};
 use super::turns::Turns;
+use crate::engine::widest;
 
 /// Rows of a batch of pairs.
 const ROWS: usize = 1 << 13;
+/// Bytes of texts of one, at the most: each pair has a copy of both rows.
+const BYTES: usize = 4 << 20;
 
 /// One end of the interval.
 #[derive(Debug, Clone)]
@@ -312,6 +315,8 @@ struct Making {
     paired: Vec<bool>,
     /// From which left row on those without a pair are still to be given.
     alone: usize,
+    /// Rows of a batch.
+    most: usize,
 }
 
 impl Pairs {
@@ -345,8 +350,9 @@ impl Pairs {
         timer.done();
         let paired = vec![false; if self.interval.outer { lefts.rows.num_rows() } else { 0 }];
         let by_key = lefts.by_key();
+        let most = (BYTES / (widest(&lefts.rows) + widest(&columns)).max(1)).clamp(1, ROWS);
         let making =
-            Making { pairs: self, lefts, by_key, rights, columns, key: 0, left: 0, right: 0, paired, alone: 0 };
+            Making { pairs: self, lefts, by_key, rights, columns, key: 0, left: 0, right: 0, paired, alone: 0, most };
         Ok(futures::stream::try_unfold(making, |mut making| async move {
             loop {
                 let Some(batch) = making.next()? else { return Ok(None) };
@@ -366,7 +372,7 @@ impl Making {
         let compute = self.pairs.measured.elapsed_compute().clone();
         let _timer = compute.timer();
         let (mut lefts, mut rights): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
-        while self.key < self.lefts.keyed.keys && lefts.len() < ROWS {
+        while self.key < self.lefts.keyed.keys && lefts.len() < self.most {
             let of_key = self.by_key.range(self.key);
             let Some(left) = self.by_key.rows.get(of_key.start + self.left).filter(|_| self.left < of_key.len()) else {
                 (self.key, self.left, self.right) = (self.key + 1, 0, 0);
@@ -375,7 +381,7 @@ impl Making {
             let range = self.rights.layout.range(self.key);
             let slice = self.lefts.slice(*left, self.rights.times.get(range.clone()).unwrap_or_default());
             let from = range.start + slice.start + self.right;
-            let to = (range.start + slice.end).min(from + ROWS - lefts.len());
+            let to = (range.start + slice.end).min(from + self.most - lefts.len());
             rights.extend(self.rights.layout.rows.get(from..to).unwrap_or_default());
             lefts.resize(rights.len(), *left);
             if to == range.start + slice.end {
@@ -388,7 +394,7 @@ impl Making {
             return self.filtered(lefts, rights).map(Some);
         }
         let rest = self.paired.iter().enumerate().skip(self.alone);
-        let alone: Vec<u32> = rest.filter(|(_, paired)| !**paired).map(|(row, _)| row as u32).take(ROWS).collect();
+        let alone: Vec<u32> = rest.filter(|(_, paired)| !**paired).map(|(row, _)| row as u32).take(self.most).collect();
         let Some(last) = alone.last() else { return Ok(None) };
         self.alone = *last as usize + 1;
         let lefts = UInt32Array::from(alone);

@@ -11,6 +11,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{exec_err, internal_err};
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -23,7 +24,7 @@ use tokio::time::Instant;
 
 use super::Late;
 use super::account::{Account, Part};
-use super::weighed::{bytes, longest, widest};
+use super::weighed::{bytes, held, longest, widest};
 
 /// Bytes of text that a row may have where it is put beside many others: a join copies it for each of them.
 const MOST_JOINED: usize = 64 << 10;
@@ -38,6 +39,10 @@ const TURN: Duration = Duration::from_millis(20);
 pub(super) enum Watch {
     /// At most so many rows and bytes at a time, and not after the deadline. A single row may have `row` bytes.
     Pieces { rows: usize, bytes: usize, row: usize, deadline: Instant },
+    /// What a join gives: made so many rows at a time, and not after the deadline.
+    Made { rows: usize, deadline: Instant },
+    /// What a table gives, which is held until the next is asked for: it is made anew for each scan.
+    Read,
     /// No row is copied that is too long for it.
     Joined,
     /// No list is taken apart beside too much.
@@ -112,7 +117,16 @@ impl ExecutionPlan for WatchedExec {
             Watch::Taken(account) => account.take(partition),
             _ => None,
         };
+        let read = matches!(self.watch, Watch::Read)
+            .then(|| MemoryConsumer::new("rows that are read").register(context.memory_pool()));
+        let context = match self.watch {
+            Watch::Made { rows, .. } if rows < context.session_config().batch_size() => at_a_time(rows, &context),
+            _ => context,
+        };
         let stream = self.input.execute(partition, context)?;
+        if let Some(read) = read {
+            return Ok(Box::pin(RecordBatchStreamAdapter::new(stream.schema(), counted(stream, read))));
+        }
         let (schema, watch) = (stream.schema(), self.watch.clone());
         let stream = stream.flat_map(move |batch| {
             let checked = batch.and_then(|batch| check(&watch, part.as_deref(), &batch).map(|()| batch));
@@ -123,6 +137,32 @@ impl ExecutionPlan for WatchedExec {
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, in_turns(Box::pin(stream)))))
     }
+}
+
+/// The same, for operators that make so many rows at a time.
+fn at_a_time(rows: usize, context: &TaskContext) -> Arc<TaskContext> {
+    Arc::new(TaskContext::new(
+        context.task_id(),
+        context.session_id(),
+        context.session_config().clone().with_batch_size(rows),
+        context.scalar_functions().clone(),
+        context.higher_order_functions().clone(),
+        context.aggregate_functions().clone(),
+        context.window_functions().clone(),
+        context.runtime_env(),
+    ))
+}
+
+/// The same, with the batch that came last in the pool.
+fn counted(
+    batches: SendableRecordBatchStream,
+    read: MemoryReservation,
+) -> impl Stream<Item = Result<RecordBatch>> + Send {
+    futures::stream::unfold((batches, read), async |(mut batches, read)| {
+        let batch = batches.next().await?;
+        let batch = batch.and_then(|batch| read.try_resize(held(&batch)).map(|()| batch));
+        Some((batch, (batches, read)))
+    })
 }
 
 /// The same, but its thread is let go of every now and then: another query may wait for it, and a timeout.
@@ -139,8 +179,10 @@ fn in_turns(pieces: BoxStream<'static, Result<RecordBatch>>) -> impl Stream<Item
 
 fn check(watch: &Watch, part: Option<&Part>, batch: &RecordBatch) -> Result<()> {
     match watch {
-        Watch::Pieces { deadline, .. } if Instant::now() >= *deadline => Err(DataFusionError::External(Box::new(Late))),
-        Watch::Pieces { .. } => Ok(()),
+        Watch::Pieces { deadline, .. } | Watch::Made { deadline, .. } if Instant::now() >= *deadline => {
+            Err(DataFusionError::External(Box::new(Late)))
+        }
+        Watch::Pieces { .. } | Watch::Made { .. } | Watch::Read => Ok(()),
         Watch::Joined if widest(batch) > MOST_JOINED => exec_err!(
             "a row of more than {} KiB cannot be joined, as each that it is joined with gets a copy: shorten it, as with left(text, 1000)",
             MOST_JOINED >> 10

@@ -9,8 +9,13 @@ pub(super) fn bytes(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(one).fold(0, usize::saturating_add)
 }
 
+/// The bytes of the buffers that these rows lie in, with all else that lies there.
+pub(super) fn held(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(|column| column.get_buffer_memory_size()).fold(0, usize::saturating_add)
+}
+
 /// No row has more bytes of text and lists than this.
-pub(super) fn widest(batch: &RecordBatch) -> usize {
+pub(crate) fn widest(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(|column| widest_of(column.as_ref())).fold(0, usize::saturating_add)
 }
 

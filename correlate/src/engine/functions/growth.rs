@@ -1,7 +1,5 @@
 //! How much longer a function may make the texts of one piece of rows: no pool counts what an expression makes. And how long it
-//! may take: a query that is over its time is stopped between two of them.
-
-use std::time::Duration;
+//! may take: a query that is over its time is stopped between two rows.
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::common::{DataFusionError, ScalarValue, exec_err, internal_err};
@@ -9,38 +7,27 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 use tokio::time::Instant;
 
-use crate::engine::deadline::Late;
+use crate::engine::deadline::{Late, Until};
 
 /// Bytes by which what one call makes of a piece of rows may be longer than its longest column.
 const MOST: usize = 8 << 20;
 /// What an array of text can hold.
 const WHOLE: usize = i32::MAX as usize;
 
-/// For one piece of rows.
-const LONGEST: Duration = Duration::from_secs(5);
-/// Rows between two looks at the clock.
-const LOOK: usize = 16;
-
-/// Ends a call that takes too long.
-pub(super) struct Clock(Instant);
+/// Ends a call when its query is over its time.
+pub(super) struct Clock(Option<Instant>);
 
 impl Clock {
-    pub(super) fn new() -> Self {
-        Self(Instant::now())
+    pub(super) fn of(args: &ScalarFunctionArgs) -> Self {
+        Self(args.config_options.extensions.get::<Until>().map(|until| until.0))
     }
 
-    /// At each row.
+    /// At each row, and at each step that may take long.
     ///
     /// # Errors
     /// When it is late.
-    pub(super) fn look(&self, row: usize) -> Result<()> {
-        if row % LOOK == LOOK - 1 { self.now() } else { Ok(()) }
-    }
-
-    /// # Errors
-    /// When it is late.
     pub(super) fn now(&self) -> Result<()> {
-        if self.0.elapsed() > LONGEST {
+        if self.0.is_some_and(|until| Instant::now() >= until) {
             return Err(DataFusionError::External(Box::new(Late)));
         }
         Ok(())

@@ -81,13 +81,13 @@ impl ScalarUDFImpl for Pattern {
         let (Texts::One(pattern), Texts::One(flags)) = (pattern, flags.unwrap_or(&Texts::One(Some("")))) else {
             return exec_err!("the pattern and the flags of {name} must be the same for all rows");
         };
-        let rows = rows(&args);
+        let (rows, clock) = (rows(&args), Clock::of(&args));
         let regex = pattern.zip(*flags).map(|(pattern, flags)| compiled(name, pattern, flags)).transpose()?;
         let made = match (with, &regex) {
-            (Some(with), Some((regex, all))) => replaced(regex, *all, text, with, rows)?,
+            (Some(with), Some((regex, all))) => replaced(regex, *all, text, with, rows, &clock)?,
             (Some(_), None) => arrow::array::new_null_array(&DataType::Utf8, rows),
             (None, Some((_, true))) => return exec_err!("regexp_match finds the first and takes no flag g"),
-            (None, Some((regex, false))) => matched(regex, text, rows)?,
+            (None, Some((regex, false))) => matched(regex, text, rows, &clock)?,
             (None, None) => arrow::array::new_null_array(args.return_type(), rows),
         };
         answer(&args, made)
@@ -95,7 +95,7 @@ impl ScalarUDFImpl for Pattern {
 }
 
 /// The pattern, and whether all that it finds is meant.
-fn compiled(name: &str, pattern: &str, flags: &str) -> Result<(Regex, bool)> {
+pub(super) fn compiled(name: &str, pattern: &str, flags: &str) -> Result<(Regex, bool)> {
     let mut build = RegexBuilder::new(pattern);
     build.size_limit(MOST_COMPILED);
     let mut all = false;
@@ -115,11 +115,11 @@ fn compiled(name: &str, pattern: &str, flags: &str) -> Result<(Regex, bool)> {
     }
 }
 
-fn matched(regex: &Regex, text: &Texts<'_>, rows: usize) -> Result<ArrayRef> {
-    let (mut room, clock) = (Room::beside("regexp_match", text.column()), Clock::new());
+fn matched(regex: &Regex, text: &Texts<'_>, rows: usize, clock: &Clock) -> Result<ArrayRef> {
+    let mut room = Room::beside("regexp_match", text.column());
     let mut made = ListBuilder::new(StringBuilder::new());
     for row in 0..rows {
-        clock.look(row)?;
+        clock.now()?;
         let Some(found) = text.get(row).and_then(|text| regex.captures(text)) else {
             made.append_null();
             continue;
@@ -136,12 +136,19 @@ fn matched(regex: &Regex, text: &Texts<'_>, rows: usize) -> Result<ArrayRef> {
     Ok(Arc::new(made.finish()))
 }
 
-fn replaced(regex: &Regex, all: bool, text: &Texts<'_>, with: &Texts<'_>, rows: usize) -> Result<ArrayRef> {
-    let (mut room, clock) = (Room::beside("regexp_replace", text.column()), Clock::new());
+fn replaced(
+    regex: &Regex,
+    all: bool,
+    text: &Texts<'_>,
+    with: &Texts<'_>,
+    rows: usize,
+    clock: &Clock,
+) -> Result<ArrayRef> {
+    let mut room = Room::beside("regexp_replace", text.column());
     let always = if let Texts::One(with) = with { with.map(parts) } else { None };
     let mut made = StringBuilder::new();
     for row in 0..rows {
-        clock.look(row)?;
+        clock.now()?;
         let (Some(old), Some(with)) = (text.get(row), with.get(row)) else {
             made.append_null();
             continue;
@@ -157,6 +164,8 @@ fn replaced(regex: &Regex, all: bool, text: &Texts<'_>, with: &Texts<'_>, rows: 
         };
         let (mut out, mut last) = (String::with_capacity(old.len()), 0);
         for found in regex.captures_iter(old).take(if all { usize::MAX } else { 1 }) {
+            // What is looked for behind each may be looked for to the end.
+            clock.now()?;
             let Some(whole) = found.get(0) else { continue };
             out.push_str(old.get(last..whole.start()).unwrap_or_default());
             last = whole.end();

@@ -60,7 +60,7 @@ impl ScalarUDFImpl for Shown {
             }
         }
         let ColumnarValue::Array(times) = time else { return self.function.inner().invoke_with_args(args) };
-        let (mut room, clock) = (Room::beside("to_char", 0), Clock::new());
+        let (mut room, clock) = (Room::beside("to_char", 0), Clock::of(&args));
         let mut made = Vec::new();
         for from in (0..times.len()).step_by(ROWS) {
             clock.now()?;

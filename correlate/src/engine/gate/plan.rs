@@ -32,13 +32,23 @@ const OVER_WINDOWS: &[&str] = &[
 const PADDED: &str =
     "a type of a fixed length is not allowed: text, and a list as bigint[], have the length of what is in them";
 
+/// Columns of all operators together: each takes its place in every look at the plan, and a `*` writes many with one letter.
+const MAX_FIELDS: usize = 20_000;
+
 /// Why the plan is refused, in words; `None` when it is not.
 ///
 /// # Errors
 /// DataFusion's, when the plan cannot be walked.
 pub(in crate::engine) fn over(plan: &LogicalPlan) -> Result<Option<String>, DataFusionError> {
-    let mut why = None;
+    let (mut why, mut fields) = (None, 0);
     plan.apply_with_subqueries(|node| {
+        fields += node.schema().fields().len();
+        if fields > MAX_FIELDS {
+            why = Some(format!(
+                "a query that is planned to more than {MAX_FIELDS} columns, all its tables and steps together: name those that are needed instead of *"
+            ));
+            return Ok(TreeNodeRecursion::Stop);
+        }
         node.apply_expressions(|whole| {
             whole.apply(|expr| {
                 why = match expr {

@@ -151,6 +151,55 @@ async fn no_row_is_multiplied_that_is_long() {
     assert!(asked(20_000, &format!("SELECT {many} FROM logs")).await.is_ok());
 }
 
+/// A pattern of `LIKE` is compiled as a regular expression is, and one that is made of rows for each of them.
+#[tokio::test]
+async fn patterns_of_like_are_bounded() {
+    for (sql, part) in [
+        (format!("SELECT count(*) FROM logs WHERE line LIKE '{}b'", "%a".repeat(10_000)), "more than 256 KiB"),
+        (format!("SELECT count(*) FROM logs WHERE line NOT ILIKE '{}'", "_".repeat(10_000)), "more than 256 KiB"),
+        (
+            format!(
+                "SELECT count(*) FROM logs WHERE {}",
+                vec![format!("line LIKE '{}b'", "%a".repeat(200)); 20].join(" OR ")
+            ),
+            "1024 KiB together",
+        ),
+        ("SELECT count(*) FROM logs WHERE line LIKE replace(line, '0', '%_')".to_owned(), "256 bytes"),
+        (format!("SELECT count(*) FROM logs WHERE line LIKE coalesce('{}', pod)", "%a".repeat(10_000)), "256 bytes"),
+    ] {
+        let text = says(asked(1_000, &sql).await);
+        assert!(text.contains(part), "{}: {text}", sql.chars().take(100).collect::<String>());
+    }
+    assert_eq!(
+        one(700, "SELECT count(*) FROM logs WHERE pod LIKE 'p_d-%' AND pod LIKE left(pod, 3) || '%-%'").await,
+        "700"
+    );
+    assert_eq!(one(70, "SELECT count(*) FROM logs a, logs b WHERE a.pod LIKE '%' || right(b.pod, 2)").await, "700");
+    let answer = asked(1, "SELECT pod LIKE pod AS same, pod LIKE right(pod, 1) FROM logs").await.unwrap();
+    assert_eq!(answer[0].schema().field(1).name(), "logs.pod LIKE right(logs.pod,Int64(1))");
+}
+
+/// What is looked for behind each that was found, and each time to the end.
+#[tokio::test]
+async fn what_is_found_often_is_found_in_time() {
+    let limits = EngineLimits { timeout: Duration::from_millis(200), ..EngineLimits::default() };
+    let engine = Engine::new(limits).unwrap();
+    let of = "(SELECT string_agg(replace(line, '0', 'a'), '') AS t FROM logs) x";
+    for call in [
+        "regexp_count(t, '[^b]*b|a')",
+        "regexp_instr(t, '[^b]*b|a', 1, 10000000)",
+        "regexp_replace(t, '[^b]*b|a', 'x', 'g')",
+    ] {
+        let started = tokio::time::Instant::now();
+        let answer = engine.query(lines(7_000), &format!("SELECT {call} FROM {of}")).await;
+        assert_eq!(answer, Err(QueryError::Timeout(Duration::from_millis(200))), "{call}");
+        while engine.tasks() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(started.elapsed() < Duration::from_secs(3), "{call}: {:?}", started.elapsed());
+    }
+}
+
 /// Where a NULL takes as much as a query says, it says how much memory is taken.
 #[tokio::test]
 async fn no_type_has_a_length() {
@@ -181,6 +230,11 @@ async fn a_label_is_found_by_its_name() {
 #[tokio::test]
 async fn what_is_wrong_is_said_with_what_helps() {
     for (sql, part) in [
+        (
+            "SELECT rate(length(line), now()) FROM logs",
+            "there is no rate(bigint, timestamp), but rate(timestamp, double)",
+        ),
+        ("SELECT round(pod, pod) FROM logs", "there is no round(text, text), but round("),
         ("\\dt", "SHOW TABLES"),
         (" \\d logs", "DESCRIBE"),
         ("TABLE logs", "SELECT * FROM"),

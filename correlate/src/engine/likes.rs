@@ -1,0 +1,56 @@
+//! Patterns of `LIKE` that are made of rows: each is compiled, and how long they are is not known before.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    Statement as Sql, Value, VisitMut, VisitorMut,
+};
+
+use super::functions::LIKE_PATTERN;
+use super::gate::written;
+
+/// Puts the function that bounds it around each pattern that is not written out.
+pub(super) fn bound(statement: &mut Statement) {
+    match statement {
+        Statement::Statement(sql) => {
+            if let Sql::Query(query) = sql.as_mut() {
+                let _: ControlFlow<()> = query.visit(&mut Likes);
+            }
+        }
+        Statement::Explain(explain) => bound(&mut explain.statement),
+        _ => {}
+    }
+}
+
+struct Likes;
+
+impl VisitorMut for Likes {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Like { pattern, .. } | Expr::ILike { pattern, .. } = expr
+            && written(pattern).is_none()
+        {
+            let made = std::mem::replace(pattern.as_mut(), Expr::Value(Value::Null.into()));
+            **pattern = call(made);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn call(arg: Expr) -> Expr {
+    let arg = FunctionArg::Unnamed(FunctionArgExpr::Expr(arg));
+    let args = FunctionArgumentList { duplicate_treatment: None, args: vec![arg], clauses: Vec::new() };
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(LIKE_PATTERN)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(args),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
