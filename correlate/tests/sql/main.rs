@@ -3,7 +3,9 @@
 
 mod buffers;
 mod cluster;
+mod documented;
 mod hidden;
+mod hostile;
 mod joins;
 mod scan;
 mod slt;

@@ -1,0 +1,158 @@
+//! What is asked: of each kind that some limit is for, and of each function what lies beyond its values.
+
+fn many(n: usize, with: &str, each: impl Fn(usize) -> String) -> String {
+    (0..n).map(each).collect::<Vec<_>>().join(with)
+}
+
+pub(super) fn all() -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for table in ["logs", "samples", "series", "events", "anomalies"] {
+        let scans = |of: &str| many(100, " UNION ALL ", |_| format!("SELECT {of} FROM {table}"));
+        all.push(format!("SELECT count(*) FROM ({}) u", scans("*")));
+        all.push(format!("SELECT * FROM ({}) u ORDER BY 1, 2 LIMIT 5", scans("*")));
+        all.push(scans("*"));
+    }
+    let lines = |of: &str, n| many(n, " UNION ALL ", |_| format!("SELECT {of} FROM logs"));
+    all.push(format!("SELECT max(length(line)), count(DISTINCT pod) FROM ({}) u", lines("*", 100)));
+    all.push(format!("SELECT line, count(*) FROM ({}) u GROUP BY 1 ORDER BY 2 DESC LIMIT 3", lines("line", 100)));
+    all.push(format!("SELECT count(*) FROM ({}) u", many(100, " UNION ", |_| "SELECT line FROM logs".into())));
+    all.push(format!(
+        "SELECT max(c) FROM ({}) u",
+        many(100, " UNION ALL ", |_| "SELECT pod, count(*) AS c FROM logs GROUP BY 1".into())
+    ));
+    all.push(format!(
+        "SELECT count(*) FROM ({}) u",
+        many(60, " UNION ALL ", |n| format!("SELECT labels FROM series ORDER BY labels || '{n}'"))
+    ));
+    all.push(format!("SELECT {}", many(60, ", ", |n| format!("(SELECT max(left(line, {n})) FROM logs) AS c{n}"))));
+    all.push(format!(
+        "SELECT {}",
+        many(60, ", ", |n| format!("(SELECT count(DISTINCT line) FROM logs WHERE length(line) > {n}) AS c{n}"))
+    ));
+    all.push(format!(
+        "SELECT count(*) FROM {}",
+        many(60, " JOIN ", |n| if n == 0 {
+            "logs l0".to_owned()
+        } else {
+            format!("logs l{n} ON l{n}.line = l{}.line", n - 1)
+        })
+    ));
+    all.push(format!("SELECT count(*) FROM {}", many(30, " CROSS JOIN ", |n| format!("logs l{n}"))));
+    all.push(format!(
+        "SELECT count(*) FROM logs WHERE {}",
+        many(60, " OR ", |n| format!("line IN (SELECT line FROM logs WHERE length(line) > {n})"))
+    ));
+
+    let pairs = "samples a JOIN samples b ON a.series_id % 7 = b.series_id % 7";
+    for query in include_str!("queries.sql").lines().skip(1) {
+        let query = query
+            .replace("{pairs}", pairs)
+            .replace("{pairs_of}", &format!("SELECT a.ts, b.value FROM {pairs}"))
+            .replace("{pairs_b}", "(SELECT a.* FROM samples a JOIN samples c ON a.series_id % 7 = c.series_id % 7)")
+            .replace("{many}", &("a?".repeat(1_500) + &"a".repeat(700)))
+            .replace("{wild}", &"%a".repeat(200));
+        all.push(query);
+    }
+    all.push(format!("SELECT count(*) FROM logs WHERE line LIKE '{}b'", "%a".repeat(10_000)));
+    all.push(format!("SELECT count(*) FROM logs WHERE line LIKE '{}b'", "%_a".repeat(2_000)));
+    all.push(format!("SELECT count(*) FROM logs WHERE line ILIKE '{}b'", "%a".repeat(10_000)));
+    all.push(format!("SELECT count(*) FROM logs WHERE line LIKE '{}%'", "_".repeat(30_000)));
+    all.push(format!("SELECT count(*) FROM logs WHERE line SIMILAR TO '{}b'", "%a".repeat(5_000)));
+    all.push(format!("SELECT count(*) FROM logs WHERE {}", many(250, " OR ", |n| format!("line LIKE '%a%{n}b%c'"))));
+    all.push(format!("SELECT count(*) FROM logs WHERE {}", many(60, " OR ", |n| format!("line ~ 'a.*{n}.*b'"))));
+    all.push(format!("SELECT count(*) FROM logs WHERE line ~ '{}'", "a?".repeat(2_000) + &"a".repeat(1_000)));
+    all.push(format!("SELECT count(*) FROM logs WHERE line ~ '{}'", many(2_000, "|", |n| format!("word{n}x"))));
+    all.push(format!("SELECT count(*) FROM logs WHERE line IN ({})", many(10_000, ",", |n| format!("'{n}'"))));
+    all.push(format!("SELECT count(*) FROM logs WHERE line IN ({})", many(5_000, ",", |n| format!("pod || {n}"))));
+    all.push(format!("SELECT count(*) FROM logs WHERE ts IN ({})", many(3_000, ",", |_| "now()".into())));
+    all.push(format!("SELECT {} FROM logs", many(10_000, ",", |n| format!("1 c{n}"))));
+    all.push(format!("SELECT {} FROM logs", many(5_000, ",", |n| format!("line c{n}"))));
+    all.push(format!("SELECT {} FROM logs", many(12_000, ",", |_| "*".into())));
+    all.push(format!("SELECT count(*) FROM (SELECT {} FROM logs) x", many(5_000, ",", |n| format!("line c{n}"))));
+    all.push(format!(
+        "SELECT * FROM (SELECT {} FROM logs LIMIT 400) x ORDER BY c0",
+        many(499, ",", |n| format!("line c{n}"))
+    ));
+    all.push(format!("SELECT {} FROM samples", many(3_000, ",", |n| format!("max({n}) s{n}"))));
+    all.push(format!("SELECT {} FROM logs", many(2_000, ",", |n| format!("count(DISTINCT left(line, {n})) s{n}"))));
+    all.push(format!(
+        "SELECT {} FROM logs",
+        many(1_000, ",", |n| format!("max(line) OVER (ORDER BY left(line, {n})) s{n}"))
+    ));
+    all.push(format!("SELECT count(*) FROM logs GROUP BY {}", many(2_000, ",", |n| format!("left(line, {n})"))));
+    all.push(format!("SELECT line FROM logs ORDER BY {}", many(2_000, ",", |n| format!("left(line, {n})"))));
+    all.push(format!("SELECT CASE {} END FROM logs", many(2_500, " ", |n| format!("WHEN pod ='{n}' THEN '{n}'"))));
+    all.push(format!("SELECT CASE pod {} END FROM logs", many(3_000, " ", |n| format!("WHEN '{n}' THEN line"))));
+    all.push(format!("SELECT {} FROM logs", many(3_000, ",", |n| format!("coalesce(pod, 'a') c{n}"))));
+    all.push(format!("SELECT coalesce({}) FROM logs", many(8_000, ",", |_| "pod".into())));
+    all.push(format!("SELECT greatest({}) FROM logs", many(8_000, ",", |_| "line".into())));
+    all.push(format!("SELECT [{}] FROM logs", many(8_000, ",", |_| "line".into())));
+    all.push(format!("SELECT struct({}) FROM logs", many(8_000, ",", |_| "line".into())));
+    all.push(format!("SELECT {}1{}", "abs(".repeat(40), ")".repeat(40)));
+    all.push(format!("SELECT {}1{}", "(".repeat(30_000), ")".repeat(30_000)));
+    all.push(format!("SELECT {}1{}", "abs(".repeat(12_000), ")".repeat(12_000)));
+    all.push(format!("SELECT {}1{}", "[".repeat(30_000), "]".repeat(30_000)));
+    all.push(format!("SELECT {}1", "NOT ".repeat(15_000)));
+    all.push(format!("SELECT {}1", "- ".repeat(30_000)));
+    all.push(format!("SELECT {}1{}", "CASE WHEN true THEN ".repeat(2_000), " END".repeat(2_000)));
+    all.push(format!("SELECT 1 {}", "UNION ALL SELECT 1 ".repeat(3_000)));
+    all.push(format!("{}SELECT 1{}", "SELECT * FROM (".repeat(3_000), ") x".repeat(3_000)));
+    all.push(format!("SELECT 1 AS \"{}\"", "x".repeat(60_000)));
+    all.push(format!("SELECT '{}'", "x".repeat(65_000)));
+    all.push(format!("SELECT max('{}' || line) FROM logs", "x".repeat(60_000)));
+    all.push(format!("SELECT '{}' FROM samples", "x".repeat(60_000)));
+    all.push(format!("SELECT line, '{}' FROM logs ORDER BY 2, 1", "x".repeat(60_000)));
+    all.push(format!("SELECT 1 FROM logs WHERE '{}' = line || pod", "x".repeat(60_000)));
+    all.push(format!("SELECT 1 {}", "/* ".repeat(10_000)));
+    all.push(format!("SELECT 1{}", " ".repeat(70_000)));
+    all.push("SELECT 1 --".to_owned() + &"\u{202e}".repeat(1_000));
+    all.push("SELECT 1 + 1 \0".to_owned());
+    all.push(format!("SELECT {}", "9".repeat(60_000)));
+    all.push(format!("SELECT 1e{}", "9".repeat(60_000)));
+    all.push(format!("SELECT 0.{}1", "0".repeat(60_000)));
+    all.push(format!("WITH {} SELECT * FROM w0", many(1_000, ",", |n| format!("w{n} AS (SELECT {n})"))));
+    all.push(format!("SELECT * FROM (VALUES {}) v", many(8_000, ",", |n| format!("({n})"))));
+    all.push(format!(
+        "SELECT count(*) FROM (VALUES {}) v, (VALUES {}) w, logs",
+        many(4_000, ",", |n| format!("({n})")),
+        many(4_000, ",", |n| format!("({n})"))
+    ));
+    for count in [500, 1_500] {
+        all.push(format!("SELECT {} FROM samples", many(count, ",", |n| format!("max(value - {n}) s{n}"))));
+        all.push(format!("SELECT {} FROM samples", many(count, ",", |n| format!("max({n}) s{n}"))));
+        all.push(format!(
+            "WITH w AS (SELECT {} FROM logs) {}",
+            many(400, ",", |n| format!("line c{n}")),
+            many(count / 20, " UNION ALL ", |_| "SELECT * FROM w".into())
+        ));
+    }
+    for keys in [16, 32, 64, 65] {
+        all.push(format!("SELECT line FROM logs ORDER BY {}", many(keys, ",", |n| format!("left(line, {n})"))));
+        all.push(format!("SELECT count(*) FROM logs GROUP BY {}", many(keys, ",", |n| format!("left(line, {n})"))));
+        all.push(format!(
+            "SELECT max(line) OVER (PARTITION BY {}) FROM logs",
+            many(keys, ",", |n| format!("left(line, {n})"))
+        ));
+        all.push(format!(
+            "SELECT {} FROM logs",
+            many(keys, ",", |n| format!("max(pod) OVER (ORDER BY left(line, {n})) s{n}"))
+        ));
+        all.push(format!(
+            "SELECT {} FROM samples",
+            many(keys, ",", |n| format!("max(value) OVER (PARTITION BY series_id % {n} ORDER BY ts) s{n}")
+                .replace(" % 0", ""))
+        ));
+        all.push(format!(
+            "SELECT * FROM {}",
+            many(keys, " JOIN ", |n| if n == 0 {
+                "series s0".to_owned()
+            } else {
+                format!("series s{n} ON s{n}.series_id = s{}.series_id", n - 1)
+            })
+        ));
+    }
+    for (n, of) in ["count(*)", "max(a.line)"].iter().enumerate() {
+        all.push(format!("SELECT {of} FROM logs a JOIN series s ON s.pod LIKE a.pod || '{n}%'"));
+    }
+    all
+}
