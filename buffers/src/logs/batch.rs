@@ -78,6 +78,11 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// Which line came first, of all that ever came.
+    pub(crate) fn first_arrival(&self) -> u64 {
+        self.first_arrival
+    }
+
     /// Lines that were laid out before and are read back, in any order.
     pub(crate) fn of_lines(mut lines: Vec<Line<'_>>, received: (i64, i64), tier: u8) -> Self {
         lines.sort_unstable_by_key(|l| (l.stream, l.ts, l.arrival));

@@ -316,8 +316,9 @@ impl LogStore {
         self.arrivals
     }
 
-    /// Goes on with these batches, after so many lines that came.
-    pub(crate) fn resume(&mut self, batches: Vec<Arc<Batch>>, arrivals: u64) {
+    /// Goes on with these batches, in whatever order they were kept, after so many lines that came.
+    pub(crate) fn resume(&mut self, mut batches: Vec<Arc<Batch>>, arrivals: u64) {
+        batches.sort_by_key(|b| b.first_arrival());
         self.arrivals = arrivals;
         self.lines = batches.iter().map(|b| b.len() as u64).sum();
         self.bytes = batches.iter().map(|b| b.bytes()).sum();

@@ -129,6 +129,28 @@ fn small_batches_are_merged_and_keep_their_order() {
     assert_eq!((f.store.lines(), f.store.bytes()), (0, 0));
 }
 
+#[test]
+fn batches_that_were_kept_go_on_in_order_of_arrival_whatever_order_they_come_back_in() {
+    let mut f = Fixture::new();
+    let stream = f.stream(&[("a", "1")], &[]).unwrap();
+    let text = |n: usize| format!("line {n}");
+    let texts: Vec<String> = (0..MERGE).map(text).collect();
+    let line = |n: usize| Line {
+        stream,
+        ts: 950,
+        arrival: n as u64,
+        level: Level::Unknown,
+        template: TemplateId(0),
+        text: &texts[n],
+    };
+    let kept = (0..MERGE - 1).rev().map(|n| Arc::new(Batch::of_lines(vec![line(n)], (1000, 1000), 0)));
+    f.store.resume(kept.collect(), MERGE as u64 - 1);
+    f.push(&[(stream, 950, &texts[MERGE - 1])]);
+    // With one more they were merged, and of lines of one time the first that came is the first.
+    assert_eq!(f.store.batches().len(), 1);
+    assert_eq!(f.texts(stream), texts);
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(64))]
 
