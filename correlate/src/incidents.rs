@@ -3,6 +3,7 @@
 
 mod episodes;
 mod facts;
+mod head;
 mod merged;
 mod runs;
 mod shared;
@@ -18,6 +19,7 @@ use whyd_signals::{Team, Timestamp};
 
 use episodes::{Episodes, episodes};
 use facts::Facts;
+use head::Head;
 use merged::Merged;
 
 use crate::population::Population;
@@ -26,8 +28,10 @@ use crate::rules::Rules;
 
 /// Incidents that are kept; the oldest resolved ones go first and are counted.
 const KEPT: usize = 20_000;
-/// Members that a group keeps; the oldest go first.
+/// Members that a group holds; the oldest go first, and their incident goes on to tell of them.
 const MEMBERS: usize = 5_000;
+/// Of one that lasts twice as many at most whose verdicts stand: it is told by few as well as by many.
+const HELD: usize = 500;
 /// Ids of others that an incident remembers; the newest are kept.
 const FORMER: usize = 16;
 
@@ -96,6 +100,8 @@ type Place = (Timestamp, String);
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Group {
     members: BTreeMap<Place, Member>,
+    /// What is kept of those that were let go.
+    heads: Vec<Head>,
     /// Those of the members that an incident once began with: it was told under an id that is theirs.
     led: BTreeSet<Place>,
     made: Vec<Arc<Incident>>,
@@ -123,6 +129,93 @@ pub(crate) struct Incidents {
     all: Arc<Vec<Arc<Incident>>>,
     /// Incidents that went because of the bound.
     pub(crate) dropped: u64,
+}
+
+impl Group {
+    /// Lets go of these members: their incidents go on to tell of them.
+    fn let_go(&mut self, key: &str, places: &BTreeSet<Place>, quiet: Duration, readiness: &Readiness) {
+        if places.is_empty() {
+            return;
+        }
+        let mut going: Vec<(Option<usize>, Vec<Place>)> = Vec::new();
+        for episode in episodes::cut(quiet, self, readiness) {
+            let own = episode.members.into_iter().map(|(place, _)| place).filter(|place| places.contains(*place));
+            going.push((episode.at.first().copied(), own.cloned().collect()));
+        }
+        for (mut at, places) in going {
+            for place in places {
+                let Some(member) = self.members.remove(&place) else { continue };
+                match at.and_then(|at| self.heads.get_mut(at)) {
+                    Some(head) => head.take(key, place, member, readiness),
+                    None => {
+                        at = Some(self.heads.len());
+                        self.heads.push(Head::of(key, place, member, readiness));
+                    }
+                }
+            }
+        }
+        for (first, last) in self.heads.iter().map(Head::range) {
+            let let_go = |place: &&Place| **place != first && !self.members.contains_key(*place);
+            let led: Vec<Place> = self.led.range(&first..=&last).rev().filter(let_go).skip(FORMER).cloned().collect();
+            for place in led {
+                self.led.remove(&place);
+            }
+        }
+    }
+
+    /// Lets go of the oldest members that are more than so many. What is not over stays: that is one at most of each pod, node or
+    /// controller.
+    fn keep(&mut self, key: &str, kept: usize, quiet: Duration, readiness: &Readiness) -> BTreeSet<Place> {
+        let over = self.members.len().saturating_sub(kept);
+        let oldest = self.members.iter().filter(|(_, member)| member.until.is_some()).take(over);
+        let places: BTreeSet<Place> = oldest.map(|(place, _)| place.clone()).collect();
+        self.let_go(key, &places, quiet, readiness);
+        places
+    }
+
+    /// Lets go of the oldest members that are more than so many and began before a time, but for the last of each incident.
+    fn condense(
+        &mut self,
+        key: &str,
+        (kept, before): (usize, Timestamp),
+        quiet: Duration,
+        readiness: &Readiness,
+    ) -> BTreeSet<Place> {
+        let over = self.members.len().saturating_sub(kept);
+        let mut places = BTreeSet::new();
+        for episode in episodes::cut(quiet, self, readiness) {
+            let old = episode.members.iter().rev().skip(1).rev().filter(|(place, _)| place.0 < before);
+            let old = old.filter(|(place, member)| member.until.is_some() && self.members.contains_key(*place));
+            places.extend(old.map(|(place, _)| (*place).clone()).take(over - places.len()));
+        }
+        self.let_go(key, &places, quiet, readiness);
+        places
+    }
+
+    /// Forgets what no member is held of any more, when it has been resolved for as long again; gives when that is of those
+    /// that are not.
+    fn forget(&mut self, now: Timestamp, quiet: Duration, readiness: &Readiness) -> Option<Timestamp> {
+        if self.heads.is_empty() {
+            return None;
+        }
+        self.heads.iter_mut().for_each(|head| head.settle(readiness));
+        let ends = |over: Timestamp| over.plus(quiet).plus(quiet);
+        let left = episodes::cut(quiet, self, readiness).into_iter().filter(|episode| !episode.is_held);
+        let left: Vec<(Vec<usize>, Timestamp)> = left.filter_map(|e| Some((e.at, ends(e.over?)))).collect();
+        let gone: Vec<usize> = left.iter().filter(|(_, ends)| *ends <= now).flat_map(|(at, _)| at).copied().collect();
+        let mut n = 0;
+        let led = &mut self.led;
+        self.heads.retain(|head| {
+            n += 1;
+            let stays = !gone.contains(&(n - 1));
+            if !stays {
+                let (first, last) = head.range();
+                led.retain(|place| *place < first || *place > last);
+            }
+            stays
+        });
+        left.into_iter().map(|(_, ends)| ends).filter(|ends| *ends > now).min()
+    }
 }
 
 impl Incidents {
@@ -178,9 +271,29 @@ impl Incidents {
         self.of_pod.retain(|uid, _| known(uid));
     }
 
+    /// Lets go of what is known under these ids, since there is no room for it: their incidents go on to tell of them.
+    pub(crate) fn let_go<'a>(&mut self, ids: impl Iterator<Item = &'a str>, readiness: &Readiness) {
+        let mut of_groups: BTreeMap<String, BTreeSet<Place>> = BTreeMap::new();
+        for (key, place) in ids.filter_map(|id| self.places.remove(id)) {
+            of_groups.entry(key).or_default().insert(place);
+        }
+        for (key, places) in of_groups {
+            if let Some(group) = self.groups.get_mut(&key) {
+                group.let_go(&key, &places, self.rules.quiet, readiness);
+                self.dirty.insert(key);
+            }
+        }
+    }
+
     /// Sets what is known under this id; `None` takes it away.
     pub(crate) fn put(&mut self, id: &str, member: Option<(String, Member)>) {
         let place = member.as_ref().map(|(key, m)| (key.clone(), (m.at, id.to_owned())));
+        // One that was let go is told of already, by whatever it is revised to.
+        let let_go =
+            |(key, at): &(String, Place)| self.groups.get(key).is_some_and(|g| g.heads.iter().any(|h| h.covers(at)));
+        if !self.places.contains_key(id) && place.as_ref().is_some_and(let_go) {
+            return;
+        }
         let mut led = false;
         if let Some((key, old)) = self.places.get(id).filter(|p| Some(*p) != place.as_ref()).cloned() {
             if let Some(group) = self.groups.get_mut(&key) {
@@ -222,17 +335,24 @@ impl Incidents {
         let mut known = BTreeMap::new();
         for key in keys {
             let Some(group) = self.groups.get_mut(&key) else { continue };
-            while group.members.len() > MEMBERS {
-                if let Some((place, _)) = group.members.pop_first() {
-                    self.places.remove(&place.1);
-                    group.led.remove(&place);
-                }
+            let quiet = self.rules.quiet;
+            let mut let_go = BTreeSet::new();
+            if group.members.len() > 2 * HELD {
+                let_go = group.condense(&key, (HELD, now.minus(lateness)), quiet, readiness);
             }
+            if group.members.len() > MEMBERS {
+                let_go.append(&mut group.keep(&key, MEMBERS, quiet, readiness));
+            }
+            for (_, id) in let_go {
+                self.places.remove(&id);
+            }
+            let forgotten = group.forget(now, quiet, readiness);
             if let Some(at) = group.due.take() {
                 self.due.remove(&(at, key.clone()));
             }
             let Episodes { made, firsts, over } = episodes(&self.cluster, &self.rules, (&key, group), now, readiness);
-            if let Some(at) = over.map(|over| over.plus(self.rules.quiet)).filter(|at| *at > now) {
+            let resolved = over.map(|over| over.plus(self.rules.quiet)).filter(|at| *at > now);
+            if let Some(at) = resolved.into_iter().chain(forgotten).min() {
                 group.due = Some(at);
                 self.due.insert((at, key.clone()));
             }
@@ -244,7 +364,7 @@ impl Incidents {
                 come.extend(made.iter().cloned());
                 gone.extend(std::mem::replace(&mut group.made, made));
             }
-            if group.members.is_empty() {
+            if group.members.is_empty() && group.heads.is_empty() {
                 self.groups.remove(&key);
             }
         }

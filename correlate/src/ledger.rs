@@ -233,17 +233,27 @@ impl Ledger {
             return false;
         }
         let gone: Vec<Arc<Restart>> = Arc::make_mut(&mut self.rows).drain(..over).collect();
+        self.let_go(&gone);
+        true
+    }
+
+    /// Takes rows away for which there is no room. Their incidents go on to tell of them.
+    fn let_go(&mut self, gone: &[Arc<Restart>]) {
+        let mut ids: Vec<String> = Vec::new();
         for row in gone {
-            if self.refusals.forget(&row) {
-                self.incidents.put(&row.container_id, None);
+            if self.refusals.forget(row) {
+                ids.push(row.container_id.clone());
                 continue;
             }
-            let key = key_of(&row);
+            let key = key_of(row);
             self.entries.remove(&key);
-            self.drop_traces(&id_of(&key));
+            let id = id_of(&key);
+            let old = self.failed.remove(&id);
+            self.failures.put(&id, old.as_ref(), None);
+            ids.push(id);
         }
-        self.dropped += over as u64;
-        true
+        self.incidents.let_go(ids.iter().map(String::as_str), &self.readiness);
+        self.dropped += gone.len() as u64;
     }
 
     /// Forgets what was known of pods that nobody knows any more.

@@ -1,11 +1,13 @@
 //! The times at which one root was in trouble, each an incident.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use whyd_signals::schema::{Incident, IncidentStatus, Severity};
 use whyd_signals::{Team, Timestamp};
 
 use super::facts::Facts;
+use super::head::Head;
 use super::{FORMER, Group, Member, Place, stable_id};
 use crate::readiness::Readiness;
 use crate::rules::Rules;
@@ -13,7 +15,7 @@ use crate::rules::Rules;
 /// From so many ends on an incident is critical, unless a rule says otherwise.
 const CRITICAL: usize = 3;
 /// Members that an incident names; further ones are counted in its restarts alone.
-const NAMED: usize = 200;
+pub(super) const NAMED: usize = 200;
 
 /// What a group comes to.
 pub(super) struct Episodes {
@@ -24,7 +26,61 @@ pub(super) struct Episodes {
     pub(super) over: Option<Timestamp>,
 }
 
-/// Trouble that was over before the next began is an incident of its own: a resolved one takes in nothing new.
+/// One time of trouble.
+pub(super) struct Episode<'a> {
+    /// Those that are held and those that its heads keep, in order.
+    pub(super) members: Vec<(&'a Place, &'a Member)>,
+    /// What was let go of it.
+    pub(super) heads: Vec<&'a Head>,
+    /// Which of the group's heads these are.
+    pub(super) at: Vec<usize>,
+    /// Whether any of its members is held.
+    pub(super) is_held: bool,
+    /// When the trouble is over; `None`: it is not.
+    pub(super) over: Option<Timestamp>,
+}
+
+/// Trouble that was over before the next began is an episode of its own: a resolved one takes in nothing new.
+pub(super) fn cut<'a>(quiet: Duration, group: &'a Group, readiness: &Readiness) -> Vec<Episode<'a>> {
+    let mut all: Vec<(&Place, &Member, Option<usize>)> = Vec::with_capacity(group.members.len());
+    for (n, head) in group.heads.iter().enumerate() {
+        all.extend(head.kept.iter().map(|(place, member)| (place, member, Some(n))));
+    }
+    all.extend(group.members.iter().map(|(place, member)| (place, member, None)));
+    if !group.heads.is_empty() {
+        all.sort_by(|a, b| a.0.cmp(b.0));
+    }
+    let mut episodes: Vec<Episode<'a>> = Vec::new();
+    for (place, member, of_head) in all {
+        let head = of_head.and_then(|n| Some((n, group.heads.get(n)?)));
+        let ends = match (head, member.until, member.pod_uid.as_str()) {
+            (Some((_, head)), ..) => head.over(readiness),
+            (None, until, "") => until,
+            (None, Some(until), uid) => readiness.recovered(uid, until),
+            (None, None, _) => None,
+        };
+        let goes_on = |e: &&mut Episode<'a>| e.over.is_none_or(|over| member.at <= over.plus(quiet));
+        let episode = match episodes.last_mut().filter(goes_on) {
+            Some(last) => last,
+            None => {
+                let (members, heads, at) = (Vec::new(), Vec::new(), Vec::new());
+                episodes.push(Episode { members, heads, at, is_held: false, over: Some(Timestamp::MIN) });
+                let Some(new) = episodes.last_mut() else { continue };
+                new
+            }
+        };
+        episode.members.push((place, member));
+        episode.is_held |= head.is_none();
+        episode.over = episode.over.zip(ends).map(|(a, b)| a.max(b));
+        if let Some((n, head)) = head.filter(|(n, _)| !episode.at.contains(n)) {
+            episode.at.push(n);
+            episode.heads.push(head);
+        }
+    }
+    episodes
+}
+
+/// An incident of each episode of a group.
 pub(super) fn episodes(
     cluster: &str,
     rules: &Rules,
@@ -33,47 +89,28 @@ pub(super) fn episodes(
     readiness: &Readiness,
 ) -> Episodes {
     let (mut made, mut firsts): (Vec<(Incident, Facts)>, Vec<Place>) = (Vec::new(), Vec::new());
-    let mut make = |draft: &[(&Place, &Member)], over: Option<Timestamp>| {
-        let mut incident = incident(cluster, rules, draft, over, now);
-        if let (Some((first, _)), Some((last, _))) = (draft.first(), draft.last()) {
-            let led = group.led.range(*first..=*last).rev().filter(|place| place != first);
+    let mut before: Option<String> = None;
+    let mut newest = Some(Timestamp::MIN);
+    for Episode { members, heads, over, .. } in cut(rules.quiet, group, readiness) {
+        let mut incident = incident(cluster, rules, (&members, &heads), over, now);
+        if let (Some((first, _)), Some((last, _))) = (members.first(), members.last()) {
+            let last = heads.iter().map(|head| head.range().1).fold((*last).clone(), Ord::max);
+            let led = group.led.range((*first).clone()..=last).rev().filter(|place| place != first);
             incident.formerly = led.take(FORMER).map(|(_, id)| stable_id(&[cluster, id])).collect();
             firsts.push((*first).clone());
         }
-        let facts = Facts::of(key, &incident, draft);
-        made.push((incident, facts));
-    };
-    let mut draft: Vec<(&Place, &Member)> = Vec::new();
-    // When the trouble of the draft is over; `None`: it is not.
-    let mut over: Option<Timestamp> = Some(Timestamp::MIN);
-    for (place, member) in &group.members {
-        if !draft.is_empty() && over.is_some_and(|over| member.at > over.plus(rules.quiet)) {
-            make(&draft, over);
-            draft.clear();
-            over = Some(Timestamp::MIN);
-        }
-        draft.push((place, member));
-        let ends = match (member.until, member.pod_uid.as_str()) {
-            (until, "") => until,
-            (Some(until), uid) => readiness.recovered(uid, until),
-            (None, _) => None,
-        };
-        over = over.zip(ends).map(|(a, b)| a.max(b));
-    }
-    if !draft.is_empty() {
-        make(&draft, over);
-    }
-    let mut before: Option<String> = None;
-    for (incident, _) in &mut made {
         incident.follows = before.replace(incident.id.clone());
+        let facts = Facts::of(key, &incident, (&members, &heads));
+        made.push((incident, facts));
+        newest = over;
     }
-    Episodes { made, firsts, over }
+    Episodes { made, firsts, over: newest }
 }
 
 pub(super) fn incident(
     cluster: &str,
     rules: &Rules,
-    members: &[(&Place, &Member)],
+    (members, heads): (&[(&Place, &Member)], &[&Head]),
     over: Option<Timestamp>,
     now: Timestamp,
 ) -> Incident {
@@ -83,18 +120,20 @@ pub(super) fn incident(
     let told = told.filter(|m| m.cause != crate::cause::INSUFFICIENT).or(certain).or(told);
     let first = members.first().map_or("", |((_, id), _)| id.as_str());
     let resolved = over.map(|over| over.plus(rules.quiet)).filter(|at| now >= *at);
-    let ends = members.iter().filter(|(_, m)| m.ended).count();
+    let let_go = heads.iter().map(|head| head.ends).sum::<usize>();
+    let ends = members.iter().filter(|(_, m)| m.ended).count() + let_go;
     let mut names: Vec<String> = Vec::new();
     let mut known = BTreeSet::new();
-    for (_, member) in members {
-        if names.len() < NAMED && known.insert(&member.name) {
-            names.push(member.name.clone());
+    for name in heads.iter().flat_map(|head| &head.names).chain(members.iter().map(|(_, m)| &m.name)) {
+        if names.len() < NAMED && known.insert(name) {
+            names.push(name.clone());
         }
     }
     // As of rows the newest is shown.
     let alike = |m: &&Member| told.is_some_and(|told| told.cause == m.cause) && !m.evidence.is_empty();
     let newest = members.iter().rev().map(|(_, m)| *m).find(alike);
-    let critical = ends >= CRITICAL || members.iter().any(|(_, m)| m.never_started);
+    let never_started = members.iter().any(|(_, m)| m.never_started) || heads.iter().any(|head| head.never_started);
+    let critical = ends >= CRITICAL || never_started;
     let mut incident = Incident {
         id: stable_id(&[cluster, first]),
         team: told.map_or_else(Team::platform, |m| m.team.clone()),

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use whyd_signals::schema::{Incident, Root, Shared, Sharing};
 use whyd_signals::{Team, Timestamp};
 
+use super::head::Head;
 use super::{Member, Place};
 
 /// Pods of one incident that are looked at, the first.
-const PODS: usize = 200;
+pub(super) const PODS: usize = 200;
 
 /// A pod that was in trouble, with what it has.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,21 +35,31 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn of(group: &str, incident: &Incident, members: &[(&Place, &Member)]) -> Self {
-        // What a Job's attempts died of is one trouble with its giving up, and named by that.
-        let of_job = |m: &Member| m.cause == "app-error" && group.ends_with("/job-failed");
-        let own = || members.iter().map(|(_, m)| *m).filter(|m| m.own || of_job(m));
-        let class = own().map(class_of).find(|class| Sharing::ALL.iter().any(|what| fits(*what, class)));
-        let mut pods: BTreeMap<(&str, &str, &str), BTreeSet<&Shared>> = BTreeMap::new();
-        for member in own().filter(|m| Some(class_of(m)) == class) {
-            if pods.len() >= PODS {
+    pub(super) fn of(group: &str, incident: &Incident, (members, heads): (&[(&Place, &Member)], &[&Head])) -> Self {
+        let of_heads = || heads.iter().flat_map(|head| &head.had);
+        let own = || members.iter().filter_map(|(_, m)| Some((class_in(group, m)?, *m)));
+        let class = of_heads().map(|(class, _)| class.as_str()).next().or_else(|| own().map(|(class, _)| class).next());
+        let mut held: BTreeMap<(&str, &str, &str), BTreeSet<&Shared>> = BTreeMap::new();
+        for (_, member) in own().filter(|(of, _)| Some(*of) == class) {
+            if held.len() >= PODS {
                 break;
             }
             let pod = (member.namespace.as_str(), member.workload.as_str(), member.pod_uid.as_str());
-            pods.entry(pod).or_default().extend(&member.shares);
+            held.entry(pod).or_default().extend(&member.shares);
         }
-        let had = |((namespace, workload, pod), shares): ((&str, &str, &str), BTreeSet<&Shared>)| Had {
-            workload: format!("{namespace}/{workload}"),
+        let let_go = of_heads().filter(|(of, _)| Some(of.as_str()) == class);
+        let mut pods: BTreeMap<(String, &str), BTreeSet<&Shared>> = BTreeMap::new();
+        for (_, had) in let_go {
+            pods.entry((had.workload.clone(), &had.pod)).or_default().extend(&had.shares);
+        }
+        for ((namespace, workload, pod), shares) in held {
+            let key = (format!("{namespace}/{workload}"), pod);
+            if pods.len() < PODS || pods.contains_key(&key) {
+                pods.entry(key).or_default().extend(shares);
+            }
+        }
+        let had = |((workload, pod), shares): ((String, &str), BTreeSet<&Shared>)| Had {
+            workload,
             pod: pod.to_owned(),
             shares: shares.into_iter().cloned().collect(),
         };
@@ -61,6 +72,22 @@ impl Facts {
             pods: pods.into_iter().map(had).collect(),
         }
     }
+}
+
+/// What a member had that it may have died of with others, and what it died of.
+pub(super) fn had_of(group: &str, member: &Member) -> Option<(String, Had)> {
+    let class = class_in(group, member)?;
+    let workload = format!("{}/{}", member.namespace, member.workload);
+    let had = Had { workload, pod: member.pod_uid.clone(), shares: member.shares.clone() };
+    Some((class.to_owned(), had))
+}
+
+/// What a member died of; `None` where it was another's trouble, or nothing that others could share.
+fn class_in<'a>(group: &str, member: &'a Member) -> Option<&'a str> {
+    // What a Job's attempts died of is one trouble with its giving up, and named by that.
+    let of_job = || member.cause == "app-error" && group.ends_with("/job-failed");
+    let is_shared = |class: &&str| Sharing::ALL.iter().any(|what| fits(*what, class));
+    Some(class_of(member)).filter(|_| member.own || of_job()).filter(is_shared)
 }
 
 /// A rollout that crashes and a first version that does die of the same.

@@ -163,3 +163,171 @@ fn an_incident_is_known_under_the_ids_by_which_what_it_holds_was_told() {
     incidents.put("first", None);
     assert_eq!(derive(&mut incidents), [(of_client, vec![])]);
 }
+
+/// The n-th end of one container, each a minute after the one before.
+fn end(n: u64) -> (String, Member) {
+    let (key, member) = crash(1);
+    let ended = at(60 * n);
+    (key, Member { at: ended, until: Some(ended), summary: format!("end {n}"), own: n != 0, ..member })
+}
+
+fn put_ends(incidents: &mut Incidents, numbers: std::ops::Range<u64>) {
+    let last = numbers.end;
+    for n in numbers {
+        incidents.put(&format!("end-{n:05}"), Some(end(n)));
+    }
+    incidents.derive((at(60 * last), LATENESS), &Readiness::default(), &population());
+}
+
+/// What does not change while trouble goes on, and how many ends it has.
+fn lasting(incidents: &Incidents) -> Vec<(String, Timestamp, String, Vec<String>, u64)> {
+    let of = |i: &Arc<Incident>| (i.id.clone(), i.opened_at, i.summary.clone(), i.members.clone(), i.restarts);
+    incidents.all().iter().map(of).collect()
+}
+
+#[test]
+fn an_incident_that_lasts_keeps_its_id_and_its_number_of_ends_whatever_goes() {
+    let mut incidents = Incidents::new("lab", Rules::default());
+    let many = MEMBERS as u64;
+    put_ends(&mut incidents, 0..many);
+    let [(id, opened, said, members, ends)] = &lasting(&incidents)[..] else { panic!("one incident") };
+    assert_eq!((*opened, *ends, said.as_str()), (at(0), many, "end 1"));
+    for n in many..many + 20 {
+        put_ends(&mut incidents, n..n + 1);
+        let wanted = (id.clone(), *opened, said.clone(), members.clone(), n + 1);
+        assert_eq!(lasting(&incidents), [wanted]);
+        assert!(incidents.all().iter().all(|i| i.formerly.is_empty() && i.status == IncidentStatus::Open));
+    }
+    assert!(incidents.groups.values().map(|g| g.members.len()).sum::<usize>() <= 2 * HELD);
+    assert!(incidents.places.len() <= 2 * HELD);
+    // What went is told of already, by whatever it is revised to.
+    incidents.put("end-00003", Some(end(3)));
+    put_ends(&mut incidents, 0..0);
+    assert_eq!(lasting(&incidents).first().map(|told| told.4), Some(many + 20));
+    // An hour later it is well, and what comes then is another.
+    put_ends(&mut incidents, many + 80..many + 81);
+    let told = lasting(&incidents);
+    assert_eq!(
+        told.iter().map(|told| (told.1, told.4)).collect::<Vec<_>>(),
+        [(at(0), many + 20), (at(60 * (many + 80)), 1)]
+    );
+    assert_eq!(told.first().map(|told| &told.0), Some(id));
+}
+
+#[test]
+fn rows_that_go_take_nothing_from_what_is_open_and_what_is_resolved_goes_with_its_last() {
+    let mut incidents = Incidents::new("lab", Rules::default());
+    put_ends(&mut incidents, 0..10);
+    let told = lasting(&incidents);
+    let ids = |numbers: std::ops::Range<u64>| numbers.map(|n| format!("end-{n:05}")).collect::<Vec<_>>();
+    let let_go = |incidents: &mut Incidents, numbers, now| {
+        let ids = ids(numbers);
+        incidents.let_go(ids.iter().map(String::as_str), &Readiness::default());
+        incidents.derive((now, LATENESS), &Readiness::default(), &population());
+    };
+    for n in 0..10 {
+        let_go(&mut incidents, n..n + 1, at(600));
+        assert_eq!((lasting(&incidents), incidents.places.len() as u64), (told.clone(), 9 - n));
+    }
+    // It goes on with what comes, and is resolved when that is over.
+    put_ends(&mut incidents, 10..11);
+    assert_eq!(lasting(&incidents), [(told[0].0.clone(), told[0].1, told[0].2.clone(), told[0].3.clone(), 11)]);
+    let quiet = incidents.rules.quiet;
+    let resolved = at(600).plus(quiet);
+    let_go(&mut incidents, 10..11, resolved);
+    assert_eq!(incidents.all().iter().map(|i| i.status).collect::<Vec<_>>(), [IncidentStatus::Resolved]);
+    assert!(!incidents.is_due(resolved) && incidents.is_due(resolved.plus(quiet)));
+    incidents.derive((resolved.plus(quiet), LATENESS), &Readiness::default(), &population());
+    assert!(incidents.all().is_empty() && incidents.groups.is_empty() && incidents.due.is_empty());
+}
+
+#[test]
+fn pods_that_were_not_well_when_their_members_went_keep_it_open_until_they_are() {
+    let mut readiness = Readiness::default();
+    let mut turn = |second: u32, ready: bool| {
+        let pod = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "p", "namespace": "a", "uid": "u"},
+            "status": {"phase": "Running", "conditions": [{
+                "type": "Ready", "status": if ready { "True" } else { "False" },
+                "lastTransitionTime": format!("1970-01-01T{:02}:{:02}:00Z", second / 60, second % 60),
+            }]},
+        }));
+        readiness.observe(&pod.unwrap(), whyd_signals::Verb::Apply, at(0));
+        readiness.clone()
+    };
+    let unwell = turn(0, false);
+    let well = turn(100, true);
+    let mut incidents = Incidents::new("lab", Rules::default());
+    for n in 1..4 {
+        let (key, member) = end(n);
+        incidents.put(&format!("end-{n:05}"), Some((key, Member { pod_uid: "u".into(), ..member })));
+    }
+    incidents.derive((at(600), LATENESS), &unwell, &population());
+    incidents.let_go(["end-00001", "end-00002", "end-00003"].into_iter(), &unwell);
+    incidents.derive((at(5_000), LATENESS), &unwell, &population());
+    assert_eq!(incidents.all().iter().map(|i| (i.status, i.restarts)).collect::<Vec<_>>(), [(IncidentStatus::Open, 3)]);
+    incidents.pod_changed("u");
+    incidents.derive((at(7_000), LATENESS), &well, &population());
+    let resolved = at(6_000).plus(incidents.rules.quiet);
+    let told: Vec<_> = incidents.all().iter().map(|i| (i.status, i.resolved_at)).collect();
+    assert_eq!(told, [(IncidentStatus::Resolved, Some(resolved))]);
+}
+
+#[test]
+fn what_is_told_of_what_went_is_what_all_members_would_tell() {
+    let mut seed = 9_u64;
+    let mut below = |n: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % n
+    };
+    let (rules, readiness, now) = (Rules::default(), Readiness::default(), at(1_000_000));
+    let mut went = 0;
+    let (key, _) = crash(1);
+    let told = |group: &Group| episodes("lab", &rules, (&key, group), now, &readiness).made;
+    for _ in 0..60 {
+        let (mut plain, mut held) = (Group::default(), Group::default());
+        let mut minute = 1;
+        for n in 0..200 {
+            // Now and then it is well for longer than the quiet time.
+            minute += if below(40) == 0 { 20 + below(40) } else { below(5) };
+            let (_, member) = crash(below(3));
+            let member = Member {
+                at: at(60 * minute),
+                until: Some(at(60 * minute)),
+                summary: format!("end {n}"),
+                own: below(3) == 0,
+                cause: ["app-error", "oom-limit", crate::cause::INSUFFICIENT][below(3) as usize].into(),
+                pod_uid: format!("pod {}", below(4)),
+                shares: vec![image(&format!("i-{}", below(2)))],
+                never_started: below(30) == 0,
+                ended: below(5) > 0,
+                ..member
+            };
+            let place = (member.at, format!("{n:03}"));
+            plain.members.insert(place.clone(), member.clone());
+            held.members.insert(place, member);
+            if below(8) == 0 {
+                let (kept, before) = (20 + below(60) as usize, at(60 * minute - below(60)));
+                if below(2) == 0 {
+                    held.keep(&key, kept, rules.quiet, &readiness);
+                } else {
+                    let before_it = told(&held).len();
+                    held.condense(&key, (kept, before), rules.quiet, &readiness);
+                    assert_eq!(told(&held).len(), before_it);
+                }
+                held.forget(at(60 * minute), rules.quiet, &readiness);
+            }
+            let (mut all, left) = (told(&plain), told(&held));
+            all.drain(..all.len() - left.len());
+            for ((mut wanted, of_all), (told, of_left)) in all.into_iter().zip(left) {
+                wanted.follows.clone_from(&told.follows);
+                assert_eq!(told, wanted);
+                assert_eq!((&of_left.class, of_left.opened), (&of_all.class, of_all.opened));
+                assert_eq!(of_left.pods, of_all.pods);
+            }
+        }
+        went += plain.members.len() - held.members.len();
+        assert!(held.heads.len() < 30);
+    }
+    assert!(went > 3_000, "{went}");
+}

@@ -231,9 +231,9 @@ mod tests {
     fn what_attempts_of_a_job_died_of_is_theirs() {
         let (attempt, gave_up) = (member("1", "app-error", false), member("2", "job-failed", true));
         let draft = [(&attempt.0, &attempt.1), (&gave_up.0, &gave_up.1)];
-        let made = incident("lab", &Rules::default(), &draft, None, Timestamp(0));
+        let made = incident("lab", &Rules::default(), (&draft, &[]), None, Timestamp(0));
         for (group, class) in [("a/CronJob/c/job-failed", Some("app-error")), ("a/Pod/db/oom-limit", None)] {
-            assert_eq!(Facts::of(group, &made, &draft).class.as_deref(), class, "{group}");
+            assert_eq!(Facts::of(group, &made, (&draft, &[])).class.as_deref(), class, "{group}");
         }
     }
 
@@ -241,7 +241,7 @@ mod tests {
     fn what_is_suppressed_gives_neither_words_nor_severity() {
         let part = |name: &str, severity, suppressed: bool| {
             let (place, member) = member(name, "app-error", true);
-            let made = incident("lab", &Rules::default(), &[(&place, &member)], None, Timestamp(0));
+            let made = incident("lab", &Rules::default(), (&[(&place, &member)], &[]), None, Timestamp(0));
             Arc::new(Incident { severity, suppressed_by: suppressed.then(|| "known".into()), ..made })
         };
         let pool = Pool::Cause { team: Some(Team::new("a")), class: "app-error".into() };
