@@ -147,8 +147,8 @@ fn unseen(case: &Case<'_>, count: i64, after: whyd_signals::Timestamp) -> Restar
     ));
     row.confidence = 0.1;
     // It is most likely one more of what its workload died of otherwise.
-    let others = case.failures.of(&case.space.name, &case.workload).filter(|f| !f.wanted);
-    let known = others.max_by_key(|f| f.finished).and_then(|f| f.incident_key.clone());
+    let mut newest = case.failures.of(&case.space.name, &case.workload).rev();
+    let known = newest.find(|f| !f.wanted).and_then(|f| f.incident_key.clone());
     row.incident_key = Some(known.unwrap_or_else(|| incident_key(case, &row)));
     row
 }

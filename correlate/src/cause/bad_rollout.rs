@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use whyd_buffers::state::Record;
+use whyd_signals::Resource;
 use whyd_signals::objects::Workload;
 use whyd_signals::schema::{Evidence, Root, RuledOut};
-use whyd_signals::{Resource, Timestamp};
 
 use super::Cause;
 use crate::case::Case;
-use crate::failures::Failure;
 use crate::finding::{Basis, Depth, Finding, kube, ruled_out};
 use crate::replacement::{RESTARTED_AT, REVISION_HASH, as_of, revision, siblings};
 
@@ -51,10 +50,14 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
 fn innocent(case: &Case<'_>) -> bool {
     let Some(created) = case.pod.object.metadata.creation_timestamp else { return true };
     let owner = case.pod.object.metadata.controller().map_or("", |o| o.name.as_str());
-    let of_it = case.failures.of(&case.space.name, &case.workload).filter(|f| f.owner == owner);
-    let first = of_it.map(|f| f.finished).chain([case.finished()]).min().unwrap_or(created);
+    let first = case.failures.first_of(whose(case), owner);
+    let first = first.map_or(case.finished(), |first| first.min(case.finished()));
     let lived = case.finished().seconds_since(case.started());
     first.seconds_since(created) > SETTLED.as_secs_f64() || lived > SETTLED.as_secs_f64()
+}
+
+fn whose<'a>(case: &'a Case<'_>) -> (&'a str, &'a str) {
+    (&case.space.name, &case.workload)
 }
 
 /// The rollout that made the pod, where the revision before it was there and well.
@@ -74,8 +77,8 @@ fn rollout(case: &Case<'_>) -> Option<Rollout> {
 fn of_replica_set(case: &Case<'_>, old: &Record<Workload>, new: &Record<Workload>) -> Option<Rollout> {
     // The old revision crashed too: the rollout is innocent.
     let since = new.object.metadata.creation_timestamp.unwrap_or(new.first_seen);
-    let before = |f: &Failure| f.owner == old.object.metadata.name && f.finished <= case.finished() && ailed(f, since);
-    if case.failures.of(&case.space.name, &case.workload).any(before) {
+    let before = case.finished().plus(Duration::from_nanos(1));
+    if case.failures.ailed(whose(case), Some(&old.object.metadata.name), before, since.minus(SETTLED)) {
         return None;
     }
     let name = case.container.unwrap_or_default();
@@ -93,11 +96,6 @@ fn of_replica_set(case: &Case<'_>, old: &Record<Workload>, new: &Record<Workload
     Some(Rollout { root: case.workload_root(), evidence, what })
 }
 
-/// Whether what failed by its own fault had not been well for long when a new revision came.
-fn ailed(f: &Failure, since: Timestamp) -> bool {
-    f.own_fault && !f.wanted && f.recovered.is_none_or(|r| r.max(f.finished) >= since.minus(SETTLED))
-}
-
 /// A StatefulSet or DaemonSet, whose pods tell their revisions by a label.
 fn of_set(case: &Case<'_>, resource: Resource, set: &Record<Workload>) -> Option<Rollout> {
     let own = case.pod.object.metadata.labels.get(REVISION_HASH)?;
@@ -111,8 +109,8 @@ fn of_set(case: &Case<'_>, resource: Resource, set: &Record<Workload>) -> Option
         let other = meta.labels.get(REVISION_HASH).is_some_and(|h| h != own);
         other && meta.creation_timestamp.is_some_and(|c| c < created)
     })?;
-    let failed = |f: &Failure| f.finished < created && ailed(f, created);
-    if !newest || case.failures.of(&case.space.name, &case.workload).any(failed) {
+    // What failed by its own fault and had not been well for long when the new revision came.
+    if !newest || case.failures.ailed(whose(case), None, created, created.minus(SETTLED)) {
         return None;
     }
     let name = case.container.unwrap_or_default();

@@ -10,6 +10,7 @@ use whyd_signals::schema::RuledOut;
 
 use super::Cause;
 use crate::case::Case;
+use crate::failures::AFTERMATH;
 use crate::finding::{Basis, Depth, Finding, kube, ruled_out};
 use crate::last_words;
 
@@ -53,8 +54,9 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let name = &map.object.metadata.name;
     let said = case.lines();
     let words = said.iter().rev().take(20).find(|l| speaks_of_it(&l.line, name));
-    let soon = case.failures.of(&case.space.name, &case.workload).map(|f| f.finished).chain([case.finished()]);
-    let soon = soon.filter(|f| *f >= at).min().is_some_and(|f| f.seconds_since(at) <= SOON.as_secs_f64());
+    let others = case.failures.between((&case.space.name, &case.workload), at, None).next().map(|f| f.finished);
+    let own = Some(case.finished()).filter(|f| *f >= at);
+    let soon = own.into_iter().chain(others).min().is_some_and(|f| f.seconds_since(at) <= SOON.as_secs_f64());
     let score = match words {
         Some(_) => 76,
         None if soon => 64,
@@ -109,8 +111,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Whether an instance of the workload failed by itself before the change.
 fn failed_before(case: &Case<'_>, at: Timestamp) -> bool {
-    let before = |f: &crate::failures::Failure| f.finished < at && f.lasts(at) && f.own_fault && !f.wanted;
-    case.failures.of(&case.space.name, &case.workload).any(before)
+    case.failures.ailed((&case.space.name, &case.workload), None, at, at.minus(AFTERMATH))
 }
 
 /// The ConfigMaps that a container of the pod reads: volumes that it mounts, projected ones too, and environment.

@@ -90,11 +90,17 @@ fn trouble(case: &Case<'_>, dependency: &Dependency) -> Option<Trouble> {
     let explains = |f: &&Failure| {
         // Where two complain of each other, neither explains the other.
         let is_own = |k: &String| of_no_team(k).starts_with(&own);
-        f.lasts(at) && (f.own_fault || !f.incident_key.as_ref().is_some_and(is_own))
+        f.own_fault || !f.incident_key.as_ref().is_some_and(is_own)
     };
-    let failures = case.failures.of(&dependency.namespace, &dependency.workload).filter(explains);
     // A failure before one that somebody wanted, the latest of those.
-    let found = failures.max_by_key(|f| (!f.wanted, f.onset));
+    let mut found = None;
+    for failure in case.failures.lasting(&dependency.namespace, &dependency.workload, at).filter(explains) {
+        if !failure.wanted {
+            found = Some(failure);
+            break;
+        }
+        found.get_or_insert(failure);
+    }
     if let Some(f) = found.filter(|f| f.root.is_some() && f.evidence.is_some()) {
         return Some(Trouble {
             root: f.root.clone()?,

@@ -63,7 +63,8 @@ impl Ledger {
                         continue;
                     }
                     over = false;
-                    let part = self.failures.of(&space.name, &workload).any(|f| restarted_within(f, &span));
+                    let (from, to) = (span.since.minus(AROUND), span.until.map(|until| until.plus(AROUND)));
+                    let part = self.failures.between((&space.name, &workload), from, to).any(is_restart);
                     let calm = span.calm && !part;
                     let said = calm.then(|| readiness_failed::said(space, pod, &span, events_known)).flatten();
                     let member = said.map(|said| {
@@ -167,11 +168,9 @@ fn span_id(uid: &str, since: Timestamp) -> String {
     format!("unready/{uid}/{}", since.nanos())
 }
 
-/// Whether a restart of the workload lies so near that the pod was unready because of it.
-fn restarted_within(failure: &Failure, span: &Unready) -> bool {
-    let restarted = failure.incident_key.as_ref().is_some_and(|k| !k.ends_with(readiness_failed::ID));
-    let from = span.since.minus(AROUND) <= failure.finished;
-    restarted && from && span.until.is_none_or(|until| failure.finished <= until.plus(AROUND))
+/// Whether it is a restart, by which a pod is unready as well.
+fn is_restart(failure: &Failure) -> bool {
+    failure.incident_key.as_ref().is_some_and(|k| !k.ends_with(readiness_failed::ID))
 }
 
 fn child_member(space: &NamespaceState, pod: &Record<Pod>, container: &str, killed: &Killed) -> (String, Member) {
