@@ -24,9 +24,10 @@ use merged::Merged;
 
 use crate::population::Population;
 use crate::readiness::Readiness;
+use crate::room;
 use crate::rules::Rules;
 
-/// Incidents that are kept; the oldest resolved ones go first and are counted.
+/// Incidents that are kept; the oldest resolved ones of who has most go first and are counted.
 const KEPT: usize = 20_000;
 /// Members that a group holds; the oldest go first, and their incident goes on to tell of them.
 const MEMBERS: usize = 5_000;
@@ -377,19 +378,27 @@ impl Incidents {
         changed
     }
 
-    /// Drops what is more than so many.
+    /// Drops what is more than so many: of the teams that have most the oldest resolved ones, then the oldest.
     fn keep(&mut self, kept: usize) {
-        while self.all.len() > kept {
-            let all = Arc::make_mut(&mut self.all);
-            let oldest = all.iter().position(|i| i.status == IncidentStatus::Resolved).unwrap_or(0);
-            let dropped = all.remove(oldest);
-            self.dropped += 1;
-            // Its parts are told by themselves again.
-            let of_it = |part: &&mut Arc<Incident>| part.part_of.as_ref().is_some_and(|whole| whole.id == dropped.id);
-            let parts = if dropped.parts.is_empty() { &mut [] } else { all.as_mut_slice() };
-            for part in parts.iter_mut().filter(of_it) {
-                Arc::make_mut(part).part_of = None;
+        let over = self.all.len().saturating_sub(kept);
+        if over == 0 {
+            return;
+        }
+        let mut gives = room::gives(self.all.iter().map(|i| &i.team), over);
+        let mut dropped: BTreeSet<String> = BTreeSet::new();
+        let of_old = self.all.iter().filter(|i| i.status == IncidentStatus::Resolved);
+        for incident in of_old.chain(self.all.iter().filter(|i| i.status == IncidentStatus::Open)) {
+            if let Some(left) = gives.get_mut(&incident.team).filter(|left| **left > 0) {
+                *left -= 1;
+                dropped.insert(incident.id.clone());
             }
+        }
+        self.dropped += dropped.len() as u64;
+        let all = Arc::make_mut(&mut self.all);
+        all.retain(|incident| !dropped.contains(&incident.id));
+        // What they were made of is told by itself again.
+        for part in all.iter_mut().filter(|i| i.part_of.as_ref().is_some_and(|whole| dropped.contains(&whole.id))) {
+            Arc::make_mut(part).part_of = None;
         }
     }
 

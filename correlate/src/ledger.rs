@@ -27,6 +27,7 @@ use crate::failures::{Failure, Failures};
 use crate::incidents::{Incidents, Member};
 use crate::population::Population;
 use crate::readiness::Readiness;
+use crate::room;
 use crate::rules::Rules;
 
 use counts::Counts;
@@ -34,7 +35,7 @@ use entries::{Entries, Key, id_of, key_of};
 use quiet::Killed;
 use refusals::Refusals;
 
-/// How many rows are kept; the oldest go first and are counted.
+/// How many rows are kept; the oldest of who has most go first and are counted.
 const ROWS: usize = 100_000;
 /// Killed children are kept in mind for so long, in case their container ends by it after all.
 const CHILDREN: Duration = Duration::from_secs(900);
@@ -232,7 +233,7 @@ impl Ledger {
         if over == 0 {
             return false;
         }
-        let gone: Vec<Arc<Restart>> = Arc::make_mut(&mut self.rows).drain(..over).collect();
+        let gone = oldest_of_most(Arc::make_mut(&mut self.rows), over);
         self.let_go(&gone);
         true
     }
@@ -283,8 +284,40 @@ impl Ledger {
     }
 }
 
+/// Takes so many rows away: of the teams that have most the oldest.
+fn oldest_of_most(rows: &mut Vec<Arc<Restart>>, over: usize) -> Vec<Arc<Restart>> {
+    let mut gives = room::gives(rows.iter().map(|row| &row.team), over);
+    let mut gone = Vec::with_capacity(over);
+    rows.retain(|row| {
+        let Some(left) = gives.get_mut(&row.team).filter(|left| **left > 0) else { return true };
+        *left -= 1;
+        gone.push(Arc::clone(row));
+        false
+    });
+    gone
+}
+
 /// The order of rows: by time, then by what tells them apart.
 fn order(r: &Restart) -> (Timestamp, &str, &str, Option<&String>, Option<&String>, Option<&String>, &str) {
     let at = r.finished_at.unwrap_or(r.seen_at);
     (at, &r.namespace, &r.workload, r.pod.as_ref(), r.pod_uid.as_ref(), r.container.as_ref(), &r.container_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use whyd_signals::Team;
+
+    use super::*;
+    use crate::cause::blank_row;
+
+    #[test]
+    fn rows_of_the_team_that_has_most_go_first_the_oldest_of_them() {
+        let row =
+            |team: &str, n: i64| Arc::new(Restart { team: Team::new(team), seen_at: Timestamp(n), ..blank_row() });
+        let mut rows: Vec<Arc<Restart>> = (0..3).map(|n| row("b", n)).chain((3..10).map(|n| row("a", n))).collect();
+        let times = |rows: &[Arc<Restart>]| rows.iter().map(|row| row.seen_at.0).collect::<Vec<_>>();
+        assert_eq!(times(&oldest_of_most(&mut rows, 3)), [3, 4, 5]);
+        assert_eq!(times(&oldest_of_most(&mut rows, 3)), [0, 6, 7]);
+        assert_eq!(times(&rows), [1, 2, 8, 9]);
+    }
 }

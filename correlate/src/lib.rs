@@ -27,6 +27,7 @@ pub mod redact;
 mod refused;
 mod rejection;
 mod replacement;
+mod room;
 pub mod rules;
 mod shares;
 mod signal;

@@ -331,3 +331,29 @@ fn what_is_told_of_what_went_is_what_all_members_would_tell() {
     }
     assert!(went > 3_000, "{went}");
 }
+
+#[test]
+fn who_has_most_gives_and_takes_no_room_of_others() {
+    let mut incidents = Incidents::new("lab", Rules::default());
+    for n in 0..30 {
+        let (_, member) = crash(n);
+        // The other team's are older, and none of either is over but for the first ten of each.
+        let (team, second) = if n < 12 { ("b", n) } else { ("a", 1_000 + n) };
+        let is_over = n < 10 || (12..22).contains(&n);
+        let (at, until) = (at(second), is_over.then(|| at(second)));
+        let member = Member { team: Team::new(team), namespace: team.into(), at, until, ..member };
+        incidents.put(&format!("id-{n:02}"), Some((format!("{team}/{n}"), member)));
+    }
+    incidents.derive((at(5_000), LATENESS), &Readiness::default(), &Population::default());
+    let left = |incidents: &Incidents| {
+        let of = |team: &str, status| {
+            incidents.all().iter().filter(|i| i.team.as_str() == team && i.status == status).count()
+        };
+        ["b", "a"].map(|team| (of(team, IncidentStatus::Resolved), of(team, IncidentStatus::Open)))
+    };
+    assert_eq!(left(&incidents), [(10, 2), (10, 8)]);
+    incidents.keep(25);
+    assert_eq!((left(&incidents), incidents.dropped), ([(10, 2), (5, 8)], 5));
+    incidents.keep(14);
+    assert_eq!((left(&incidents), incidents.dropped), ([(5, 2), (0, 7)], 16));
+}
