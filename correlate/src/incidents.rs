@@ -7,6 +7,7 @@ mod head;
 mod merged;
 mod runs;
 mod shared;
+mod stages;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,10 @@
 //! Which workloads there are and what each has, kept as pods come and go, so that what a few in trouble share is held
 //! against all others without looking at all pods.
 
+mod changes;
+mod workloads;
+
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use whyd_buffers::Scoped;
@@ -10,16 +14,15 @@ use whyd_signals::schema::{Shared, Sharing};
 use whyd_signals::{Resource, Team, Timestamp};
 
 use crate::shares;
+use changes::Changes;
+pub(crate) use changes::State;
+use workloads::Workloads;
 
 /// So many workloads have to have a thing for it to be one that may stand out.
 pub(crate) const LEAST: u64 = 3;
 
 /// From when until when.
 pub(crate) type Span = (Timestamp, Timestamp);
-/// When a pod came, and when it went if it has.
-type Stay = (Timestamp, Option<Timestamp>);
-/// `namespace/Kind/name` -> its pods by uid.
-type Workloads = BTreeMap<String, BTreeMap<String, Stay>>;
 
 #[derive(Debug, Clone, PartialEq)]
 struct Known {
@@ -42,6 +45,7 @@ pub(crate) struct Population {
     zones: BTreeMap<String, Option<String>>,
     /// Whether the pods were listed: before, those that are known are not all.
     listed: bool,
+    changes: Changes,
 }
 
 impl Population {
@@ -84,7 +88,10 @@ impl Population {
             }
             Some(Object::Node(node)) => self.observe_node(&node.metadata.name, scoped),
             None if applied.resource == Resource::Pods => {
-                self.listed = true;
+                if !self.listed {
+                    self.listed = true;
+                    self.changes.note(Timestamp::MIN);
+                }
                 for space in cluster.namespaces() {
                     for record in space.pods.values().filter(|r| r.deleted_at == Some(applied.received)) {
                         self.put(scoped, space, record);
@@ -104,10 +111,9 @@ impl Population {
         self.zones.insert(name.to_owned(), zone);
         let of_node = Shared { what: Sharing::Node, value: name.to_owned(), version: String::new() };
         let teams = self.having.get(&of_node).into_iter().flat_map(BTreeMap::values);
-        let pods: Vec<(String, String)> = teams
-            .flatten()
-            .flat_map(|(workload, pods)| pods.keys().map(|uid| (namespace_of(workload).to_owned(), uid.clone())))
-            .collect();
+        let pods = teams.flat_map(Workloads::pods);
+        let pods: Vec<(String, String)> =
+            pods.map(|(workload, uid)| (namespace_of(workload).to_owned(), uid.to_owned())).collect();
         for (namespace, uid) in pods {
             let Some(space) = scoped.cluster().namespace(&namespace) else { continue };
             if let Some(record) = space.pods.get(&uid) {
@@ -129,25 +135,40 @@ impl Population {
     }
 
     fn enter(&mut self, uid: &str, known: Known) {
-        if self.pods.get(uid) == Some(&known) {
+        let before = self.pods.get(uid);
+        if before == Some(&known) {
             return;
         }
-        self.remove(uid);
+        // What is counted of a time before is as it was.
+        let is_there = |until: Option<Timestamp>| until.unwrap_or(Timestamp::MAX);
+        self.changes.note(match before {
+            None => known.from,
+            Some(old) if Known { until: known.until, ..old.clone() } == known => {
+                is_there(old.until).min(is_there(known.until))
+            }
+            Some(old) => old.from.min(known.from),
+        });
+        self.take_out(uid);
         let Known { team, workload, from, until, .. } = &known;
         let stay = (*from, *until);
-        let of_team = self.all.entry(team.clone()).or_default();
-        of_team.entry(workload.clone()).or_default().insert(uid.to_owned(), stay);
+        self.all.entry(team.clone()).or_default().put(workload, uid, stay);
         for shared in &known.shares {
             let before = self.counts(shared, team);
             let teams = self.having.entry(shared.clone()).or_default();
-            let of_team = teams.entry(team.clone()).or_default();
-            of_team.entry(workload.clone()).or_default().insert(uid.to_owned(), stay);
+            teams.entry(team.clone()).or_default().put(workload, uid, stay);
             self.stood(shared, team, before);
         }
         self.pods.insert(uid.to_owned(), known);
     }
 
     fn remove(&mut self, uid: &str) {
+        if let Some(known) = self.pods.get(uid) {
+            self.changes.note(known.from);
+            self.take_out(uid);
+        }
+    }
+
+    fn take_out(&mut self, uid: &str) {
         let Some(known) = self.pods.remove(uid) else { return };
         take(&mut self.all, &known, uid);
         for shared in &known.shares {
@@ -165,8 +186,8 @@ impl Population {
     /// How many workloads of the team have it, and how many of all.
     fn counts(&self, shared: &Shared, team: &Team) -> (u64, u64) {
         let Some(teams) = self.having.get(shared) else { return (0, 0) };
-        let of_all = teams.values().map(BTreeMap::len).sum::<usize>();
-        (teams.get(team).map_or(0, BTreeMap::len) as u64, of_all as u64)
+        let of_all = teams.values().map(Workloads::len).sum::<usize>();
+        (teams.get(team).map_or(0, Workloads::len) as u64, of_all as u64)
     }
 
     fn stood(&mut self, shared: &Shared, team: &Team, before: (u64, u64)) {
@@ -201,6 +222,16 @@ impl Population {
         self.listed
     }
 
+    /// As it is now.
+    pub(crate) fn state(&self) -> State {
+        self.changes.state()
+    }
+
+    /// Whether what is counted of times up to this one is what it was then.
+    pub(crate) fn is_as(&self, then: State, upto: Timestamp) -> bool {
+        self.changes.since(then) > upto
+    }
+
     /// How many things could stand out among the workloads of a team, or of all: at least one.
     pub(crate) fn looked_at(&self, team: Option<&Team>) -> u64 {
         self.standing.get(&team.cloned()).copied().unwrap_or(0).max(1)
@@ -213,39 +244,36 @@ impl Population {
 
     /// How many of them had this, whatever its version; those of `also` had.
     pub(crate) fn sharing(&self, shared: &Shared, team: Option<&Team>, span: Span, also: &BTreeSet<&str>) -> u64 {
-        let plain = Shared { version: String::new(), ..shared.clone() };
         let none = BTreeMap::new();
-        self.count(self.having.get(&plain).unwrap_or(&none), team, span, also)
+        let plain = match shared.version.as_str() {
+            "" => Cow::Borrowed(shared),
+            _ => Cow::Owned(Shared { version: String::new(), ..shared.clone() }),
+        };
+        self.count(self.having.get(plain.as_ref()).unwrap_or(&none), team, span, also)
     }
 
     fn count(&self, of: &BTreeMap<Team, Workloads>, team: Option<&Team>, span: Span, also: &BTreeSet<&str>) -> u64 {
-        let teams = of.iter().filter(|(t, _)| team.is_none_or(|team| team == *t)).flat_map(|(_, all)| all);
-        let there = teams.filter(|(workload, pods)| {
-            !also.contains(workload.as_str()) && pods.values().any(|stay| was_there(*stay, span))
-        });
-        there.count() as u64 + also.len() as u64
+        let count = |all: &Workloads| {
+            let known = also.iter().filter(|workload| all.was_there(workload, span)).count() as u64;
+            all.count(span).saturating_sub(known)
+        };
+        let others = match team {
+            Some(team) => of.get(team).map_or(0, count),
+            None => of.values().map(count).sum(),
+        };
+        others + also.len() as u64
     }
 
     /// The pods of a workload that were there in this time, each with what it had.
     pub(crate) fn pods_of(&self, team: &Team, workload: &str, span: Span) -> impl Iterator<Item = (&str, &[Shared])> {
-        let pods = self.all.get(team).and_then(|all| all.get(workload)).into_iter().flatten();
-        let there = pods.filter(move |(_, stay)| was_there(**stay, span));
-        there.filter_map(|(uid, _)| Some((uid.as_str(), self.pods.get(uid)?.shares.as_slice())))
+        let there = self.all.get(team).into_iter().flat_map(move |all| all.pods_of(workload, span));
+        there.filter_map(|uid| Some((uid, self.pods.get(uid)?.shares.as_slice())))
     }
-}
-
-fn was_there((came, went): Stay, (from, to): Span) -> bool {
-    came <= to && went.is_none_or(|went| went >= from)
 }
 
 fn take(teams: &mut BTreeMap<Team, Workloads>, known: &Known, uid: &str) {
     let Some(all) = teams.get_mut(&known.team) else { return };
-    if let Some(pods) = all.get_mut(&known.workload) {
-        pods.remove(uid);
-        if pods.is_empty() {
-            all.remove(&known.workload);
-        }
-    }
+    all.remove(&known.workload, uid);
     if all.is_empty() {
         teams.remove(&known.team);
     }
@@ -274,6 +302,20 @@ pub(crate) mod tests {
             population.enter(&format!("pod-{n}"), known);
         }
         population
+    }
+
+    /// A pod of team a comes, or is told of anew; `None`: it is forgotten.
+    pub(crate) fn tell(
+        population: &mut Population,
+        uid: &str,
+        pod: Option<(String, Vec<Shared>, Timestamp, Option<Timestamp>)>,
+    ) {
+        match pod {
+            Some((workload, shares, from, until)) => {
+                population.enter(uid, Known { team: Team::new("a"), workload, shares, from, until });
+            }
+            None => population.remove(uid),
+        }
     }
 
     pub(crate) fn image(name: &str) -> Shared {
@@ -317,6 +359,10 @@ pub(crate) mod tests {
                 };
                 let none = BTreeSet::new();
                 assert_eq!(population.workloads(team.as_ref(), span, &none), count(&|k| of(&k) && there(&k)));
+                let names = ["a/Deployment/w-3", "a/Deployment/w-4", "a/Deployment/unknown"];
+                let also: BTreeSet<&str> = names.into_iter().take(below(4) as usize).collect();
+                let others = count(&|k| of(&k) && there(&k) && !also.contains(k.workload.as_str()));
+                assert_eq!(population.workloads(team.as_ref(), span, &also), others + also.len() as u64);
                 let mut standing = 0;
                 for shared in (0..5).map(|n| image(&format!("i-{n}"))) {
                     let sharing = population.sharing(&shared, team.as_ref(), span, &none);

@@ -1,6 +1,7 @@
 //! What of an incident tells whether it is one with others: when it began, of what, and what its pods have.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use whyd_signals::schema::{Incident, Root, Shared, Sharing};
@@ -32,6 +33,54 @@ pub(super) struct Facts {
     /// What its own members died of; `None` where a root elsewhere is known already.
     pub(super) class: Option<String>,
     pub(super) pods: BTreeSet<Had>,
+}
+
+/// The facts of an incident that is known, as what it shares is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Known {
+    pub(super) id: Arc<str>,
+    pub(super) facts: Facts,
+    /// What it has that fits what it died of, each with the workloads that have it.
+    pub(super) things: BTreeMap<Arc<Shared>, BTreeSet<Arc<str>>>,
+}
+
+impl Known {
+    pub(super) fn new(id: &str, facts: Facts) -> Self {
+        let mut things: BTreeMap<Arc<Shared>, BTreeSet<Arc<str>>> = BTreeMap::new();
+        let class = facts.class.as_deref().unwrap_or_default();
+        for had in &facts.pods {
+            let workload: Arc<str> = Arc::from(had.workload.as_str());
+            for shared in had.shares.iter().filter(|shared| fits(shared.what, class)) {
+                if let Some(workloads) = things.get_mut(shared) {
+                    workloads.insert(Arc::clone(&workload));
+                } else {
+                    things.insert(Arc::new(shared.clone()), [Arc::clone(&workload)].into());
+                }
+            }
+        }
+        Self { id: Arc::from(id), facts, things }
+    }
+}
+
+/// By their ids; written are the facts alone.
+pub(super) mod by_id {
+    use serde::{Deserializer, Serializer};
+
+    use super::{Arc, BTreeMap, Deserialize, Facts, Known};
+
+    pub(in crate::incidents) fn serialize<S: Serializer>(
+        all: &BTreeMap<String, Arc<Known>>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_map(all.iter().map(|(id, known)| (id, &known.facts)))
+    }
+
+    pub(in crate::incidents) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<BTreeMap<String, Arc<Known>>, D::Error> {
+        let all = BTreeMap::<String, Facts>::deserialize(from)?;
+        Ok(all.into_iter().map(|(id, facts)| (id.clone(), Arc::new(Known::new(&id, facts)))).collect())
+    }
 }
 
 impl Facts {

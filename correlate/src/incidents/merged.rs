@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use whyd_signals::schema::{Incident, Link};
 use whyd_signals::{Team, Timestamp};
 
-use super::facts::Facts;
+use super::facts::{Facts, Known, by_id};
 use super::runs::around;
-use super::shared::{self, Scope};
+use super::shared::Scope;
+use super::stages::Stages;
 use super::whole::{Bond, Whole};
 use super::{FORMER, Place};
 use crate::population::{LEAST, Population};
@@ -54,7 +55,8 @@ pub(super) struct Weighed {
 /// All of it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Merged {
-    facts: BTreeMap<String, Facts>,
+    #[serde(with = "by_id")]
+    facts: BTreeMap<String, Arc<Known>>,
     pools: BTreeMap<Pool, BTreeSet<Place>>,
     runs: BTreeMap<Pool, BTreeMap<Place, Run>>,
     wholes: BTreeMap<String, Whole>,
@@ -66,6 +68,9 @@ pub(super) struct Merged {
     blind: BTreeSet<(Pool, Place)>,
     /// How close what was weighed had to begin.
     reach: Duration,
+    /// How far the newest of a pool were gone through.
+    #[serde(skip)]
+    stages: Stages,
 }
 
 fn pools(facts: &Facts) -> Vec<Pool> {
@@ -84,12 +89,13 @@ fn pools(facts: &Facts) -> Vec<Pool> {
 impl Merged {
     /// Sets what is known of an incident; `None`: it is no more.
     pub(super) fn put(&mut self, id: &str, facts: Option<Facts>) {
-        if self.facts.get(id) == facts.as_ref() {
+        if self.facts.get(id).map(|known| &known.facts) == facts.as_ref() {
             return;
         }
         if let Some(old) = self.facts.remove(id) {
-            let place = (old.opened, id.to_owned());
-            for pool in pools(&old) {
+            let place = (old.facts.opened, id.to_owned());
+            for pool in pools(&old.facts) {
+                self.stages.change(&pool, &place);
                 if let Some(places) = self.pools.get_mut(&pool) {
                     places.remove(&place);
                     if places.is_empty() {
@@ -102,10 +108,11 @@ impl Merged {
         if let Some(new) = facts {
             let place = (new.opened, id.to_owned());
             for pool in pools(&new) {
+                self.stages.change(&pool, &place);
                 self.pools.entry(pool.clone()).or_default().insert(place.clone());
                 self.dirty.insert((pool, place.clone()));
             }
-            self.facts.insert(id.to_owned(), new);
+            self.facts.insert(id.to_owned(), Arc::new(Known::new(id, new)));
         }
     }
 
@@ -116,7 +123,7 @@ impl Merged {
 
     /// The group that an incident was made of.
     pub(super) fn group(&self, id: &str) -> Option<&str> {
-        self.facts.get(id).map(|facts| facts.group.as_str())
+        self.facts.get(id).map(|known| known.facts.group.as_str())
     }
 
     /// What an incident is a part of.
@@ -237,27 +244,27 @@ impl Merged {
         (now, lateness): (Timestamp, Duration),
         population: &Population,
     ) {
-        let members: Vec<(&str, &Facts)> =
-            run.iter().filter_map(|(_, id)| Some((id.as_str(), self.facts.get(id)?))).collect();
+        let members: Vec<Arc<Known>> = run.iter().filter_map(|(_, id)| self.facts.get(id).cloned()).collect();
         let (Some(first), Some(last)) = (run.front().cloned(), run.back().cloned()) else { return };
         let workloads: BTreeSet<&str> =
-            members.iter().flat_map(|(_, facts)| &facts.pods).map(|had| had.workload.as_str()).collect();
-        let teams: BTreeSet<&Team> = members.iter().map(|(_, facts)| &facts.team).collect();
+            members.iter().flat_map(|known| &known.facts.pods).map(|had| had.workload.as_str()).collect();
+        let teams: BTreeSet<&Team> = members.iter().map(|known| &known.facts.team).collect();
         let mut due = None;
         let found: Vec<(Bond, BTreeSet<String>)> = match pool {
             Pool::Cause { team: None, .. } if teams.len() < 2 => return,
-            Pool::Cause { team, class } if workloads.len() as u64 >= LEAST => {
+            Pool::Cause { team, .. } if workloads.len() as u64 >= LEAST => {
                 due = Some(last.0.plus(lateness)).filter(|at| *at > now);
                 if !population.is_whole() {
                     self.blind.insert((pool.clone(), first.clone()));
                 }
-                let scope = Scope { team: team.as_ref(), class, reach: self.reach, population };
-                let found = shared::among(&members, scope).into_iter();
-                let owned = |parts: BTreeSet<&str>| parts.into_iter().map(str::to_owned).collect();
-                found.map(|f| (Bond::Shared(f.shared, f.figures), owned(f.parts))).collect()
+                let scope = Scope { team: team.clone(), reach: self.reach };
+                // What came long enough ago is seldom told anew.
+                let stays = due.is_some().then(|| last.0.minus(lateness));
+                let found = self.stages.go_through((pool, scope), &first, &members, stays, population).into_iter();
+                found.map(|f| (Bond::Shared(f.shared, f.figures), f.parts)).collect()
             }
             Pool::Root { .. } if teams.len() > 1 => {
-                vec![(Bond::Root, members.iter().map(|(id, _)| (*id).to_owned()).collect())]
+                vec![(Bond::Root, members.iter().map(|known| known.id.as_ref().to_owned()).collect())]
             }
             _ => return,
         };
@@ -307,7 +314,7 @@ impl Merged {
     }
 
     fn link(&self, id: &str, whole: &Whole) -> Link {
-        let teams = whole.parts.iter().filter_map(|part| Some(self.facts.get(part)?.team.clone()));
+        let teams = whole.parts.iter().filter_map(|part| Some(self.facts.get(part)?.facts.team.clone()));
         let teams: BTreeSet<Team> = teams.chain([whole.team()]).collect();
         Link { id: id.to_owned(), team: whole.team(), teams: teams.into_iter().collect() }
     }
@@ -331,7 +338,7 @@ impl Merged {
         part: impl Fn(&str, &Facts) -> Option<Arc<Incident>>,
     ) -> Option<(Option<Arc<Incident>>, Option<Arc<Incident>>)> {
         let whole = self.wholes.get(id)?;
-        let known = |part_id: &String| part(part_id, self.facts.get(part_id)?);
+        let known = |part_id: &String| part(part_id, &self.facts.get(part_id)?.facts);
         let mut parts: Vec<Arc<Incident>> = whole.parts.iter().filter_map(known).collect();
         parts.sort_by(|a, b| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
         let new = whole.incident(id, &parts, self.part_of_whole(whole)).map(Arc::new);

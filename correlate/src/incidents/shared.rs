@@ -10,16 +10,17 @@
 //! in common undoes nothing, and all follows from the incidents alone, however they came in.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use whyd_signals::schema::{Shared, Sharing};
 use whyd_signals::{Team, Timestamp};
 
-use super::facts::{Facts, Had, fits};
+use super::facts::Known;
 use super::whole::root_of;
 use crate::exact::Factorials;
-use crate::population::{LEAST, Population};
+use crate::population::{LEAST, Population, Span};
 
 /// No more likely than this by chance is one trouble.
 const CHANCE: f64 = 0.01;
@@ -41,251 +42,339 @@ pub(super) struct Figures {
 
 /// A thing that some of the incidents share.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Found<'a> {
+pub(super) struct Found {
     pub(super) shared: Shared,
     pub(super) figures: Figures,
     /// Their ids.
-    pub(super) parts: BTreeSet<&'a str>,
+    pub(super) parts: BTreeSet<String>,
 }
 
+/// When an incident began, and its id.
+type Place = (Timestamp, Arc<str>);
 /// Incidents, in the order in which they began.
-type Incidents<'a> = BTreeMap<(Timestamp, &'a str), &'a Facts>;
+type Incidents = BTreeMap<Place, Arc<Known>>;
 
-/// Which incidents are looked at, and against whom they are held.
-#[derive(Clone, Copy)]
-pub(super) struct Scope<'a> {
+/// Which incidents are looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Scope {
     /// `None`: those of all teams; what one team alone has is not looked for.
-    pub(super) team: Option<&'a Team>,
-    pub(super) class: &'a str,
+    pub(super) team: Option<Team>,
     /// What is one takes in nothing that begins later than this after its last.
     pub(super) reach: Duration,
-    pub(super) population: &'a Population,
 }
 
-impl<'a> Scope<'a> {
-    /// What an incident has that may be to blame. What its verdict names as its root is told of all teams by that already.
-    fn things(self, facts: &'a Facts) -> impl Iterator<Item = (&'a Had, &'a Shared)> {
-        let is_root = move |shared: &Shared| {
-            let named = facts.root.as_ref().filter(|_| self.team.is_none());
-            named.is_some_and(|root| {
-                let thing = root_of(shared);
-                (&thing.kind, &thing.namespace, &thing.name) == (&root.kind, &root.namespace, &root.name)
-            })
-        };
-        let all = facts.pods.iter().flat_map(|had| had.shares.iter().map(move |shared| (had, shared)));
-        all.filter(move |(_, shared)| fits(shared.what, self.class) && !is_root(shared))
+impl Scope {
+    /// Whether an incident has a thing that may be to blame. What its verdict names as its root is told of all teams by that
+    /// already.
+    fn is_to_blame(&self, known: &Known, shared: &Shared) -> bool {
+        let named = known.facts.root.as_ref().filter(|_| self.team.is_none());
+        named.is_none_or(|root| {
+            let thing = root_of(shared);
+            (&thing.kind, &thing.namespace, &thing.name) != (&root.kind, &root.namespace, &root.name)
+        })
     }
 
-    fn has(self, facts: &'a Facts, thing: &Shared) -> bool {
-        self.things(facts).any(|(_, shared)| shared == thing)
+    /// What an incident has that may be to blame, each with its workloads that have it.
+    fn things<'a>(&self, known: &'a Known) -> impl Iterator<Item = (&'a Arc<Shared>, &'a BTreeSet<Arc<str>>)> {
+        known.things.iter().filter(move |(shared, _)| self.is_to_blame(known, shared))
     }
-}
 
-/// What they share, by as many incidents of one class as began close in time; `members` in the order in which they began. No
-/// incident is of two things: the least likely by chance takes it.
-pub(super) fn among<'a>(members: &[(&'a str, &'a Facts)], scope: Scope<'a>) -> Vec<Found<'a>> {
-    let mut sharing: BTreeMap<&Shared, BTreeSet<&str>> = BTreeMap::new();
-    for (had, shared) in members.iter().flat_map(|(_, facts)| scope.things(facts)) {
-        sharing.entry(shared).or_default().insert(&had.workload);
+    /// Its workloads that have a thing.
+    fn having<'a>(&self, known: &'a Known, thing: &Shared) -> Option<&'a BTreeSet<Arc<str>>> {
+        known.things.get(thing).filter(|_| self.is_to_blame(known, thing))
     }
-    sharing.retain(|_, workloads| workloads.len() as u64 >= LEAST);
-    if sharing.is_empty() {
-        return Vec::new();
-    }
-    let mut course = Course {
-        scope,
-        worth: sharing.into_keys().collect(),
-        looked_at: scope.population.looked_at(scope.team) as f64,
-        factorials: Factorials::upto(0),
-        left: BTreeMap::new(),
-        sharing: BTreeMap::new(),
-        grows: Vec::new(),
-        over: Vec::new(),
-    };
-    for at_once in members.chunk_by(|a, b| a.1.opened == b.1.opened) {
-        course.go_on(at_once);
-    }
-    course.end()
 }
 
 /// Incidents that are one.
-struct One<'a> {
-    shared: &'a Shared,
-    parts: Incidents<'a>,
+#[derive(Debug, Clone)]
+struct One {
+    shared: Arc<Shared>,
+    parts: Incidents,
     /// Those that had begun shortly before it was one, and do not have the thing.
-    others: Incidents<'a>,
+    others: Incidents,
+    /// What all of it has, with no fewer than as many of its workloads as have it.
+    common: BTreeMap<Arc<Shared>, u64>,
+    /// By what it was one.
     chance: f64,
+    /// `None`: since they were counted it took in more.
+    figures: Option<Figures>,
     last: Timestamp,
 }
 
-/// How far a run was gone through.
-struct Course<'a> {
-    scope: Scope<'a>,
-    /// Things that enough workloads have, at whatever time.
-    worth: BTreeSet<&'a Shared>,
-    looked_at: f64,
-    factorials: Factorials,
-    /// Those that began shortly before and are of nothing yet.
-    left: Incidents<'a>,
-    /// Which of them have a thing.
-    sharing: BTreeMap<&'a Shared, Incidents<'a>>,
-    grows: Vec<One<'a>>,
-    /// What takes in nothing any more.
-    over: Vec<One<'a>>,
+/// Incidents that have a thing and are of nothing yet.
+#[derive(Debug, Clone, Default)]
+struct Having {
+    parts: Incidents,
+    /// The workloads of them that have it, each with how many of the incidents it is in.
+    workloads: BTreeMap<Arc<str>, u64>,
 }
 
-impl<'a> Course<'a> {
-    /// Takes in what began at one instant.
-    fn go_on(&mut self, at_once: &[(&'a str, &'a Facts)]) {
-        let Some(now) = at_once.first().map(|(_, facts)| facts.opened) else { return };
+/// How far the incidents of one class that began close in time were gone through: which are one, by what they share. No
+/// incident is of two things: the least likely by chance takes it.
+#[derive(Debug, Clone)]
+pub(super) struct Course {
+    scope: Scope,
+    looked_at: u64,
+    /// Those that began shortly before and are of nothing yet.
+    left: Incidents,
+    /// Which of them have a thing.
+    sharing: BTreeMap<Arc<Shared>, Having>,
+    grows: Vec<One>,
+    /// What takes in nothing any more.
+    over: Vec<One>,
+}
+
+impl Course {
+    /// Nothing is gone through.
+    pub(super) fn new(scope: Scope, population: &Population) -> Self {
+        let looked_at = population.looked_at(scope.team.as_ref());
+        Self { scope, looked_at, left: BTreeMap::new(), sharing: BTreeMap::new(), grows: Vec::new(), over: Vec::new() }
+    }
+
+    /// Whether to go on from here is to have gone through all of it now, but for what changed of the population.
+    pub(super) fn is_of(&self, scope: &Scope, population: &Population) -> bool {
+        self.scope == *scope && self.looked_at == population.looked_at(scope.team.as_ref())
+    }
+
+    /// Takes in what began at one instant, later than all before.
+    pub(super) fn go_on(&mut self, at_once: &[Arc<Known>], against: &mut Against<'_>) {
+        let Some(now) = at_once.first().map(|known| known.facts.opened) else { return };
         let reach = self.scope.reach;
-        self.over.extend(self.grows.extract_if(.., |one| one.last.plus(reach) < now));
-        while let Some((place, facts)) = self.left.first_key_value().map(|(place, facts)| (*place, *facts))
+        for mut one in self.grows.extract_if(.., |one| one.last.plus(reach) < now) {
+            one.figures = Some(against.figures_of(&self.scope, self.looked_at, &one));
+            self.over.push(one);
+        }
+        while let Some((place, known)) = self.left.first_key_value()
             && place.0 < now.minus(SPAN)
         {
-            self.take(place, facts);
+            let (place, known) = (place.clone(), Arc::clone(known));
+            self.take(&place, &known);
         }
-        let mut things: BTreeSet<&'a Shared> = BTreeSet::new();
-        for (id, facts) in at_once {
-            let place = (facts.opened, *id);
-            things.extend(self.scope.things(facts).map(|(_, shared)| shared).filter(|s| self.worth.contains(*s)));
-            let having = self.grows.iter_mut().filter(|one| self.scope.has(facts, one.shared));
-            match having.min_by(|a, b| a.chance.total_cmp(&b.chance).then(a.shared.cmp(b.shared))) {
-                Some(one) => {
-                    one.parts.insert(place, facts);
-                    one.last = now;
-                }
-                None => self.enter(place, facts),
+        let mut things: BTreeSet<Arc<Shared>> = BTreeSet::new();
+        for known in at_once {
+            let place = (now, Arc::clone(&known.id));
+            things.extend(self.scope.things(known).map(|(shared, _)| Arc::clone(shared)));
+            let scope = &self.scope;
+            let having = self.grows.iter_mut().filter(|one| scope.having(known, &one.shared).is_some());
+            match having.min_by(|a, b| a.chance.total_cmp(&b.chance).then(a.shared.cmp(&b.shared))) {
+                Some(one) => one.take_in(place, known, scope),
+                None => self.enter(place, known),
             }
         }
         loop {
-            let mut best: Option<One<'a>> = None;
+            let mut best: Option<One> = None;
             for shared in &things {
                 // Of two as likely the first stays.
-                let found = self.weigh(shared, now);
+                let found = self.weigh(shared, now, against);
                 best = match (best, found) {
                     (Some(best), Some(found)) if found.chance < best.chance => Some(found),
                     (best, found) => best.or(found),
                 };
             }
             let Some(best) = best else { return };
-            for (place, facts) in &best.parts {
-                self.take(*place, facts);
+            for (place, known) in &best.parts {
+                self.take(place, known);
             }
             self.grows.retain(|one| !one.parts.keys().all(|place| best.parts.contains_key(place)));
             self.grows.push(best);
         }
     }
 
-    fn enter(&mut self, place: (Timestamp, &'a str), facts: &'a Facts) {
-        self.left.insert(place, facts);
-        for (_, shared) in self.scope.things(facts).filter(|(_, shared)| self.worth.contains(shared)) {
-            self.sharing.entry(shared).or_default().insert(place, facts);
+    fn enter(&mut self, place: Place, known: &Arc<Known>) {
+        for (shared, workloads) in self.scope.things(known) {
+            let having = self.sharing.entry(Arc::clone(shared)).or_default();
+            having.parts.insert(place.clone(), Arc::clone(known));
+            for workload in workloads {
+                *having.workloads.entry(Arc::clone(workload)).or_default() += 1;
+            }
         }
+        self.left.insert(place, Arc::clone(known));
     }
 
-    fn take(&mut self, place: (Timestamp, &'a str), facts: &'a Facts) {
-        if self.left.remove(&place).is_none() {
+    fn take(&mut self, place: &Place, known: &Known) {
+        if self.left.remove(place).is_none() {
             return;
         }
-        for (_, shared) in self.scope.things(facts) {
-            if let Some(having) = self.sharing.get_mut(shared) {
-                having.remove(&place);
-                if having.is_empty() {
-                    self.sharing.remove(shared);
+        for (shared, workloads) in self.scope.things(known) {
+            let Some(having) = self.sharing.get_mut(shared) else { continue };
+            having.parts.remove(place);
+            if having.parts.is_empty() {
+                self.sharing.remove(shared);
+                continue;
+            }
+            for workload in workloads {
+                if let Some(n) = having.workloads.get_mut(workload) {
+                    *n -= 1;
+                    if *n == 0 {
+                        having.workloads.remove(workload);
+                    }
                 }
             }
         }
     }
 
-    /// Those that have a thing, if they are one.
-    fn weigh(&mut self, shared: &'a Shared, now: Timestamp) -> Option<One<'a>> {
-        // One that is told already takes in by itself.
-        if self.grows.iter().any(|one| one.shared == shared) {
-            return None;
-        }
-        let mut parts = self.sharing.get(shared).cloned().unwrap_or_default();
-        let mut bound = 1.0_f64;
-        let mut most = 1;
+    /// Those that have a thing, if they are one. What costs little is asked first: whether enough have it at all.
+    fn weigh(&self, shared: &Arc<Shared>, now: Timestamp, against: &mut Against<'_>) -> Option<One> {
+        let own = self.sharing.get(shared);
+        let (mut len, mut with) = own.map_or((0, 0), |own| (own.parts.len(), own.workloads.len() as u64));
+        let mut first = self.left.first_key_value().map(|((at, _), _)| *at);
+        let (mut bound, mut most) = (1.0_f64, 1);
         for one in &self.grows {
-            if one.parts.values().all(|facts| self.scope.has(facts, shared)) {
-                parts.extend(&one.parts);
-                (bound, most) = (bound.min(one.chance), most.max(one.parts.len()));
+            // One that is told already takes in by itself.
+            if one.shared == *shared {
+                return None;
             }
+            let Some(workloads) = one.common.get(shared) else { continue };
+            len += one.parts.len();
+            with += workloads;
+            (bound, most) = (bound.min(one.chance), most.max(one.parts.len()));
+            let began = one.parts.first_key_value().map(|((at, _), _)| *at);
+            first = first.into_iter().chain(began).min();
         }
         // One incident is not told with others, whatever it holds.
-        if parts.len() <= most {
+        if len <= most || with < LEAST {
             return None;
         }
-        let teams = || parts.values().map(|facts| &facts.team).collect::<BTreeSet<_>>().len();
+        let span = (first.unwrap_or(now).max(now.minus(SPAN)), now);
+        // One that most of those who have it bear is not to blame; there are no fewer of them than are known to have it.
+        if with * 2 < against.population.sharing(shared, self.scope.team.as_ref(), span, &BTreeSet::new()) {
+            return None;
+        }
+        let mut parts = own.map_or_else(Incidents::new, |own| own.parts.clone());
+        for one in self.grows.iter().filter(|one| one.common.contains_key(shared)) {
+            parts.extend(one.parts.iter().map(|(place, known)| (place.clone(), Arc::clone(known))));
+        }
+        let teams = || parts.values().map(|known| &known.facts.team).collect::<BTreeSet<_>>().len();
         if self.scope.team.is_none() && teams() < 2 {
             return None;
         }
-        let others: Incidents<'a> =
-            self.left.iter().filter(|(place, _)| !parts.contains_key(*place)).map(|(p, f)| (*p, *f)).collect();
-        let counted = self.count(shared, (&parts, &others), now);
-        // One that most of those who have it bear is not to blame.
+        let others = self.left.iter().filter(|(place, _)| !parts.contains_key(*place));
+        let others: Incidents = others.map(|(place, known)| (place.clone(), Arc::clone(known))).collect();
+        let counted = against.count(&self.scope, shared, (&parts, &others), now);
         if counted.with < LEAST || counted.with * 2 < counted.having {
             return None;
         }
-        let chance = self.figures(shared, &counted, (&parts, &others)).chance;
-        let is_one = chance <= CHANCE && (chance < bound || most == 1);
-        is_one.then_some(One { shared, parts, others, chance, last: now })
-    }
-
-    fn count(
-        &self,
-        shared: &Shared,
-        (parts, others): (&Incidents<'a>, &Incidents<'a>),
-        last: Timestamp,
-    ) -> Counted<'a> {
-        let Scope { team, population, .. } = self.scope;
-        let first = parts.keys().chain(others.keys()).map(|(at, _)| *at).min().unwrap_or(last);
-        let span = (first.max(last.minus(SPAN)), last);
-        let of_parts = parts.values().flat_map(|facts| self.scope.things(facts));
-        let with: BTreeSet<&str> =
-            of_parts.filter(|(_, s)| *s == shared).map(|(had, _)| had.workload.as_str()).collect();
-        let having = population.sharing(shared, team, span, &with);
-        let all = parts.values().chain(others.values()).flat_map(|facts| &facts.pods);
-        let troubled = all.map(|had| had.workload.as_str()).collect();
-        Counted { span, with: with.len() as u64, having, troubled }
-    }
-
-    fn figures(
-        &mut self,
-        shared: &Shared,
-        counted: &Counted<'a>,
-        (parts, others): (&Incidents<'a>, &Incidents<'a>),
-    ) -> Figures {
-        let Scope { team, population, .. } = self.scope;
-        let there = population.workloads(team, counted.span, &counted.troubled);
-        let (both, having, troubled) = (counted.with, counted.having.min(there), counted.troubled.len() as u64);
-        self.factorials.reach(there);
-        let mut by_chance = self.factorials.tail(both, having, troubled, there);
-        if VARIES.contains(&shared.what) {
-            let pods = Pods::of(parts.values().chain(others.values()).copied(), shared, counted.span, population);
-            self.factorials.reach(pods.all);
-            by_chance = by_chance.max(pods.chance(&self.factorials));
+        let (most, bound) = (CHANCE, if most == 1 { f64::INFINITY } else { bound });
+        let is_one = |chance: f64| chance <= most && chance < bound;
+        let figures = against.figures(&self.scope, self.looked_at, shared, &counted, (&parts, &others), &is_one)?;
+        let mut one = One {
+            shared: Arc::clone(shared),
+            parts: BTreeMap::new(),
+            others,
+            common: BTreeMap::new(),
+            chance: figures.chance,
+            figures: None,
+            last: now,
+        };
+        for (place, known) in parts {
+            one.take_in(place, &known, &self.scope);
         }
-        let chance = (by_chance * self.looked_at).min(1.0);
-        Figures { both, having, troubled, there, chance }
+        (one.last, one.figures) = (now, Some(figures));
+        Some(one)
     }
 
-    fn end(mut self) -> Vec<Found<'a>> {
-        let mut all = std::mem::take(&mut self.over);
-        all.append(&mut self.grows);
+    /// What was found so far.
+    pub(super) fn found(&self, against: &mut Against<'_>) -> Vec<Found> {
         let mut found = Vec::new();
-        for One { shared, parts, others, last, .. } in all {
-            let counted = self.count(shared, (&parts, &others), last);
-            let figures = self.figures(shared, &counted, (&parts, &others));
-            found.push(Found { shared: shared.clone(), figures, parts: parts.into_keys().map(|(_, id)| id).collect() });
+        for one in self.over.iter().chain(&self.grows) {
+            let figures = against.figures_of(&self.scope, self.looked_at, one);
+            let parts = one.parts.keys().map(|(_, id)| id.as_ref().to_owned()).collect();
+            found.push(Found { shared: Shared::clone(&one.shared), figures, parts });
         }
         found
     }
 }
 
+impl One {
+    fn take_in(&mut self, place: Place, known: &Arc<Known>, scope: &Scope) {
+        self.last = self.last.max(place.0);
+        if self.parts.is_empty() {
+            let all = scope.things(known);
+            self.common = all.map(|(shared, workloads)| (Arc::clone(shared), workloads.len() as u64)).collect();
+        } else {
+            self.common.retain(|shared, all| {
+                let workloads = scope.having(known, shared);
+                *all += workloads.map_or(0, |workloads| workloads.len() as u64);
+                workloads.is_some()
+            });
+        }
+        self.parts.insert(place, Arc::clone(known));
+        self.figures = None;
+    }
+}
+
+/// Against what they are held.
+pub(super) struct Against<'a> {
+    population: &'a Population,
+    factorials: Factorials,
+}
+
+impl<'a> Against<'a> {
+    /// The workloads that there are.
+    pub(super) fn new(population: &'a Population) -> Self {
+        Self { population, factorials: Factorials::upto(0) }
+    }
+
+    fn count<'k>(
+        &self,
+        scope: &Scope,
+        shared: &Shared,
+        (parts, others): (&'k Incidents, &'k Incidents),
+        last: Timestamp,
+    ) -> Counted<'k> {
+        let firsts = parts.first_key_value().into_iter().chain(others.first_key_value());
+        let first = firsts.map(|((at, _), _)| *at).min().unwrap_or(last);
+        let span = (first.max(last.minus(SPAN)), last);
+        let of_parts = parts.values().filter_map(|known| scope.having(known, shared)).flatten();
+        let with: BTreeSet<&str> = of_parts.map(AsRef::as_ref).collect();
+        let having = self.population.sharing(shared, scope.team.as_ref(), span, &with);
+        let all = parts.values().chain(others.values()).flat_map(|known| &known.facts.pods);
+        let troubled = all.map(|had| had.workload.as_str()).collect();
+        Counted { span, with: with.len() as u64, having, troubled }
+    }
+
+    /// The figures, where they come to what `is_one` asks of the chance.
+    fn figures(
+        &mut self,
+        scope: &Scope,
+        looked_at: u64,
+        shared: &Shared,
+        counted: &Counted<'_>,
+        (parts, others): (&Incidents, &Incidents),
+        is_one: &dyn Fn(f64) -> bool,
+    ) -> Option<Figures> {
+        let there = self.population.workloads(scope.team.as_ref(), counted.span, &counted.troubled);
+        let (both, having, troubled) = (counted.with, counted.having.min(there), counted.troubled.len() as u64);
+        self.factorials.reach(there);
+        let by_chance = self.factorials.tail(both, having, troubled, there);
+        let corrected = |by_chance: f64| (by_chance * looked_at as f64).min(1.0);
+        let mut chance = corrected(by_chance);
+        // Among the pods it is no less likely.
+        if !is_one(chance) {
+            return None;
+        }
+        if VARIES.contains(&shared.what) {
+            let all = parts.values().chain(others.values()).map(AsRef::as_ref);
+            let pods = Pods::of(all, shared, counted.span, self.population);
+            self.factorials.reach(pods.all);
+            chance = corrected(by_chance.max(pods.chance(&self.factorials)));
+        }
+        is_one(chance).then_some(Figures { both, having, troubled, there, chance })
+    }
+
+    fn figures_of(&mut self, scope: &Scope, looked_at: u64, one: &One) -> Figures {
+        if let Some(figures) = one.figures {
+            return figures;
+        }
+        let all = (&one.parts, &one.others);
+        let counted = self.count(scope, &one.shared, all, one.last);
+        let none = Figures { both: 0, having: 0, troubled: 0, there: 0, chance: 1.0 };
+        self.figures(scope, looked_at, &one.shared, &counted, all, &|_| true).unwrap_or(none)
+    }
+}
+
 struct Counted<'a> {
-    span: (Timestamp, Timestamp),
+    span: Span,
     /// Workloads in trouble that have the thing.
     with: u64,
     having: u64,
@@ -303,14 +392,14 @@ struct Pods {
 
 impl Pods {
     fn of<'a>(
-        incidents: impl Iterator<Item = &'a Facts>,
+        incidents: impl Iterator<Item = &'a Known>,
         shared: &Shared,
-        span: (Timestamp, Timestamp),
+        span: Span,
         population: &'a Population,
     ) -> Self {
         // Of each workload its pods: whether one is in trouble, and whether it has the thing.
         let mut known: BTreeMap<&str, BTreeMap<&str, (bool, bool)>> = BTreeMap::new();
-        for facts in incidents {
+        for facts in incidents.map(|known| &known.facts) {
             for had in &facts.pods {
                 let pods = known.entry(had.workload.as_str()).or_insert_with(|| {
                     let there = population.pods_of(&facts.team, &had.workload, span);
@@ -336,3 +425,8 @@ impl Pods {
         if self.all == self.having { 0.0 } else { factorials.tail(self.both, self.having, self.troubled, self.all) }
     }
 }
+
+#[cfg(test)]
+mod plain;
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use whyd_signals::schema::{Root, Shared, Sharing};
 
 use super::*;
 use crate::incidents::facts::Had;
-use crate::population::tests::{image, of};
+use crate::population::tests::{image, of, tell};
 
 const LATENESS: Duration = Duration::from_secs(600);
 const QUIET: Duration = Duration::from_secs(900);
@@ -302,4 +302,91 @@ fn one_incident_is_not_told_with_others_and_a_node_of_teams_once() {
     assert_eq!(told(&one), []);
     let two = weighed(&[("0", on_node("a", 0..6)), ("1", on_node("b", 0..6))]);
     assert_eq!(told(&two), [("platform".to_owned(), ["0", "1"].map(str::to_owned).to_vec())]);
+}
+
+/// Workload n of so many is on a node with two others, and all have one image.
+fn of_cluster(all: u64) -> Population {
+    let pods = (0..all).map(|n| ("a", format!("a/Deployment/w-{n}"), of_node(n)));
+    of(&pods.collect::<Vec<_>>())
+}
+
+fn of_node(n: u64) -> Vec<Shared> {
+    let node = Shared { what: Sharing::Node, value: format!("n-{}", n / 3), version: String::new() };
+    vec![node, image("shared")]
+}
+
+/// Node after node dies, each ten seconds a workload, and each is looked at as it comes; how many were gone through.
+fn node_after_node(incidents: u64) -> (Merged, u64, Duration) {
+    let population = of_cluster(3 * incidents);
+    let mut merged = Merged::default();
+    let begun = std::time::Instant::now();
+    for n in 0..incidents {
+        let had = Had { workload: format!("a/Deployment/w-{n}"), pod: format!("pod of {n}"), shares: of_node(n) };
+        let new = Facts { class: Some("segfault".into()), pods: [had].into(), ..facts("a", "", 10 * n, &[]) };
+        merged.put(&format!("{n:05}"), Some(new));
+        merged.weigh("lab", (at(10 * n), LATENESS), QUIET, &population);
+    }
+    let steps = merged.stages.steps;
+    (merged, steps, begun.elapsed())
+}
+
+#[test]
+fn what_one_more_costs_does_not_depend_on_how_many_began_before() {
+    let (few, steps_of_few, _) = node_after_node(300);
+    let (many, steps_of_many, _) = node_after_node(1_200);
+    // Each node is one trouble, and told so with its third.
+    assert_eq!((few.wholes.len(), many.wholes.len()), (100, 400));
+    let (of_few, of_many) = (steps_of_few / 300, steps_of_many / 1_200);
+    assert!(of_few > 0 && of_many < of_few * 2, "{of_few} of 300 for each, {of_many} of 1,200");
+}
+
+#[test]
+fn from_a_stage_on_all_is_as_if_it_was_gone_through_from_the_first() {
+    let mut seed = 17_u64;
+    let mut below = |n: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % n
+    };
+    let (mut population, mut merged) = (of_cluster(240), Merged::default());
+    let mut all: BTreeMap<String, Facts> = BTreeMap::new();
+    let (mut steps, mut found) = (0, 0);
+    for n in 0..600 {
+        let second = 20 * n;
+        // Node after node is bad for a while, and now and then another workload is in trouble.
+        let w = if below(6) > 0 { 3 * (n / 12) + below(3) } else { below(240) };
+        let had = Had { workload: format!("a/Deployment/w-{w}"), pod: format!("pod of {w}"), shares: of_node(w) };
+        let new = Facts { class: Some("segfault".into()), pods: [had].into(), ..facts("a", "", second, &[]) };
+        all.insert(format!("{n:03}"), new);
+        // Verdicts of the last minutes are revised, seldom older ones.
+        let back = if below(20) == 0 { below(300) } else { below(20) };
+        let revised = format!("{:03}", n.saturating_sub(back));
+        if below(6) == 0 && all.len() > 40 {
+            all.remove(&revised);
+            merged.put(&revised, None);
+        }
+        merged.put(&format!("{n:03}"), all.get(&format!("{n:03}")).cloned());
+        // Pods come and go, and are forgotten when they are gone for long.
+        let (uid, w) = (format!("other {}", n - n % 7), below(240));
+        match n % 7 {
+            0 => tell(&mut population, &uid, Some((format!("a/Deployment/w-{w}"), of_node(w), at(second), None))),
+            5 => {
+                let gone = Some((format!("a/Deployment/x-{w}"), of_node(w), at(second - 100), Some(at(second))));
+                tell(&mut population, &uid, gone);
+            }
+            6 if n > 200 && below(12) == 0 => tell(&mut population, &format!("other {}", n - n % 7 - 175), None),
+            _ => {}
+        }
+        merged.weigh("lab", (at(second), LATENESS), QUIET, &population);
+        let mut fresh = Merged::default();
+        for (id, facts) in &all {
+            fresh.put(id, Some(facts.clone()));
+        }
+        fresh.weigh("lab", (at(second), LATENESS), QUIET, &population);
+        steps += fresh.stages.steps;
+        let is_lately_weighed = merged.wholes == fresh.wholes;
+        assert!(is_lately_weighed, "{n}: {:?}", (told(&merged), told(&fresh)));
+        found += fresh.wholes.len();
+    }
+    assert!(found > 2_000, "{found}");
+    assert!(merged.stages.steps * 2 < steps, "{} of {steps}", merged.stages.steps);
 }
