@@ -53,6 +53,7 @@ impl DetectionShown {
             ("late", stats.late_samples),
             ("pods", stats.refused_pods),
             ("calls", stats.refused_calls),
+            ("episodes", stats.refused_episodes),
             ("anomalies", self.let_go),
         ];
         let refused = refused.map(|(what, n)| (vec![("what", what.to_owned())], n as f64)).to_vec();

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use whyd_signals::schema::Anomaly;
 use whyd_signals::{Team, Timestamp};
 
+use crate::episodes::{self, Of};
 use crate::hash::fold;
 use crate::slots::{self, Slots};
 use crate::wording;
@@ -57,6 +58,15 @@ struct Call {
     caller: u64,
     callee: u64,
     usual: Usual,
+}
+
+/// What is told of calls.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// Some are slow by now, as this request shows.
+    Opens(Anomaly, u64),
+    /// This episode went on then.
+    GoesOn(u64, Timestamp),
 }
 
 /// All of them.
@@ -122,7 +132,7 @@ impl Calls {
         of: &Speaker<'_>,
         (received, heard): (Timestamp, Timestamp),
         lines: impl Iterator<Item = (Timestamp, u64)>,
-        told: impl FnMut(Anomaly),
+        told: impl FnMut(Told),
     ) {
         let owner = slots::owner(of.team);
         let mut lines = lines.peekable();
@@ -148,8 +158,8 @@ impl Calls {
     }
 
     /// Looks at the requests that are over.
-    fn close(&mut self, (received, heard): (Timestamp, Timestamp), mut told: impl FnMut(Anomaly)) {
-        while let Some((owner, mut lines)) = self.requests.over(received) {
+    fn close(&mut self, (received, heard): (Timestamp, Timestamp), mut told: impl FnMut(Told)) {
+        while let Some((owner, request, mut lines)) = self.requests.over(received) {
             for taken in taken::taken(&mut lines) {
                 if taken.caller == SOMEBODY || taken.callee == SOMEBODY {
                     continue;
@@ -158,10 +168,14 @@ impl Calls {
                 let key = fold(caller.rotate_left(17) ^ callee, beside ^ KIND);
                 let begin = || Call { caller, callee, usual: Usual::new() };
                 let Some(call) = self.calls.entry_of(|| owner, key, heard, begin) else { continue };
-                if let Some(slow) = call.usual.observe(at, took, received)
+                let slow = call.usual.observe(at, (took, request), received);
+                if let Some(whom) = call.usual.blamed() {
+                    told(Told::GoesOn(episodes::number(Of::Calls, whom), Timestamp(at)));
+                }
+                if let Some(slow) = slow
                     && let Some(found) = self.blame((owner, key), &taken, &slow, received)
                 {
-                    told(found);
+                    told(Told::Opens(found, slow.request));
                 }
             }
         }
@@ -218,6 +232,10 @@ impl Calls {
             value: slow.is,
             expected: slow.was,
             text: wording::slow(&what, (slow.is, slow.was), (slow.slow, slow.all)),
+            workload: blamed.workload.clone(),
+            trace: String::new(),
+            until: Timestamp(at),
+            episode: episodes::number(Of::Calls, whom),
         })
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod calls;
 pub mod detector;
+mod episodes;
 mod hash;
 pub mod place;
 pub mod pod_vector;

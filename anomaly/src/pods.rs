@@ -18,6 +18,7 @@ use whyd_signals::{Team, Timestamp};
 
 use self::past::{Mean, Past};
 use crate::detector::onset::Onset;
+use crate::episodes::{self, Of};
 use crate::pod_vector::{Features, PodVector};
 use crate::slots::{Slots, owner};
 
@@ -257,6 +258,11 @@ impl Pods {
         self.workloads.pasts.set_back(received, |past| past.set_back(minute));
     }
 
+    /// While a pod is strange, the last minute in which it was.
+    pub(crate) fn lasts(&self, pod_key: u64) -> Option<Timestamp> {
+        self.pods.get(pod_key)?.onset.lasts()
+    }
+
     /// Trains the model whose turn it is, and now and then forgets what was not heard of for long.
     pub fn tick(&mut self) {
         let Workloads { pasts, due } = &mut self.workloads;
@@ -352,6 +358,10 @@ impl Pod {
             value: strangeness.score,
             expected: 1.0,
             text: format!("its metrics together are unlike its past{and}, most of all {}", strangeness.strangest()),
+            workload: String::new(),
+            trace: String::new(),
+            until: ts,
+            episode: episodes::number(Of::Pod, of.pod_key),
         })
     }
 }

@@ -68,6 +68,10 @@ mod tests {
                 value: 1.0,
                 expected: 0.0,
                 text,
+                workload: String::new(),
+                trace: String::new(),
+                until: ts,
+                episode: 0,
             })
         };
         let mut rows: Vec<_> = (0..5).map(|n| of("b", n)).chain((0..100).map(|n| of("a", n))).collect();

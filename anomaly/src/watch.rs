@@ -1,5 +1,6 @@
 //! What the core drives: every published sample and line goes through here, and anomalies come out at their onset.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::detector::holes::Holes;
 use crate::detector::log_kinds::{LogKinds, Resolve};
 use crate::detector::log_rate::LogRate;
 use crate::detector::probes::{Consequence, Outcome, Probe, Probed};
+use crate::episodes::{self, Episodes, Of};
 use crate::hash64;
 use crate::pods::{Measure, Owner, Pods};
 use crate::slots::{Slots, owner};
@@ -99,6 +101,7 @@ pub struct Learnt {
     refused_shapes: u64,
     late_lines: u64,
     anomalies: u64,
+    episodes: Episodes,
 }
 
 impl Detectors {
@@ -145,6 +148,7 @@ impl Detectors {
             refused_shapes: 0,
             late_lines: 0,
             anomalies: 0,
+            episodes: Episodes::default(),
         };
         let watch_list = WatchList::new(config.asked.clone());
         Self { config, watch_list, places, learnt, board: Board::default() }
@@ -174,6 +178,7 @@ impl Detectors {
         self.learnt.refused_shapes = learnt.refused_shapes;
         self.learnt.late_lines = learnt.late_lines;
         self.learnt.anomalies = learnt.anomalies;
+        self.learnt.episodes = learnt.episodes;
     }
 
     /// How a metric of this name is read, if it is watched: ask once a series, and leave the samples of others away.
@@ -204,8 +209,19 @@ impl Detectors {
         if watched.per_container && (key.container.is_empty() || key.container == "POD") {
             return None;
         }
-        let Learnt { series, crowded, unasked, baselines, reached, heard: [heard, _], judged, late, anomalies, .. } =
-            &mut self.learnt;
+        let Learnt {
+            series,
+            crowded,
+            unasked,
+            baselines,
+            reached,
+            heard: [heard, _],
+            judged,
+            late,
+            anomalies,
+            episodes,
+            ..
+        } = &mut self.learnt;
         let now = heard.hear();
         let part = match (watched.crowded, watched.by_name) {
             (false, _) => self.places.0,
@@ -246,6 +262,9 @@ impl Detectors {
             reached.note(key, (ts, value), &mut state.noted, now);
         }
         baselines.learn(key, now, &state.scorer);
+        if state.lasts() == Some(ts) {
+            episodes.note(episodes::number(Of::Series, u64::from(key.id.0)), ts);
+        }
         let judged = told?;
         *anomalies += 1;
         Some(of_series(key, (ts, value), judged))
@@ -284,7 +303,12 @@ impl Detectors {
         }
         let now = self.learnt.heard[0].hear();
         let probe = self.learnt.probes.entry_of(|| owner(key.team), key.id, now, Probe::default)?;
-        let failing = probe.observe(count, consequence, probed)?;
+        let failing = probe.observe(count, consequence, probed);
+        let episode = episodes::number(Of::Probe, key.id);
+        if let Some(at) = probe.lasts().filter(|at| *at == ts) {
+            self.learnt.episodes.note(episode, at);
+        }
+        let failing = failing?;
         self.learnt.anomalies += 1;
         Some(Anomaly {
             ts,
@@ -297,6 +321,10 @@ impl Detectors {
             value: f64::from(failing.failed),
             expected: 0.0,
             text: wording::probe(key.kind, &failing),
+            workload: String::new(),
+            trace: String::new(),
+            until: ts,
+            episode,
         })
     }
 
@@ -309,6 +337,7 @@ impl Detectors {
     pub fn observe_pod(&mut self, of: &Owner<'_>, ts: Timestamp, measure: Measure) -> Option<Anomaly> {
         let told = self.learnt.pods.observe(of, ts, measure);
         self.learnt.anomalies += u64::from(told.is_some());
+        self.note_pod(of.pod_key);
         told
     }
 
@@ -325,6 +354,14 @@ impl Detectors {
             *anomalies += 1;
             told(found);
         });
+        self.note_pod(of.pod_key);
+    }
+
+    fn note_pod(&mut self, pod_key: u64) {
+        let Learnt { pods, episodes, .. } = &mut self.learnt;
+        if let Some(at) = pods.lasts(pod_key) {
+            episodes.note(episodes::number(Of::Pod, pod_key), at);
+        }
     }
 
     /// Takes lines of one stream as they were published, received then; tells of the bursts that they open, of kinds of lines
@@ -342,8 +379,9 @@ impl Detectors {
         let lines = lines.map(|line| Line { ts: line.ts.min(received), ..line });
         let times = lines.clone().map(|line| line.ts);
         let Some((oldest, newest)) = times.clone().min().zip(times.max()) else { return };
-        let Learnt { streams, kinds, holes, heard: [_, heard], anomalies, refused_shapes, late_lines, .. } =
-            &mut self.learnt;
+        let Learnt {
+            streams, kinds, holes, heard: [_, heard], anomalies, refused_shapes, late_lines, episodes, ..
+        } = &mut self.learnt;
         holes.hear(received);
         let now = heard.hear();
         let Some(rate) = streams.entry_of(|| owner(key.team), key.group, now, LogRate::default) else {
@@ -386,6 +424,7 @@ impl Detectors {
             kinds.observe(line, received, learning, resolve, &mut |kind| tell(ts, lines::Found::kind(&kind)));
         }
         *late_lines += rate.late() - late;
+        rate.lasts().for_each(|(what, at)| episodes.note(episodes::number(what.into(), key.group), at));
         match of_group {
             Some(kinds) => *refused_shapes += kinds.passed_over() - passed_over,
             None => kinds.refused = refused + count,
@@ -393,20 +432,28 @@ impl Detectors {
     }
 
     /// Takes lines of a pod that name their request, received then, each with when it was written and the request's number; none
-    /// lets time go on. Tells of calls that take longer than they used to.
+    /// lets time go on. Tells of calls that take longer than they used to, each with the number of a request that does.
     pub fn observe_requests(
         &mut self,
         of: &Speaker<'_>,
         received: Timestamp,
         lines: impl Iterator<Item = (Timestamp, u64)>,
-        mut told: impl FnMut(Anomaly),
+        mut told: impl FnMut(Anomaly, u64),
     ) {
-        let Learnt { calls, heard: [_, heard], anomalies, .. } = &mut self.learnt;
+        let Learnt { calls, heard: [_, heard], anomalies, episodes, .. } = &mut self.learnt;
         let now = heard.hear();
-        calls.observe(of, (received, now), lines, |found| {
-            *anomalies += 1;
-            told(found);
+        calls.observe(of, (received, now), lines, |found| match found {
+            Told::Opens(anomaly, request) => {
+                *anomalies += 1;
+                told(anomaly, request);
+            }
+            Told::GoesOn(episode, at) => episodes.note(episode, at),
         });
+    }
+
+    /// The [episodes](Anomaly::episode) that went on since the last call, and when each was last seen to.
+    pub fn take_episodes(&mut self) -> BTreeMap<u64, Timestamp> {
+        self.learnt.episodes.take()
     }
 
     /// Drops idle state, a part of it each time; whether [`Detectors::standings`] are others now. Idle is what was not heard
@@ -458,6 +505,10 @@ fn of_series(
         value,
         expected,
         text,
+        workload: String::new(),
+        trace: String::new(),
+        until: ts,
+        episode: episodes::number(Of::Series, u64::from(key.id.0)),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Shows what was published to the detectors and says which namespaces have something new.
 
+mod example;
+mod kept;
 mod kills;
 mod place;
 mod pod;
@@ -13,6 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kept::Kept;
 use kills::{Killed, Kills};
 use pod::Pod;
 use probed::probed;
@@ -23,15 +26,13 @@ use targets::Targets;
 use watched::{Facts, Series};
 use whyd_anomaly::calls::Speaker;
 use whyd_anomaly::pods::{Measure, Owner};
-use whyd_anomaly::{Detectors, Line, LineKey, ProbeKey, SeriesKey, told};
+use whyd_anomaly::{Detectors, Line, LineKey, ProbeKey, SeriesKey};
 use whyd_buffers::{Level, Published, Scoped};
 use whyd_correlate::redact::redacted;
 use whyd_signals::schema::Anomaly;
 use whyd_signals::templates::Template;
 use whyd_signals::{TemplateId, Timestamp, request};
 
-/// How many anomalies are kept; of the teams with the most the oldest go first.
-const KEPT: usize = 10_000;
 /// The metric whose limit is known from the pod's spec.
 const WORKING_SET: &str = "container_memory_working_set_bytes";
 const CPU_SECONDS: &str = "container_cpu_usage_seconds_total";
@@ -52,29 +53,6 @@ pub(crate) struct Feed {
 
 /// Of values that came before their limit was known, how many are held against it.
 const LOOKED_BACK: Duration = Duration::from_secs(600);
-
-/// The anomalies that readers see.
-#[derive(Clone, Default, Serialize, Deserialize)]
-struct Kept {
-    rows: Vec<Arc<Anomaly>>,
-    fresh: bool,
-    /// How many were let go to make room.
-    let_go: u64,
-}
-
-impl Kept {
-    fn push(&mut self, anomaly: Anomaly) {
-        if self.rows.len() >= KEPT {
-            self.let_go += told::let_go(&mut self.rows, KEPT / 10);
-        }
-        self.rows.push(Arc::new(anomaly));
-        self.fresh = true;
-    }
-
-    fn extend(&mut self, anomalies: impl IntoIterator<Item = Anomaly>) {
-        anomalies.into_iter().for_each(|anomaly| self.push(anomaly));
-    }
-}
 
 impl Feed {
     /// A copy of all but what can be asked again.
@@ -120,6 +98,7 @@ impl Feed {
                 };
                 let count = (probe.outcome, sample.ts, sample.value);
                 let found = detectors.observe_probe(&key, count, || probed(meta, &probe.kind, scoped));
+                let found = found.map(|found| of(&watched.facts, found));
                 self.anomalies.extend(found.and_then(|found| self.probes.hold(received, found)));
             }
             let Some(read) = &watched.read else { continue };
@@ -136,10 +115,12 @@ impl Feed {
             if let Some(limit) = watched.limit.filter(|_| has_new_limit) {
                 let seen = scoped.slice(id, sample.ts.minus(LOOKED_BACK), sample.ts.minus(Duration::from_nanos(1)));
                 let seen = seen.iter().map(|s| (s.ts, s.value));
-                self.anomalies.extend(detectors.learn_limit(&key, limit, seen, &pod));
+                let found = detectors.learn_limit(&key, limit, seen, &pod);
+                self.anomalies.extend(found.map(|found| of(&watched.facts, found)));
             }
             let value = (sample.ts, sample.value);
             let found = detectors.observe_sample(&key, watched.limit, value, &pod);
+            let found = found.map(|found| of(&watched.facts, found));
             self.anomalies
                 .extend(found.map(|found| if read.by_name { found } else { place::placed(found, meta, scoped) }));
             let measure = match (meta.name.as_ref(), watched.limit) {
@@ -152,7 +133,8 @@ impl Feed {
                 continue;
             }
             let owner = owner(&watched.facts, &meta.namespace, &meta.pod, &meta.container);
-            self.anomalies.extend(detectors.observe_pod(&owner, sample.ts.min(received), measure));
+            let found = detectors.observe_pod(&owner, sample.ts.min(received), measure);
+            self.anomalies.extend(found.map(|found| of(&watched.facts, found)));
         }
         self.follow_lines((published, received), scoped, detectors, &mut touched);
         self.series.sweep(scoped);
@@ -194,9 +176,11 @@ impl Feed {
             };
             let each = lines.iter().map(line);
             let resolve = |id| resolve(scoped, &meta.namespace, id);
-            detectors.observe_lines(&key, received, each.clone(), &resolve, |found| self.anomalies.push(found));
+            detectors.observe_lines(&key, received, each.clone(), &resolve, |found| {
+                self.anomalies.push(of(facts, found));
+            });
             let told = each.clone().map(|line| (line.ts, line.is_error));
-            detectors.observe_pod_lines(&owner, received, told, |found| self.anomalies.push(found));
+            detectors.observe_pod_lines(&owner, received, told, |found| self.anomalies.push(of(facts, found)));
             let speaker = Speaker {
                 workload_key: facts.workload_key,
                 team: &facts.team,
@@ -206,7 +190,9 @@ impl Feed {
                 container: &meta.container,
             };
             let requests = each.zip(lines.texts()).filter_map(|(line, text)| Some((line.ts, request::of(text)?)));
-            detectors.observe_requests(&speaker, received, requests, |found| self.anomalies.push(found));
+            detectors.observe_requests(&speaker, received, requests, |found, request| {
+                self.anomalies.push(example::shown_by(found, request, scoped));
+            });
         }
         self.streams.sweep(scoped);
     }
@@ -223,6 +209,13 @@ impl Feed {
         }
     }
 
+    /// Notes which of what was told goes on, where it is time to.
+    pub(crate) fn go_on(&mut self, now: Timestamp, detectors: &mut Detectors) {
+        if self.anomalies.is_due(now) {
+            self.anomalies.go_on(now, detectors.take_episodes());
+        }
+    }
+
     /// Anomalies that were let go, there being too many.
     pub(crate) fn let_go(&self) -> u64 {
         self.anomalies.let_go
@@ -230,12 +223,12 @@ impl Feed {
 
     /// All anomalies that are kept.
     pub(crate) fn anomalies(&self) -> Arc<Vec<Arc<Anomaly>>> {
-        Arc::new(self.anomalies.rows.clone())
+        self.anomalies.rows()
     }
 
-    /// All anomalies that are kept, where there is a new one since the last call.
+    /// All anomalies that are kept, where one is not as it was at the last call.
     pub(crate) fn take_anomalies(&mut self) -> Option<Arc<Vec<Arc<Anomaly>>>> {
-        std::mem::take(&mut self.anomalies.fresh).then(|| Arc::new(self.anomalies.rows.clone()))
+        self.anomalies.take_fresh()
     }
 }
 
@@ -243,6 +236,13 @@ impl Feed {
 fn resolve(scoped: &Scoped, namespace: &str, id: TemplateId) -> Option<Template> {
     let template = scoped.template(namespace, id)?;
     Some(Template { text: redacted(&template.text), ..template })
+}
+
+/// What was told is this one's.
+fn of(facts: &Facts, told: Anomaly) -> Anomaly {
+    // What is of no pod is of no workload.
+    let workload = if told.pod.is_empty() { String::new() } else { facts.workload.to_string() };
+    Anomaly { workload, ..told }
 }
 
 fn owner<'a>(facts: &'a Facts, namespace: &'a str, pod: &'a str, container: &'a str) -> Owner<'a> {

@@ -356,6 +356,7 @@ impl Core {
 
     fn tick(&mut self, at: Timestamp) -> Vec<Effect> {
         self.feed.tick(at, || self.writer.snapshot().scoped(&Access::All));
+        self.feed.go_on(at, &mut self.detectors);
         let anomalies = self.feed.take_anomalies();
         let mut changed = anomalies.is_some();
         if let Some(rows) = anomalies {

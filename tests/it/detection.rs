@@ -112,7 +112,16 @@ fn requests_that_wait_on_their_way_are_told_of_the_one_they_went_to() {
     let whose = (metric.as_str(), team.as_str(), namespace.as_str(), pod.as_str(), container.as_str());
     assert_eq!(whose, ("calls", "shop", "team-shop", "code-1", "app"));
     assert!((800.0..840.0).contains(&ts.seconds_since(Timestamp::from_parts(START, 0).unwrap())), "{ts}");
-    assert!(found[0].text.starts_with("calls by Pod/web-1 "), "{}", found[0].text);
+    let text = &found[0].text;
+    assert!(text.starts_with("calls by Pod/web-1 "), "{text}");
+    let number = i64::from_str_radix(&found[0].trace, 16).unwrap();
+    assert!(
+        (800..840).contains(&number) && text.ends_with(&format!(", one of them in trace {}", found[0].trace)),
+        "{text}"
+    );
+    let until = found[0].until.seconds_since(Timestamp::from_parts(START, 0).unwrap());
+    assert!((1150.0..1200.0).contains(&until), "it goes on: {until}");
+    assert_eq!(found[0].workload, "Pod/code-1");
     assert_eq!(told_of_requests(|second| second % 3, id), []);
     assert_eq!(told_of_requests(way, |_| "0".repeat(32)), [], "an id of zeros is none");
 }

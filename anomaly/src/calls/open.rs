@@ -145,8 +145,8 @@ impl Requests {
         self.total += added;
     }
 
-    /// The lines of one request that is over by now, and whose it is.
-    pub(super) fn over(&mut self, now: Timestamp) -> Option<(u64, Vec<(i64, u64)>)> {
+    /// One request that is over by now: whose it is, its number and its lines.
+    pub(super) fn over(&mut self, now: Timestamp) -> Option<(u64, u64, Vec<(i64, u64)>)> {
         // What came by a clock that was ahead would be held until then.
         while let Some((_, key)) = self.due.last().copied().filter(|(at, _)| *at > now.plus(LONGEST)) {
             self.due.pop_last();
@@ -163,7 +163,7 @@ impl Requests {
             }
             let open = self.close(key)?;
             if !open.is_job {
-                return Some((open.owner, open.lines));
+                return Some((open.owner, open.request, open.lines));
             }
         }
     }
@@ -257,11 +257,11 @@ mod tests {
             assert_eq!(requests.over(at(second)), None);
         }
         assert_eq!(requests.over(at(34)), None);
-        assert_eq!(requests.over(at(35)), Some((1, vec![(0, 5), (10, 5), (20, 5)])));
+        assert_eq!(requests.over(at(35)), Some((1, 7, vec![(0, 5), (10, 5), (20, 5)])));
         assert_eq!((requests.over(at(99)), requests.total, requests.shares.len()), (None, 0, 0));
         (0..70).for_each(|second| requests.take((1, 7), (second, 5), at(second)));
         assert_eq!(requests.over(at(59)), None);
-        assert_eq!(requests.over(at(60)).map(|(_, lines)| lines.len()), Some(70), "one that does not end");
+        assert_eq!(requests.over(at(60)).map(|(.., lines)| lines.len()), Some(70), "one that does not end");
     }
 
     #[test]
@@ -283,7 +283,7 @@ mod tests {
         let lines: u64 = requests.open.values().map(|open| open.lines.len() as u64).sum();
         assert_eq!(requests.refused, sent - lines);
         let over: Vec<_> = std::iter::from_fn(|| requests.over(at(15))).collect();
-        let whole = over.iter().filter(|(_, lines)| lines.len() == 4).count();
+        let whole = over.iter().filter(|(.., lines)| lines.len() == 4).count();
         assert!(whole + 20 > over.len(), "all but those of the moment: {whole} of {}", over.len());
         assert_eq!((requests.total, requests.open.len()), (0, 0));
     }
@@ -310,8 +310,8 @@ mod tests {
         requests.take((2, 8), (1, 6), at(0));
         let mut over: Vec<_> = std::iter::from_fn(|| requests.over(at(15))).collect();
         over.sort();
-        let own = vec![(2, vec![(0, SOMEBODY), (3, 6), (9, SOMEBODY)]), (2, vec![(1, 6)])];
-        assert_eq!(over, [vec![(1, vec![(0, 5), (3, SOMEBODY), (9, 5)])], own].concat());
+        let own = vec![(2, 7, vec![(0, SOMEBODY), (3, 6), (9, SOMEBODY)]), (2, 8, vec![(1, 6)])];
+        assert_eq!(over, [vec![(1, 7, vec![(0, 5), (3, SOMEBODY), (9, 5)])], own].concat());
         assert_eq!((requests.total, requests.owners.len(), requests.shares.len()), (0, 0, 0));
     }
 
@@ -322,7 +322,7 @@ mod tests {
         assert!(requests.shares[&1].level > 0);
         assert_eq!((requests.over(at(10)), requests.open.len(), requests.total), (None, 0, 0));
         requests.take((1, 7), (10, 5), at(10));
-        assert_eq!(requests.over(at(25)), Some((1, vec![(10, 5)])));
+        assert_eq!(requests.over(at(25)), Some((1, 7, vec![(10, 5)])));
     }
 
     #[test]

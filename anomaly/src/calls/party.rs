@@ -20,7 +20,7 @@ const STARTS: Duration = Duration::from_secs(120);
 pub(super) struct Party {
     pub(super) team: Team,
     pub(super) namespace: String,
-    workload: String,
+    pub(super) workload: String,
     pub(super) container: String,
     /// The pod that spoke last.
     pub(super) pod: String,

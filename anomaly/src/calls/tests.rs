@@ -11,7 +11,9 @@ struct World {
     calls: Calls,
     noise: Noise,
     requests: u64,
-    found: Vec<(i64, Anomaly)>,
+    /// Each with a request that shows it.
+    found: Vec<(i64, Anomaly, u64)>,
+    lasts: Vec<(i64, u64, Timestamp)>,
 }
 
 fn key(workload: &str) -> u64 {
@@ -20,7 +22,7 @@ fn key(workload: &str) -> u64 {
 
 impl World {
     fn new() -> Self {
-        Self { calls: Calls::new(4 << 20), noise: Noise::new(3), requests: 0, found: Vec::new() }
+        Self { calls: Calls::new(4 << 20), noise: Noise::new(3), requests: 0, found: Vec::new(), lasts: Vec::new() }
     }
 
     fn say(&mut self, second: i64, team: &Team, (workload, pod): (&str, &str), lines: &[(f64, u64)]) {
@@ -30,7 +32,11 @@ impl World {
         let at = |s: f64| Timestamp(((1_000_000 + second) as f64 * 1e9 + s * 1e9) as i64);
         let lines = lines.iter().map(|(s, request)| (at(*s), *request));
         let found = &mut self.found;
-        self.calls.observe(&speaker, (received, heard), lines, |told| found.push((second, told)));
+        let lasts = &mut self.lasts;
+        self.calls.observe(&speaker, (received, heard), lines, |told| match told {
+            Told::Opens(anomaly, request) => found.push((second, anomaly, request)),
+            Told::GoesOn(episode, at) => lasts.push((second, episode, at)),
+        });
     }
 
     /// A request of web that calls these one after the other, each with how long the way to it, its own work and the way back
@@ -56,11 +62,29 @@ impl World {
     }
 
     fn texts(&self) -> Vec<(i64, &str, &str)> {
-        self.found.iter().map(|(s, a)| (*s, a.pod.as_str(), a.text.as_str())).collect()
+        self.found.iter().map(|(s, a, _)| (*s, a.pod.as_str(), a.text.as_str())).collect()
     }
 }
 
 const WELL: [f64; 3] = [4.0, 20.0, 3.0];
+
+#[test]
+fn what_is_slow_goes_on_until_it_is_not_and_a_slow_request_shows_it() {
+    let (mut world, team) = (World::new(), Team::new("shop"));
+    for s in 0..1800 {
+        let stock = if (600..1200).contains(&s) { [500.0, 20.0, 500.0] } else { WELL };
+        world.request(s, &team, &[("cart", WELL), ("stock", stock)]);
+    }
+    let [(_, told, request)] = &world.found[..] else { panic!("{:?}", world.found) };
+    assert_eq!((told.workload.as_str(), told.until), ("stock", told.ts));
+    // Requests are numbered from 1 on.
+    assert!((602..=1201).contains(request), "{request}");
+    let second = |at: Timestamp| at.0 / 1_000_000_000 - 1_000_000;
+    assert!(world.lasts.iter().all(|(_, episode, _)| *episode == told.episode));
+    let at: Vec<i64> = world.lasts.iter().map(|(.., at)| second(*at)).collect();
+    assert!(at.windows(2).all(|pair| pair[1] - pair[0] <= 15), "as long as it goes on");
+    assert!((1200..1275).contains(at.last().unwrap()), "{:?}", at.last());
+}
 
 #[test]
 fn calls_of_one_that_is_slow_are_told_of_it_once_and_nothing_of_those_that_are_well() {
@@ -147,7 +171,7 @@ fn what_another_team_takes_is_no_part_of_who_calls_it() {
         world.say(s, &bank, ("ledger", "ledger-1"), &[(0.002, request), (0.002 + work, request)]);
         world.say(s, &shop, ("web", "web-1"), &[(0.0, request), (0.004 + work, request), (0.005 + work, request)]);
     }
-    let told: Vec<&str> = world.found.iter().map(|(_, told)| told.team.as_str()).collect();
+    let told: Vec<&str> = world.found.iter().map(|(_, told, _)| told.team.as_str()).collect();
     assert_eq!(told, ["bank"], "{:?}", world.texts());
 }
 
@@ -292,7 +316,7 @@ fn what_was_blamed_and_is_not_heard_any_more_hides_no_other() {
         world.say(s, &team, ("code", "code-1"), &[(way, request), (way + 0.02, request)]);
         world.say(s, &team, ("shop", "shop-1"), &[(0.0, request), (2.0 * way + 0.02, request)]);
     }
-    let times: Vec<i64> = world.found.iter().map(|(s, _)| *s).collect();
+    let times: Vec<i64> = world.found.iter().map(|(s, ..)| *s).collect();
     assert!(matches!(times[..], [600..700, 3000..3100]), "{:?}", world.texts());
 }
 

@@ -60,6 +60,10 @@ pub(super) struct Slow {
     /// In the middle of the minute, and of the past, in seconds.
     pub(super) is: f64,
     pub(super) was: f64,
+    /// What lies in a later step is slow.
+    level: usize,
+    /// One of the slow ones.
+    pub(super) request: u64,
 }
 
 impl Slow {
@@ -86,9 +90,9 @@ impl Usual {
         Self { past: vec![0; STEPS], minute: Vec::new(), slow: None, daily: Daily::default() }
     }
 
-    /// A call that was over at this time and took so long, in nanoseconds, by lines received then; the minute that it makes slow, told
-    /// once while it is slow. Of each second one is taken.
-    pub(super) fn observe(&mut self, at: i64, took: i64, received: Timestamp) -> Option<Slow> {
+    /// A call of a request that was over at this time and took so long, in nanoseconds, by lines received then; the minute that it makes
+    /// slow, told once while it is slow. Of each second one is taken.
+    pub(super) fn observe(&mut self, at: i64, (took, request): (i64, u64), received: Timestamp) -> Option<Slow> {
         let second = u32::try_from(at.div_euclid(1_000_000_000)).ok()?;
         let now = received.0.div_euclid(1_000_000_000);
         if self.minute.last().is_some_and(|last| i64::from(last.0) > now + MINUTE) {
@@ -103,11 +107,14 @@ impl Usual {
         self.minute.insert(place, (second, step(took)));
         self.turn(newest.max(second));
         let slow = self.judged()?;
+        if usize::from(step(took)) > slow.level {
+            self.request = request;
+        }
         if self.slow.is_some() && slow.slow * 4 <= slow.all {
             self.slow = None;
         }
         let is_more = self.daily.observe(Timestamp(at), slow.is);
-        (self.slow.is_none() && slow.is_clear() && is_more).then_some(slow)
+        (self.slow.is_none() && slow.is_clear() && is_more).then_some(Slow { request: self.request, ..slow })
     }
 
     /// The minute is slow, and this is whom to blame.
@@ -172,7 +179,8 @@ impl Usual {
         let mut steps: Vec<u8> = self.minute.iter().map(|held| held.1).collect();
         steps.sort_unstable();
         let middle = steps.get(steps.len() / 2).map_or(0, |step| usize::from(*step));
-        Some(Slow { chance, slow, all, lasts, is: seconds(middle), was: seconds(usual) })
+        let (is, was) = (seconds(middle), seconds(usual));
+        Some(Slow { chance, slow, all, lasts, is, was, level, request: self.request })
     }
 
     /// The first step up to which it is enough.
@@ -225,7 +233,7 @@ mod tests {
             .filter(|s| {
                 let Some(ms) = takes(*s, &mut noise) else { return false };
                 let at = (1_000_000 + s) * 1_000_000_000;
-                let found = usual.observe(at, (ms * MS) as i64, Timestamp(at)).is_some();
+                let found = usual.observe(at, ((ms * MS) as i64, 7), Timestamp(at)).is_some();
                 if found {
                     usual.blame(7);
                 }
@@ -314,9 +322,9 @@ mod tests {
     fn a_clock_that_was_ahead_holds_nothing_back() {
         let mut usual = Usual::new();
         let at = |s: i64| (1_000_000 + s) * 1_000_000_000;
-        (0..300).for_each(|s| assert!(usual.observe(at(s), 5_000_000, Timestamp(at(s))).is_none()));
-        usual.observe(at(90_000), 5_000_000, Timestamp(at(90_000)));
-        let found = (300..400).filter(|s| usual.observe(at(*s), 900_000_000, Timestamp(at(*s))).is_some()).count();
+        (0..300).for_each(|s| assert!(usual.observe(at(s), (5_000_000, 7), Timestamp(at(s))).is_none()));
+        usual.observe(at(90_000), (5_000_000, 7), Timestamp(at(90_000)));
+        let found = (300..400).filter(|s| usual.observe(at(*s), (900_000_000, 8), Timestamp(at(*s))).is_some()).count();
         assert!(found > 0);
     }
 
@@ -325,15 +333,15 @@ mod tests {
         let (mut usual, minute) = (Usual::new(), Duration::from_secs(60));
         let at = |s: i64| (1_000_000 + s) * 1_000_000_000;
         for s in (0..100).chain(0..100) {
-            usual.observe(at(s), 5_000_000, Timestamp(at(100)));
-            usual.observe(at(s) + 1, 900_000_000, Timestamp(at(100)));
+            usual.observe(at(s), (5_000_000, 7), Timestamp(at(100)));
+            usual.observe(at(s) + 1, (900_000_000, 8), Timestamp(at(100)));
         }
         let past: u32 = usual.past.iter().map(|n| u32::from(*n)).sum();
         assert_eq!((usual.minute.len(), past), (60, 40));
         assert!(usual.minute.iter().all(|held| held.1 == step(5_000_000)));
         assert!(usual.is_heard(at(158), minute) && !usual.is_heard(at(159), minute));
         for s in 0..20_000 {
-            usual.observe(at(100 + s), 5_000_000, Timestamp(at(100 + s)));
+            usual.observe(at(100 + s), (5_000_000, 7), Timestamp(at(100 + s)));
         }
         let past: u32 = usual.past.iter().map(|n| u32::from(*n)).sum();
         assert!((MOST / 2 - 1..=MOST).contains(&past), "{past}");

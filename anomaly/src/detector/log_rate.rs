@@ -246,6 +246,12 @@ impl LogRate {
         self.errors.onset.observe(ts, run.score.max(2.0)).then_some(burst)
     }
 
+    /// Bursts that go on, and when each was last seen to.
+    pub fn lasts(&self) -> impl Iterator<Item = (What, Timestamp)> {
+        let all = [(What::Lines, &self.lines), (What::Errors, &self.errors)];
+        all.into_iter().filter_map(|(what, count)| Some((what, count.onset.lasts()?)))
+    }
+
     /// Lines that came too late to be counted.
     pub fn late(&self) -> u64 {
         self.late

@@ -38,6 +38,11 @@ impl Onset {
         self.active |= opens;
         opens
     }
+
+    /// While an episode lasts, when a score was last over the threshold.
+    pub fn lasts(&self) -> Option<Timestamp> {
+        self.active.then_some(self.last_over)
+    }
 }
 
 #[cfg(test)]
@@ -63,5 +68,18 @@ mod tests {
         check("one certain", 15, &[0.1, 9.0, 0.1, 9.0, 9.0], &[1]);
         check("again after quiet", 200, &[9.0, 0.1, 0.1, 9.0], &[0, 3]);
         check("not while it flaps", 60, &[9.0, 0.1, 0.1, 9.0, 0.1, 0.1, 9.0], &[0]);
+    }
+
+    #[test]
+    fn an_episode_lasts_while_scores_are_over() {
+        let mut onset = Onset::default();
+        let at = |s: i64| Timestamp(s * 1_000_000_000);
+        let lasts: Vec<_> = [(0, 1.5), (60, 1.5), (120, 1.2), (180, 0.0), (420, 0.0), (421, 0.0)]
+            .map(|(s, score)| {
+                onset.observe(at(s), score);
+                onset.lasts()
+            })
+            .into();
+        assert_eq!(lasts, [None, Some(at(60)), Some(at(120)), Some(at(120)), Some(at(120)), None]);
     }
 }

@@ -231,6 +231,11 @@ impl Probe {
         self.look(&before, &scrape, consequence, probed)
     }
 
+    /// While it fails, when it was last seen to.
+    pub fn lasts(&self) -> Option<Timestamp> {
+        self.onset.lasts()
+    }
+
     /// What it did before is a past, too, but for what failed while it started. A count that came into being since the scrape
     /// before began at nothing, unless that would be more than the probe can have gone: then it was not heard for long.
     fn begin(&mut self, scrape: &Scrape) -> Option<Scrape> {

@@ -6,10 +6,21 @@ use whyd_signals::schema::Anomaly;
 use super::LineKey;
 use crate::detector::log_kinds::Told;
 use crate::detector::log_rate::{Burst, What};
+use crate::episodes::{self, Of};
 use crate::wording;
+
+impl From<What> for Of {
+    fn from(what: What) -> Self {
+        match what {
+            What::Lines => Self::Lines,
+            What::Errors => Self::Errors,
+        }
+    }
+}
 
 /// One finding.
 pub(super) struct Found {
+    of: Of,
     metric: &'static str,
     score: f64,
     value: f64,
@@ -19,12 +30,13 @@ pub(super) struct Found {
 
 impl Found {
     pub(super) fn burst(burst: &Burst) -> Self {
+        let of = burst.what.into();
         let metric = match burst.what {
             What::Lines => "log_lines",
             What::Errors => "log_errors",
         };
         let (score, value, expected) = (burst.score, burst.per_minute, burst.expected);
-        Self { metric, score, value, expected, text: wording::burst(burst) }
+        Self { of, metric, score, value, expected, text: wording::burst(burst) }
     }
 
     pub(super) fn kind(told: &Told) -> Self {
@@ -33,11 +45,11 @@ impl Found {
             Told::NewInNumber { score, lines, .. } => ("log_new", *score, f64::from(*lines), 0.0),
             Told::Vanished { vanished, .. } => ("log_vanished", vanished.score, 0.0, vanished.per_minute),
         };
-        Self { metric, score, value, expected, text: wording::kind(told) }
+        Self { of: Of::Kinds, metric, score, value, expected, text: wording::kind(told) }
     }
 
     pub(super) fn anomaly(self, key: &LineKey<'_>, ts: Timestamp) -> Anomaly {
-        let Self { metric, score, value, expected, text } = self;
+        let Self { of, metric, score, value, expected, text } = self;
         Anomaly {
             ts,
             team: key.team.clone(),
@@ -49,6 +61,10 @@ impl Found {
             value,
             expected,
             text,
+            workload: String::new(),
+            trace: String::new(),
+            until: ts,
+            episode: episodes::number(of, key.group),
         }
     }
 }

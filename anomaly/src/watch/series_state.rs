@@ -145,6 +145,11 @@ impl SeriesState {
         })
     }
 
+    /// While it is unusual, or climbs to its limit, when it was last seen to.
+    pub(super) fn lasts(&self) -> Option<Timestamp> {
+        self.unusual.lasts().max(self.climb.as_ref().and_then(|climb| climb.onset.lasts()))
+    }
+
     /// The same of a climb to the limit that begins to show here.
     pub(super) fn climbs(
         &mut self,

@@ -46,6 +46,8 @@ pub struct Stats {
     pub refused_shapes: u64,
     /// Lines, workloads and kinds of calls there was no room for where it is looked at how long calls take.
     pub refused_calls: u64,
+    /// Times that it was not kept how long something goes on, too much going on at once.
+    pub refused_episodes: u64,
     /// Lines that were not counted, being late.
     pub late_lines: u64,
     /// Series, groups of lines, probes, calls, and what is known of workloads and their pods, that went: they were idle, or their place
@@ -74,6 +76,7 @@ impl Detectors {
             refused_shapes,
             late_lines,
             anomalies,
+            episodes,
             ..
         } = &self.learnt;
         let watched = series.len() + crowded.len() + unasked.len();
@@ -106,6 +109,7 @@ impl Detectors {
             refused_kinds: kinds.refused,
             refused_shapes: *refused_shapes,
             refused_calls: calls.refused(),
+            refused_episodes: episodes.refused,
             late_lines: *late_lines,
             evicted: series.evicted
                 + crowded.evicted

@@ -42,6 +42,14 @@ pub enum Moment {
         metric: String,
         score: f64,
         text: String,
+        /// When it was last seen to go on.
+        #[serde(default)]
+        #[schema(value_type = Option<String>, format = DateTime, required)]
+        until: Option<Timestamp>,
+        /// Of calls that take long, the trace of a request that shows it; null of others, and where none is known.
+        #[serde(default)]
+        #[schema(required)]
+        trace_id: Option<String>,
     },
     /// An alert that others raised.
     Alert(Alert),

@@ -20,7 +20,7 @@ pub(crate) const OWN: [(&str, &str, &str); 5] = [
     (INCIDENT_START, "gauge", "when an open incident was opened, in milliseconds since the epoch"),
     (RESTART_TOTAL, "counter", "container instances that ended and pods that were replaced or never started"),
     (POD_INFO, "gauge", "1 for each pod that is there or restarted, with its workload and team"),
-    (ANOMALY_SCORE, "gauge", "how unlike its past a measure is, above 1 where it was found to be"),
+    (ANOMALY_SCORE, "gauge", "how unlike its past a measure is, above 1 as long as it is found to be"),
 ];
 
 const INCIDENT_ACTIVE: &str = "whyd_incident_active";
@@ -29,33 +29,22 @@ const RESTART_TOTAL: &str = "whyd_restart_total";
 const POD_INFO: &str = "whyd_pod_info";
 const ANOMALY_SCORE: &str = "whyd_anomaly_score";
 
-/// A series over all of its time, in milliseconds.
+/// A series over all of its time, in milliseconds: what holds from each instant on; `None` ends it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Curve {
-    /// Holds from each instant on; `None` ends it.
-    Steps(Vec<(i64, Option<f64>)>),
-    /// Samples as others have them.
-    Samples(Vec<(i64, f64)>),
-}
+pub(super) struct Curve(pub(super) Vec<(i64, Option<f64>)>);
 
 impl Curve {
     /// What holds at an instant.
-    pub(super) fn at(steps: &[(i64, Option<f64>)], at: i64) -> Option<f64> {
-        let after = steps.partition_point(|(from, _)| *from <= at);
-        steps.get(after.checked_sub(1)?)?.1
-    }
-
-    /// The first and the last instant at which there may be something.
-    fn extent(&self) -> Option<(i64, i64)> {
-        match self {
-            Self::Steps(steps) => Some((steps.first()?.0, steps.last().map(|(at, v)| v.map_or(*at, |_| i64::MAX))?)),
-            Self::Samples(samples) => Some((samples.first()?.0, samples.last()?.0.saturating_add(LOOKBACK))),
-        }
+    pub(super) fn at(&self, at: i64) -> Option<f64> {
+        let after = self.0.partition_point(|(from, _)| *from <= at);
+        self.0.get(after.checked_sub(1)?)?.1
     }
 
     /// Whether there may be something from the first to the last instant.
     pub(super) fn touches(&self, from: i64, to: i64) -> bool {
-        self.extent().is_some_and(|(first, last)| first <= to && last >= from)
+        let extent = self.0.first().zip(self.0.last());
+        let extent = extent.map(|(first, last)| (first.0, last.1.map_or(last.0, |_| i64::MAX)));
+        extent.is_some_and(|(first, last)| first <= to && last >= from)
     }
 }
 
@@ -115,7 +104,7 @@ fn incidents(
                 ("cause", &shown.cause),
             ]);
             let steps = vec![(opened, Some(value(opened))), (end.max(opened), None)];
-            all.push((labels, Curve::Steps(steps)));
+            all.push((labels, Curve(steps)));
         }
     }
     Ok(all)
@@ -167,7 +156,7 @@ fn restarts(scope: &Scope<'_>, until: i64, stop: &Stop) -> Result<Vec<(Labels, C
         steps.extend((1_u32..).zip(&ends).map(|(n, at)| (*at, Some(f64::from(n)))));
         let last = steps.last().map_or(until, |(at, _)| *at);
         steps.push((until.max(last), None));
-        Curve::Steps(steps)
+        Curve(steps)
     };
     Ok(ends.into_iter().map(|(labels, ends)| (labels, counter(ends))).collect())
 }
@@ -187,11 +176,12 @@ fn pods(scope: &Scope<'_>, until: i64, stop: &Stop) -> Result<Vec<(Labels, Curve
         stop.check()?;
         all.insert(labels(pod.team.as_str(), &pod.namespace, &pod.workload, &pod.name));
     }
-    Ok(all.into_iter().map(|labels| (labels, Curve::Steps(vec![(0, Some(1.0)), (until, None)]))).collect())
+    Ok(all.into_iter().map(|labels| (labels, Curve(vec![(0, Some(1.0)), (until, None)]))).collect())
 }
 
+/// One series for each measure of a pod: how unlike its past it is found to be, until five minutes after it was last seen to be so.
 fn anomalies(scope: &Scope<'_>, stop: &Stop) -> Result<Vec<(Labels, Curve)>, Error> {
-    let mut scores: BTreeMap<Labels, BTreeMap<i64, f64>> = BTreeMap::new();
+    let mut spans: BTreeMap<Labels, Vec<(i64, i64, f64)>> = BTreeMap::new();
     for row in scope.anomalies() {
         stop.check()?;
         let labels = Labels::new([
@@ -202,9 +192,45 @@ fn anomalies(scope: &Scope<'_>, stop: &Stop) -> Result<Vec<(Labels, Curve)>, Err
             ("container", &row.container),
             ("metric", &row.metric),
         ]);
-        let score = scores.entry(labels).or_default().entry(millis(row.ts)).or_insert(row.score);
-        *score = score.max(row.score);
+        let end = millis(row.until.max(row.ts)).saturating_add(LOOKBACK);
+        spans.entry(labels).or_default().push((millis(row.ts), end, row.score));
     }
-    let curve = |samples: BTreeMap<i64, f64>| Curve::Samples(samples.into_iter().collect());
-    Ok(scores.into_iter().map(|(labels, samples)| (labels, curve(samples))).collect())
+    Ok(spans.into_iter().map(|(labels, spans)| (labels, Curve(highest(spans)))).collect())
+}
+
+/// At each time the highest of what holds from its first to its second time.
+fn highest(spans: Vec<(i64, i64, f64)>) -> Vec<(i64, Option<f64>)> {
+    let mut turns: Vec<(i64, bool, f64)> = Vec::with_capacity(spans.len() * 2);
+    turns.extend(spans.iter().map(|(from, _, score)| (*from, true, *score)));
+    turns.extend(spans.iter().map(|(_, end, score)| (*end, false, *score)));
+    turns.sort_unstable_by_key(|turn| turn.0);
+    // How many hold of each score, none of which is below 0: their bits are in their order.
+    let mut holding: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut steps: Vec<(i64, Option<f64>)> = Vec::new();
+    for same in turns.chunk_by(|a, b| a.0 == b.0) {
+        for (_, begins, score) in same {
+            let held = holding.entry(score.max(0.0).to_bits()).or_default();
+            *held = if *begins { *held + 1 } else { held.saturating_sub(1) };
+        }
+        holding.retain(|_, held| *held > 0);
+        let score = holding.last_key_value().map(|(bits, _)| f64::from_bits(*bits));
+        steps.extend(same.first().map(|turn| (turn.0, score)));
+    }
+    steps.dedup_by(|next, held| next.1 == held.1);
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_holds_of_what_overlaps() {
+        let spans = vec![(10, 40, 2.0), (20, 30, 3.0), (25, 50, 2.0), (70, 80, 1.5)];
+        let held = [(10, Some(2.0)), (20, Some(3.0)), (30, Some(2.0)), (50, None), (70, Some(1.5)), (80, None)];
+        assert_eq!(highest(spans), held);
+        // One of two that are alike ends, and a lower one begins with the end of a higher one.
+        assert_eq!(highest(vec![(1, 9, 2.0), (1, 5, 2.0), (9, 12, 1.1)]), [(1, Some(2.0)), (9, Some(1.1)), (12, None)]);
+        assert_eq!(highest(Vec::new()), []);
+    }
 }

@@ -191,8 +191,7 @@ impl<'a> Source<'a> {
     /// What holds at an instant, where the series is one that has no samples.
     pub(super) fn holds(found: &Found) -> Option<impl Fn(i64) -> Option<f64>> {
         let Place::Own(curve) = &found.place else { return None };
-        let Curve::Steps(steps) = &**curve else { return None };
-        Some(|at| Curve::at(steps, at))
+        Some(|at| curve.at(at))
     }
 
     /// The samples from the first to the last instant, both included. A series that has none is sampled.
@@ -211,23 +210,16 @@ impl<'a> Source<'a> {
                 return columns;
             }
         };
-        match &**curve {
-            Curve::Samples(samples) => {
-                samples.iter().filter(|(at, _)| (from..=to).contains(at)).for_each(|(at, value)| push(*at, *value));
+        let first = from.max(curve.0.first().map_or(to, |s| s.0));
+        let last = to.min(curve.0.last().map_or(from, |s| s.0));
+        let mut at = first.div_euclid(OWN_INTERVAL).saturating_mul(OWN_INTERVAL);
+        while at <= last {
+            if at >= from
+                && let Some(value) = curve.at(at)
+            {
+                push(at, value);
             }
-            Curve::Steps(steps) => {
-                let first = from.max(steps.first().map_or(to, |s| s.0));
-                let last = to.min(steps.last().map_or(from, |s| s.0));
-                let mut at = first.div_euclid(OWN_INTERVAL).saturating_mul(OWN_INTERVAL);
-                while at <= last {
-                    if at >= from
-                        && let Some(value) = Curve::at(steps, at)
-                    {
-                        push(at, value);
-                    }
-                    at += OWN_INTERVAL;
-                }
-            }
+            at += OWN_INTERVAL;
         }
         columns
     }

@@ -182,6 +182,22 @@ fn whyds_own_series_follow_the_ledger() {
 }
 
 #[test]
+fn a_score_stays_while_it_goes_on() {
+    let mut fixture = Fixture::default();
+    let open = &mut Arc::make_mut(&mut fixture.anomalies[0]);
+    (open.score, open.until) = (2.0, at(900));
+    let score = "max(whyd_anomaly_score{namespace=\"a\"})";
+    for (second, want) in [(24, "{} 2.5"), (26, "{} 3"), (324, "{} 3"), (326, "{} 2"), (900, "{} 2"), (1199, "{} 2")] {
+        assert_eq!(shown(&fixture, score, second), want, "at {second}");
+    }
+    assert_eq!(shown(&fixture, score, 1200), "");
+    assert_eq!(
+        shown(&fixture, "min_over_time(whyd_anomaly_score{namespace=\"a\"}[5m])", 800).matches("} 2").count(),
+        1
+    );
+}
+
+#[test]
 fn what_is_scraped_from_us_and_sent_back_counts_once() {
     let back = |name| sent(&[("__name__", name), ("instance", "whyd-0:8080"), ("incident_id", "i-1")], &[(0, 7.0)]);
     let mut fixture = Fixture::default();

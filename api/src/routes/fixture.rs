@@ -358,6 +358,10 @@ fn anomaly(namespace: &str, pod: &str, second: i64, score: f64) -> Arc<Anomaly> 
         value: 2e9,
         expected: 1e9,
         text: "twice what is usual".into(),
+        workload: "Deployment/web".into(),
+        trace: String::new(),
+        until: at(second),
+        episode: 0,
     })
 }
 

@@ -85,7 +85,7 @@ pub(super) async fn timeline(
     let known_pods: BTreeSet<&str> =
         pods.iter().map(|p| p.name.as_str()).chain(rows.iter().filter_map(|r| r.pod.as_deref())).collect();
     for a in scope.anomalies() {
-        if a.namespace == namespace && known_pods.contains(a.pod.as_str()) {
+        if a.namespace == namespace && (known_pods.contains(a.pod.as_str()) || a.workload == workload) {
             moments.push(Moment::Anomaly {
                 at: a.ts,
                 pod: a.pod.clone(),
@@ -93,6 +93,8 @@ pub(super) async fn timeline(
                 metric: a.metric.clone(),
                 score: a.score,
                 text: a.text.clone(),
+                until: Some(a.until),
+                trace_id: Some(a.trace.clone()).filter(|id| !id.is_empty()),
             });
         }
     }

@@ -364,6 +364,10 @@ fn teams_see_their_own_and_a_namespace_takes_its_rows_along() {
         value: 2.0,
         expected: 1.0,
         text: String::new(),
+        workload: String::new(),
+        trace: String::new(),
+        until: at(0),
+        episode: 0,
     };
     w.put_anomalies(Arc::new(vec![Arc::new(told)]));
     assert_eq!(w.snapshot().scoped(&Access::team("a")).anomalies().len(), 1);

@@ -15,6 +15,7 @@ pub(super) fn placed(mut found: Anomaly, meta: &SeriesMeta, scoped: &Scoped) -> 
     let node = is_node_metric(&meta.name).then(|| {
         found.pod.clear();
         found.container.clear();
+        found.workload.clear();
         let named = Some(meta.node.as_ref()).filter(|node| !node.is_empty()).or_else(|| label("nodename"));
         named.or_else(|| Some(exporter()?.spec.node_name.as_str())).or_else(|| label("instance")).unwrap_or_default()
     });
@@ -23,8 +24,9 @@ pub(super) fn placed(mut found: Anomaly, meta: &SeriesMeta, scoped: &Scoped) -> 
         && let Some(namespace) = scoped.cluster().namespace(&meta.namespace)
     {
         let living = namespace.pods.values().filter(|pod| pod.deleted_at.is_none()).map(|pod| &pod.object);
-        let mounting = living.filter(|pod| mounts(pod, claim)).map(|pod| pod.metadata.name.as_str()).min();
-        found.pod = mounting.unwrap_or_default().to_owned();
+        let mounting = living.filter(|pod| mounts(pod, claim)).min_by_key(|pod| pod.metadata.name.as_str());
+        found.pod = mounting.map(|pod| pod.metadata.name.clone()).unwrap_or_default();
+        found.workload = mounting.map(|pod| namespace.workload_of(pod)).unwrap_or_default();
     }
     if let Some(place) = place(node, label) {
         found.text.push_str(&format!(" ({place})"));

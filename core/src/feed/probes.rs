@@ -68,6 +68,10 @@ mod tests {
             value: 1.0,
             expected: 0.0,
             text: String::new(),
+            workload: String::new(),
+            trace: String::new(),
+            until: ts,
+            episode: 0,
         };
         let mut probes = Probes::default();
         probes.hold(at(100), of(at(99)));

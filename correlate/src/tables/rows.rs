@@ -169,6 +169,9 @@ pub(super) fn anomalies(all: &[Arc<Anomaly>]) -> Made {
         floats(all, |a| a.value),
         floats(all, |a| a.expected),
         texts(all, |a| Some(&a.text)),
+        texts(all, |a| Some(&a.workload)),
+        times(all, |a| Some(a.until)),
+        texts(all, |a| Some(&a.trace)),
     ];
     RecordBatch::try_new(tables::anomalies(), columns)
 }

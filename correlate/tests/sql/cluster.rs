@@ -240,6 +240,10 @@ fn rows(w: &mut Writer) {
             value: 9.0,
             expected: 1.5,
             text: "six times as many".into(),
+            workload: format!("Deployment/{}", pod.trim_end_matches("-1")),
+            trace: if team == "a" { "0af7651916cd43dd8448eb211c80319c".into() } else { String::new() },
+            until: ms(90_000),
+            episode: 0,
         })
     };
     w.put_anomalies(Arc::new(vec![anomaly("a", "web-1", 2.5), anomaly("b", "db-1", 1.25)]));

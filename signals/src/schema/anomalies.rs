@@ -11,6 +11,8 @@ pub struct Anomaly {
     pub ts: Timestamp,
     pub team: Team,
     pub namespace: String,
+    /// Kind and name; empty where it is not known whose it is.
+    pub workload: String,
     pub pod: String,
     pub container: String,
     /// The metric; `pod` for its metrics together; of log lines `log_lines`, `log_errors`, `log_new`, `log_vanished`, and `calls`
@@ -23,4 +25,10 @@ pub struct Anomaly {
     pub expected: f64,
     /// The same in words.
     pub text: String,
+    /// A request that shows it, by the id of its trace; empty where there is none.
+    pub trace: String,
+    /// When it was last seen to go on: its own time of what is a moment.
+    pub until: Timestamp,
+    /// A number that it has alone among those that go on.
+    pub episode: u64,
 }

@@ -106,12 +106,13 @@ pub fn restarts() -> SchemaRef {
     schema(fields)
 }
 
-/// `anomalies(ts, team, namespace, pod, container, metric, score, value, expected, text)`.
+/// `anomalies(ts, team, namespace, pod, container, metric, score, value, expected, text, workload, until, trace_id)`: `until` is
+/// when it was last seen to go on; calls that take long are shown by the trace of one.
 pub fn anomalies() -> SchemaRef {
     let mut fields = vec![ts("ts")];
     fields.extend(["team", "namespace", "pod", "container", "metric"].map(utf8));
     fields.extend(["score", "value", "expected"].map(|n| Field::new(n, DataType::Float64, true)));
-    fields.push(utf8("text"));
+    fields.extend([utf8("text"), utf8("workload"), ts("until"), utf8("trace_id")]);
     schema(fields)
 }
 
