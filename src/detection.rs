@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use whyd_anomaly::calls::CallsKnown;
 use whyd_anomaly::detector::robust::Direction;
 use whyd_anomaly::{Basis, Detectors, Kind as Read, Standing, Stats, WatchList, Watched};
 use whyd_api::dto::{self, BaselineState};
@@ -21,6 +22,8 @@ pub struct DetectionShown {
     pub let_go: u64,
     /// Series by series, what is known of it.
     pub standings: Vec<Arc<[Standing]>>,
+    /// What is known of calls between workloads.
+    pub calls: Arc<[CallsKnown]>,
     /// What is watched.
     pub watch_list: WatchList,
 }
@@ -35,6 +38,7 @@ impl DetectionShown {
             stats: core.detector_stats(),
             let_go: core.let_go_anomalies(),
             standings: core.standings(),
+            calls: core.calls_known(),
             watch_list: core.watch_list(),
         }
     }
@@ -175,6 +179,9 @@ impl DetectionShown {
                 baseline.until = None;
             }
         }
+        let sees = |calls: &&CallsKnown| scoped.access().allows(&scoped.team_of(&calls.namespace));
+        let calls = self.calls.iter().filter(sees).filter(|calls| wanted(&calls.namespace, &calls.workload));
+        all.extend(calls.map(of_calls));
         all
     }
 
@@ -197,6 +204,25 @@ impl DetectionShown {
             found = Some((since.min(standing.since), soonest.min(until)));
         }
         found.map(|(since, until)| dto::Learning { since, until })
+    }
+}
+
+/// How long requests take, of a container of a workload: of kinds of calls as of series.
+fn of_calls(calls: &CallsKnown) -> dto::Baseline {
+    let state = if calls.usual.is_some() { BaselineState::Hours } else { BaselineState::Learning };
+    dto::Baseline {
+        namespace: calls.namespace.clone(),
+        workload: calls.workload.clone(),
+        container: calls.container.clone(),
+        metric: "calls".to_owned(),
+        words: "seconds that requests take with others, and its own part of them".to_owned(),
+        state,
+        since: calls.since,
+        until: None,
+        usual: calls.usual,
+        newest: calls.newest,
+        series: calls.kinds,
+        learning: calls.learning,
     }
 }
 

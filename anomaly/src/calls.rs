@@ -9,6 +9,7 @@
 //! so that nobody is blamed for it. Bounds are of lines that wait for
 //! others ([`open`]), of which no team gets all that is left, and of kinds of calls, of which each has its share.
 
+mod known;
 mod open;
 mod party;
 mod taken;
@@ -26,8 +27,10 @@ use crate::episodes::{self, Of};
 use crate::hash::fold;
 use crate::slots::{self, Slots};
 use crate::wording;
+pub use known::CallsKnown;
 use open::Requests;
-use party::{NAMES, Party};
+pub(crate) use party::NAMES;
+use party::Party;
 use taken::Taken;
 use usual::{Slow, Usual};
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use whyd_signals::schema::Anomaly;
 use whyd_signals::{Timestamp, is_stale};
 
-use crate::calls::{Calls, Speaker};
+use crate::calls::{Calls, CallsKnown, Speaker, Told};
 use crate::detector::holes::Holes;
 use crate::detector::log_kinds::{LogKinds, Resolve};
 use crate::detector::log_rate::LogRate;
@@ -194,6 +194,11 @@ impl Detectors {
     /// What is known of each watched series, as of some ticks ago, in parts that are shared.
     pub fn standings(&self) -> Vec<Arc<[Standing]>> {
         self.board.parts()
+    }
+
+    /// What is known of calls between workloads, as of some ticks ago.
+    pub fn calls_known(&self) -> Arc<[CallsKnown]> {
+        self.board.calls()
     }
 
     /// Takes a sample as it was published; the anomaly that it opens. `limit` is the container's limit of what the
@@ -485,7 +490,7 @@ impl Detectors {
         calls.sweep(of_lines, idle, SWEEP);
         baselines.sweep(of_samples, SWEEP);
         pods.tick();
-        self.board.turn([series, crowded, unasked], self.config.learning)
+        self.board.turn([series, crowded, unasked], calls, self.config.learning)
     }
 }
 

@@ -158,7 +158,12 @@ impl Core {
         self.feed.let_go()
     }
 
-    /// What is known of each watched series.
+    /// What is known of calls between workloads, as of some ticks ago.
+    pub fn calls_known(&self) -> Arc<[whyd_anomaly::calls::CallsKnown]> {
+        self.detectors.calls_known()
+    }
+
+    /// What is known of each watched series, as of some ticks ago, in parts that are shared.
     pub fn standings(&self) -> Vec<Arc<[whyd_anomaly::Standing]>> {
         self.detectors.standings()
     }

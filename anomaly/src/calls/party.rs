@@ -11,7 +11,7 @@ use crate::hash64;
 /// Pods of a workload that are told apart; of more than these those that have just come are few.
 const PODS: usize = 32;
 /// Bytes of the names of one that takes part; whose are longer is as good as unknown.
-pub(super) const NAMES: usize = 1024;
+pub(crate) const NAMES: usize = 1024;
 /// What a pod that comes to others takes in so long after its first line is not what it takes later.
 const STARTS: Duration = Duration::from_secs(120);
 

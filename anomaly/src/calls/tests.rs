@@ -342,3 +342,22 @@ fn there_is_room_for_as_many_as_the_documents_say() {
     let (calls, lines) = (bytes / Calls::BYTES, bytes / Requests::BYTES);
     assert_eq!((calls / 100, calls / CALLS_OF_PARTY / 10, lines / 1000), (14, 35, 65));
 }
+
+#[test]
+fn of_each_that_takes_part_it_is_told_how_many_kinds_of_calls_are_known() {
+    let (mut world, team) = (World::new(), Team::new("shop"));
+    let known = |world: &World| {
+        let all = world.calls.known().into_iter();
+        let of = all.map(|c| (c.workload, (c.kinds, c.learning, c.usual)));
+        of.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    (0..60).for_each(|s| world.request(s, &team, &[("cart", WELL)]));
+    // The call between them, and cart's own part; web says nothing but before and after. Nothing is past yet.
+    let early = known(&world);
+    assert_eq!(early["web"], (1, 1, None));
+    assert_eq!(early["cart"], (2, 2, None));
+    (60..600).for_each(|s| world.request(s, &team, &[("cart", WELL)]));
+    let late = known(&world);
+    assert_eq!((late["web"].1, late["cart"].1), (0, 0));
+    assert!(late["cart"].2.is_some_and(|usual| (0.005..0.05).contains(&usual)), "{late:?}");
+}

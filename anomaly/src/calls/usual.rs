@@ -26,6 +26,8 @@ const LONGER_US: u64 = 50_000;
 const CHANCE: f64 = 1e-7;
 /// A slow minute lasts, in seconds: no one pause is one.
 const LASTS: i64 = 5;
+/// Of rare calls it takes so many slow ones.
+const LEAST: u32 = 5;
 /// Where it goes on for so long it is what is usual by now.
 const SETTLES: i64 = 3600;
 /// Calls in so many seconds of a minute are frequent.
@@ -45,6 +47,10 @@ pub(super) struct Usual {
     slow: Option<(u32, u64)>,
     /// How long they take at each hour: what is slow every night is usual.
     daily: Daily,
+    /// A request that was slow, the last one.
+    request: u64,
+    /// The second at which it was heard first, and last.
+    heard: (u32, u32),
 }
 
 /// A minute that is slow.
@@ -87,7 +93,14 @@ impl Usual {
     pub(super) const HEAP: usize = STEPS * 2 + 64 * size_of::<(u32, u8)>() + Daily::HEAP;
 
     pub(super) fn new() -> Self {
-        Self { past: vec![0; STEPS], minute: Vec::new(), slow: None, daily: Daily::default() }
+        Self {
+            past: vec![0; STEPS],
+            minute: Vec::new(),
+            slow: None,
+            daily: Daily::default(),
+            request: 0,
+            heard: (0, 0),
+        }
     }
 
     /// A call of a request that was over at this time and took so long, in nanoseconds, by lines received then; the minute that it makes
@@ -105,6 +118,8 @@ impl Usual {
         }
         let Err(place) = self.minute.binary_search_by_key(&second, |held| held.0) else { return None };
         self.minute.insert(place, (second, step(took)));
+        let since = if self.heard.0 == 0 { second } else { self.heard.0.min(second) };
+        self.heard = (since, newest.max(second));
         self.turn(newest.max(second));
         let slow = self.judged()?;
         if usize::from(step(took)) > slow.level {
@@ -125,6 +140,25 @@ impl Usual {
     /// Who is blamed while it is slow.
     pub(super) fn blamed(&self) -> Option<u64> {
         self.slow.map(|(_, whom)| whom)
+    }
+
+    /// When the first call of it was over.
+    pub(super) fn since(&self) -> Timestamp {
+        Timestamp(i64::from(self.heard.0) * 1_000_000_000)
+    }
+
+    /// When the newest one was.
+    pub(super) fn newest(&self) -> Timestamp {
+        Timestamp(i64::from(self.heard.1) * 1_000_000_000)
+    }
+
+    /// How long it usually takes, in seconds; `None` while a minute of nothing but slow ones, of as many as there are in one, might
+    /// be chance.
+    pub(super) fn known(&self) -> Option<f64> {
+        let past: u32 = self.past.iter().map(|n| u32::from(*n)).sum();
+        let all = (self.minute.len() as u32).max(LEAST);
+        let is_known = past >= all && chance::of_so_many((all, all), (0, past)) < CHANCE;
+        is_known.then(|| seconds(self.quantile(|upto| upto * 2 >= past)))
     }
 
     /// Whether a call of it was over within so long before this time, in nanoseconds.

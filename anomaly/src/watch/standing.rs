@@ -10,6 +10,7 @@ use whyd_signals::{SeriesId, Timestamp};
 
 use super::SeriesState;
 use super::judged::DAY;
+use crate::calls::{Calls, CallsKnown, NAMES};
 use crate::slots::Slots;
 
 /// Series a part.
@@ -53,17 +54,25 @@ const TABLES: usize = 3;
 pub(super) struct Board {
     parts: [Vec<Arc<[Standing]>>; TABLES],
     next: usize,
+    /// What is known of calls, and how many turns ago that was drawn.
+    calls: Arc<[CallsKnown]>,
+    turns: usize,
 }
 
 impl Board {
     /// Draws the next parts anew; whether one is another one now.
-    pub(super) fn turn(&mut self, tables: [&Slots<u32, SeriesState>; TABLES], learning: Duration) -> bool {
+    pub(super) fn turn(
+        &mut self,
+        tables: [&Slots<u32, SeriesState>; TABLES],
+        calls: &Calls,
+        learning: Duration,
+    ) -> bool {
         let sizes = tables.map(|table| table.places().div_ceil(PART));
         for (parts, size) in self.parts.iter_mut().zip(sizes) {
             parts.resize_with(size, Arc::default);
         }
         let all: usize = sizes.iter().sum();
-        let mut is_new = false;
+        let mut is_new = self.draw_calls(calls);
         for _ in 0..all.div_ceil(TURNS) {
             let part = self.next % all;
             self.next = part + 1;
@@ -89,12 +98,28 @@ impl Board {
         is_new
     }
 
+    fn draw_calls(&mut self, calls: &Calls) -> bool {
+        self.turns = (self.turns + 1) % TURNS;
+        if self.turns != 0 {
+            return false;
+        }
+        let drawn: Arc<[CallsKnown]> = calls.known().into();
+        let is_new = self.calls != drawn;
+        self.calls = drawn;
+        is_new
+    }
+
+    pub(super) fn calls(&self) -> Arc<[CallsKnown]> {
+        Arc::clone(&self.calls)
+    }
+
     pub(super) fn parts(&self) -> Vec<Arc<[Standing]>> {
         self.parts.iter().flatten().map(Arc::clone).collect()
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.parts.iter().flatten().map(|part| part.len() * size_of::<Standing>()).sum()
+        let standings: usize = self.parts.iter().flatten().map(|part| part.len() * size_of::<Standing>()).sum();
+        standings + self.calls.len() * (size_of::<CallsKnown>() + NAMES)
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Baseline {
     pub workload: String,
     /// Its container; empty for what a pod or a node has.
     pub container: String,
-    /// The metric.
+    /// The metric; `calls` for how long requests take by their log lines, of which each kind of call is a series.
     pub metric: String,
     /// The metric in words.
     pub words: String,
@@ -36,7 +36,7 @@ pub struct Baseline {
     /// Since when there are values of it, holes of less than two hours left out.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
-    /// While it is learnt: until when, if values go on to come as they do.
+    /// While it is learnt: until when, if values go on to come as they do; null of calls.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub until: Option<Timestamp>,
     /// What is usual now, of a counter per second; of several series the middle one. Null while that is not known.
