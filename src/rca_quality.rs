@@ -134,7 +134,7 @@ fn of_cluster(cluster: String, captures: Vec<(PathBuf, Capture)>, config: &Confi
         let truth = Truth::read(&path)?;
         let scoped = replay.snapshot().scoped(&Access::All);
         let from = to.minus(config.window);
-        let suspects = Suspects::of(&scoped, (from, to), None, Most::default());
+        let suspects = Suspects::of((&scoped, &scoped), (from, to), None, Most::default());
         let names: Vec<String> = suspects.who.iter().map(|s| s.name.clone()).collect();
         let search = (told == Told::Nothing).then_some(capture.about.from);
         let window = truth.onset()..to.0.saturating_add(1);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use whyd_anomaly::place::is_node_metric;
-use whyd_api::dto;
+use whyd_api::{WrongAt, dto};
 use whyd_buffers::{Scoped, SeriesMeta};
 use whyd_correlate::ranking::{self, Bad, Complained, Ended, Event, Facts, Line, Ranked, Series};
 use whyd_signals::{Sample, SeriesId, Timestamp, is_stale};
@@ -92,8 +92,14 @@ pub struct Suspects {
 }
 
 impl Suspects {
-    /// What the snapshot holds of the time from `from` to `to`, both included, and of `namespace`, or of all.
-    pub fn of(scoped: &Scoped, (from, to): (Timestamp, Timestamp), namespace: Option<&str>, most: Most) -> Self {
+    /// What the snapshot holds of the time from `from` to `to`, both included, and of `namespace`, or of all. Of what `everybody` wrote
+    /// it is known of the same requests when that was, and no more.
+    pub fn of(
+        (scoped, everybody): (&Scoped, &Scoped),
+        (from, to): (Timestamp, Timestamp),
+        namespace: Option<&str>,
+        most: Most,
+    ) -> Self {
         let is_asked_for = |of: &str, pod: &str| !pod.is_empty() && namespace.is_none_or(|namespace| namespace == of);
         let mut owners = Owners::default();
         let mut left_out = LeftOut::default();
@@ -114,7 +120,8 @@ impl Suspects {
             .collect();
         let ended = owners.ended(scoped, (from, to), namespace);
         let (events, reasons) = events::of(scoped, (from, to), namespace, &mut owners, &ended);
-        let lines = Lines::of(scoped, (from, to), &of_streams, &mut owners, namespace, most.lines);
+        let mut lines = Lines::of(scoped, (from, to), &of_streams, &mut owners, namespace, most.lines);
+        lines.add_others(everybody, (from, to), &of_streams, most.lines);
         (left_out.lines, left_out.complaints) = (lines.left_out, lines.unread);
         // Candidates in the order of their names, so that no order of arrival decides between equals.
         let places: BTreeMap<&Suspect, u32> = owners.who.keys().zip(0..).collect();
@@ -169,18 +176,29 @@ impl Suspects {
     }
 }
 
-/// The workloads by how likely each is the root of what was wrong in the ten minutes before `until`, best first. What is
-/// usual is learnt from the hours before; `namespace` narrows both the candidates and what is looked at.
-pub fn ranking(scoped: &Scoped, until: Timestamp, namespace: Option<&str>, most: Most) -> dto::Suspects {
-    let suspects = Suspects::of(scoped, (until.minus(PAST), until), namespace, most);
-    let (onset, ranked) = ranking::find(&suspects.facts, until.minus(LOOKED_AT).0, until.0.saturating_add(1));
+/// The workloads by how likely each is the root of what was wrong in the ten minutes before `until`, best first; of what was wrong
+/// for the first time at `first`, where that is known. What is usual is learnt from the hours before; `namespace` narrows both the
+/// candidates and what is looked at. Who did nothing that it did not do before is no suspect.
+pub fn ranking(
+    (scoped, everybody): (&Scoped, &Scoped),
+    WrongAt { first, until }: WrongAt,
+    namespace: Option<&str>,
+    most: Most,
+) -> dto::Suspects {
+    let suspects = Suspects::of((scoped, everybody), (until.minus(PAST), until), namespace, most);
+    let end = until.0.saturating_add(1);
+    let (onset, ranked) = match first {
+        Some(first) => ranking::find_around(&suspects.facts, first.0, end),
+        None => ranking::find(&suspects.facts, until.minus(LOOKED_AT).0, end),
+    };
     let place = |r: &Ranked| {
         let Suspect { namespace, kind, name } = suspects.who.get(r.candidate as usize)?;
         let because = suspects.told(r);
         let (namespace, kind, name) = (namespace.to_string(), kind.clone(), name.clone());
         Some(dto::Ranked { kind, namespace, name, score: r.score, because })
     };
-    let ranking: Vec<_> = ranked.iter().filter(|r| r.score > 0.0).filter_map(place).take(PLACES).collect();
+    let has_reason = |r: &&Ranked| r.score > 0.0 && !r.because.is_empty();
+    let ranking: Vec<_> = ranked.iter().filter(has_reason).filter_map(place).take(PLACES).collect();
     let onset = (!ranking.is_empty()).then_some(Timestamp(onset));
     let told = suspects.left_out.told().map(|detail| dto::Problem { source: None, detail });
     dto::Suspects { at: until, onset, ranking, problems: told.into_iter().collect() }

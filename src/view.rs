@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use whyd_api::alertmanager::{Active, Board};
 use whyd_api::dto::{self, MemorySample, MemoryUse};
-use whyd_api::{Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told};
+use whyd_api::{Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, WrongAt};
 use whyd_buffers::{Scoped, Snapshot, Stats};
 use whyd_core::{Core, Counters, Pulls};
 use whyd_correlate::redact::redact;
@@ -245,8 +245,10 @@ impl Reader for View {
         let shown = self.now();
         shown.detection.learning(&shown.snapshot.scoped(access), row)
     }
-    fn suspects(&self, access: &Access, at: Timestamp, namespace: Option<&str>) -> dto::Suspects {
-        suspects::ranking(&self.scoped(access), at, namespace, Most::default())
+    fn suspects(&self, access: &Access, at: WrongAt, namespace: Option<&str>) -> dto::Suspects {
+        let snapshot = Arc::clone(&self.now().snapshot);
+        let (own, everybody) = (snapshot.scoped(access), snapshot.scoped(&Access::All));
+        suspects::ranking((&own, &everybody), at, namespace, Most::default())
     }
 
     fn told(&self, access: &Access, of: &TellsOf<'_>) -> Vec<Told> {

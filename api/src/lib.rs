@@ -19,7 +19,7 @@ pub mod sql;
 pub use access::{Anonymous, Door, Grant};
 pub use listen::{Deadlines, serve};
 pub use reader::{
-    Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Trouble, Visit, Wanted,
+    Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Trouble, Visit, Wanted, WrongAt,
 };
 pub use routes::openapi::document;
 pub use routes::{Api, router};

@@ -10,6 +10,15 @@ use whyd_signals::{Access, Sample as MetricSample, Team, Timestamp};
 use crate::alertmanager::Active;
 use crate::dto::{Baseline, Cohorts, Learning, MemoryUse, Suspects, WatchedMetric};
 
+/// When something was wrong.
+#[derive(Debug, Clone, Copy)]
+pub struct WrongAt {
+    /// For the first time, where that is known; else it is looked for in the last ten minutes.
+    pub first: Option<Timestamp>,
+    /// What came after this is not looked at.
+    pub until: Timestamp,
+}
+
 /// The daemon's state as the routes see it. Every call takes the newest snapshot, does no IO and does not wait.
 ///
 /// Whatever takes an [`Access`] must hold nothing of other teams: no row, no name, no count.
@@ -44,10 +53,10 @@ pub trait Reader: Send + Sync + 'static {
     fn learning(&self, _access: &Access, _row: &Restart) -> Option<Learning> {
         None
     }
-    /// Who is likely the root of what was wrong in the ten minutes before a time, of one namespace or of all. It reads series and
-    /// lines, so it is asked on a thread that may block.
-    fn suspects(&self, _access: &Access, at: Timestamp, _namespace: Option<&str>) -> Suspects {
-        Suspects { at, onset: None, ranking: Vec::new(), problems: Vec::new() }
+    /// Who is likely the root of what was wrong, of one namespace or of all. It reads series and lines, so it is asked on a thread
+    /// that may block.
+    fn suspects(&self, _access: &Access, at: WrongAt, _namespace: Option<&str>) -> Suspects {
+        Suspects { at: at.until, onset: None, ranking: Vec::new(), problems: Vec::new() }
     }
     /// The memory of the container of a row that met its limit, over its instances; `None` for other rows.
     fn memory(&self, access: &Access, row: &Restart) -> Option<MemoryUse>;

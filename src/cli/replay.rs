@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use whyd_api::dto;
+use whyd_api::{WrongAt, dto};
 use whyd_correlate::rules::Rules;
 use whyd_signals::schema::Incident;
 use whyd_signals::{Access, Resource, Timestamp};
@@ -50,7 +50,13 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         });
         let told = capture.problems().iter().chain(&outcome.problems);
         let told = told.map(|p| dto::Problem { source: None, detail: p.clone() });
-        let suspects = suspects::ranking(&scoped, outcome.at.minus(config.lateness), None, Most::default());
+        let at = WrongAt { first: None, until: outcome.at.minus(config.lateness) };
+        let suspects = suspects::ranking((&scoped, &scoped), at, None, Most::default());
+        let of_rows = IncidentsOfRows::of(scoped.each_incident().map(AsRef::as_ref));
+        let with_id = |row: &Arc<Restart>| dto::Restart {
+            incident_id: of_rows.row(row).map(str::to_owned),
+            ..dto::Restart::from(row.as_ref())
+        };
         let out = dto::Replay {
             restarts: restarts.iter().map(|r| dto::Restart::from(r.as_ref())).collect(),
             incidents: incidents.iter().map(|i| dto::Incident::from(i.as_ref())).collect(),

@@ -1,10 +1,10 @@
 //! The lines that are ranked, and those of them that say that another did not answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use whyd_buffers::{Level, LineRun, Scoped};
-use whyd_correlate::ranking::{Complained, Line};
+use whyd_correlate::ranking::{Complained, Line, NOBODY};
 use whyd_correlate::redact::redacted;
 use whyd_correlate::unreached::{Unanswered, Unreached};
 use whyd_signals::{StreamId, TemplateId, Timestamp, request};
@@ -91,6 +91,30 @@ impl Lines {
         }
         all.unread = unreached.unread;
         all
+    }
+
+    /// Adds when those that are no candidates wrote lines of the same requests, whoever they are.
+    pub(super) fn add_others(
+        &mut self,
+        everybody: &Scoped,
+        range: (Timestamp, Timestamp),
+        of_streams: &BTreeMap<StreamId, (u32, Arc<str>)>,
+        most: usize,
+    ) {
+        let own: HashSet<u64> = self.lines.iter().map(|line| line.request).filter(|request| *request != 0).collect();
+        if own.is_empty() {
+            return;
+        }
+        let others = everybody.all_streams().map(|(id, _)| id).filter(|id| !of_streams.contains_key(id));
+        let others = everybody.mark_streams(others.map(|id| (id, 0)));
+        let runs = others.line_runs(range, None, (0, 1)).map(|(_, run)| run);
+        let lines = runs.flat_map(|run| (0..run.times().len()).map(move |i| (run.times().get(i), run.text(i))));
+        for (at, text) in lines.take(most) {
+            let Some(at) = at.copied().filter(|_| self.lines.len() < most) else { break };
+            if let Some(request) = request::of(text).filter(|request| own.contains(request)) {
+                self.lines.push(Line { request, at, candidate: NOBODY, template: 0 });
+            }
+        }
     }
 }
 

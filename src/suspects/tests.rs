@@ -21,7 +21,7 @@ fn of_capture(name: &str, namespace: Option<&str>, most: Most) -> Suspects {
     let config = ConfigFile::default().validate().unwrap();
     let outcome = replay::run(wiring::core(&config), capture.messages().unwrap(), config.lateness);
     let scoped = outcome.snapshot.scoped(&Access::All);
-    Suspects::of(&scoped, (outcome.at.minus(PAST), outcome.at), namespace, most)
+    Suspects::of((&scoped, &scoped), (outcome.at.minus(PAST), outcome.at), namespace, most)
 }
 
 #[test]
@@ -123,4 +123,60 @@ fn a_line_of_no_request_is_told_by_its_share_and_numbers_by_the_digits_that_coun
     assert_eq!(told(share), "\"disk <*> full\" is 12 of 20 lines, 0 of 400 before");
     let small = ranking::Reason::Metric { metric: 0, was: 0.000_012_3, is: 0.0456 };
     assert_eq!(told(small), "a metric went from 1.23e-5 to 0.0456");
+}
+
+/// A capture of requests of web, in one namespace, that auth of another one answers, slowly in the end.
+fn requests_of_two(dir: &Path) {
+    use std::io::Write;
+    let start = 1_790_000_000_i64;
+    let at = |second: i64, ms: i64| (start + second) * 1_000_000_000 + ms * 1_000_000;
+    let (mut bodies, mut index) = (Vec::new(), String::new());
+    for second in (0..1500).step_by(2) {
+        let took = if second < 1200 { 20 } else { 700 } + second * 7 % 11;
+        let stream = |namespace: &str, pod: &str, said: [(i64, &str); 2]| {
+            let line = |(ms, text): (i64, &str)| {
+                [at(second, ms).to_string(), format!("INFO {text} traceId={:032x} spanId=51", second + 1)]
+            };
+            serde_json::json!({"stream": {"namespace": namespace, "pod": pod, "container": "app"}, "values": said.map(line)})
+        };
+        let web = stream("team-web", "web-1", [(0, "asked"), (10 + took, "answered")]);
+        let auth = stream("team-auth", "auth-1", [(5, "begins"), (5 + took, "ends")]);
+        let body = serde_json::json!({"streams": [web, auth]}).to_string();
+        let row = serde_json::json!({"received_ns": at(second, 4000), "path": "/loki/api/v1/push", "file": "bodies.json",
+            "offset": bodies.len(), "bytes": body.len(), "headers": {"Content-Type": "application/json"}});
+        index.push_str(&format!("{row}\n"));
+        bodies.write_all(body.as_bytes()).unwrap();
+    }
+    std::fs::create_dir(dir.join("loki_push")).unwrap();
+    std::fs::write(dir.join("loki_push/bodies.json"), bodies).unwrap();
+    std::fs::write(dir.join("loki_push/index.ndjson"), index).unwrap();
+    let time = |second: i64| Timestamp(at(second, 0)).to_string();
+    let about = serde_json::json!({"version": 1, "name": "two", "cluster": "two", "from": time(-5), "to": time(1510)});
+    std::fs::write(dir.join("capture.json"), about.to_string()).unwrap();
+}
+
+#[test]
+fn who_waited_for_another_namespace_is_not_blamed_for_that() {
+    let dir = tempfile::tempdir().unwrap();
+    requests_of_two(dir.path());
+    let capture = Capture::open(dir.path()).unwrap();
+    let config = ConfigFile::default().validate().unwrap();
+    let outcome = replay::run(wiring::core(&config), capture.messages().unwrap(), config.lateness);
+    let everybody = outcome.snapshot.scoped(&Access::All);
+    let until = Timestamp((1_790_000_000 + 1490) * 1_000_000_000);
+    let at = WrongAt { first: None, until };
+    let first = |scoped: &Scoped, everybody: &Scoped, namespace: Option<&str>| {
+        let found = ranking((scoped, everybody), at, namespace, Most::default());
+        found.ranking.first().map(|r| (r.name.clone(), r.because.join("; ")))
+    };
+    // Whom nobody knows of takes its time at the one that called.
+    let nobody = outcome.snapshot.scoped(&Access::team("nobody"));
+    let (name, because) = first(&everybody, &nobody, Some("team-web")).unwrap();
+    assert!(name == "web-1" && because.contains("steps with web-1 took"), "{name}: {because}");
+    assert_eq!(first(&everybody, &everybody, Some("team-web")), None);
+    let (name, _) = first(&everybody, &everybody, None).unwrap();
+    assert_eq!(name, "auth-1");
+    // A team is told no more than that somebody was there.
+    let web = outcome.snapshot.scoped(&Access::team("web"));
+    assert_eq!(first(&web, &everybody, None), None);
 }

@@ -31,11 +31,14 @@ impl Suspects {
                 let (of, had) = (now.1, before.1);
                 format!("\"{}\" is {} of {of} lines, {} of {had} before", text(*kind), now.0, before.0)
             }
-            Reason::Ended { cause, times, seen_at } => {
+            Reason::Ended { cause, times, before, seen_at } => {
                 let cause = self.causes.get(*cause as usize).map_or("?", |c| c.as_str());
                 let of = seen_at.map_or(String::new(), |c| format!(" of {} that it is to blame for", name(c)));
-                format!("{times} ends or failed starts{of}: {cause}")
+                let ends = if *times == 1 { "end or failed start" } else { "ends or failed starts" };
+                let before = if *before == 0 { "none".to_owned() } else { before.to_string() };
+                format!("{times} {ends}{of}: {cause}, {before} before")
             }
+            Reason::Explains { caller } => format!("{} calls it, and was well until it ended", name(*caller)),
             Reason::Event { kind, times, before, seen_at } => {
                 let kind = self.events.get(*kind as usize).map_or("an event", |k| k.as_str());
                 let of = seen_at.map_or(String::new(), |c| format!(" of {} that it is to blame for", name(c)));

@@ -13,6 +13,7 @@ use whyd::config::ConfigFile;
 use whyd::replay::Replay;
 use whyd::suspects::Most;
 use whyd::{replay, suspects, wiring};
+use whyd_api::WrongAt;
 use whyd_api::alertmanager::outbox::Settings;
 use whyd_api::alertmanager::{Outbox, Sight};
 use whyd_collector::wire::kube::{envelope, listed, slim};
@@ -527,7 +528,8 @@ fn played(scenario: &Scenario, messages: Vec<Envelope>) -> Vec<String> {
         }
     }
     if let Some(expected) = &scenario.expect.suspect {
-        let ranking = suspects::ranking(&scoped, outcome.at.minus(config.lateness), None, Most::default()).ranking;
+        let at = WrongAt { first: None, until: outcome.at.minus(config.lateness) };
+        let ranking = suspects::ranking((&scoped, &scoped), at, None, Most::default()).ranking;
         let first = ranking.first();
         let says = |words: &String| first.is_some_and(|r| r.because.iter().any(|because| because.contains(words)));
         if first.is_none_or(|r| r.name != expected.name) || !expected.says.iter().all(says) {

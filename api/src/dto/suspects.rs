@@ -15,7 +15,7 @@ pub struct Ranked {
     pub name: String,
     /// Higher is likelier.
     pub score: f64,
-    /// What is unlike its past, the strongest first, in words.
+    /// What is otherwise than before, the strongest first, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub because: Vec<String>,
 }
@@ -23,7 +23,7 @@ pub struct Ranked {
 /// Who is suspected of what was wrong at a time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Suspects {
-    /// The ten minutes before this were looked at, and nothing after.
+    /// The ten minutes before this were looked at, of an incident the time around its beginning, and nothing after.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// When the trouble of the first began; null where nobody is suspected.

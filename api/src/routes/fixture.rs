@@ -19,7 +19,7 @@ use crate::alertmanager::{Active, Identity};
 use crate::dto::{Baseline, BaselineState, Learning, MemoryUse, Problem, Ranked, Suspects, WatchedMetric};
 use crate::{
     Anonymous, Api, Door, Grant, Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Visit,
-    Wanted, router,
+    Wanted, WrongAt, router,
 };
 
 /// In every name and text of the other team.
@@ -102,7 +102,7 @@ impl Reader for Fixture {
         all.into_iter().filter(|c| c.namespace == namespace && access.allows(&c.team)).collect()
     }
     /// Of all teams, whoever asks.
-    fn suspects(&self, _: &Access, at: Timestamp, namespace: Option<&str>) -> Suspects {
+    fn suspects(&self, _: &Access, at: WrongAt, namespace: Option<&str>) -> Suspects {
         let ranked = |namespace: &str, name: String, score: f64| Ranked {
             kind: "Deployment".into(),
             namespace: namespace.to_owned(),
@@ -114,7 +114,7 @@ impl Reader for Fixture {
         ranking.retain(|r| namespace.is_none_or(|namespace| namespace == r.namespace));
         let problems =
             vec![Problem { source: None, detail: "7 lines are more than is ranked and were left out".into() }];
-        Suspects { at, onset: Some(at), ranking, problems }
+        Suspects { at: at.until, onset: at.first, ranking, problems }
     }
     fn told(&self, _: &Access, _: &TellsOf<'_>) -> Vec<Told> {
         self.told.clone()

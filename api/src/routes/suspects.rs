@@ -7,7 +7,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use whyd_signals::{Access, Timestamp};
+use whyd_signals::Access;
 
 use super::in_turn::{LONGEST_WAIT, in_turn};
 use super::query::{Checks, Raw, known};
@@ -15,7 +15,7 @@ use super::{Api, problems};
 use crate::access::Caller;
 use crate::dto;
 use crate::problem::{ErrorKind, Failure, ProblemDetails};
-use crate::reader::Reader;
+use crate::reader::{Reader, WrongAt};
 use crate::scope::Scope;
 
 /// After an incident began, so much of it is looked at.
@@ -52,10 +52,11 @@ pub(super) async fn suspects(
     let now = (api.clock)();
     let at = checks.time("at", query.at.as_deref()).map_or(now, |at| at.min(now));
     checks.done()?;
-    ranked(api, access, at, query.namespace).await
+    ranked(api, access, WrongAt { first: None, until: at }, query.namespace).await
 }
 
-/// The same for an incident: the time around its beginning is looked at.
+/// The same for an incident: whoever was unlike its past when it began, or up to two and a half minutes before. Who ended first is
+/// suspected of what those that call it showed from then on.
 #[utoipa::path(get, path = "/api/v1/incidents/{id}/suspects", tag = "api",
     params(("id" = String, Path, description = "the incident's id")), responses(
     (status = 200, description = "the workloads, the likeliest first", body = dto::Suspects),
@@ -76,14 +77,14 @@ pub(super) async fn of_incident(
         let kind = if api.reader.status().replayed { ErrorKind::NotFound } else { ErrorKind::Replaying };
         return Err(Failure::new(kind, format!("no incident {id:?} is known in what you may see")));
     };
-    let at = opened.plus(INTO).min((api.clock)());
-    ranked(api, access, at, None).await
+    let until = opened.plus(INTO).min((api.clock)());
+    ranked(api, access, WrongAt { first: Some(opened), until }, None).await
 }
 
 async fn ranked(
     api: Api,
     access: Access,
-    at: Timestamp,
+    at: WrongAt,
     namespace: Option<String>,
 ) -> Result<Json<dto::Suspects>, Failure> {
     let mut problems = problems(&api.reader.status());

@@ -4,12 +4,16 @@ use super::flow::Courses;
 use super::hops::Hops;
 use super::metrics::Metrics;
 use super::windows::Windows;
-use super::{Complained, Event, Facts, Found, Line, Ranked, Reason, WINDOW, complaints, ends, events};
+use super::{
+    Complained, Event, Facts, Found, Line, Ranked, Reason, WINDOW, complaints, earlier, ends, events, explained,
+};
 
 /// Beside the strongest evidence all of it counts a little.
 const ALL: f64 = 0.1;
 /// Metrics beside lines count up to this: among a thousand series some jump at any time.
 const METRICS: f64 = 0.5;
+/// What is less than usual is no reason: the most conspicuous of a window mostly reach as much.
+const REASON: f64 = 1.0;
 /// How much of the evidence against a caller is passed on to those it calls.
 const PASSED: f64 = 0.8;
 
@@ -23,6 +27,8 @@ pub struct Prepared<'a> {
     hops: Hops,
     events: Vec<Event>,
     complaints: Vec<Complained>,
+    /// Who calls whom.
+    calls: Vec<(u32, u32)>,
     /// When the first of all that is known was.
     oldest: i64,
 }
@@ -38,7 +44,10 @@ impl<'a> Prepared<'a> {
         let all = all.chain(facts.events.iter().map(|e| e.at)).chain(facts.complaints.iter().map(|c| c.at));
         let oldest = all.min().unwrap_or(until);
         let (events, complaints) = (events::sorted(&facts.events), complaints::sorted(&facts.complaints));
-        Self { facts, until, metrics: Metrics::of(&facts.series), courses, hops, events, complaints, oldest }
+        let mut calls: Vec<(u32, u32)> = hops.calls().chain(facts.calls.iter().copied()).collect();
+        calls.sort_unstable();
+        calls.dedup();
+        Self { facts, until, metrics: Metrics::of(&facts.series), courses, hops, events, complaints, calls, oldest }
     }
 
     /// Ranks all candidates at `onset` (in nanoseconds), by what happened in the window after it. The likeliest root is
@@ -48,31 +57,63 @@ impl<'a> Prepared<'a> {
         let windows = Windows::new(onset, self.until, length);
         let candidates = self.facts.candidates;
         let metrics = self.metrics.found(candidates, onset, self.until, length);
-        let flow = self.courses.found(candidates, &windows);
+        let (flow, mut began) = self.courses.found(candidates, &windows);
         let hops = self.hops.found(candidates, &windows);
-        let ends = ends::found(&self.facts.ended, candidates, &windows, self.oldest);
+        let (ends, ended) = ends::found(&self.facts.ended, candidates, &windows, self.oldest);
         let events = events::found(&self.events, candidates, &windows, self.oldest);
         let complaints = complaints::found(&self.complaints, candidates, &windows, self.oldest);
         let mut by_metrics: Vec<f64> = metrics.iter().map(|found| strength(found.as_ref())).collect();
         pass_on(&mut by_metrics, &self.facts.calls);
 
-        let mut ranked = Vec::with_capacity(candidates as usize);
+        self.note_others(&windows, &mut began);
+
+        let (mut scores, mut reasons) = (Vec::new(), Vec::new());
         let told = ends.into_iter().zip(events).zip(complaints);
         let kinds = by_metrics.into_iter().zip(metrics).zip(flow).zip(hops).zip(told);
-        for (candidate, ((((by_metrics, metric), flow), hop), ((end, event), unanswered))) in (0..candidates).zip(kinds)
-        {
+        for ((((by_metrics, metric), flow), hop), ((end, event), unanswered)) in kinds {
             let squashed = METRICS * by_metrics / (2.0 + by_metrics);
             let of = |found: Option<Found>| (strength(found.as_ref()), found);
             let parts = [(squashed, metric), of(flow), of(hop), of(end), of(event), of(unanswered)];
             let most = parts.iter().fold(0.0_f64, |most, part| most.max(part.0));
-            let score = most + ALL * parts.iter().map(|part| part.0).sum::<f64>();
-            let mut parts: Vec<(f64, Reason)> = parts.into_iter().filter_map(|(s, f)| Some((s, f?.because))).collect();
+            scores.push(most + ALL * parts.iter().map(|part| part.0).sum::<f64>());
+            let parts = parts.into_iter().filter_map(|(s, f)| Some((s, f.filter(is_told)?.because)));
+            reasons.push(parts.collect::<Vec<(f64, Reason)>>());
+        }
+        let explained = explained::explain(&mut scores, &ended, &began, &self.calls);
+        let of_each = (0..candidates).zip(scores).zip(reasons.into_iter().zip(explained));
+        let mut ranked = Vec::with_capacity(candidates as usize);
+        for ((candidate, score), (mut parts, explained)) in of_each {
+            parts.extend(explained);
             parts.sort_by(|a, b| b.0.total_cmp(&a.0));
             ranked.push(Ranked { candidate, score, because: parts.into_iter().map(|part| part.1).collect() });
         }
         ranked.sort_by(|a, b| b.score.total_cmp(&a.score)); // stable: equals stay in order
         ranked
     }
+
+    /// Notes when each first ended, was warned of, or said that another did not answer, in the first window or the one before.
+    fn note_others(&self, windows: &Windows, began: &mut [Option<i64>]) {
+        let ended = self.facts.ended.iter().map(|e| (e.seen_at.unwrap_or(e.candidate), e.at));
+        let warned = self.events.iter().map(|e| (e.seen_at.unwrap_or(e.candidate), e.at));
+        let complained = self.complaints.iter().map(|c| (c.caller, c.at));
+        let all = ended.chain(warned).chain(complained).filter(|(_, at)| windows.of(*at).is_some_and(|n| n < 2));
+        all.for_each(|(candidate, at)| earlier(began, candidate, at));
+    }
+}
+
+/// Whether it says what is otherwise now than it was, and by more than is usual.
+fn is_told(found: &Found) -> bool {
+    let more = |now: (u32, u32), before: (u32, u32)| {
+        u64::from(now.0) * u64::from(before.1) > u64::from(before.0) * u64::from(now.1)
+    };
+    let is_change = match found.because {
+        // What is not known for sure of a short past is no change.
+        Reason::Course { now, before, .. } | Reason::Share { now, before, .. } => more(now, before),
+        // The slowest of several steps may be slow by its rank and not in its middle.
+        Reason::Slow { was, is, .. } => is > was,
+        _ => true,
+    };
+    is_change && found.times >= REASON
 }
 
 /// In doublings of what is usual.

@@ -93,8 +93,9 @@ impl Courses {
         self.kinds.windows(2).filter_map(|ends| self.taken.get(*ends.first()?..*ends.last()?))
     }
 
-    /// What the courses of requests say of each candidate.
-    pub(super) fn found(&self, candidates: u32, windows: &Windows) -> Vec<Option<Found>> {
+    /// What the courses of requests say of each candidate, and when it first took a course, in the first window or the one
+    /// before, that it takes more often now than it used to.
+    pub(super) fn found(&self, candidates: u32, windows: &Windows) -> (Vec<Option<Found>>, Vec<Option<i64>>) {
         let (changes, past) = self.changes(windows);
         let mut best: Vec<Option<(f64, Reason)>> = vec![None; candidates as usize];
         let mut put = |candidate: u32, by: f64, because: Reason| {
@@ -138,7 +139,22 @@ impl Courses {
             let (by, because) = held?;
             Some(Found { times: past.times(candidate, by, LEAST), because })
         };
-        (0..candidates).zip(best).map(times).collect()
+        let found = (0..candidates).zip(best).map(times).collect();
+        let mut began = vec![None; candidates as usize];
+        for change in changes.iter().filter(|change| change.by > LEAST) {
+            if let Some(taken) = self.since(windows.begin(1), change.kind, windows).next() {
+                super::earlier(&mut began, taken.kind.candidate, taken.at);
+            }
+        }
+        (found, began)
+    }
+
+    /// The steps of a kind from then on to the end of the first window, in order of time.
+    fn since(&self, from: i64, kind: Kind, windows: &Windows) -> impl Iterator<Item = &Taken> {
+        let first = self.taken.partition_point(|t| (t.kind, t.since) < (kind, from));
+        let until = windows.until;
+        let of = self.taken.get(first..).unwrap_or_default().iter();
+        of.take_while(move |t| t.kind == kind && t.since < until)
     }
 
     /// The steps whose share is higher in the first window, and how far that of the candidates went in those before.
@@ -206,9 +222,7 @@ impl Courses {
     fn unusual(&self, changes: &[Change], windows: &Windows) -> Vec<(Kind, Option<(u32, f64)>)> {
         let mut found: Vec<(&Taken, f64)> = Vec::new();
         for change in changes.iter().filter(|change| change.by > LEAST) {
-            let first = self.taken.partition_point(|t| (t.kind, t.since) < (change.kind, windows.onset));
-            let of = self.taken.get(first..).unwrap_or_default().iter();
-            let of = of.take_while(|t| t.kind == change.kind && t.since < windows.until);
+            let of = self.since(windows.onset, change.kind, windows);
             found.extend(of.filter(|t| t.request != 0).map(|t| (t, change.by)));
         }
         found.sort_unstable_by_key(|(t, _)| (t.request, t.at, t.kind));

@@ -8,7 +8,7 @@
 use super::normal;
 use super::usual::Past;
 use super::windows::Windows;
-use super::{Found, Line, Reason};
+use super::{Found, Line, NOBODY, Reason};
 
 /// Times of a step without which there is no past.
 const FEW: usize = 8;
@@ -75,7 +75,7 @@ impl Hops {
         hops.sort_unstable();
         let mut kinds = Vec::new();
         for same in hops.chunk_by(|a, b| (a.from, a.to) == (b.from, b.to)).filter(|same| same.len() >= FEW) {
-            let Some(hop) = same.first() else { continue };
+            let Some(hop) = same.first().filter(|hop| hop.from.0 != NOBODY && hop.to.0 != NOBODY) else { continue };
             let called = same.iter().filter(|h| h.callee == hop.from.0).count() * 2 > same.len();
             let (caller, callee) = if called { (hop.to.0, hop.from.0) } else { (hop.from.0, hop.to.0) };
             let mean = |of: &[Hop]| {
@@ -87,6 +87,11 @@ impl Hops {
             kinds.push(Kind { caller, callee, took });
         }
         Self { kinds, oldest }
+    }
+
+    /// Who calls whom, by the steps that lie between two.
+    pub(super) fn calls(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.kinds.iter().filter(|kind| kind.caller != kind.callee).map(|kind| (kind.caller, kind.callee))
     }
 
     /// What the times of requests' steps say of each candidate.

@@ -9,6 +9,7 @@ mod combine;
 mod complaints;
 mod ends;
 mod events;
+mod explained;
 mod flow;
 mod hops;
 mod metrics;
@@ -19,12 +20,16 @@ mod windowed;
 mod windows;
 
 pub use combine::Prepared;
-pub use onset::find;
+pub use onset::{find, find_around};
 
 use std::time::Duration;
 
 /// How long the window of an incident is, and each one before it: what comes much later is of something else.
 pub const WINDOW: Duration = Duration::from_secs(150);
+
+/// Whose lines are those of requests that candidates share with others, of whom nothing else is known: what takes time between
+/// them is no candidate's.
+pub const NOBODY: u32 = u32::MAX;
 
 /// Which way of a metric is bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -164,6 +169,8 @@ pub enum Reason {
         cause: u32,
         /// How many for that.
         times: u32,
+        /// How many for whatever before.
+        before: u32,
         /// Whose they were, where it is to blame for another's.
         seen_at: Option<u32>,
     },
@@ -188,6 +195,11 @@ pub enum Reason {
         times: u32,
         /// How many times before.
         before: u32,
+    },
+    /// It ended, and only then one that calls it showed anything.
+    Explains {
+        /// Who.
+        caller: u32,
     },
     /// A step of requests takes longer.
     Slow {
@@ -217,6 +229,13 @@ struct Found {
     /// As often as usual; 1 is what the most conspicuous usually reach.
     times: f64,
     because: Reason,
+}
+
+/// Notes that a candidate showed something then.
+fn earlier(first: &mut [Option<i64>], candidate: u32, at: i64) {
+    if let Some(first) = first.get_mut(candidate as usize) {
+        *first = Some(first.map_or(at, |first: i64| first.min(at)));
+    }
 }
 
 /// The strongest of what is found of each candidate, against what is usual.

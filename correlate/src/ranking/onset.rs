@@ -40,8 +40,17 @@ impl Over {
 /// The ranking over all onsets from `from` to a minute before `until`, each candidate with its reasons at the time at which they
 /// count for most; and when the trouble of the first began. Nothing at or after `until` is looked at. Both are in nanoseconds.
 pub fn find(facts: &Facts, from: i64, until: i64) -> (i64, Vec<Ranked>) {
+    over_all(facts, (from, until.saturating_sub(TOO_LATE * STEP)), until)
+}
+
+/// The same where it is known when something was wrong for the first time: it began then, or up to a window before.
+pub fn find_around(facts: &Facts, first: i64, until: i64) -> (i64, Vec<Ranked>) {
+    let window = i64::try_from(WINDOW.as_nanos()).unwrap_or(i64::MAX);
+    over_all(facts, (first.saturating_sub(window), first), until)
+}
+
+fn over_all(facts: &Facts, (from, last): (i64, i64), until: i64) -> (i64, Vec<Ranked>) {
     let prepared = Prepared::of(facts, until);
-    let last = until.saturating_sub(TOO_LATE * STEP);
     let onsets = std::iter::successors(Some(from), |t| t.checked_add(STEP)).take_while(|t| *t <= last);
     let onsets: Vec<i64> = onsets.collect();
     let weight = |onset: &i64| (-(until.saturating_sub(*onset) as f64 / 1e9) / HALVED).exp2();
@@ -52,12 +61,14 @@ pub fn find(facts: &Facts, from: i64, until: i64) -> (i64, Vec<Ranked>) {
             let Some(over) = over.get_mut(candidate as usize) else { continue };
             over.scores.push(score);
             over.sum += weight * score;
-            if weight * score > over.most {
+            // What there is no reason for tells nothing.
+            if weight * score > over.most && !because.is_empty() {
                 (over.most, over.because) = (weight * score, because);
             }
         }
     }
-    let first = over.iter().filter(|over| over.sum > 0.0).max_by(|a, b| a.sum.total_cmp(&b.sum));
+    let is_suspect = |over: &&Over| over.sum > 0.0 && !over.because.is_empty();
+    let first = over.iter().filter(is_suspect).max_by(|a, b| a.sum.total_cmp(&b.sum));
     let began = first.and_then(|first| onsets.get(first.began(&weights)?)).copied();
     let all = weights.iter().sum::<f64>().max(f64::MIN_POSITIVE);
     let ranked = |(candidate, over): (u32, Over)| Ranked { candidate, score: over.sum / all, because: over.because };

@@ -232,7 +232,7 @@ fn what_ends_is_suspected_and_who_is_to_blame_for_it_more() {
     facts.ended = vec![end(70, 1, None, 0), end(20, 2, None, 1), end(30, 2, Some(0), 2), end(60, 2, Some(0), 2)];
     let ranked = rank(&facts, ONSET, ONSET + 300 * SECOND);
     assert_eq!((ranked[0].candidate, ranked[1].candidate), (2, 1), "{ranked:?}");
-    assert_eq!(ranked[0].because[0], Reason::Ended { cause: 2, times: 2, seen_at: Some(0) });
+    assert_eq!(ranked[0].because[0], Reason::Ended { cause: 2, times: 2, before: 0, seen_at: Some(0) });
     // What has ended all the time, in each window, says little where it does so again.
     facts.ended.extend((1..20).flat_map(|n| {
         [end(-150 * n + 40, 2, None, 1), end(-150 * n + 50, 2, None, 1), end(-150 * n + 60, 2, None, 1)]
@@ -248,4 +248,88 @@ fn quantiles_of_the_normal_distribution() {
     for (p, x) in [(0.5, 0.0), (0.975, 1.959_964), (0.025, -1.959_964), (0.999, 3.090_232), (0.01, -2.326_348)] {
         assert!((normal::quantile(p) - x).abs() < 1e-5, "{p}");
     }
+}
+
+/// Candidate 2 ends and says nothing for a while; candidate 1, which calls it, goes another way, and so does whoever calls that.
+fn gone(second: i64) -> Facts {
+    let mut facts = requests(|at, lines| {
+        if (ONSET..ONSET + 150 * SECOND).contains(&at) {
+            lines[4].template = 50;
+            lines[5].template = 60;
+            lines.drain(2..4);
+        }
+    });
+    facts.ended = vec![Ended { at: ONSET + second * SECOND, candidate: 2, seen_at: None, cause: 0 }];
+    // The callers give up, too, and more often.
+    let ends = [(40, 1), (90, 1), (60, 0), (120, 0)];
+    facts.ended.extend(ends.map(|(s, candidate)| Ended { at: ONSET + s * SECOND, candidate, seen_at: None, cause: 1 }));
+    facts
+}
+
+#[test]
+fn who_ended_before_its_callers_showed_anything_is_suspected_of_what_they_showed() {
+    let (_, ranked) = find_around(&gone(-1), ONSET - SECOND, ONSET + 300 * SECOND);
+    assert_eq!(ranked[0].candidate, 2, "{ranked:?}");
+    assert!(matches!(ranked[0].because[..], [Reason::Explains { caller: 1 }, ..]), "{:?}", ranked[0]);
+    assert!(ranked[0].because.iter().any(|b| matches!(b, Reason::Ended { times: 1, before: 0, .. })));
+    // And so it is for who was told of its caller's end only.
+    let (_, ranked) = find_around(&gone(-1), ONSET + 40 * SECOND, ONSET + 300 * SECOND);
+    assert_eq!(ranked[0].candidate, 2, "{ranked:?}");
+    // One that ended after its caller had gone wrong explains nothing.
+    let (_, ranked) = find_around(&gone(30), ONSET, ONSET + 300 * SECOND);
+    assert_eq!(ranked[0].candidate, 1, "{ranked:?}");
+    assert!(
+        ranked.iter().all(|r| r.because.iter().all(|b| !matches!(b, Reason::Explains { caller: 1 }))),
+        "{ranked:?}"
+    );
+}
+
+#[test]
+fn who_does_what_it_always_did_has_no_reason_and_no_score() {
+    let mut facts = requests(|at, lines| {
+        if at >= ONSET {
+            lines[3].template = 40;
+        }
+    });
+    // Candidate 3 says one thing only, in and out of requests, and a metric of it is noise.
+    let tick = |n: i64| Line { request: 0, at: n * 10 * SECOND, candidate: 3, template: 9 };
+    facts.lines.extend((0..330).map(tick));
+    facts.series = vec![series(3, 0, |t| 100.0 + (t * 7919 % 13) as f64)];
+    let (onset, ranked) = find(&facts, ONSET - 300 * SECOND, ONSET + 300 * SECOND);
+    assert_eq!(ranked[0].candidate, 2);
+    let (first, steady) = (&ranked[0], ranked.iter().find(|r| r.candidate == 3).unwrap());
+    assert!(steady.because.is_empty() && steady.score < first.score / 10.0, "{steady:?}");
+    assert!((onset - ONSET).abs() <= 60 * SECOND, "{}", (onset - ONSET) / SECOND);
+    for reason in ranked.iter().flat_map(|r| &r.because) {
+        let is_change = match reason {
+            Reason::Course { now, before, .. } | Reason::Share { now, before, .. } => {
+                now.0 * before.1 > before.0 * now.1
+            }
+            Reason::Slow { was, is, .. } => is > was,
+            _ => true,
+        };
+        assert!(is_change, "{reason:?}");
+    }
+    let quiet = Facts { lines: (0..330).map(tick).collect(), ..facts };
+    let (onset, ranked) = find(&quiet, ONSET - 300 * SECOND, ONSET + 300 * SECOND);
+    assert_eq!(onset, ONSET + 300 * SECOND, "none began");
+    assert!(ranked.iter().all(|r| r.because.is_empty()), "{ranked:?}");
+}
+
+#[test]
+fn time_that_others_take_is_not_of_who_called_them() {
+    // Candidate 2 is another team's, and takes half a second more.
+    let slow = |seen: bool| {
+        requests(|at, lines| {
+            if at >= ONSET {
+                lines[3..].iter_mut().for_each(|l| l.at += 500_000_000);
+            }
+            lines.retain(|l| seen || l.candidate != 2);
+            lines.iter_mut().filter(|l| l.candidate == 2).for_each(|l| (l.candidate, l.template) = (NOBODY, 0));
+        })
+    };
+    let blamed = |facts: &Facts| first(facts).because.iter().any(|b| matches!(b, Reason::Slow { .. }));
+    assert!(blamed(&slow(false)), "whom nobody knows of");
+    assert!(!blamed(&slow(true)));
+    assert!(rank(&slow(true), ONSET, ONSET + 300 * SECOND).iter().all(|r| r.because.is_empty()));
 }

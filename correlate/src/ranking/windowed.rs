@@ -34,6 +34,14 @@ impl Windowed {
         (1..).zip(self.counts.iter().skip(1)).map(|(window, n)| (window, self.by(*n)))
     }
 
+    /// Whether one of the first two windows goes so far beyond those before both.
+    pub(super) fn is_new(&self, window: usize, least: f64) -> bool {
+        let older = self.counts.get(2..).unwrap_or_default();
+        let mean = older.iter().map(|n| f64::from(*n)).sum::<f64>() / older.len().max(1) as f64;
+        let n = self.counts.get(..2).unwrap_or(&self.counts).get(window).copied();
+        n.is_some_and(|n| (f64::from(n) - mean) / (mean + 0.5).sqrt() >= least)
+    }
+
     fn by(&self, n: u32) -> f64 {
         ((f64::from(n) - self.mean) / (self.mean + 0.5).sqrt()).max(0.0)
     }
