@@ -306,12 +306,20 @@ fn standing(incident: &Incident, beside: Option<&Restart>) -> String {
         severity = format!("hidden by the suppression {by}, {severity}");
     }
     let opened = day_and_clock(incident.opened_at);
+    let id = called(incident);
     match (incident.status, incident.resolved_at) {
-        (IncidentStatus::Resolved, Some(at)) => {
-            format!("{severity}, from {opened} to {}, id {}", day_and_clock(at), incident.id)
-        }
-        _ => format!("{severity}, open since {opened}, id {}", incident.id),
+        (IncidentStatus::Resolved, Some(at)) => format!("{severity}, from {opened} to {}, {id}", day_and_clock(at)),
+        _ => format!("{severity}, open since {opened}, {id}"),
     }
+}
+
+/// Its id, with those under which somebody may have been told of it before.
+fn called(incident: &Incident) -> String {
+    let all = &incident.formerly;
+    let (told, rest) = all.split_at(all.len().min(FORMER));
+    let formerly = if told.is_empty() { String::new() } else { format!(", formerly {}", told.join(", ")) };
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    format!("id {}{formerly}{more}", incident.id)
 }
 
 fn named(root: &Root) -> String {
@@ -376,6 +384,9 @@ fn signal_name(signal: i32) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+/// Former ids of an incident that are told.
+const FORMER: usize = 3;
 
 /// What a person would suspect first; the rest is told to those who ask for all of it.
 const SUSPECTED: [&str; 14] = [

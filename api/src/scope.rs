@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use whyd_signals::schema::{Anomaly, Change, EvidenceSource, Incident, Link, Restart, Root};
+use whyd_signals::schema::{Anomaly, Change, EvidenceSource, Incident, IncidentsOfRows, Link, Restart, Root};
 use whyd_signals::{Access, Team};
 
 use crate::dto;
@@ -86,6 +86,26 @@ impl<'a> Scope<'a> {
         let mut pods = self.reader.pods(self.access);
         pods.retain(|p| self.sees(&p.namespace));
         pods
+    }
+
+    /// The rows as this caller may read them, each with the incident that it is of.
+    pub(crate) fn rows(&self, rows: &[Arc<Restart>]) -> Vec<dto::Restart> {
+        let keys: BTreeSet<&str> = rows.iter().filter_map(|row| row.incident_key.as_deref()).collect();
+        let incidents = self.all_incidents(|i| keys.contains(i.group.as_str()));
+        let of = IncidentsOfRows::of(incidents.iter().map(AsRef::as_ref));
+        let with_id =
+            |row: &Arc<Restart>| dto::Restart { incident_id: of.row(row).map(str::to_owned), ..self.restart(row) };
+        rows.iter().map(with_id).collect()
+    }
+
+    /// The rows that an incident holds, or that its parts do.
+    pub(crate) fn rows_of(&self, incident: &Incident) -> Vec<Arc<Restart>> {
+        let is_it = |i: &Incident| i.id == incident.id || incident.parts.iter().any(|part| part.id == i.id);
+        let held = self.all_incidents(is_it);
+        let groups: BTreeSet<&str> = held.iter().map(|i| i.group.as_str()).collect();
+        let all = self.all_incidents(|i| groups.contains(i.group.as_str()));
+        let of = IncidentsOfRows::of(all.iter().map(AsRef::as_ref));
+        self.restarts(|row| of.row(row).is_some_and(|id| held.iter().any(|i| i.id == id)))
     }
 
     /// The row as this caller may read it.

@@ -219,7 +219,7 @@ enum EvalOf {
 
 #[derive(Debug, Args)]
 struct WhyArgs {
-    /// A pod, the beginning of its name, or a workload; also NAMESPACE/POD, pod/NAME, deploy/NAME
+    /// A pod, the beginning of its name, a workload, or an incident's id; also NAMESPACE/POD, pod/NAME, deploy/NAME
     pod: String,
     /// Its namespace
     #[arg(short, long)]

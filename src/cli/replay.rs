@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use whyd_api::{WrongAt, dto};
 use whyd_correlate::rules::Rules;
-use whyd_signals::schema::Incident;
+use whyd_signals::schema::{Incident, IncidentsOfRows, Restart};
 use whyd_signals::{Access, Resource, Timestamp};
 
 use super::{ReplayArgs, configured, print};
@@ -58,7 +58,7 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
             ..dto::Restart::from(row.as_ref())
         };
         let out = dto::Replay {
-            restarts: restarts.iter().map(|r| dto::Restart::from(r.as_ref())).collect(),
+            restarts: restarts.iter().map(with_id).collect(),
             incidents: incidents.iter().map(|i| dto::Incident::from(i.as_ref())).collect(),
             ranking: suspects.ranking,
             problems: unknown.chain(told).chain(suspects.problems).collect(),

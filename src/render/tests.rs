@@ -235,3 +235,11 @@ fn an_incident_without_restarts_tells_what_it_rests_on() {
     assert!(since < event, "{text}");
     assert!(text.contains("kubectl -n team-shop describe pod gate-1\n    kubectl -n team-shop logs gate-1"), "{text}");
 }
+
+#[test]
+fn ids_under_which_an_incident_was_told_before_stand_beside_its_id() {
+    let standing = |formerly: &[&str]| super::standing(&incident(json!({ "formerly": formerly })), None);
+    assert!(standing(&[]).ends_with(", id 1a2b"), "{}", standing(&[]));
+    assert!(standing(&["3c"]).ends_with(", id 1a2b, formerly 3c"), "{}", standing(&["3c"]));
+    assert!(standing(&["3", "4", "5", "6", "7"]).ends_with("id 1a2b, formerly 3, 4, 5 and 2 more"));
+}

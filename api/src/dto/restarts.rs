@@ -107,6 +107,10 @@ pub struct Restart {
     pub changes: Vec<ChangeBefore>,
     /// Sources that would have been needed and are not there.
     pub missing: Vec<String>,
+    /// The incident that it is of; null where it raises none, and where you may not see that.
+    #[serde(default)]
+    #[schema(required)]
+    pub incident_id: Option<String>,
 }
 
 impl From<&schema::Restart> for Restart {
@@ -136,6 +140,7 @@ impl From<&schema::Restart> for Restart {
             ruled_out: r.ruled_out.iter().map(RuledOut::from).collect(),
             changes: r.changes.iter().map(ChangeBefore::from).collect(),
             missing: r.missing.clone(),
+            incident_id: None,
         }
     }
 }

@@ -16,6 +16,8 @@ pub enum Match {
     Workload,
     /// Pods' names begin with it.
     Prefix,
+    /// It is an incident's id, or one under which that was told before.
+    Incident,
 }
 
 /// How much memory a container held.

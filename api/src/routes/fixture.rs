@@ -226,6 +226,7 @@ pub(crate) fn ruled_out(because: &str, value: Value) -> RuledOut {
 pub(crate) fn incident(namespace: &str, id: &str, status: IncidentStatus, second: i64, members: &[&str]) -> Incident {
     Incident {
         id: id.into(),
+        group: String::new(),
         team: team_of(namespace),
         namespace: namespace.into(),
         severity: Severity::Critical,

@@ -68,7 +68,7 @@ pub(super) async fn restarts(
     });
     rows.sort_by(|a, b| place(a).cmp(&place(b)));
     let (page, next) = cursor::page(&rows, after.as_ref(), limit, |r| place(r));
-    let restarts = page.iter().map(|r| scope.restart(r)).collect();
+    let restarts = scope.rows(page);
     Ok(Json(dto::Restarts { restarts, next, problems: problems(&api.reader.status()) }))
 }
 

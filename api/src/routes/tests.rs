@@ -155,7 +155,7 @@ async fn rows_have_every_key() {
         r#""query":"kubectl -n a get pod/web-2 -o jsonpath='{.f}'"}},{"source":"metrics","at":null,"object":"Pod/web-2","field":"f","#,
         r#""value":67108864.0,"text":"at its limit","age_seconds":null,"shown_by":{"language":"promql","#,
         r#""query":"f{namespace=\"a\",pod=\"web-2\",container=\"web\"}"}}],"ruled_out":[{"cause":"app-error","#,
-        r#""because":"the code is not 1","field":"exitCode","value":137}],"changes":[],"missing":["events"]}],"next":null,"#,
+        r#""because":"the code is not 1","field":"exitCode","value":137}],"changes":[],"missing":["events"],"incident_id":null}],"next":null,"#,
         r#""problems":[{"source":"events","#,
         r#""detail":"events is not synced: what it would hold is unknown, not empty"}]}"#,
     );
@@ -514,6 +514,7 @@ async fn suspects_are_the_caller_s_own_of_a_time_or_of_an_incident() {
     let incident = get(&router, "/api/v1/incidents/i-spread", None).await.json();
     let of_incident = get(&router, "/api/v1/incidents/i-spread/suspects", None).await.json();
     assert!(of_incident["at"].as_str() > incident["opened_at"].as_str(), "{of_incident}");
+    assert_eq!(of_incident["onset"], incident["opened_at"], "it is told when something was wrong first");
 }
 
 fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
@@ -577,4 +578,37 @@ async fn an_id_that_was_told_before_leads_to_what_it_is_now_for_whom_may_see_tha
         let answer = get(&router, &format!("/api/v1/incidents/{asked}"), Some(token)).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{asked} as {token}");
     }
+}
+
+#[tokio::test]
+async fn a_row_names_its_incident_and_an_id_is_asked_about_as_a_pod_is() {
+    let mut fixture = Fixture::default();
+    let key = |i: usize| format!("k-{i}");
+    for (i, row) in fixture.restarts.iter_mut().enumerate() {
+        Arc::make_mut(row).incident_key = Some(key(i));
+    }
+    let own = fixture.restarts.iter().position(|r| r.namespace == "a" && r.pod.is_some()).unwrap();
+    let made = |id: &str, group: String| Incident {
+        group,
+        formerly: vec!["then".into()],
+        ..incident("a", id, IncidentStatus::Open, 0, &["a/web-1/web"])
+    };
+    fixture.incidents = vec![Arc::new(made("now", key(own)))];
+    let summary = fixture.restarts[own].summary.clone();
+    let router = routes(fixture);
+    let rows = get(&router, "/api/v1/restarts", Some("a")).await.json();
+    let ids: Vec<_> = rows["restarts"].as_array().unwrap().iter().map(|r| r["incident_id"].clone()).collect();
+    assert_eq!(ids.iter().filter(|id| **id == "now").count(), 1, "{ids:?}");
+    assert!(ids.iter().all(|id| *id == "now" || id.is_null()), "{ids:?}");
+    for id in ["now", "then"] {
+        let why = get(&router, &format!("/api/v1/why?pod={id}"), Some("a")).await.json();
+        assert_eq!((why["matched"].clone(), why["incidents"][0]["id"].clone()), ("incident".into(), "now".into()));
+        assert_eq!(why["restarts"].as_array().unwrap().len(), 1, "{why}");
+        assert_eq!(
+            (&why["restarts"][0]["summary"], &why["restarts"][0]["incident_id"]),
+            (&summary.clone().into(), &"now".into())
+        );
+    }
+    let none = get(&router, "/api/v1/why?pod=then", Some("b")).await;
+    assert_eq!(none.status, StatusCode::NOT_FOUND);
 }

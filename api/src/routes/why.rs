@@ -34,7 +34,8 @@ const NEARBY: usize = 5;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct WhyQuery {
-    /// The pod's name, its workload's (`Kind/name` or `name`), or the beginning of pods' names; in that order.
+    /// The pod's name, its workload's (`Kind/name` or `name`), an incident's id, also one under which it was told before, or the
+    /// beginning of pods' names; in that order.
     #[param(required, value_type = String)]
     pod: Option<String>,
     /// Needed only where the name is known in several namespaces.
@@ -71,9 +72,20 @@ pub(super) async fn why(
     let of_owner = name.split_once('/').filter(|(kind, _)| matches!(*kind, "ReplicaSet" | "Job"));
     let of_owner = of_owner.map(|(_, owner)| format!("{owner}-"));
     let beginning = of_owner.as_deref().unwrap_or(name);
-    let (matched, mut rows) = match find(&scope, name, namespace) {
-        Some(found) => found,
-        None => {
+    let incident = scope.incident_called(name);
+    let (matched, mut rows) = match (find(&scope, name, namespace), &incident) {
+        (Some(found), _) => found,
+        (None, Some(incident)) => {
+            let rows = scope.rows_of(incident);
+            if rows.is_empty() {
+                let incidents = vec![super::incidents::with_alerts(&scope, incident)];
+                let (restarts, memory, learning, problems) = (Vec::new(), None, None, problems(&status));
+                let matched = Match::Incident;
+                return Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, problems }));
+            }
+            (Match::Incident, rows)
+        }
+        (None, None) => {
             let mut found = calm(&scope, name, namespace, false)?;
             let begin = if found.is_none() { begins(&scope, beginning, namespace) } else { Vec::new() };
             if found.is_none() && begin.is_empty() {
@@ -99,7 +111,10 @@ pub(super) async fn why(
             return Err(Failure::new(ErrorKind::NotFound, detail));
         }
     }
-    one_namespace(name, rows.iter().map(|r| r.namespace.as_str()))?;
+    let incident = incident.filter(|_| matched == Match::Incident);
+    if incident.is_none() {
+        one_namespace(name, rows.iter().map(|r| r.namespace.as_str()))?;
+    }
 
     rows.sort_by(|a, b| super::restarts::place(a).cmp(&super::restarts::place(b)));
     let mut problems = problems(&status);
@@ -108,8 +123,11 @@ pub(super) async fn why(
         problems.push(dto::Problem { source: None, detail });
         rows.truncate(DEFAULT_LIMIT);
     }
-    let incidents = incidents_of(&scope, &rows);
-    let restarts = rows.iter().map(|r| scope.restart(r)).collect();
+    let incidents = match &incident {
+        Some(incident) => vec![super::incidents::with_alerts(&scope, incident)],
+        None => incidents_of(&scope, &rows),
+    };
+    let restarts = scope.rows(&rows);
     let memory = rows.first().and_then(|newest| scope.memory(newest));
     let learning = match rows.first().filter(|newest| scope.may_have_been_learning(newest)) {
         Some(newest) => {

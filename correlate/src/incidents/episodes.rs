@@ -99,6 +99,7 @@ pub(super) fn episodes(
             incident.formerly = led.take(FORMER).map(|(_, id)| stable_id(&[cluster, id])).collect();
             firsts.push((*first).clone());
         }
+        key.clone_into(&mut incident.group);
         incident.follows = before.replace(incident.id.clone());
         let facts = Facts::of(key, &incident, (&members, &heads));
         made.push((incident, facts));
@@ -136,6 +137,7 @@ pub(super) fn incident(
     let critical = ends >= CRITICAL || never_started;
     let mut incident = Incident {
         id: stable_id(&[cluster, first]),
+        group: String::new(),
         team: told.map_or_else(Team::platform, |m| m.team.clone()),
         namespace: told.map_or_else(String::new, |m| m.namespace.clone()),
         severity: if critical { Severity::Critical } else { Severity::Warning },

@@ -97,6 +97,7 @@ impl Whole {
         };
         Some(Incident {
             id: id.to_owned(),
+            group: String::new(),
             team: self.team(),
             namespace: if all_in_one { first.namespace.clone() } else { String::new() },
             severity,

@@ -119,7 +119,8 @@ fn root_name(root: Option<&Root>) -> Option<&str> {
     root.map(|r| r.name.as_str())
 }
 
-pub(super) fn restarts(all: &[Arc<Restart>]) -> Made {
+/// `incidents` has the id of each one's.
+pub(super) fn restarts(all: &[Arc<Restart>], incidents: &[Option<String>]) -> Made {
     let columns = vec![
         texts(all, |r| Some(r.team.as_str())),
         texts(all, |r| Some(&r.namespace)),
@@ -144,6 +145,7 @@ pub(super) fn restarts(all: &[Arc<Restart>]) -> Made {
         json(all, |r| &r.evidence),
         json(all, |r| &r.ruled_out),
         json(all, |r| &r.missing),
+        texts(incidents, |id| id.as_deref()),
     ];
     RecordBatch::try_new(tables::restarts(), columns)
 }
@@ -199,6 +201,7 @@ pub(super) fn incidents(all: &[Arc<Incident>]) -> Made {
         json(all, |i| &i.members),
         texts(all, |i| Some(&i.summary)),
         texts(all, |i| i.part_of.as_ref().map(|whole| whole.id.as_str())),
+        json(all, |i| &i.formerly),
     ];
     RecordBatch::try_new(tables::incidents(), columns)
 }

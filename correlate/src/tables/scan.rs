@@ -22,7 +22,7 @@ use datafusion::physical_plan::{
 };
 use whyd_buffers::{LinesWanted, Scoped};
 use whyd_signals::SeriesId;
-use whyd_signals::schema::Restart;
+use whyd_signals::schema::{IncidentsOfRows, Restart};
 
 use super::wanted::Wanted;
 use super::{Source, alerts_rows, changes_rows, hidden, rows};
@@ -189,9 +189,13 @@ impl SnapshotScan {
             Source::Pods => rows::pods(scoped),
             Source::Changes(changes) => changes_rows::batch(changes),
             Source::Restarts => {
-                return self.each_piece(scoped.each_restart().cloned().collect(), |scan, some: &[Arc<Restart>]| {
-                    let shown: Vec<_> = some.iter().map(|r| hidden::restart(&scan.scoped, r)).collect();
-                    Ok(rows::restarts(&shown)?.project(&scan.columns)?)
+                let incidents = IncidentsOfRows::of(scoped.each_incident().map(AsRef::as_ref));
+                let with_id = |r: &Arc<Restart>| (Arc::clone(r), incidents.row(r).map(str::to_owned));
+                let all: Arc<[(Arc<Restart>, Option<String>)]> = scoped.each_restart().map(with_id).collect();
+                return self.each_piece(all, |scan, some| {
+                    let (rows, ids): (Vec<_>, Vec<_>) =
+                        some.iter().map(|(r, id)| (hidden::restart(&scan.scoped, r), id.clone())).unzip();
+                    Ok(rows::restarts(&rows, &ids)?.project(&scan.columns)?)
                 });
             }
             Source::Anomalies => rows::anomalies(&scoped.anomalies()),

@@ -174,7 +174,7 @@ fn rows(w: &mut Writer) {
         owner: String::new(),
         speaks_of: Vec::new(),
         shares: Vec::new(),
-        incident_key: None,
+        incident_key: Some("team-a/Deployment/web/oom-limit".into()),
         seen_at: ms(46_000),
     };
     let never_started = Restart {
@@ -195,6 +195,7 @@ fn rows(w: &mut Writer) {
         cause: "quota-exceeded".into(),
         root: None,
         summary: "no pod was made".into(),
+        incident_key: None,
         evidence: Vec::new(),
         ruled_out: Vec::new(),
         missing: Vec::new(),
@@ -204,6 +205,7 @@ fn rows(w: &mut Writer) {
     let incident = |id: &str, team: &str, resolved_at, status, severity| {
         Arc::new(Incident {
             id: id.into(),
+            group: format!("team-{team}/Deployment/web/oom-limit"),
             team: Team::new(team),
             namespace: format!("team-{team}"),
             severity,
@@ -215,7 +217,7 @@ fn rows(w: &mut Writer) {
             members: vec![format!("team-{team}/x/y")],
             restarts: 1,
             follows: None,
-            formerly: Vec::new(),
+            formerly: if id == "i1" { vec!["i0".into()] } else { Vec::new() },
             suppressed_by: None,
             part_of: None,
             parts: Vec::new(),

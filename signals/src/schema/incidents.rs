@@ -1,8 +1,10 @@
 //! Incidents: one for each root.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, Root};
+use super::{Evidence, Restart, Root};
 use crate::{Access, Team, Timestamp};
 
 /// How bad, by rule.
@@ -47,6 +49,9 @@ impl Link {
 pub struct Incident {
     /// A hash of the cluster and the first instance that it began with; never of a time of arrival.
     pub id: String,
+    /// The [key](super::Restart::incident_key) of the rows that it holds; empty of one that is made of others.
+    #[serde(default)]
+    pub group: String,
     pub team: Team,
     /// Where it began, for whoever routes it; empty where that is a node.
     pub namespace: String,
@@ -92,19 +97,41 @@ impl Incident {
     }
 }
 
+/// Which incident each row of the ledger is of.
+#[derive(Debug)]
+pub struct IncidentsOfRows<'a> {
+    /// When each of a group was opened, in order of time.
+    by_group: BTreeMap<&'a str, Vec<(Timestamp, &'a str)>>,
+}
+
+impl<'a> IncidentsOfRows<'a> {
+    /// Of these incidents: whoever may not see one is not told its id.
+    pub fn of(incidents: impl Iterator<Item = &'a Incident>) -> Self {
+        let mut by_group: BTreeMap<&str, Vec<(Timestamp, &str)>> = BTreeMap::new();
+        for incident in incidents.filter(|incident| !incident.group.is_empty()) {
+            by_group.entry(&incident.group).or_default().push((incident.opened_at, &incident.id));
+        }
+        by_group.values_mut().for_each(|of| of.sort_unstable());
+        Self { by_group }
+    }
+
+    /// The id of the one that holds this row; `None` where it is in none, or in one that is not kept or not seen.
+    pub fn row(&self, row: &Restart) -> Option<&'a str> {
+        let of = self.by_group.get(row.incident_key.as_deref()?)?;
+        let at = row.finished_at.unwrap_or(row.seen_at);
+        let after = of.partition_point(|(opened, _)| *opened <= at);
+        Some(of.get(after.checked_sub(1)?)?.1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_made_of_several_teams_is_seen_by_whom_sees_all_of_them() {
-        let link = |teams: &[&str]| Link {
-            id: "whole".into(),
-            team: Team::platform(),
-            teams: teams.iter().map(|team| Team::new(team)).collect(),
-        };
-        let incident = Incident {
+    fn incident() -> Incident {
+        Incident {
             id: "i".into(),
+            group: String::new(),
             team: Team::platform(),
             namespace: String::new(),
             severity: Severity::Warning,
@@ -118,12 +145,23 @@ mod tests {
             follows: None,
             formerly: Vec::new(),
             suppressed_by: None,
-            part_of: Some(link(&["platform", "a"])),
-            parts: vec![link(&["a"]), link(&["b"])],
+            part_of: None,
+            parts: Vec::new(),
             speaks_of: Vec::new(),
             summary: String::new(),
             evidence: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_made_of_several_teams_is_seen_by_whom_sees_all_of_them() {
+        let link = |teams: &[&str]| Link {
+            id: "whole".into(),
+            team: Team::platform(),
+            teams: teams.iter().map(|team| Team::new(team)).collect(),
         };
+        let incident =
+            Incident { part_of: Some(link(&["platform", "a"])), parts: vec![link(&["a"]), link(&["b"])], ..incident() };
         let of = |teams: &[&str]| Access::Teams(teams.iter().map(|team| Team::new(team)).collect());
         for (access, seen, told) in [
             (Access::All, true, true),
@@ -138,5 +176,55 @@ mod tests {
                 "{access:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_row_is_of_the_incident_of_its_key_that_was_opened_last_before_it() {
+        let incident = |id: &str, group: &str, opened: i64| Incident {
+            id: id.into(),
+            group: group.into(),
+            opened_at: Timestamp(opened),
+            ..incident()
+        };
+        let all = [incident("late", "k", 50), incident("early", "k", 10), incident("whole", "", 0)];
+        let of = IncidentsOfRows::of(all.iter());
+        let row = |key: Option<&str>, at: i64| Restart {
+            team: Team::new("a"),
+            namespace: String::new(),
+            workload: String::new(),
+            pod: None,
+            pod_uid: None,
+            node: None,
+            container: None,
+            owner: String::new(),
+            container_id: String::new(),
+            restart_count: None,
+            started_at: None,
+            finished_at: Some(Timestamp(at)),
+            exit_code: None,
+            signal: None,
+            reason: None,
+            again: false,
+            mechanism: String::new(),
+            cause: String::new(),
+            cause_detail: None,
+            confidence: 1.0,
+            root: None,
+            summary: String::new(),
+            evidence: Vec::new(),
+            ruled_out: Vec::new(),
+            changes: Vec::new(),
+            missing: Vec::new(),
+            speaks_of: Vec::new(),
+            shares: Vec::new(),
+            incident_key: key.map(str::to_owned),
+            seen_at: Timestamp(at + 100),
+        };
+        let id = |key, at| of.row(&row(key, at));
+        assert_eq!(
+            [id(Some("k"), 10), id(Some("k"), 49), id(Some("k"), 50)],
+            [Some("early"), Some("early"), Some("late")]
+        );
+        assert_eq!([id(Some("k"), 9), id(Some("other"), 60), id(None, 60), id(Some(""), 60)], [None; 4]);
     }
 }

@@ -10,5 +10,5 @@ pub mod tables;
 pub use alerts::Alert;
 pub use anomalies::Anomaly;
 pub use changes::Change;
-pub use incidents::{Incident, IncidentStatus, Link, Severity};
+pub use incidents::{Incident, IncidentStatus, IncidentsOfRows, Link, Severity};
 pub use restarts::{ChangeBefore, Evidence, EvidenceSource, Restart, Root, RuledOut, Shared, Sharing};

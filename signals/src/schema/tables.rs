@@ -91,7 +91,7 @@ pub fn changes() -> SchemaRef {
     schema(fields)
 }
 
-/// `restarts`: the ledger; evidence and what was ruled out as JSON.
+/// `restarts`: the ledger; evidence and what was ruled out as JSON, and the incident that it is of.
 pub fn restarts() -> SchemaRef {
     let mut fields: Vec<Field> =
         ["team", "namespace", "workload", "pod", "pod_uid", "node", "container"].map(utf8).into();
@@ -103,6 +103,7 @@ pub fn restarts() -> SchemaRef {
     fields.push(Field::new("confidence", DataType::Float64, true));
     fields
         .extend(["root_kind", "root_namespace", "root_name", "summary", "evidence", "ruled_out", "missing"].map(utf8));
+    fields.push(utf8("incident_id"));
     schema(fields)
 }
 
@@ -116,12 +117,15 @@ pub fn anomalies() -> SchemaRef {
     schema(fields)
 }
 
-/// `incidents(id, team, severity, status, opened_at, resolved_at, cause, root_kind, root_namespace, root_name, members, summary, part_of)`.
+/// `incidents(id, team, severity, status, opened_at, resolved_at, cause, root_kind, root_namespace, root_name, members, summary, part_of, formerly)`: members
+/// and the ids under which it was told before as JSON.
 pub fn incidents() -> SchemaRef {
     let mut fields: Vec<Field> = ["id", "team", "severity", "status"].map(utf8).into();
     fields.push(ts("opened_at"));
     fields.push(ts("resolved_at"));
-    fields.extend(["cause", "root_kind", "root_namespace", "root_name", "members", "summary", "part_of"].map(utf8));
+    fields.extend(
+        ["cause", "root_kind", "root_namespace", "root_name", "members", "summary", "part_of", "formerly"].map(utf8),
+    );
     schema(fields)
 }
 

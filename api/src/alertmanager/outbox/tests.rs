@@ -20,6 +20,7 @@ fn settings() -> Settings {
 fn incident(id: &str) -> Incident {
     Incident {
         id: id.into(),
+        group: String::new(),
         team: Team::new("shop"),
         namespace: "team-shop".into(),
         severity: Severity::Warning,
