@@ -117,7 +117,7 @@ impl DetectionShown {
             ),
             metric(
                 "whyd_detector_refused_total",
-                "what detectors had no room for: samples, counts of probes, lines, lines whose kinds are not known, lines of new shapes, baselines, measures of pods, lines of requests and calls, anomalies; and samples no newer than the last of their series",
+                "what detectors had no room for: samples, counts of probes, lines, lines whose kinds are not known, lines of new shapes, baselines, measures of pods, lines of requests and calls, how long anomalies go on, anomalies; and samples no newer than the last of their series",
                 Kind::Counter,
                 refused,
             ),
