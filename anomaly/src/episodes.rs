@@ -48,6 +48,11 @@ impl Episodes {
         *last = at.max(*last);
     }
 
+    /// Upper bound of the bytes that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.last.len() * 4 * size_of::<u64>()
+    }
+
     /// Gives what went on since the last time.
     pub(crate) fn take(&mut self) -> BTreeMap<u64, Timestamp> {
         std::mem::take(&mut self.last)

@@ -94,6 +94,7 @@ impl Detectors {
                 + baselines.len() * Baselines::BYTES
                 + pods.bytes()
                 + calls.bytes()
+                + episodes.bytes()
                 + reached.len() * Reached::BYTES
                 + Holes::HEAP
                 + self.board.bytes(),

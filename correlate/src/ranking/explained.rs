@@ -1,7 +1,7 @@
 //! What ended explains what those who call it showed from then on.
 //!
 //! One that is gone says nothing: what its callers say of it, or do instead, is far louder than its end. So the evidence against each
-//! that calls it and showed nothing before it ended counts for it, too.
+//! that calls it and showed nothing before it ended counts for it, too. Where a caller went wrong by itself just then, it comes second.
 
 use std::collections::BTreeMap;
 
