@@ -67,7 +67,7 @@ struct Call {
 #[derive(Debug)]
 pub(crate) enum Told {
     /// Some are slow by now, as this request shows.
-    Opens(Anomaly, u64),
+    Opens(Box<Anomaly>, u64),
     /// This episode went on then.
     GoesOn(u64, Timestamp),
 }
@@ -178,7 +178,7 @@ impl Calls {
                 if let Some(slow) = slow
                     && let Some(found) = self.blame((owner, key), &taken, &slow, received)
                 {
-                    told(Told::Opens(found, slow.request));
+                    told(Told::Opens(Box::new(found), slow.request));
                 }
             }
         }

@@ -450,7 +450,7 @@ impl Detectors {
         calls.observe(of, (received, now), lines, |found| match found {
             Told::Opens(anomaly, request) => {
                 *anomalies += 1;
-                told(anomaly, request);
+                told(*anomaly, request);
             }
             Told::GoesOn(episode, at) => episodes.note(episode, at),
         });

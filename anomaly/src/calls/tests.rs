@@ -34,7 +34,7 @@ impl World {
         let found = &mut self.found;
         let lasts = &mut self.lasts;
         self.calls.observe(&speaker, (received, heard), lines, |told| match told {
-            Told::Opens(anomaly, request) => found.push((second, anomaly, request)),
+            Told::Opens(anomaly, request) => found.push((second, *anomaly, request)),
             Told::GoesOn(episode, at) => lasts.push((second, episode, at)),
         });
     }
