@@ -38,7 +38,7 @@ impl Suspects {
                 let before = if *before == 0 { "none".to_owned() } else { before.to_string() };
                 format!("{times} {ends}{of}: {cause}, {before} before")
             }
-            Reason::Explains { caller } => format!("{} calls it, and was well until it ended", name(*caller)),
+            Reason::Explains { caller } => format!("{} calls it, and went wrong no sooner", name(*caller)),
             Reason::Event { kind, times, before, seen_at } => {
                 let kind = self.events.get(*kind as usize).map_or("an event", |k| k.as_str());
                 let of = seen_at.map_or(String::new(), |c| format!(" of {} that it is to blame for", name(c)));

@@ -55,8 +55,8 @@ pub(super) async fn suspects(
     ranked(api, access, WrongAt { first: None, until: at }, query.namespace).await
 }
 
-/// The same for an incident: whoever was unlike its past when it began, or up to two and a half minutes before. Who ended first is
-/// suspected of what those that call it showed from then on.
+/// The same for an incident: whoever was unlike its past when it began, or up to two and a half minutes before. Who ended, and
+/// was wrong no later than those that call it, is suspected of what they showed.
 #[utoipa::path(get, path = "/api/v1/incidents/{id}/suspects", tag = "api",
     params(("id" = String, Path, description = "the incident's id")), responses(
     (status = 200, description = "the workloads, the likeliest first", body = dto::Suspects),

@@ -196,7 +196,7 @@ pub enum Reason {
         /// How many times before.
         before: u32,
     },
-    /// It ended, and only then one that calls it showed anything.
+    /// It ended, and one that calls it went wrong no sooner than it did.
     Explains {
         /// Who.
         caller: u32,

@@ -267,13 +267,16 @@ fn gone(second: i64) -> Facts {
 }
 
 #[test]
-fn who_ended_before_its_callers_showed_anything_is_suspected_of_what_they_showed() {
+fn who_ended_when_its_callers_went_wrong_is_suspected_of_what_they_showed() {
     let (_, ranked) = find_around(&gone(-1), ONSET - SECOND, ONSET + 300 * SECOND);
     assert_eq!(ranked[0].candidate, 2, "{ranked:?}");
     assert!(matches!(ranked[0].because[..], [Reason::Explains { caller: 1 }, ..]), "{:?}", ranked[0]);
     assert!(ranked[0].because.iter().any(|b| matches!(b, Reason::Ended { times: 1, before: 0, .. })));
     // And so it is for who was told of its caller's end only.
     let (_, ranked) = find_around(&gone(-1), ONSET + 40 * SECOND, ONSET + 300 * SECOND);
+    assert_eq!(ranked[0].candidate, 2, "{ranked:?}");
+    // One that hung before it ended was gone sooner than its end says.
+    let (_, ranked) = find_around(&gone(8), ONSET, ONSET + 300 * SECOND);
     assert_eq!(ranked[0].candidate, 2, "{ranked:?}");
     // One that ended after its caller had gone wrong explains nothing.
     let (_, ranked) = find_around(&gone(30), ONSET, ONSET + 300 * SECOND);
