@@ -195,11 +195,11 @@ fn anomalies(scope: &Scope<'_>, stop: &Stop) -> Result<Vec<(Labels, Curve)>, Err
         let end = millis(row.until.max(row.ts)).saturating_add(LOOKBACK);
         spans.entry(labels).or_default().push((millis(row.ts), end, row.score));
     }
-    Ok(spans.into_iter().map(|(labels, spans)| (labels, Curve(highest(spans)))).collect())
+    Ok(spans.into_iter().map(|(labels, spans)| (labels, Curve(highest(&spans)))).collect())
 }
 
 /// At each time the highest of what holds from its first to its second time.
-fn highest(spans: Vec<(i64, i64, f64)>) -> Vec<(i64, Option<f64>)> {
+fn highest(spans: &[(i64, i64, f64)]) -> Vec<(i64, Option<f64>)> {
     let mut turns: Vec<(i64, bool, f64)> = Vec::with_capacity(spans.len() * 2);
     turns.extend(spans.iter().map(|(from, _, score)| (*from, true, *score)));
     turns.extend(spans.iter().map(|(_, end, score)| (*end, false, *score)));
@@ -226,11 +226,11 @@ mod tests {
 
     #[test]
     fn the_highest_holds_of_what_overlaps() {
-        let spans = vec![(10, 40, 2.0), (20, 30, 3.0), (25, 50, 2.0), (70, 80, 1.5)];
+        let spans = [(10, 40, 2.0), (20, 30, 3.0), (25, 50, 2.0), (70, 80, 1.5)];
         let held = [(10, Some(2.0)), (20, Some(3.0)), (30, Some(2.0)), (50, None), (70, Some(1.5)), (80, None)];
-        assert_eq!(highest(spans), held);
+        assert_eq!(highest(&spans), held);
         // One of two that are alike ends, and a lower one begins with the end of a higher one.
-        assert_eq!(highest(vec![(1, 9, 2.0), (1, 5, 2.0), (9, 12, 1.1)]), [(1, Some(2.0)), (9, Some(1.1)), (12, None)]);
-        assert_eq!(highest(Vec::new()), []);
+        assert_eq!(highest(&[(1, 9, 2.0), (1, 5, 2.0), (9, 12, 1.1)]), [(1, Some(2.0)), (9, Some(1.1)), (12, None)]);
+        assert_eq!(highest(&[]), []);
     }
 }
