@@ -3,6 +3,7 @@
 //! A field is never left out: what is not known is null. Times are RFC 3339 with nine fraction digits.
 
 mod alerts;
+mod anomalies;
 mod baselines;
 mod cohorts;
 mod evidence;
@@ -21,6 +22,7 @@ use utoipa::ToSchema;
 use whyd_signals::schema;
 
 pub use self::alerts::Alert;
+pub use self::anomalies::{Anomalies, Anomaly};
 pub use self::baselines::{Baseline, BaselineState, Baselines, Learning, WatchedMetric, WatchedMetrics};
 pub use self::cohorts::{Cohort, Cohorts};
 pub use self::evidence::{Evidence, EvidenceSource, Language, ShownBy};

@@ -1,6 +1,8 @@
-"use strict";
 // Shows what the API answers to whoever looks. All of it is put in as text, never as markup.
 
+import { clock, timeline } from "./timeline.js";
+
+const EVERY = 15000;
 const at = (id) => document.getElementById(id);
 const make = (tag, text, ...children) => {
   const element = document.createElement(tag);
@@ -28,16 +30,50 @@ function why(row) {
   return make("details", "", make("summary", row.summary), make("ul", "", ...facts, ...out, ...missing));
 }
 
+// Where each restart stands, to be shown when its mark is clicked.
+const places = new Map();
+
 function restart(row) {
-  const when = row.finished_at || row.started_at || "";
   const name = `${row.namespace}/${row.pod || row.workload}${row.container ? ` (${row.container})` : ""}`;
-  return make("tr", "", make("td", when.slice(0, 19).replace("T", " ")), make("td", name), make("td", row.cause), make("td", "", why(row)));
+  const line = make("tr", "", make("td", clock(row.finished_at || row.started_at || "")), make("td", name), make("td", row.cause), make("td", "", why(row)));
+  places.set(row, line);
+  return line;
+}
+
+function showPlace(row) {
+  const line = places.get(row);
+  line.querySelector("details").open = true;
+  line.scrollIntoView({ block: "center" });
+}
+
+function suspect(one) {
+  const reasons = one.because.map((reason) => make("li", reason));
+  return make("li", `${one.namespace ? `${one.namespace}/` : ""}${one.name} (${one.score.toFixed(1)})`, make("ul", "", ...reasons));
+}
+
+// Who is likeliest the root is worked out when it is asked for: once for each that is opened.
+async function suspects(one, list) {
+  list.replaceChildren(make("li", "is being asked for"));
+  try {
+    const { ranking } = await ask(`api/v1/incidents/${one.id}/suspects`);
+    list.replaceChildren(...(ranking.length ? ranking.slice(0, 5).map(suspect) : [make("li", "nobody")]));
+  } catch (error) {
+    list.replaceChildren(make("li", error.message));
+  }
 }
 
 function incident(one) {
-  const item = make("li", `${one.opened_at.slice(0, 19).replace("T", " ")} ${one.severity}: ${one.summary}`);
-  item.className = one.severity;
-  return item;
+  const [members, likeliest] = [make("ul", "", ...one.members.map((member) => make("li", member))), make("ol")];
+  const summary = make("summary", `${clock(one.opened_at)} ${one.severity}: ${one.summary}`);
+  const details = make("details", "", summary, make("p", `${one.restarts} restarts of`), members, make("p", "Likeliest the root"), likeliest);
+  details.addEventListener("toggle", () => details.open && !likeliest.children.length && suspects(one, likeliest));
+  summary.className = one.severity;
+  return make("li", "", details);
+}
+
+function anomaly(one) {
+  const who = `${one.namespace}/${one.pod || one.workload}${one.container ? ` (${one.container})` : ""}`;
+  return make("tr", "", make("td", clock(one.at)), make("td", who), make("td", one.score.toFixed(1)), make("td", one.text));
 }
 
 // What was asked for last: an answer to an earlier question, with another token perhaps, is not shown.
@@ -47,16 +83,25 @@ async function show() {
   const mine = ++turn;
   const pod = at("pod").value.trim();
   const of = pod ? ask(`api/v1/why?pod=${encodeURIComponent(pod)}`) : ask("api/v1/restarts?limit=50");
-  const [rows, open] = await Promise.allSettled([of, ask("api/v1/incidents?status=open&limit=50")]);
+  const answers = await Promise.allSettled([of, ask("api/v1/incidents?status=open&limit=50"), ask("api/v1/anomalies?limit=50")]);
   if (mine !== turn) return;
+  const [rows, open, odd] = answers;
   const known = rows.status === "fulfilled" ? rows.value : { restarts: [], problems: [] };
+  const named = new Set(known.restarts.map((row) => `${row.namespace}/${row.workload}`));
+  const anomalies = odd.status === "fulfilled" ? odd.value.anomalies.filter((one) => !pod || named.has(`${one.namespace}/${one.workload}`)) : [];
+  places.clear();
   at("restarts").replaceChildren(...known.restarts.map(restart));
   at("problems").replaceChildren(...known.problems.map((p) => make("li", p.detail)));
   const found = known.restarts.length ? `${known.restarts.length} restarts` : "No restart is known.";
   at("state").textContent = rows.status === "fulfilled" ? found : rows.reason.message;
   const incidents = open.status === "fulfilled" ? open.value.incidents.map(incident) : [make("li", open.reason.message)];
   at("incidents").replaceChildren(...(incidents.length ? incidents : [make("li", "none")]));
-  at("forget").hidden = ![rows, open].some((answer) => answer.reason?.tokenRefused);
+  at("anomalies").replaceChildren(...anomalies.map(anomaly));
+  at("odd").hidden = !anomalies.length;
+  const drawn = timeline(known.restarts, anomalies, showPlace);
+  at("timeline").replaceChildren(...(drawn ? [drawn.picture, make("figcaption", drawn.what)] : []));
+  at("timeline").hidden = !drawn;
+  at("forget").hidden = !answers.some((answer) => answer.reason?.tokenRefused);
 }
 
 function keep(token) {
@@ -74,3 +119,5 @@ at("forget").addEventListener("click", () => keep(""));
 // The field holds what is kept, so that an empty one means that none is to be.
 at("token").value = sessionStorage.getItem("token") || "";
 show();
+// Not while something is read: it would close.
+setInterval(() => document.visibilityState === "visible" && !document.querySelector("details[open]") && show(), EVERY);

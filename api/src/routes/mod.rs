@@ -1,6 +1,7 @@
 //! The routes, one file each.
 
 mod alerts;
+mod anomalies;
 mod baselines;
 mod cohorts;
 mod health;
@@ -77,9 +78,11 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
     let mut table = vec![
         ("/", get(page::index)),
         ("/page.js", get(page::script)),
+        ("/timeline.js", get(page::timeline)),
         ("/page.css", get(page::style)),
         ("/api/v1/why", get(why::why)),
         ("/api/v1/restarts", get(restarts::restarts)),
+        ("/api/v1/anomalies", get(anomalies::anomalies)),
         ("/api/v1/incidents", get(incidents::incidents)),
         ("/api/v1/incidents/{id}", get(incidents::incident)),
         ("/api/v1/incidents/{id}/suspects", get(suspects::of_incident)),

@@ -5,7 +5,9 @@ use axum::response::IntoResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{baselines, cohorts, health, incidents, metrics, page, prometheus, restarts, sql, suspects, timeline, why};
+use super::{
+    anomalies, baselines, cohorts, health, incidents, metrics, page, prometheus, restarts, sql, suspects, timeline, why,
+};
 use crate::dto;
 
 #[derive(OpenApi)]
@@ -14,9 +16,11 @@ use crate::dto;
     paths(
         page::index,
         page::script,
+        page::timeline,
         page::style,
         why::why,
         restarts::restarts,
+        anomalies::anomalies,
         incidents::incidents,
         incidents::incident,
         timeline::timeline,

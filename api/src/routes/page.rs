@@ -10,16 +10,18 @@ use crate::dto::{Index, IndexLink};
 
 const HTML: &str = include_str!("../page/index.html");
 const SCRIPT: &str = include_str!("../page/page.js");
+const TIMELINE: &str = include_str!("../page/timeline.js");
 const STYLE: &str = include_str!("../page/page.css");
 /// Nothing is loaded from elsewhere, nothing of what is shown is run, and nobody puts the page into a frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'none'; \
     base-uri 'none'; frame-ancestors 'none'";
 /// What a program is told of first.
-const LINKS: [(&str, &str); 13] = [
+const LINKS: [(&str, &str); 14] = [
     ("/openapi.json", "all that can be asked, and how"),
     ("/api/v1/why?pod={pod}", "why a pod, or the pods of a workload, restarted"),
     ("/api/v1/restarts", "what restarted, newest first, each with its cause"),
     ("/api/v1/incidents", "what belongs together, newest first"),
+    ("/api/v1/anomalies", "what was unlike its own past, newest first"),
     ("/api/v1/suspects", "which workloads are likeliest the root of what is wrong now"),
     ("/api/v1/workloads/{namespace}/{name}/timeline", "all that happened to a workload, in the order of time"),
     ("/api/v1/cohorts", "what those that restarted share more than chance would have it"),
@@ -63,6 +65,14 @@ fn is_html(accepted: &str) -> bool {
 ))]
 pub(super) async fn script() -> Response {
     file("text/javascript; charset=utf-8", SCRIPT)
+}
+
+/// Of its script, what draws the timeline.
+#[utoipa::path(get, path = "/timeline.js", tag = "health", security(()), responses(
+    (status = 200, description = "a part of the script of the page", body = String, content_type = "text/javascript"),
+))]
+pub(super) async fn timeline() -> Response {
+    file("text/javascript; charset=utf-8", TIMELINE)
 }
 
 /// Its style.
@@ -140,16 +150,19 @@ mod tests {
             assert!(there(path.split('?').next().unwrap()), "{path}");
         }
         let of_html = ["href=\"", "src=\""].into_iter().flat_map(|from| HTML.split(from).skip(1));
-        let of_script = SCRIPT.split("ask(\"").chain(SCRIPT.split("ask(`")).skip(1);
+        let of_script = ["ask(\"", "ask(`", "from \"./"].into_iter().flat_map(|from| SCRIPT.split(from).skip(1));
         let named = of_html.chain(of_script).filter_map(|rest| rest.split(['"', '?', '`']).next());
         let named: Vec<&str> = named.filter(|path| !path.contains('\n')).collect();
-        assert!(named.len() >= 9, "{named:?}");
+        assert!(named.len() >= 11, "{named:?}");
         for path in named {
+            // What is filled in bears the name that the route has for it.
+            let path = path.replace("${one.", "{");
             assert!(there(&format!("/{}", path.trim_start_matches('/'))), "{path}");
         }
         // What is shown is text, whoever wrote it.
-        for markup in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
-            assert!(!SCRIPT.contains(markup), "{markup}");
+        let markup = ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("];
+        for (markup, script) in markup.into_iter().flat_map(|markup| [(markup, SCRIPT), (markup, TIMELINE)]) {
+            assert!(!script.contains(markup), "{markup}");
         }
     }
 }

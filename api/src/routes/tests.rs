@@ -277,8 +277,12 @@ async fn alerts_of_others_stand_beside_what_they_fired_for() {
 #[tokio::test]
 async fn pages_hold_every_row_once() {
     let router = routes(Fixture::default());
-    for (path, key, all) in [("restarts", "restarts", 8), ("incidents", "incidents", 4), ("baselines", "baselines", 4)]
-    {
+    for (path, key, all) in [
+        ("restarts", "restarts", 8),
+        ("incidents", "incidents", 4),
+        ("baselines", "baselines", 4),
+        ("anomalies", "anomalies", 4),
+    ] {
         let mut rows = Vec::new();
         let mut uri = format!("/api/v1/{path}?limit=3");
         loop {
@@ -290,6 +294,31 @@ async fn pages_hold_every_row_once() {
         let distinct: BTreeSet<&String> = rows.iter().collect();
         assert_eq!((rows.len(), distinct.len()), (all, all), "{path}");
     }
+}
+
+#[tokio::test]
+async fn anomalies_are_told_newest_first_and_by_whose_they_are() {
+    let mut fixture = Fixture::default();
+    let mut goes_on = (*fixture.anomalies[0]).clone();
+    (goes_on.workload, goes_on.metric, goes_on.trace) = ("Deployment/api".into(), "calls".into(), "abc".into());
+    goes_on.until = goes_on.ts.plus(std::time::Duration::from_secs(60));
+    fixture.anomalies.push(goes_on.into());
+    let router = routes(fixture);
+    let scores = async |query: &str| -> Vec<f64> {
+        let body = get(&router, &format!("/api/v1/anomalies{query}"), Some("a")).await.json();
+        body["anomalies"].as_array().unwrap().iter().filter_map(|a| a["score"].as_f64()).collect()
+    };
+    assert_eq!(scores("").await, [3.0, 1.5, 1.5, 2.5]);
+    assert_eq!(scores("?workload=web&limit=2").await, [3.0, 1.5]);
+    assert_eq!(scores("?workload=Deployment/api&pod=web-1").await, [1.5]);
+    assert_eq!(scores("?metric=calls&namespace=a").await, [1.5]);
+    let since = get(&router, "/api/v1/anomalies?metric=calls", None).await.json()["anomalies"][0].clone();
+    assert_eq!((&since["trace_id"], since["until"] != since["at"]), (&"abc".into(), true));
+    let until = since["until"].as_str().unwrap();
+    // What goes on at that time counts, whenever it began.
+    assert_eq!(scores(&format!("?since={until}")).await, [1.5]);
+    assert_eq!(get(&router, "/api/v1/anomalies?since=now", None).await.status, 400);
+    assert_eq!(get(&router, "/api/v1/anomalies?since=now", Some("wrong")).await.status, 401);
 }
 
 #[tokio::test]
@@ -430,6 +459,9 @@ async fn another_team_never_shows() {
         "/api/v1/suspects",
         "/api/v1/suspects?namespace=canary",
         "/api/v1/suspects?namespace=a&at=2026-09-21T14:20:00Z",
+        "/api/v1/anomalies",
+        "/api/v1/anomalies?limit=1",
+        "/api/v1/anomalies?namespace=canary",
         "/api/v1/cohorts",
         "/readyz",
         "/metrics",
@@ -464,6 +496,7 @@ async fn another_team_never_shows() {
             "/api/v1/suspects?namespace=xxxxxx&at=2026-01-01T00:00:00Z",
         ),
         ("/api/v1/restarts?namespace=canary", "/api/v1/restarts?namespace=xxxxxx"),
+        ("/api/v1/anomalies?pod=canary-1", "/api/v1/anomalies?pod=xxxxxx-1"),
         ("/api/v1/baselines?workload=canary-db", "/api/v1/baselines?workload=xxxxxx-db"),
     ] {
         let (one, other) = (get(&router, theirs, Some("a")).await, get(&router, nobodys, Some("a")).await);
