@@ -353,7 +353,7 @@ fn from_a_stage_on_all_is_as_if_it_was_gone_through_from_the_first() {
     for n in 0..600 {
         let second = 20 * n;
         // Node after node is bad for a while, and now and then another workload is in trouble.
-        let w = if below(6) > 0 { 3 * (n / 12) + below(3) } else { below(240) };
+        let w = if below(20) > 0 { 3 * (n / 12) + below(3) } else { below(240) };
         let had = Had { workload: format!("a/Deployment/w-{w}"), pod: format!("pod of {w}"), shares: of_node(w) };
         let new = Facts { class: Some("segfault".into()), pods: [had].into(), ..facts("a", "", second, &[]) };
         all.insert(format!("{n:03}"), new);
@@ -387,6 +387,6 @@ fn from_a_stage_on_all_is_as_if_it_was_gone_through_from_the_first() {
         assert!(is_lately_weighed, "{n}: {:?}", (told(&merged), told(&fresh)));
         found += fresh.wholes.len();
     }
-    assert!(found > 2_000, "{found}");
+    assert!(found > 300, "{found}");
     assert!(merged.stages.steps * 2 < steps, "{} of {steps}", merged.stages.steps);
 }

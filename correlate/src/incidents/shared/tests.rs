@@ -28,11 +28,11 @@ fn what_is_found_is_what_a_look_at_all_finds() {
         let teams = 1 + below(2);
         // Each workload has a few pods, each of them a node and its zone; and an image and a ConfigMap.
         let mut workloads: Vec<(String, String, Vec<Vec<Shared>>)> = Vec::new();
-        let (nodes, images) = (6 + below(16), 6 + below(16));
+        let (nodes, images, most) = (6 + below(16), 6 + below(16), 1 + below(3));
         for n in 0..20 + below(60) {
             let team = ["a", "b"][(n % teams) as usize].to_owned();
             let of_all = [shared(Sharing::Image, below(images)), shared(Sharing::Config, below(images))];
-            let pods = (0..1 + below(3)).map(|_| {
+            let pods = (0..1 + below(most)).map(|_| {
                 let node = below(nodes);
                 let of_pod = [shared(Sharing::Node, node), shared(Sharing::Zone, node % 3)];
                 of_pod.into_iter().chain(of_all.iter().cloned()).collect()
@@ -44,6 +44,9 @@ fn what_is_found_is_what_a_look_at_all_finds() {
             .iter()
             .flat_map(|(name, team, pods)| pods.iter().map(|shares| (team.as_str(), name.clone(), shares.clone())));
         let population = of(&pods.collect::<Vec<_>>());
+        let pod_of = |w: usize, pod: usize| {
+            format!("pod-{}", workloads[..w].iter().map(|(.., pods)| pods.len()).sum::<usize>() + pod)
+        };
         let (bad_node, bad_image) = (shared(Sharing::Node, below(nodes)), shared(Sharing::Image, below(images)));
         let mut members: Vec<(String, Facts)> = Vec::new();
         let (mut second, mut is_node) = (0, below(2) == 0);
@@ -64,7 +67,7 @@ fn what_is_found_is_what_a_look_at_all_finds() {
             let (w, pod) =
                 if all.is_empty() || below(6) == 0 { (any, 0) } else { all[below(all.len() as u64) as usize] };
             let (name, team, pods) = &workloads[w];
-            let had = Had { workload: name.clone(), pod: format!("{name} {pod}"), shares: pods[pod].clone() };
+            let had = Had { workload: name.clone(), pod: pod_of(w, pod), shares: pods[pod].clone() };
             let root = (below(6) == 0).then(|| Root {
                 kind: "Node".into(),
                 namespace: String::new(),
@@ -107,5 +110,5 @@ fn what_is_found_is_what_a_look_at_all_finds() {
             of_places += told.iter().filter(|(shared, ..)| VARIES.contains(&shared.what)).count();
         }
     }
-    assert!(found_ones > 100 && grown > 30 && of_places > 10, "{found_ones} {grown} {of_places}");
+    assert!(found_ones > 60 && grown > 20 && of_places > 0, "{found_ones} {grown} {of_places}");
 }
