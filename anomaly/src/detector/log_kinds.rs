@@ -147,8 +147,11 @@ impl LogKinds {
         if ts.plus(LATE) < received {
             self.late = received;
         }
-        self.remembers.get_or_insert(ts);
         let minute = ts.0.div_euclid(MINUTE_NS);
+        if self.minute.is_some_and(|current| current > received.0.div_euclid(MINUTE_NS) + 1) {
+            self.set_back(received);
+        }
+        self.remembers.get_or_insert(ts);
         if self.minute.is_none_or(|current| minute > current) {
             if self.minute.is_some() {
                 self.close(received, resolve, told);
@@ -219,6 +222,16 @@ impl LogKinds {
                 }
             }
         }
+    }
+
+    /// The clock that dates what is kept was ahead: nothing of it is of later than now, and what came in this minute is not known.
+    fn set_back(&mut self, now: Timestamp) {
+        self.minute = Some(now.0.div_euclid(MINUTE_NS));
+        (self.looks, self.is_doubtful) = (0, true);
+        self.remembers = self.remembers.map(|since| since.min(now));
+        self.pod_came = self.pod_came.min(now);
+        self.novelty.set_back(now);
+        self.table.set_back(now);
     }
 
     fn pass_over(&mut self) {

@@ -48,6 +48,13 @@ impl Novelty {
     }
 }
 
+impl Novelty {
+    /// The clock was ahead, and it is this time.
+    pub(super) fn set_back(&mut self, now: Timestamp) {
+        self.last = self.last.min(now);
+    }
+}
+
 impl Fresh {
     /// From its first line on; `of_all` is how many lines of the container there were until then.
     pub fn new(first: Timestamp, of_all: u64) -> Self {

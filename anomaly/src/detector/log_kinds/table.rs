@@ -105,6 +105,14 @@ impl Table {
         self.kinds.iter_mut().for_each(|kind| kind.presence.forget());
     }
 
+    /// The clock was ahead, and it is this time: whose first minute was then has had it.
+    pub(super) fn set_back(&mut self, now: Timestamp) {
+        for kind in self.kinds.iter_mut().filter(|kind| kind.last > now) {
+            (kind.last, kind.fresh) = (now, None);
+            kind.missed = kind.missed.map(|since| since.min(now));
+        }
+    }
+
     /// No kind without a line in this minute is missed for what was until now.
     pub(super) fn forget_absent(&mut self, minute: u32) {
         self.kinds.iter_mut().filter(|kind| !kind.presence.was_in(minute)).for_each(|kind| kind.presence.forget());

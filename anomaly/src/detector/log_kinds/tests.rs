@@ -296,3 +296,22 @@ fn a_container_that_has_much_to_say_says_little_that_is_new() {
         assert!(late <= 3, "{}: {told:?}", weights.len());
     }
 }
+
+#[test]
+fn after_a_clock_that_was_ahead_kinds_are_new_and_vanish_as_before() {
+    for ahead in [7 * 3600, 90 * 86_400] {
+        let mut container = Container::new();
+        container.serve(0..6 * 3600, true);
+        // For a minute of the receipt it is then, and a pod comes in it.
+        container.kinds.greet(Timestamp((6 * 3600 + ahead) * 1_000_000_000));
+        container.serve(6 * 3600 + ahead..6 * 3600 + ahead + 60, true);
+        container.say(6 * 3600 + ahead + 60, false, "the moon is full");
+        container.told.clear();
+        container.serve(6 * 3600 + 60..7 * 3600, true);
+        assert_eq!(container.told, [], "nothing has happened");
+        container.say(7 * 3600, true, "connection to the ledger was refused");
+        assert!(container.told.len() == 1 && container.told[0].1.starts_with("NewError"), "{:?}", container.told);
+        container.serve(7 * 3600..8 * 3600, false);
+        assert!(container.told.iter().any(|(_, told)| told.starts_with("Vanished")), "{:?}", container.told);
+    }
+}
