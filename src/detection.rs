@@ -56,6 +56,8 @@ impl DetectionShown {
             ("baselines", stats.refused_baselines),
             ("late", stats.late_samples),
             ("pods", stats.refused_pods),
+            ("requests", stats.refused_requests),
+            ("callers", stats.refused_callers),
             ("calls", stats.refused_calls),
             ("episodes", stats.refused_episodes),
             ("anomalies", self.let_go),
@@ -90,6 +92,12 @@ impl DetectionShown {
                 one(stats.calls as f64),
             ),
             metric(
+                "whyd_detector_withheld_calls_total",
+                "times in which calls were slow and nobody was blamed at first, since what somebody says might be missing",
+                Kind::Counter,
+                one(stats.withheld_calls as f64),
+            ),
+            metric(
                 "whyd_detector_trainings_total",
                 "trainings of these models, by whether there is a new one or the earlier one stays",
                 Kind::Counter,
@@ -117,7 +125,7 @@ impl DetectionShown {
             ),
             metric(
                 "whyd_detector_refused_total",
-                "what detectors had no room for: samples, counts of probes, lines, lines whose kinds are not known, lines of new shapes, baselines, measures of pods, lines of requests and calls, how long anomalies go on, anomalies; and samples no newer than the last of their series",
+                "what detectors had no room for: samples, counts of probes, lines, lines whose kinds are not known, lines of new shapes, baselines, measures of pods, lines of requests, those of workloads that are not known there, calls, how long anomalies go on, anomalies; and samples no newer than the last of their series",
                 Kind::Counter,
                 refused,
             ),

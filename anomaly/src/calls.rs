@@ -1,16 +1,19 @@
 //! How long calls between workloads take, and a workload's own part of a request: by the lines that name the request.
 //!
 //! A network that delays, and a program that waits, show in no metric that every container has; but lines that carry the id
-//! of a trace show where its time goes ([`taken`]). What each kind of call takes is held against its own past ([`usual`]). A
-//! slow call is blamed on the one of the two whose other calls are slow as well, and otherwise on the one that was called:
-//! each fault is told once, of one workload.
+//! of a trace show where its time goes ([`taken`]). What each kind of call takes is held against its own past ([`usual`]), and
+//! who is to blame for a slow one is found by the others ([`blame`]): each fault is told once, of one workload, or of none
+//! where it is not known whose it is.
 //!
 //! Requests belong to a team: of what another's workloads say of the same trace it is seen that there was something, and when,
 //! so that nobody is blamed for it. Bounds are of lines that wait for
 //! others ([`open`]), of which no team gets all that is left, and of kinds of calls, of which each has its share.
 
+mod blame;
 mod known;
+mod marks;
 mod open;
+mod over;
 mod party;
 mod taken;
 #[cfg(test)]
@@ -23,20 +26,21 @@ use serde::{Deserialize, Serialize};
 use whyd_signals::schema::Anomaly;
 use whyd_signals::{Team, Timestamp};
 
-use crate::episodes::{self, Of};
+use crate::episodes;
 use crate::hash::fold;
 use crate::slots::{self, Slots};
 use crate::wording;
+use blame::{Asked, Found};
 pub use known::CallsKnown;
 use open::Requests;
 pub(crate) use party::NAMES;
-use party::Party;
-use taken::Taken;
-use usual::{Slow, Usual};
+use party::{PODS, Party, SOMEBODY, Writer};
+use taken::{Step, Taken};
+use usual::{Blame, Of, Slow, Usual};
 
 /// There is a workload for so many kinds of calls.
 const CALLS_OF_PARTY: usize = 4;
-/// Who was not heard for so long gives room where there is need of it, and counts for nobody else.
+/// Who was not heard for so long gives room where there is need of it, and a fault of which nothing was heard for so long is over.
 const AWAY: Duration = Duration::from_secs(600);
 /// A call that was over within so long says how calls are now.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -53,6 +57,8 @@ pub struct Speaker<'a> {
     pub workload: &'a str,
     pub pod: &'a str,
     pub container: &'a str,
+    /// Since when the container runs, where that is known.
+    pub started: Option<Timestamp>,
 }
 
 /// One kind of call, or of own part.
@@ -60,7 +66,15 @@ pub struct Speaker<'a> {
 struct Call {
     caller: u64,
     callee: u64,
+    /// Others may lie between their lines.
+    is_open: bool,
     usual: Usual,
+}
+
+impl Call {
+    fn takes_part(&self, party: u64) -> bool {
+        self.caller == party || self.callee == party
+    }
 }
 
 /// What is told of calls.
@@ -72,12 +86,25 @@ pub(crate) enum Told {
     GoesOn(u64, Timestamp),
 }
 
+/// What there was no room for, each time it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// Lines of requests.
+    pub(crate) lines: u64,
+    /// Workloads that take part.
+    pub(crate) workloads: u64,
+    /// Kinds of calls.
+    pub(crate) kinds: u64,
+}
+
 /// All of them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Calls {
     requests: Requests,
     parties: Slots<u64, Party>,
     calls: Slots<u64, Call>,
+    /// Times that were slow and of which it was not told who is to blame, as long as somebody might be missing.
+    withheld: u64,
 }
 
 impl Calls {
@@ -91,6 +118,7 @@ impl Calls {
             requests: Requests::new(bytes / 2 / Requests::BYTES),
             parties: Slots::new(calls / CALLS_OF_PARTY).gone_after(AWAY),
             calls: Slots::new(calls).gone_after(AWAY),
+            withheld: 0,
         }
     }
 
@@ -99,6 +127,7 @@ impl Calls {
         self.requests.resume(learnt.requests);
         self.parties.resume(learnt.parties);
         self.calls.resume(learnt.calls);
+        self.withheld = learnt.withheld;
     }
 
     /// How many kinds of calls are known.
@@ -106,9 +135,14 @@ impl Calls {
         self.calls.len()
     }
 
-    /// What there was no room for: lines, workloads and kinds of calls, each time they came.
-    pub(crate) fn refused(&self) -> u64 {
-        self.requests.refused + self.parties.refused + self.calls.refused
+    /// What there was no room for.
+    pub(crate) fn refused(&self) -> Refused {
+        Refused { lines: self.requests.refused, workloads: self.parties.refused, kinds: self.calls.refused }
+    }
+
+    /// Times that were slow for which nobody was blamed at first, since what another says might be missing.
+    pub(crate) fn withheld(&self) -> u64 {
+        self.withheld
     }
 
     /// Workloads and kinds of calls that went.
@@ -139,22 +173,23 @@ impl Calls {
     ) {
         let owner = slots::owner(of.team);
         let mut lines = lines.peekable();
-        if lines.peek().is_some() {
-            let names = of.namespace.len() + of.workload.len() + of.pod.len() + of.container.len();
-            let is_known = !of.pod.is_empty() && names <= NAMES;
-            let begin = || Party::of(of, heard);
-            let party = if is_known { self.parties.entry_of(|| owner, of.workload_key, heard, begin) } else { None };
+        if let Some((first, _)) = lines.peek().copied() {
+            let names = of.namespace.len() + of.workload.len() + of.container.len();
+            let has_name = !of.pod.is_empty() && names <= NAMES;
+            let (number, begin) = (party::number(of.workload_key), || Party::of(of, heard));
+            let mut party = if has_name { self.parties.entry_of(|| owner, number, heard, begin) } else { None };
             // A pod that has just come is no measure, and who finds no room is none; but each says that somebody was there.
-            let (whose, mut party) = match party {
-                Some(party) => (if party.hear(of, heard) { of.workload_key } else { SOMEBODY }, Some(party)),
-                None => (SOMEBODY, None),
-            };
+            let pod = party.as_mut().and_then(|party| party.hear(of, heard, first));
+            let writer = pod.map_or(Writer::SOMEBODY, |pod| Writer::of(number, pod));
             for (ts, request) in lines {
                 let ts = ts.min(received);
+                let is_late = self.requests.take((owner, request), (ts.0, writer), received);
                 if let Some(party) = &mut party {
-                    party.note(ts, received);
+                    party.note(pod, ts, received);
+                    if is_late {
+                        party.is_late(received);
+                    }
                 }
-                self.requests.take((owner, request), (ts.0, whose), received);
             }
         }
         self.close((received, heard), told);
@@ -164,16 +199,15 @@ impl Calls {
     fn close(&mut self, (received, heard): (Timestamp, Timestamp), mut told: impl FnMut(Told)) {
         while let Some((owner, request, mut lines)) = self.requests.over(received) {
             for taken in taken::taken(&mut lines) {
-                if taken.caller == SOMEBODY || taken.callee == SOMEBODY {
-                    continue;
-                }
-                let Taken { caller, callee, beside, at, took } = taken;
-                let key = fold(caller.rotate_left(17) ^ callee, beside ^ KIND);
-                let begin = || Call { caller, callee, usual: Usual::new() };
+                let (caller, callee) = (taken.caller.party(), taken.callee.party());
+                let key = fold(caller.rotate_left(17) ^ callee, taken.step.number() ^ KIND);
+                let is_open = taken.step == Step::Open;
+                let begin = || Call { caller, callee, is_open, usual: Usual::new() };
                 let Some(call) = self.calls.entry_of(|| owner, key, heard, begin) else { continue };
-                let slow = call.usual.observe(at, (took, request), received);
-                if let Some(whom) = call.usual.blamed() {
-                    told(Told::GoesOn(episodes::number(Of::Calls, whom), Timestamp(at)));
+                let pods = [taken.caller, taken.callee].map(|writer| writer.pod().unwrap_or(PODS as u8));
+                let slow = call.usual.observe((taken.at, taken.took), (request, pods), received);
+                if let Some(episode) = call.usual.blamed().and_then(|blame| episode(blame, key)) {
+                    told(Told::GoesOn(episode, Timestamp(taken.at)));
                 }
                 if let Some(slow) = slow
                     && let Some(found) = self.blame((owner, key), &taken, &slow, received)
@@ -184,65 +218,71 @@ impl Calls {
         }
     }
 
-    /// Finds who is to blame for a slow call; the anomaly, where nothing was told of it yet. Where lines of somebody in between may
-    /// be missing, nobody is.
+    /// Finds who is to blame for a slow call; the anomaly, where nothing was told of it yet.
     fn blame(&mut self, (owner, key): (u64, u64), taken: &Taken, slow: &Slow, received: Timestamp) -> Option<Anomaly> {
-        let Taken { caller, callee, at, .. } = *taken;
-        // Of both whether it is blamed already, and how many of its other calls are slow.
-        let (mut of_caller, mut of_callee) = ((false, 0), (false, 0));
-        for (other, call) in self.calls.at(0..self.calls.places()) {
-            let takes_part = |party| call.caller == party || call.callee == party;
-            if other == key || !(takes_part(caller) || takes_part(callee)) || !call.usual.is_heard(at, AWAY) {
-                continue;
-            }
-            let of_others = [call.caller, call.callee].into_iter().filter(|party| ![caller, callee].contains(party));
-            let mut others = of_others.filter_map(|party| self.parties.get(party));
-            if let Some(silent) = call.usual.silent_after()
-                && others.any(|party| party.may_be_missed((Timestamp(at), received), silent))
-            {
-                return None;
-            }
-            let blamed = call.usual.blamed();
-            let is_slow =
-                call.usual.is_heard(at, MINUTE) && call.usual.judged().is_some_and(|minute| minute.is_likely());
-            for (party, of) in [(caller, &mut of_caller), (callee, &mut of_callee)] {
-                of.0 |= blamed == Some(party);
-                of.1 += u32::from(is_slow && takes_part(party));
-            }
+        let asked = Asked { key, taken, of: slow.of, received };
+        let found = blame::find(&asked, &self.calls, &self.parties)?;
+        let usual = &mut self.calls.get_mut(key)?.usual;
+        if matches!(found.blame, Blame::Waits(_)) && usual.blamed().is_none() {
+            self.withheld += 1;
         }
-        let (whom, other) = if of_caller > of_callee { (caller, callee) } else { (callee, caller) };
-        let is_known = if whom == callee { of_callee.0 } else { of_caller.0 };
-        let (blamed, other) = (self.parties.get(whom)?, self.parties.get(other)?);
-        let is_own = |party: &Party| slots::owner(&party.team) == owner;
-        let is_theirs = is_own(blamed) && is_own(other);
-        self.calls.get_mut(key)?.usual.blame(whom);
-        if is_known || !is_theirs {
+        usual.blame(slow.of, found.blame);
+        if matches!(found.blame, Blame::Waits(_)) || found.is_known {
             return None;
         }
-        let what = match (caller == callee, whom == callee) {
-            (true, _) => "its own part of requests".to_owned(),
-            (false, true) => format!("calls by {}", other.name(blamed)),
-            (false, false) => format!("its calls of {}", other.name(blamed)),
-        };
-        Some(Anomaly {
-            ts: Timestamp(at),
-            team: blamed.team.clone(),
-            namespace: blamed.namespace.clone(),
-            pod: blamed.pod.clone(),
-            container: blamed.container.clone(),
-            metric: "calls".to_owned(),
-            score: slow.score(),
-            value: slow.is,
-            expected: slow.was,
-            text: wording::slow(&what, (slow.is, slow.was), (slow.slow, slow.all)),
-            workload: blamed.workload.clone(),
-            trace: String::new(),
-            until: Timestamp(at),
-            episode: episodes::number(Of::Calls, whom),
-        })
+        let caller = self.parties.get(taken.caller.party())?;
+        let callee = self.parties.get(taken.callee.party())?;
+        let is_own = |party: &Party| slots::owner(&party.team) == owner;
+        if !is_own(caller) || !is_own(callee) {
+            return None;
+        }
+        let pods = self.calls.get(key)?.usual.pods(found.side);
+        Some(anomaly([caller, callee], (key, taken, &found), slow, &pods))
     }
 }
 
-/// Whoever is no measure: who has just come, who finds no room, and whoever of another team takes part.
-const SOMEBODY: u64 = 0;
+/// The number of what goes on while this kind of call is slow: that of the one who is to blame, or its own where nobody is.
+fn episode(blame: Blame, key: u64) -> Option<u64> {
+    match blame {
+        Blame::On(whom) => Some(episodes::number(episodes::Of::Calls, whom)),
+        Blame::Nobody => Some(episodes::number(episodes::Of::Calls, key)),
+        Blame::Waits(_) => None,
+    }
+}
+
+/// Of a slow call what is told.
+fn anomaly(both: [&Party; 2], (key, taken, found): (u64, &Taken, &Found), slow: &Slow, pods: &usual::Pods) -> Anomaly {
+    let [caller, callee] = both;
+    let is_nobodys = found.blame == Blame::Nobody;
+    let (blamed, other) = if found.side == 0 { (caller, callee) } else { (callee, caller) };
+    let pod = match slow.of {
+        Of::All => pods.slowest,
+        Of::Pod(_, pod) => Some(pod),
+    };
+    let what = match (taken.step, found.side) {
+        _ if is_nobodys => format!("between lines of {} and of {}", other.name(blamed), blamed.workload),
+        (Step::Own { .. }, _) => "its own part of requests".to_owned(),
+        (Step::Open, _) => format!("between its lines and those of {}", other.name(blamed)),
+        (Step::Call, 0) => format!("its calls of {}", other.name(blamed)),
+        (Step::Call, _) => format!("calls by {}", other.name(blamed)),
+    };
+    let of_pods = if is_nobodys { (0, 0) } else { (pods.slow, pods.all) };
+    Anomaly {
+        ts: Timestamp(taken.at),
+        team: blamed.team.clone(),
+        namespace: blamed.namespace.clone(),
+        pod: if is_nobodys { String::new() } else { blamed.pod(pod) },
+        container: if is_nobodys { String::new() } else { blamed.container.clone() },
+        metric: "calls".to_owned(),
+        score: slow.score(),
+        value: slow.is,
+        expected: slow.was,
+        text: wording::slow(&what, (slow.is, slow.was), (slow.slow, slow.all), of_pods),
+        workload: if is_nobodys { String::new() } else { blamed.workload.clone() },
+        trace: String::new(),
+        until: Timestamp(taken.at),
+        episode: episode(found.blame, key).unwrap_or_default(),
+    }
+}
+
 const KIND: u64 = 0xd6e8_feb8_6659_fd93;

@@ -101,11 +101,17 @@ pub(crate) fn probe(kind: &str, failing: &Failing) -> String {
     format!("{kind} probe failed{times}{again}, after {succeeded} that succeeded")
 }
 
-/// "calls by Deployment/web 92x their usual: 1.01 s, usually 11 ms, 7 of 8 in the last minute".
-pub(crate) fn slow(what: &str, (is, was): (f64, f64), (slow, all): (u32, u32)) -> String {
+/// "calls by Deployment/web 92x their usual: 1.01 s between their lines, usually 11 ms, 7 of 8 in the last minute, 2 of its 3 pods are slow".
+pub(crate) fn slow(what: &str, (is, was): (f64, f64), (slow, all): (u32, u32), pods: (u32, u32)) -> String {
     let ratio = number((is / was).round());
-    let whose = if what.contains("calls") { "their" } else { "its" };
-    format!("{what} {ratio}x {whose} usual: {}, usually {}, {slow} of {all} in the last minute", short(is), short(was))
+    let (whose, where_) = match what {
+        _ if what.starts_with("between") => ("the", ""),
+        _ if what.contains("calls") => ("their", " between their lines"),
+        _ => ("its", ""),
+    };
+    let (is, was) = (short(is), short(was));
+    let pods = if pods.1 > 1 { format!(", {} of its {} pods are slow", pods.0, pods.1) } else { String::new() };
+    format!("{what} {ratio}x {whose} usual: {is}{where_}, usually {was}, {slow} of {all} in the last minute{pods}")
 }
 
 /// "1.01 s", "11 ms".

@@ -181,6 +181,9 @@ impl Feed {
             });
             let told = each.clone().map(|line| (line.ts, line.is_error));
             detectors.observe_pod_lines(&owner, received, told, |found| self.anomalies.push(of(facts, found)));
+            let requests = each.zip(lines.texts()).filter_map(|(line, text)| Some((line.ts, request::of(text)?)));
+            let mut requests = requests.peekable();
+            let started = requests.peek().and_then(|_| started(scoped, &meta.namespace, &meta.pod, &meta.container));
             let speaker = Speaker {
                 workload_key: facts.workload_key,
                 team: &facts.team,
@@ -188,8 +191,8 @@ impl Feed {
                 workload: &facts.workload,
                 pod: &meta.pod,
                 container: &meta.container,
+                started,
             };
-            let requests = each.zip(lines.texts()).filter_map(|(line, text)| Some((line.ts, request::of(text)?)));
             detectors.observe_requests(&speaker, received, requests, |found, request| {
                 self.anomalies.push(example::shown_by(found, request, scoped));
             });
@@ -230,6 +233,13 @@ impl Feed {
     pub(crate) fn take_anomalies(&mut self) -> Option<Arc<Vec<Arc<Anomaly>>>> {
         self.anomalies.take_fresh()
     }
+}
+
+/// Since when a container runs, where the cluster says so.
+fn started(scoped: &Scoped, namespace: &str, pod: &str, container: &str) -> Option<Timestamp> {
+    let status = &scoped.cluster().namespace(namespace)?.pod_named(pod)?.object.status;
+    let of = status.container_statuses.iter().find(|of| of.name == container)?;
+    of.state.running.as_ref()?.started_at
 }
 
 /// The template that a shape stands for by now, its text without secrets: it may be told.

@@ -1,19 +1,21 @@
 //! What is usual of how long one kind of call takes, and whether the last minute is unlike it.
 //!
 //! The past is a histogram of values that are a second apart at the least: where there are many calls no few minutes stand
-//! for it, and a moment of many slow ones is one. Nothing is assumed of how they are distributed: of the last minute's calls
-//! more than half took longer than all but few ever did, and that is held against chance.
+//! for it, and a moment of many slow ones is one. Nothing is assumed of how they are distributed: of the last minute's calls,
+//! or of those of one pod, more than half took longer than all but few ever did, and that is held against chance.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use whyd_signals::Timestamp;
 
+use super::AWAY;
+use super::party::PODS;
 use crate::detector::chance;
 use crate::detector::score::daily::Daily;
 
 /// A minute is judged.
-const MINUTE: i64 = 60;
+const MINUTE: u32 = 60;
 /// Steps of the histogram, four to a doubling, from a millisecond on: the last is a minute and more.
 const STEPS: usize = 64;
 const PER_DOUBLING: usize = 4;
@@ -25,26 +27,74 @@ const LONGER_US: u64 = 50_000;
 /// A thousand kinds of calls in a week are ten million minutes.
 const CHANCE: f64 = 1e-7;
 /// A slow minute lasts, in seconds: no one pause is one.
-const LASTS: i64 = 5;
+const LASTS: u32 = 5;
 /// Of rare calls it takes so many slow ones.
 const LEAST: u32 = 5;
-/// Where it goes on for so long it is what is usual by now.
-const SETTLES: i64 = 3600;
+/// Where it goes on for so long, as far as it was heard, it is what is usual by now.
+const SETTLES: u32 = 3600;
 /// Calls in so many seconds of a minute are frequent.
 const FREQUENT: u64 = 4;
 /// Nobody is silent for fewer seconds.
 const SOON: u64 = 10;
+/// When nobody could be blamed yet it is looked at again after so many seconds.
+const AGAIN: u32 = 10;
 /// When the past is halved.
 const MOST: u32 = 8192;
+
+/// One call of the minute: which pods it was of, of the caller and of the called.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Held {
+    second: u32,
+    step: u8,
+    pods: [u8; 2],
+}
+
+/// Of which of the minute's calls it is said: of all, or of those of one pod, of the caller (0) or of the called (1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Of {
+    All,
+    Pod(u8, u8),
+}
+
+impl Of {
+    fn has(self, held: &Held) -> bool {
+        match self {
+            Self::All => true,
+            Self::Pod(side, pod) => held.pods.get(usize::from(side)) == Some(&pod),
+        }
+    }
+}
+
+/// What came of it that it is slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Blame {
+    /// This workload is to blame.
+    On(u64),
+    /// It is told, and nobody is to blame in particular.
+    Nobody,
+    /// It is not told yet: what this workload says may be missing, or what is slow be a start where it is [`super::SOMEBODY`].
+    Waits(u64),
+}
+
+/// A time in which it is slow.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Spell {
+    of: Of,
+    blame: Blame,
+    /// For how many seconds it was heard, and when it was looked at last.
+    heard: u32,
+    looked: u32,
+}
 
 /// What is known of one kind of call.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Usual {
     past: Vec<u16>,
-    /// Second and step of the last minute's, in order.
-    minute: Vec<(u32, u8)>,
-    /// Since when it is slow, and who was blamed for it.
-    slow: Option<(u32, u64)>,
+    /// The last minute's, in order of time.
+    minute: Vec<Held>,
+    spell: Option<Spell>,
+    /// Until when it was not slow, in seconds.
+    well: u32,
     /// How long they take at each hour: what is slow every night is usual.
     daily: Daily,
     /// A request that was slow, the last one.
@@ -56,18 +106,17 @@ pub(super) struct Usual {
 /// A minute that is slow.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Slow {
+    pub(super) of: Of,
     /// How likely it was, if chance did it.
     pub(super) chance: f64,
     /// Calls of the minute that are slow, and all that were looked at.
     pub(super) slow: u32,
     pub(super) all: u32,
     /// From the first slow one to the last, in seconds.
-    pub(super) lasts: i64,
+    pub(super) lasts: u32,
     /// In the middle of the minute, and of the past, in seconds.
     pub(super) is: f64,
     pub(super) was: f64,
-    /// What lies in a later step is slow.
-    level: usize,
     /// One of the slow ones.
     pub(super) request: u64,
 }
@@ -88,58 +137,99 @@ impl Slow {
     }
 }
 
+/// The pods of one side in the last minute.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Pods {
+    /// The one with most slow calls, of those that are mostly slow.
+    pub(super) slowest: Option<u8>,
+    /// Of how many more than a quarter is slow, and how many there are.
+    pub(super) slow: u32,
+    pub(super) all: u32,
+}
+
+/// What of the past a call is held against.
+struct Level {
+    /// A step above it is slow.
+    most: usize,
+    usual: usize,
+    /// How many of the past are slow, and how many there are.
+    before: (u32, u32),
+}
+
+impl Level {
+    fn is_slow(&self, held: &Held) -> bool {
+        usize::from(held.step) > self.most
+    }
+}
+
 impl Usual {
     /// The most that it takes beside itself, in bytes.
-    pub(super) const HEAP: usize = STEPS * 2 + 64 * size_of::<(u32, u8)>() + Daily::HEAP;
+    pub(super) const HEAP: usize = STEPS * 2 + 64 * size_of::<Held>() + Daily::HEAP;
 
     pub(super) fn new() -> Self {
         Self {
             past: vec![0; STEPS],
             minute: Vec::new(),
-            slow: None,
+            spell: None,
+            well: 0,
             daily: Daily::default(),
             request: 0,
             heard: (0, 0),
         }
     }
 
-    /// A call of a request that was over at this time and took so long, in nanoseconds, by lines received then; the minute that it makes
-    /// slow, told once while it is slow. Of each second one is taken.
-    pub(super) fn observe(&mut self, at: i64, (took, request): (i64, u64), received: Timestamp) -> Option<Slow> {
-        let second = u32::try_from(at.div_euclid(1_000_000_000)).ok()?;
-        let now = received.0.div_euclid(1_000_000_000);
-        if self.minute.last().is_some_and(|last| i64::from(last.0) > now + MINUTE) {
-            // By a clock that was ahead.
-            self.minute.clear();
-        }
-        let newest = self.minute.last().map_or(0, |last| last.0);
-        if i64::from(second) <= i64::from(newest) - MINUTE {
+    /// A call of a request and of these pods that was over at this time and took so long, in nanoseconds, by lines received then; the
+    /// minute that it makes slow, told once while it is slow, or again and again while somebody is waited for. Of each second one is
+    /// taken.
+    pub(super) fn observe(
+        &mut self,
+        (at, took): (i64, i64),
+        (request, pods): (u64, [u8; 2]),
+        received: Timestamp,
+    ) -> Option<Slow> {
+        let second = second(at)?;
+        self.set_back(received);
+        let before = self.last_second();
+        if second + MINUTE <= before {
             return None;
         }
-        let Err(place) = self.minute.binary_search_by_key(&second, |held| held.0) else { return None };
-        self.minute.insert(place, (second, step(took)));
+        let Err(place) = self.minute.binary_search_by_key(&second, |held| held.second) else { return None };
+        let held = Held { second, step: step(took), pods };
+        self.minute.insert(place, held);
+        let newest = before.max(second);
         let since = if self.heard.0 == 0 { second } else { self.heard.0.min(second) };
-        self.heard = (since, newest.max(second));
-        self.turn(newest.max(second));
-        let slow = self.judged()?;
-        if usize::from(step(took)) > slow.level {
+        self.heard = (since, newest);
+        self.turn(if before == 0 { newest } else { before }, newest);
+        let level = self.level()?;
+        if level.is_slow(&held) {
             self.request = request;
         }
-        if self.slow.is_some() && slow.slow * 4 <= slow.all {
-            self.slow = None;
+        let found = self.clearest(&level);
+        if !found.is_likely() {
+            self.well = newest;
         }
-        let is_more = self.daily.observe(Timestamp(at), slow.is);
-        (self.slow.is_none() && slow.is_clear() && is_more).then_some(Slow { request: self.request, ..slow })
+        if let Some(spell) = self.spell {
+            let now = self.judge(&level, spell.of);
+            if now.slow * 4 <= now.all {
+                self.spell = None;
+            }
+        }
+        let is_due = self
+            .spell
+            .is_none_or(|spell| matches!(spell.blame, Blame::Waits(_)) && newest >= spell.looked.saturating_add(AGAIN));
+        let is_more = self.daily.observe(Timestamp(at), found.is);
+        (is_due && found.is_clear() && is_more).then_some(found)
     }
 
-    /// The minute is slow, and this is whom to blame.
-    pub(super) fn blame(&mut self, whom: u64) {
-        self.slow = self.minute.last().map(|last| (last.0, whom));
+    /// The minute is slow, and this came of it.
+    pub(super) fn blame(&mut self, of: Of, blame: Blame) {
+        let heard = self.spell.map_or(0, |spell| spell.heard);
+        self.spell = Some(Spell { of, blame, heard, looked: self.last_second() });
     }
 
-    /// Who is blamed while it is slow.
-    pub(super) fn blamed(&self) -> Option<u64> {
-        self.slow.map(|(_, whom)| whom)
+    /// What came of it, while it is slow.
+    pub(super) fn blamed(&self) -> Option<Blame> {
+        self.spell.map(|spell| spell.blame)
     }
 
     /// When the first call of it was over.
@@ -161,60 +251,155 @@ impl Usual {
         is_known.then(|| seconds(self.quantile(|upto| upto * 2 >= past)))
     }
 
+    /// Until when it was not slow.
+    pub(super) fn well(&self) -> Timestamp {
+        Timestamp(i64::from(self.well) * 1_000_000_000)
+    }
+
     /// Whether a call of it was over within so long before this time, in nanoseconds.
     pub(super) fn is_heard(&self, at: i64, within: Duration) -> bool {
         let from = Timestamp(at).minus(within).0.div_euclid(1_000_000_000);
-        self.minute.last().is_some_and(|last| i64::from(last.0) > from)
+        self.minute.last().is_some_and(|last| i64::from(last.second) > from)
     }
 
     /// After how long without a word those that take part are silent: some times as long as there is between two calls of the last
     /// minute that had any. `None` where there were few.
     pub(super) fn silent_after(&self) -> Option<Duration> {
         let calls = u64::try_from(self.minute.len()).ok().filter(|calls| *calls >= FREQUENT)?;
-        Some(Duration::from_secs((3 * MINUTE.unsigned_abs() / calls).max(SOON)))
+        Some(Duration::from_secs((3 * u64::from(MINUTE) / calls).max(SOON)))
     }
 
-    /// Lets the past have what is older than a minute; nothing of a slow time, unless it has settled.
-    fn turn(&mut self, newest: u32) {
-        if self.slow.is_some_and(|(since, _)| i64::from(newest) - i64::from(since) > SETTLES) {
-            (self.slow, self.past) = (None, vec![0; STEPS]);
+    /// How the minute looks; `None` while nothing is past.
+    pub(super) fn judged(&self) -> Option<Slow> {
+        Some(self.judge(&self.level()?, Of::All))
+    }
+
+    /// The pods of a side, and how many of them are slow.
+    pub(super) fn pods(&self, side: u8) -> Pods {
+        let Some(level) = self.level() else { return Pods::default() };
+        let mut pods = Pods::default();
+        let mut most = 0;
+        for (pod, slow, all) in self.by_pod(&level, side) {
+            pods.all += 1;
+            pods.slow += u32::from(slow * 4 > all);
+            if slow * 2 > all && slow > most {
+                (most, pods.slowest) = (slow, Some(pod));
+            }
         }
-        let old = self.minute.partition_point(|held| i64::from(held.0) <= i64::from(newest) - MINUTE);
-        let is_slow = self.slow.is_some();
-        for (_, step) in self.minute.drain(..old) {
-            if let Some(count) = self.past.get_mut(usize::from(step)).filter(|_| !is_slow) {
+        pods
+    }
+
+    fn last_second(&self) -> u32 {
+        self.minute.last().map_or(0, |last| last.second)
+    }
+
+    /// Forgets what was written after this time, by a clock that was ahead.
+    fn set_back(&mut self, received: Timestamp) {
+        let now = second(received.0).unwrap_or_default();
+        if self.last_second() > now.saturating_add(MINUTE) {
+            self.minute.clear();
+            self.daily.set_back(received);
+            self.well = self.well.min(now);
+            if let Some(spell) = &mut self.spell {
+                spell.looked = spell.looked.min(now);
+            }
+        }
+    }
+
+    /// Lets the past have what is older than a minute; nothing of a slow time, unless it has settled. One that was not heard for long
+    /// is over.
+    fn turn(&mut self, before: u32, newest: u32) {
+        let silent = newest - before;
+        if let Some(spell) = &mut self.spell {
+            spell.heard += silent.min(MINUTE);
+            if spell.heard > SETTLES {
+                (self.spell, self.past) = (None, vec![0; STEPS]);
+            }
+        }
+        let old = self.minute.partition_point(|held| held.second + MINUTE <= newest);
+        let is_slow = self.spell.is_some();
+        for held in self.minute.drain(..old) {
+            if let Some(count) = self.past.get_mut(usize::from(held.step)).filter(|_| !is_slow) {
                 *count = count.saturating_add(1);
             }
+        }
+        if u64::from(silent) > AWAY.as_secs() {
+            self.spell = None;
         }
         if self.past.iter().map(|n| u32::from(*n)).sum::<u32>() > MOST {
             self.past.iter_mut().for_each(|n| *n /= 2);
         }
     }
 
-    /// How the minute looks; `None` while nothing is past.
-    pub(super) fn judged(&self) -> Option<Slow> {
+    /// `None` while nothing is past.
+    fn level(&self) -> Option<Level> {
         let past: u32 = self.past.iter().map(|n| u32::from(*n)).sum();
         if past == 0 {
             return None;
         }
         let usual = self.quantile(|upto| upto * 2 >= past);
-        let most = self.quantile(|upto| (past - upto) * 100 <= past * FEW);
+        let few = self.quantile(|upto| (past - upto) * 100 <= past * FEW);
         let was = upper(usual);
-        let level = most.max(step_of(was * TIMES)).max(step_of(was + LONGER_US));
-        let is_slow = |step: usize| step > level;
-        let seconds_of_slow = || self.minute.iter().filter(|held| is_slow(usize::from(held.1))).map(|held| held.0);
+        let most = few.max(step_of(was * TIMES)).max(step_of(was + LONGER_US));
+        let slow = self.past.iter().skip(most + 1).map(|n| u32::from(*n)).sum();
+        Some(Level { most, usual, before: (slow, past) })
+    }
+
+    /// How some of the minute's calls look.
+    fn judge(&self, level: &Level, of: Of) -> Slow {
+        let some = || self.minute.iter().filter(|held| of.has(held));
+        let seconds_of_slow = || some().filter(|held| level.is_slow(held)).map(|held| held.second);
         let slow = seconds_of_slow().count() as u32;
-        let lasts = seconds_of_slow().next_back().zip(seconds_of_slow().next());
-        let lasts = lasts.map_or(0, |(last, first)| i64::from(last) - i64::from(first));
-        let all = self.minute.len() as u32;
-        let before = self.past.iter().enumerate().filter(|(step, _)| is_slow(*step)).map(|(_, n)| u32::from(*n)).sum();
+        let lasts = seconds_of_slow().next_back().zip(seconds_of_slow().next()).map_or(0, |(last, first)| last - first);
+        let mut steps: Vec<u8> = some().map(|held| held.step).collect();
+        let all = steps.len() as u32;
         // What is not much is not worth asking, and what is shorter than the minute is no past.
-        let chance = if slow * 4 > all && past >= all { chance::of_so_many((slow, all), (before, past)) } else { 1.0 };
-        let mut steps: Vec<u8> = self.minute.iter().map(|held| held.1).collect();
+        let is_asked = slow * 4 > all && level.before.1 >= self.minute.len() as u32;
+        let chance = if is_asked { chance::of_so_many((slow, all), level.before) } else { 1.0 };
         steps.sort_unstable();
         let middle = steps.get(steps.len() / 2).map_or(0, |step| usize::from(*step));
-        let (is, was) = (seconds(middle), seconds(usual));
-        Some(Slow { chance, slow, all, lasts, is, was, level, request: self.request })
+        let (is, was) = (seconds(middle), seconds(level.usual));
+        Slow { of, chance, slow, all, lasts, is, was, request: self.request }
+    }
+
+    /// The minute, or where it is not clear what one pod has of it, if that is.
+    fn clearest(&self, level: &Level) -> Slow {
+        let whole = self.judge(level, Of::All);
+        // Without five seconds that are slow none is.
+        if whole.is_clear() || whole.lasts < LASTS {
+            return whole;
+        }
+        let mut clearest: Option<Slow> = None;
+        for side in [1, 0] {
+            let pods = self.by_pod(level, side);
+            let many = f64::from(u32::try_from(pods.len()).unwrap_or(u32::MAX));
+            for (pod, _, _) in pods.iter().filter(|(_, slow, all)| slow * 2 > *all && pods.len() > 1) {
+                let mut of_pod = self.judge(level, Of::Pod(side, *pod));
+                // One of many has as many chances.
+                of_pod.chance = (of_pod.chance * many).min(1.0);
+                if of_pod.is_clear() && clearest.is_none_or(|known| of_pod.chance < known.chance) {
+                    clearest = Some(of_pod);
+                }
+            }
+        }
+        clearest.unwrap_or(whole)
+    }
+
+    /// The pods of a side, each with its slow calls and all.
+    fn by_pod(&self, level: &Level, side: u8) -> Vec<(u8, u32, u32)> {
+        let mut pods: Vec<(u8, u32, u32)> = Vec::new();
+        for held in &self.minute {
+            let Some(pod) = held.pods.get(usize::from(side)).copied().filter(|pod| usize::from(*pod) < PODS) else {
+                continue;
+            };
+            let slow = u32::from(level.is_slow(held));
+            match pods.iter_mut().find(|known| known.0 == pod) {
+                Some(known) => (known.1, known.2) = (known.1 + slow, known.2 + 1),
+                None => pods.push((pod, slow, 1)),
+            }
+        }
+        pods.sort_unstable();
+        pods
     }
 
     /// The first step up to which it is enough.
@@ -226,6 +411,11 @@ impl Usual {
         });
         found.unwrap_or(STEPS - 1)
     }
+}
+
+/// The second of a time in nanoseconds.
+fn second(at: i64) -> Option<u32> {
+    u32::try_from(at.div_euclid(1_000_000_000)).ok()
 }
 
 /// The step that so many nanoseconds lie in.
@@ -253,132 +443,4 @@ fn seconds(step: usize) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::*;
-    use crate::detector::synthetic::Noise;
-
-    const MS: f64 = 1e6;
-
-    /// The seconds at which it is told, of calls that take so many milliseconds at each second.
-    fn told(seconds: i64, takes: impl Fn(i64, &mut Noise) -> Option<f64>) -> Vec<i64> {
-        let (mut usual, mut noise) = (Usual::new(), Noise::new(11));
-        (0..seconds)
-            .filter(|s| {
-                let Some(ms) = takes(*s, &mut noise) else { return false };
-                let at = (1_000_000 + s) * 1_000_000_000;
-                let found = usual.observe(at, ((ms * MS) as i64, 7), Timestamp(at)).is_some();
-                if found {
-                    usual.blame(7);
-                }
-                found
-            })
-            .collect()
-    }
-
-    /// Some milliseconds, at times many.
-    fn skewed(noise: &mut Noise) -> f64 {
-        8.0 * (0.8 * noise.normal()).exp()
-    }
-
-    #[test]
-    fn a_step_ends_where_the_next_begins() {
-        for us in [0_u64, 1, 1023, 1024, 1279, 1280, 5000, 99_999, 1_000_000, 60_000_000] {
-            let step = step_of(us);
-            assert!(us < upper(step) && (step == 0 || us >= upper(step - 1)), "{us} in {step}");
-        }
-        assert_eq!((step_of(u64::MAX), step(-5), step(i64::MAX)), (STEPS - 1, 0, STEPS as u8 - 1));
-    }
-
-    #[test]
-    fn calls_that_take_a_second_are_told_once_while_they_do() {
-        let often = told(1200, |s, n| Some(if s < 600 { skewed(n) } else { 1000.0 + skewed(n) }));
-        assert!(matches!(often[..], [629..640]), "more than half of a minute: {often:?}");
-        // Of few calls as many say it as of many.
-        let seldom = |s: i64, n: &mut Noise| (s % 7 == 0).then(|| if s < 900 { skewed(n) } else { 1000.0 });
-        let seldom = told(1500, seldom);
-        assert!(matches!(seldom[..], [930..960]), "{seldom:?}");
-        let twice = told(1800, |s, n| Some(if (600..700).contains(&s) || s >= 1200 { 1000.0 } else { skewed(n) }));
-        assert!(matches!(twice[..], [629..640, 1229..1240]), "what was slow is not usual: {twice:?}");
-    }
-
-    #[test]
-    fn what_stays_slow_is_usual_after_an_hour() {
-        let found = told(4 * 3600, |s, n| Some(if s < 600 { skewed(n) } else { 1000.0 + skewed(n) }));
-        assert_eq!(found.len(), 1, "{found:?}");
-        let more = told(4 * 3600, |s, n| {
-            Some(if s < 600 {
-                skewed(n)
-            } else if s < 9000 {
-                1000.0
-            } else {
-                9000.0
-            })
-        });
-        assert_eq!(more.len(), 2, "{more:?}");
-    }
-
-    #[test]
-    fn what_is_little_or_short_or_was_there_before_is_not_told() {
-        let day = 86_400;
-        assert!(told(day, |_, n| Some(skewed(n))).is_empty(), "skewed");
-        // A tail of seconds, and times by a busy hour of the day.
-        assert!(told(day, |_, n| Some(2.0 / n.uniform().max(1e-4).powf(0.8))).is_empty(), "heavy");
-        let busy = |s: i64, n: &mut Noise| Some(skewed(n) * 2.0 * (1.2 + (s as f64 / 4000.0).sin()));
-        assert!(told(day, busy).is_empty(), "by the hour");
-        assert!(told(day, |s, n| Some(skewed(n) + if s % 3600 < 20 { 2000.0 } else { 0.0 })).is_empty(), "pauses");
-        assert!(told(day, |s, n| (s % 30 == 0).then(|| skewed(n))).is_empty(), "seldom");
-        assert!(told(1200, |s, n| Some(skewed(n) * if s < 600 { 1.0 } else { 3.0 })).is_empty(), "3 times");
-        assert!(told(1200, |s, _| Some(if s < 600 { 2.0 } else { 40.0 })).is_empty(), "40 ms are not much");
-        assert!(told(110, |s, _| Some(if s < 40 { 2.0 } else { 1000.0 })).is_empty(), "shorter than the minute");
-    }
-
-    #[test]
-    fn few_slow_calls_need_more_past_than_many() {
-        let is_enough = |slow: u32, past: u32| chance::of_so_many((slow, slow), (0, past)) < CHANCE;
-        assert!(is_enough(5, 64) && !is_enough(5, 60) && is_enough(8, 26) && !is_enough(8, 22));
-    }
-
-    #[test]
-    fn what_is_slow_every_night_is_told_on_two_nights() {
-        let slow = |s: i64| (7200..8400).contains(&s.rem_euclid(86_400));
-        let found = told(6 * 86_400, |s, n| (s % 10 == 0).then(|| if slow(s) { 800.0 } else { skewed(n) }));
-        let nights: Vec<i64> = found.iter().map(|s| s / 86_400).collect();
-        assert_eq!(nights, [0, 1]);
-        let worse = told(6 * 86_400, |s, n| {
-            let night = if s < 5 * 86_400 { 800.0 } else { 4000.0 };
-            (s % 10 == 0).then(|| if slow(s) { night } else { skewed(n) })
-        });
-        assert_eq!(worse.last().map(|s| s / 86_400), Some(5), "more than it ever was");
-    }
-
-    #[test]
-    fn a_clock_that_was_ahead_holds_nothing_back() {
-        let mut usual = Usual::new();
-        let at = |s: i64| (1_000_000 + s) * 1_000_000_000;
-        (0..300).for_each(|s| assert!(usual.observe(at(s), (5_000_000, 7), Timestamp(at(s))).is_none()));
-        usual.observe(at(90_000), (5_000_000, 7), Timestamp(at(90_000)));
-        let found = (300..400).filter(|s| usual.observe(at(*s), (900_000_000, 8), Timestamp(at(*s))).is_some()).count();
-        assert!(found > 0);
-    }
-
-    #[test]
-    fn a_second_speaks_once_and_what_is_late_not_at_all() {
-        let (mut usual, minute) = (Usual::new(), Duration::from_secs(60));
-        let at = |s: i64| (1_000_000 + s) * 1_000_000_000;
-        for s in (0..100).chain(0..100) {
-            usual.observe(at(s), (5_000_000, 7), Timestamp(at(100)));
-            usual.observe(at(s) + 1, (900_000_000, 8), Timestamp(at(100)));
-        }
-        let past: u32 = usual.past.iter().map(|n| u32::from(*n)).sum();
-        assert_eq!((usual.minute.len(), past), (60, 40));
-        assert!(usual.minute.iter().all(|held| held.1 == step(5_000_000)));
-        assert!(usual.is_heard(at(158), minute) && !usual.is_heard(at(159), minute));
-        for s in 0..20_000 {
-            usual.observe(at(100 + s), (5_000_000, 7), Timestamp(at(100 + s)));
-        }
-        let past: u32 = usual.past.iter().map(|n| u32::from(*n)).sum();
-        assert!((MOST / 2 - 1..=MOST).contains(&past), "{past}");
-        assert!(usual.minute.capacity() * 8 + usual.past.capacity() * 2 <= Usual::HEAP);
-    }
-}
+mod tests;

@@ -44,8 +44,14 @@ pub struct Stats {
     pub refused_kinds: u64,
     /// Lines of shapes that were new to their group and not looked at, being too many.
     pub refused_shapes: u64,
-    /// Lines, workloads and kinds of calls there was no room for where it is looked at how long calls take.
+    /// Lines of requests there was no room for, or not enough for all, where it is looked at how long calls take.
+    pub refused_requests: u64,
+    /// Lines of workloads there was no room for there.
+    pub refused_callers: u64,
+    /// Calls of kinds there was no room for.
     pub refused_calls: u64,
+    /// Times in which calls were slow and nobody was blamed at first, since what somebody says might be missing.
+    pub withheld_calls: u64,
     /// Times that it was not kept how long something goes on, too much going on at once.
     pub refused_episodes: u64,
     /// Lines that were not counted, being late.
@@ -109,7 +115,10 @@ impl Detectors {
             refused_lines: streams.refused,
             refused_kinds: kinds.refused,
             refused_shapes: *refused_shapes,
-            refused_calls: calls.refused(),
+            refused_requests: calls.refused().lines,
+            refused_callers: calls.refused().workloads,
+            refused_calls: calls.refused().kinds,
+            withheld_calls: calls.withheld(),
             refused_episodes: episodes.refused,
             late_lines: *late_lines,
             evicted: series.evicted
