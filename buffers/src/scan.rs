@@ -262,6 +262,10 @@ impl<'a> LineColumns<'a> {
     /// Adds the first of these lines of a run, until it is full; how many.
     fn push_some(&mut self, run: &LineRun<'_>, rows: &[u32]) -> usize {
         let mut taken = rows.len();
+        // What is not seen takes no room: a batch without a row would be the end of the scan.
+        if self.scoped.stream(run.stream()).is_none() {
+            return taken;
+        }
         if self.columns.iter().any(|column| matches!(column, LineColumn::Line(_))) {
             for (n, row) in rows.iter().enumerate() {
                 self.bytes += run.text(*row as usize).len();

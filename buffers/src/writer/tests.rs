@@ -459,6 +459,26 @@ fn what_the_sender_says_of_a_lines_level_holds_and_what_a_store_guessed_only_whe
 }
 
 #[test]
+fn a_scan_of_one_team_goes_on_behind_megabytes_of_another() {
+    let mut w = writer(Limits::default());
+    let long = "x".repeat(9_000);
+    for second in 0..3 {
+        w.begin(at(second), None);
+        (0..125).for_each(|n| line(&mut w, "team-a", "p", second, &format!("{n} {long}")));
+        (0..10).for_each(|n| line(&mut w, "team-b", "q", second, &format!("{n}")));
+        let staged = w.stage();
+        w.publish(staged.mark);
+    }
+    let lines = whyd_signals::schema::tables::logs().index_of("line").unwrap();
+    for (team, rows) in [("a", 375), ("b", 30), ("c", 0)] {
+        let scoped = w.snapshot().scoped(&Access::team(team));
+        let all = scoped.log_batches((at(0), at(9)), [lines].into(), LinesWanted::default(), (0, 1));
+        let batches: Vec<usize> = all.map(|batch| batch.num_rows()).collect();
+        assert_eq!((batches.iter().sum::<usize>(), batches.contains(&0)), (rows, false), "{team}");
+    }
+}
+
+#[test]
 fn lines_are_read_in_order_with_level_and_template() {
     let mut w = writer(Limits::default());
     for second in 0..20 {
