@@ -64,7 +64,7 @@ const SEARCHED: u64 = 1 << 36;
 const COMPILED: usize = 16;
 
 /// Rows with texts that a join puts beside each other at a time.
-const BESIDE: usize = 128;
+const BESIDE: usize = 512;
 
 /// The same plan, but it stops soon after `deadline`, and no expression is given more than `rows` at a time.
 pub(super) fn keep(
@@ -155,8 +155,9 @@ fn watched(node: Arc<dyn ExecutionPlan>, share: Share) -> Result<Arc<dyn Executi
         return Ok(node);
     }
     let (rows, searched) = (work.rows(rows), work.searched(share.compiled));
-    let most = |most| (made_of_all / made).clamp(piece / 64, most).min(searched);
-    let (bytes, row) = (most(piece), most(ROW));
+    let most = |most| (made_of_all / made).clamp(piece / 64, most);
+    // A single row is looked through whole, however much is looked for in it.
+    let (bytes, row) = (most(piece).min(searched), most(ROW));
     over(node, each(&Watch::Pieces { rows, bytes, row, deadline }))
 }
 
