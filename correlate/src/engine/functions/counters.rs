@@ -2,14 +2,15 @@
 //!
 //! Over the samples of one group, which should be one series: `GROUP BY series_id`. Nothing is extrapolated to a window's
 //! edges: the time is that between the first and the last sample. NaN and the markers of an end are left out; with fewer than
-//! two samples there is no answer.
+//! two samples there is no answer. Two values of one time are of several series, which is an error: one that is lower than
+//! another's would count as a reset.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, ListArray, TimestampNanosecondArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, TimestampNanosecondType};
-use datafusion::common::{ScalarValue, internal_datafusion_err, not_impl_err};
+use datafusion::common::{ScalarValue, exec_err, internal_datafusion_err, not_impl_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
@@ -26,6 +27,15 @@ enum What {
     Rate,
 }
 
+impl What {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Increase => "increase",
+            Self::Rate => "rate",
+        }
+    }
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Counter {
     what: What,
@@ -40,10 +50,7 @@ impl Counter {
 
 impl AggregateUDFImpl for Counter {
     fn name(&self) -> &'static str {
-        match self.what {
-            What::Increase => "increase",
-            What::Rate => "rate",
-        }
+        self.what.name()
     }
 
     fn signature(&self) -> &Signature {
@@ -115,6 +122,12 @@ impl Accumulator for Samples {
     fn evaluate(&mut self) -> Result<ScalarValue> {
         if self.disordered {
             self.samples.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+            if self.samples.windows(2).any(|w| w[0].0 == w[1].0 && w[0].1 != w[1].1) {
+                return exec_err!(
+                    "{} is of one series, and here are several: GROUP BY series_id, and add up what that gives",
+                    self.what.name()
+                );
+            }
             self.rose = self.samples.windows(2).map(|w| rise(w[0], w[1])).sum();
             self.disordered = false;
         }
