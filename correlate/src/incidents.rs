@@ -49,6 +49,8 @@ pub(crate) struct Member {
     /// Whose readiness tells when it was over; empty where `until` does.
     pub(crate) pod_uid: String,
     pub(crate) at: Timestamp,
+    /// When it was heard of: what is said of it is being judged for a while from then on.
+    pub(crate) seen: Timestamp,
     /// When it was over, where no pod's readiness tells; `None`: not yet.
     pub(crate) until: Option<Timestamp>,
     pub(crate) cause: String,
@@ -80,6 +82,7 @@ impl Member {
             name: format!("{}/{pod}{container}", row.namespace),
             pod_uid: row.pod_uid.clone().unwrap_or_default(),
             at: row.finished_at.unwrap_or(row.seen_at),
+            seen: row.seen_at,
             until: Some(row.finished_at.unwrap_or(row.seen_at)),
             cause: row.cause.clone(),
             mechanism: row.mechanism.clone(),
@@ -175,7 +178,7 @@ impl Group {
         places
     }
 
-    /// Lets go of the oldest members that are more than so many and began before a time, but for the last of each incident.
+    /// Lets go of the oldest members that are more than so many and were heard of before a time, but for the last of each incident.
     fn condense(
         &mut self,
         key: &str,
@@ -186,7 +189,8 @@ impl Group {
         let over = self.members.len().saturating_sub(kept);
         let mut places = BTreeSet::new();
         for episode in episodes::cut(quiet, self, readiness) {
-            let old = episode.members.iter().rev().skip(1).rev().filter(|(place, _)| place.0 < before);
+            let old =
+                episode.members.iter().rev().skip(1).rev().filter(|(place, member)| place.0.max(member.seen) < before);
             let old = old.filter(|(place, member)| member.until.is_some() && self.members.contains_key(*place));
             places.extend(old.map(|(place, _)| (*place).clone()).take(over - places.len()));
         }

@@ -28,6 +28,7 @@ fn crash(n: u64) -> (String, Member) {
         name: format!("a/w-{n}/app"),
         pod_uid: String::new(),
         at: at(100 + n),
+        seen: at(100 + n),
         until: None,
         cause: "app-error".into(),
         mechanism: "app-error".into(),

@@ -213,6 +213,7 @@ mod tests {
             name: format!("a/{name}/app"),
             pod_uid: String::new(),
             at: Timestamp(0),
+            seen: Timestamp(0),
             until: Some(Timestamp(0)),
             cause: cause.into(),
             mechanism: String::new(),
