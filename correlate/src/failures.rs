@@ -152,7 +152,8 @@ impl OfWorkload {
 
 const BEFORE_ALL: Place = (Timestamp::MIN, String::new());
 
-/// By workload, then in order of time. What a question costs depends on what answers it, not on how often a workload failed.
+/// By workload, then in order of time. What a question costs depends on what answers it, not on how often a workload failed; what
+/// lasts is looked for among all that began before, where anything does.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Failures {
     of: BTreeMap<Dependency, OfWorkload>,
