@@ -14,6 +14,9 @@ const MOST: usize = 10_000;
 /// How often it is noted that they go on.
 const FOLLOWED: Duration = Duration::from_secs(15);
 
+/// What was not seen to go on for so long was over: what is heard of under its number is another, which was not told.
+const GAP: Duration = Duration::from_secs(900);
+
 /// The anomalies that readers see.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Kept {
@@ -53,6 +56,7 @@ impl Kept {
             }
             if let Some(until) = lasts.remove(&row.episode)
                 && until > row.until
+                && until <= row.until.plus(GAP)
             {
                 Arc::make_mut(row).until = until;
                 self.fresh = true;
@@ -105,6 +109,9 @@ mod tests {
         assert_eq!(rows.iter().map(|row| row.until).collect::<Vec<_>>(), [at(1), at(2), at(515)]);
         assert!(!kept.is_due(at(534)) && kept.is_due(at(535)) && kept.is_due(at(519)));
         kept.go_on(at(535), BTreeMap::from([(7, at(515))]));
+        assert!(kept.take_fresh().is_none());
+        // An hour later it is another.
+        kept.go_on(at(4200), BTreeMap::from([(7, at(4200))]));
         assert!(kept.take_fresh().is_none());
     }
 }
