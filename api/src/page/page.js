@@ -65,7 +65,7 @@ async function suspects(one, list) {
 function incident(one) {
   const [members, likeliest] = [make("ul", "", ...one.members.map((member) => make("li", member))), make("ol")];
   const summary = make("summary", `${clock(one.opened_at)} ${one.severity}: ${one.summary}`);
-  const details = make("details", "", summary, make("p", `${one.restarts} restarts of`), members, make("p", "Likeliest the root"), likeliest);
+  const details = make("details", "", summary, make("p", `${one.id}, ${one.status}; ${one.restarts} restarts of`), members, make("p", "Likeliest the root"), likeliest);
   details.addEventListener("toggle", () => details.open && !likeliest.children.length && suspects(one, likeliest));
   summary.className = one.severity;
   return make("li", "", details);
@@ -76,6 +76,18 @@ function anomaly(one) {
   return make("tr", "", make("td", clock(one.at)), make("td", who), make("td", one.score.toFixed(1)), make("td", one.text));
 }
 
+// The newest anomalies: of all, or of the workloads that were found and the pod that was asked for.
+async function odd(pod, of) {
+  if (!pod) return (await ask("api/v1/anomalies?limit=50")).anomalies;
+  const known = await of.catch(() => ({ restarts: [] }));
+  const named = new Map(known.restarts.map((row) => [`${row.namespace}/${row.workload}`, row]));
+  const asked = [...named.values()].slice(0, 5).map((row) =>
+    ask(`api/v1/anomalies?limit=50&namespace=${encodeURIComponent(row.namespace)}&workload=${encodeURIComponent(row.workload)}`));
+  const found = await Promise.all([ask(`api/v1/anomalies?limit=50&pod=${encodeURIComponent(pod)}`), ...asked]);
+  const all = new Map(found.flatMap((one) => one.anomalies).map((one) => [JSON.stringify(one), one]));
+  return [...all.values()].sort((a, b) => b.at.localeCompare(a.at)).slice(0, 50);
+}
+
 // What was asked for last: an answer to an earlier question, with another token perhaps, is not shown.
 let turn = 0;
 
@@ -83,18 +95,21 @@ async function show() {
   const mine = ++turn;
   const pod = at("pod").value.trim();
   const of = pod ? ask(`api/v1/why?pod=${encodeURIComponent(pod)}`) : ask("api/v1/restarts?limit=50");
-  const answers = await Promise.allSettled([of, ask("api/v1/incidents?status=open&limit=50"), ask("api/v1/anomalies?limit=50")]);
+  const answers = await Promise.allSettled([of, ask("api/v1/incidents?status=open&limit=50"), odd(pod, of)]);
   if (mine !== turn) return;
-  const [rows, open, odd] = answers;
+  const [rows, open, strange] = answers;
   const known = rows.status === "fulfilled" ? rows.value : { restarts: [], problems: [] };
-  const named = new Set(known.restarts.map((row) => `${row.namespace}/${row.workload}`));
-  const anomalies = odd.status === "fulfilled" ? odd.value.anomalies.filter((one) => !pod || named.has(`${one.namespace}/${one.workload}`)) : [];
+  const anomalies = strange.status === "fulfilled" ? strange.value : [];
   places.clear();
   at("restarts").replaceChildren(...known.restarts.map(restart));
   at("problems").replaceChildren(...known.problems.map((p) => make("li", p.detail)));
+  history.replaceState(null, "", pod ? `?pod=${encodeURIComponent(pod)}` : location.pathname);
   const found = known.restarts.length ? `${known.restarts.length} restarts` : "No restart is known.";
   at("state").textContent = rows.status === "fulfilled" ? found : rows.reason.message;
-  const incidents = open.status === "fulfilled" ? open.value.incidents.map(incident) : [make("li", open.reason.message)];
+  // Asked for one, its own are shown, over or not.
+  const asked = pod ? rows : open;
+  const incidents = asked.status === "fulfilled" ? asked.value.incidents.map(incident) : [make("li", asked.reason.message)];
+  at("of").textContent = pod ? "Its incidents" : "Open incidents";
   at("incidents").replaceChildren(...(incidents.length ? incidents : [make("li", "none")]));
   at("anomalies").replaceChildren(...anomalies.map(anomaly));
   at("odd").hidden = !anomalies.length;
@@ -118,6 +133,7 @@ at("ask").addEventListener("submit", (event) => {
 at("forget").addEventListener("click", () => keep(""));
 // The field holds what is kept, so that an empty one means that none is to be.
 at("token").value = sessionStorage.getItem("token") || "";
+at("pod").value = new URLSearchParams(location.search).get("pod") || "";
 show();
 // Not while something is read: it would close.
 setInterval(() => document.visibilityState === "visible" && !document.querySelector("details[open]") && show(), EVERY);
