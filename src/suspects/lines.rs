@@ -107,10 +107,13 @@ impl Lines {
         }
         let others = everybody.all_streams().map(|(id, _)| id).filter(|id| !of_streams.contains_key(id));
         let others = everybody.mark_streams(others.map(|id| (id, 0)));
-        let runs = others.line_runs(range, None, (0, 1)).map(|(_, run)| run);
+        let runs = |range| others.line_runs(range, None, (0, 1)).map(|(_, run)| run);
+        // The newest, as of the candidates' own: what is looked at is at the end.
+        let newest = Newest::of(runs(range), range, most);
+        let runs = runs((newest.from, range.1));
         let lines = runs.flat_map(|run| (0..run.times().len()).map(move |i| (run.times().get(i), run.text(i))));
         for (at, text) in lines.take(most) {
-            let Some(at) = at.copied().filter(|_| self.lines.len() < most) else { break };
+            let Some(at) = at.copied() else { break };
             if let Some(request) = request::of(text).filter(|request| own.contains(request)) {
                 self.lines.push(Line { request, at, candidate: NOBODY, template: 0 });
             }
