@@ -26,8 +26,8 @@ pub(super) struct TokenFile {
     /// The file that holds the token, so that no secret stands in the configuration.
     token_file: PathBuf,
     /// The teams it may read, one at least. Left out: all, and `/metrics`.
-    #[serde(deserialize_with = "said")]
-    #[schemars(length(min = 1))]
+    #[serde(deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>", length(min = 1))]
     teams: Option<Vec<String>>,
 }
 
