@@ -64,7 +64,24 @@ const SEARCHED: u64 = 1 << 36;
 const COMPILED: usize = 16;
 
 /// Rows with texts that a join puts beside each other at a time.
-const BESIDE: usize = 512;
+const BESIDE: usize = 128;
+/// As many, where what is text are names.
+const NAMED: usize = 512;
+/// Columns of the tables that hold names, which are short. Who calls a long text so has a few times as much of it in hand.
+const NAMES: [&str; 12] = [
+    "team",
+    "namespace",
+    "pod",
+    "pod_uid",
+    "name",
+    "container",
+    "node",
+    "workload",
+    "kind",
+    "level",
+    "reason",
+    "cause",
+];
 
 /// The same plan, but it stops soon after `deadline`, and no expression is given more than `rows` at a time.
 pub(super) fn keep(
@@ -163,9 +180,16 @@ fn watched(node: Arc<dyn ExecutionPlan>, share: Share) -> Result<Arc<dyn Executi
 
 /// How many rows a join may put beside each other at a time: where they have texts, each of them may be long and gets a copy.
 fn beside(node: &Arc<dyn ExecutionPlan>) -> usize {
-    let has_texts = |of: &Arc<dyn ExecutionPlan>| of.schema().fields().iter().any(|f| windows::is_long(f.data_type()));
-    let joins = node.children().len() > 1 && !node.is::<IntervalJoinExec>();
-    if joins && node.children().into_iter().any(has_texts) { BESIDE } else { usize::MAX }
+    let inputs = node.children();
+    let joins = inputs.len() > 1 && !node.is::<IntervalJoinExec>();
+    let schemas: Vec<_> = inputs.into_iter().map(|of| of.schema()).collect();
+    let mut texts =
+        schemas.iter().flat_map(|s| s.fields().iter()).filter(|f| windows::is_long(f.data_type())).peekable();
+    if !joins || texts.peek().is_none() {
+        return usize::MAX;
+    }
+    let named = node.is::<HashJoinExec>() && texts.all(|f| NAMES.contains(&f.name().as_str()));
+    if named { NAMED } else { BESIDE }
 }
 
 fn over(node: Arc<dyn ExecutionPlan>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
