@@ -25,6 +25,9 @@ use crate::view::View;
 
 /// Between two looks at the incidents.
 const LOOK: Duration = Duration::from_secs(1);
+/// The last words of a container come a second or two after its end, from most shippers: until then its incident may turn out to be
+/// another's.
+const SETTLES: Duration = Duration::from_secs(5);
 /// After so long no list of the cluster is waited for any more.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// So many bytes of a peer's words are read, for the log.
@@ -59,6 +62,7 @@ impl Alerting {
             cluster: config.cluster.clone(),
             interval: alertmanager.interval,
             external_url: config.external_url(),
+            settles: SETTLES,
         };
         let (interval, watches) = (alertmanager.interval, config.kubernetes);
         let outbox = Outbox::new(settings, told);

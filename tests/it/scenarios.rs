@@ -425,7 +425,8 @@ fn check(name: &str, scenario: &Scenario) -> Vec<String> {
 fn alerts(messages: Vec<Envelope>) -> Alerts {
     let config = ConfigFile::default().validate().unwrap();
     let interval = Duration::from_secs(60);
-    let settings = Settings { cluster: config.cluster.clone(), interval, external_url: String::new() };
+    let settings =
+        Settings { cluster: config.cluster.clone(), interval, external_url: String::new(), settles: Duration::ZERO };
     let mut outbox = Outbox::new(settings, Vec::new());
     let mut replay = Replay::new(wiring::core(&config));
     let (mut told, mut firing) = (BTreeSet::new(), Vec::new());

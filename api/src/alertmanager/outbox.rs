@@ -5,6 +5,7 @@
 //! One that turns out to be part of another is ended likewise: its team hears of the whole, once.
 //! One made of others that has another id than before, since a part was found that began earlier, is told on as what it was
 //! told as: its labels are fixed, its words are those of the incident that took its place.
+//! One that was just shown waits a moment: as the next lines come it may be another's, and then nobody is to hear of it.
 //! One that becomes worse is ended likewise, and told anew as what it is now: severity is a label that people route by.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,6 +108,8 @@ pub struct Settings {
     pub interval: Duration,
     /// The URL under which people reach the daemon.
     pub external_url: String,
+    /// For so long an incident has been open until it is told.
+    pub settles: Duration,
 }
 
 /// All alerts that were told and are not forgotten yet.
@@ -115,6 +118,8 @@ pub struct Outbox {
     settings: Settings,
     /// By incident, in order of severity: only the last may be firing.
     told: BTreeMap<String, Vec<Told>>,
+    /// When each that is not told yet was open at a look for the first time.
+    fresh: BTreeMap<String, Timestamp>,
     /// Incidents that are no alerts, at the last look: no room, or the cluster was not listed yet.
     pub untold: usize,
 }
@@ -127,7 +132,7 @@ impl Outbox {
             by_id.entry(told.incident_id().to_owned()).or_default().push(told);
         }
         by_id.values_mut().for_each(|all| all.sort_by_key(|told| told.identity.severity));
-        Self { settings, told: by_id, untold: 0 }
+        Self { settings, told: by_id, fresh: BTreeMap::new(), untold: 0 }
     }
 
     /// Whether [`Outbox::due`] has to be shown this incident.
@@ -196,8 +201,15 @@ impl Outbox {
         });
         changed |= count(&self.told) < before;
         self.untold = 0;
+        let mut fresh = std::mem::take(&mut self.fresh);
         for (id, incident) in open() {
             if self.told.contains_key(*id) {
+                continue;
+            }
+            // One made of others is told at once: theirs end with it. A clock that was set back must not silence it.
+            let since = fresh.remove(*id).filter(|since| *since <= now).unwrap_or(now);
+            if incident.parts.is_empty() && now < since.plus(self.settings.settles) {
+                self.fresh.insert((*id).to_owned(), since);
                 continue;
             }
             // What is made of others takes the place of at least two that are told, or would be.

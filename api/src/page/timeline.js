@@ -67,7 +67,8 @@ export function timeline(restarts, anomalies, chosen) {
     mark.addEventListener("click", () => chosen(row));
     return mark;
   });
-  const what = `${ends.length} restarts and ${odd.length} anomalies of ${names.length} workloads, ${clock(new Date(first).toISOString())} to ${clock(new Date(last).toISOString())} UTC`;
+  const many = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
+  const what = `${many(ends.length, "restart")} and ${odd.length === 1 ? "1 anomaly" : `${odd.length} anomalies`} of ${many(names.length, "workload")}, ${clock(new Date(first).toISOString())} to ${clock(new Date(last).toISOString())} UTC`;
   const picture = draw("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": what }, ...ruled, ...labels, ...marks);
   const legend = "● by a cause of its own  ○ since what it depends on was down  ▬ anomaly";
   const rest = names.length - shown.length;

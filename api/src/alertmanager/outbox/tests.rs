@@ -14,7 +14,8 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn settings() -> Settings {
-    Settings { cluster: "lab".into(), interval: INTERVAL, external_url: "https://whyd.example".into() }
+    let external_url = "https://whyd.example".into();
+    Settings { cluster: "lab".into(), interval: INTERVAL, external_url, settles: Duration::ZERO }
 }
 
 fn incident(id: &str) -> Incident {
@@ -87,6 +88,27 @@ fn an_open_incident_is_sent_each_interval_and_ends_four_ahead() {
     check(&mut outbox, 60, Whole, vec![incident("i")], false, &["i warning 300"]);
     // A clock that is set back an hour silences nothing.
     check(&mut outbox, -3600, Whole, vec![incident("i")], false, &["i warning -3360"]);
+}
+
+#[test]
+fn what_turns_out_to_be_another_s_within_moments_is_never_told() {
+    use Sight::Whole;
+    let mut outbox = Outbox::new(Settings { settles: Duration::from_secs(5), ..settings() }, Vec::new());
+    check(&mut outbox, 0, Whole, vec![incident("i"), incident("j")], false, &[]);
+    check(&mut outbox, 4, Whole, vec![incident("i"), incident("j")], false, &[]);
+    assert_eq!(outbox.untold, 0);
+    // Its lines came: it is the first one's.
+    check(&mut outbox, 5, Whole, vec![incident("i")], true, &["i warning 245"]);
+    // There again, it waits anew; where the clock was set back it does not wait until it is that time again.
+    check(&mut outbox, 20, Whole, vec![incident("i"), incident("j")], false, &[]);
+    check(&mut outbox, 10, Whole, vec![incident("i"), incident("j")], false, &[]);
+    check(&mut outbox, 15, Whole, vec![incident("i"), incident("j")], true, &["j warning 255"]);
+    // What is made of others takes the place of alerts that end with it.
+    let link = |id: &str| Link { id: id.into(), team: Team::new("shop"), teams: vec![Team::new("shop")] };
+    let whole = Incident { parts: vec![link("i"), link("j")], ..incident("w") };
+    let part = |id: &str| Incident { part_of: Some(link("w")), ..incident(id) };
+    let (_, alerts) = look(&mut outbox, 16, Whole, vec![part("i"), part("j"), whole]);
+    assert!(alerts.iter().any(|a| a["labels"]["incident_id"] == "w"));
 }
 
 #[test]
