@@ -90,10 +90,11 @@ async function odd(pod, of) {
 
 // What was asked for last: an answer to an earlier question, with another token perhaps, is not shown.
 let turn = 0;
+// The name that was asked for: what is being typed is not yet.
+let pod = new URLSearchParams(location.search).get("pod") || "";
 
 async function show() {
   const mine = ++turn;
-  const pod = at("pod").value.trim();
   const of = pod ? ask(`api/v1/why?pod=${encodeURIComponent(pod)}`) : ask("api/v1/restarts?limit=50");
   const answers = await Promise.allSettled([of, ask("api/v1/incidents?status=open&limit=50"), odd(pod, of)]);
   if (mine !== turn) return;
@@ -128,12 +129,13 @@ function keep(token) {
 
 at("ask").addEventListener("submit", (event) => {
   event.preventDefault();
+  pod = at("pod").value.trim();
   keep(at("token").value.trim());
 });
 at("forget").addEventListener("click", () => keep(""));
 // The field holds what is kept, so that an empty one means that none is to be.
 at("token").value = sessionStorage.getItem("token") || "";
-at("pod").value = new URLSearchParams(location.search).get("pod") || "";
+at("pod").value = pod;
 show();
 // Not while something is read: it would close.
 setInterval(() => document.visibilityState === "visible" && !document.querySelector("details[open]") && show(), EVERY);

@@ -21,7 +21,7 @@ function said(text) {
 }
 
 const short = (name) => (name.length > 40 ? `${name.slice(0, 18)}…${name.slice(-21)}` : name);
-const lane = (row) => `${row.namespace}/${row.workload || row.pod}`;
+const lane = (row) => (row.namespace ? `${row.namespace}/${row.workload || row.pod}` : "nodes");
 export const clock = (time) => time.slice(0, 19).replace("T", " ");
 
 // Milliseconds, rounded up to a whole step: where the first line of the grid is.
