@@ -108,23 +108,11 @@ impl Lefts {
         input: SendableRecordBatchStream,
         reservation: &MemoryReservation,
     ) -> Result<Self> {
-        let schema = input.schema();
-        let batches: Vec<RecordBatch> = input
-            .try_fold(Vec::new(), |mut all, batch| {
-                let held = reservation.try_grow(batch.get_array_memory_size());
-                all.push(batch);
-                std::future::ready(held.map(|()| all))
-            })
-            .await?;
-        let rows = match <[RecordBatch; 1]>::try_from(batches) {
-            Ok([whole]) => whole,
-            Err(batches) => {
-                let rows = concat_batches(&schema, &batches)?;
-                drop(batches);
-                reservation.try_resize(rows.get_array_memory_size())?;
-                rows
-            }
-        };
+        Self::over(interval, gathered(input, reservation).await?, reservation)
+    }
+
+    /// Of all rows of a partition, which are held.
+    pub(crate) fn over(interval: &Interval, rows: RecordBatch, reservation: &MemoryReservation) -> Result<Self> {
         let spans = spans(interval, &rows)?;
         reservation.try_grow(rows.num_rows() * 20)?;
         let keys = interval.keys.iter().map(|(left, _)| left.evaluate(&rows)?.into_array(rows.num_rows()));
@@ -151,6 +139,27 @@ impl Lefts {
         let start = times.partition_point(|t| t < from);
         let count = times.get(start..).unwrap_or_default().partition_point(|t| t <= to);
         start..start + count
+    }
+}
+
+/// All rows of a partition, as one batch.
+pub(crate) async fn gathered(input: SendableRecordBatchStream, reservation: &MemoryReservation) -> Result<RecordBatch> {
+    let schema = input.schema();
+    let batches: Vec<RecordBatch> = input
+        .try_fold(Vec::new(), |mut all, batch| {
+            let held = reservation.try_grow(batch.get_array_memory_size());
+            all.push(batch);
+            std::future::ready(held.map(|()| all))
+        })
+        .await?;
+    match <[RecordBatch; 1]>::try_from(batches) {
+        Ok([whole]) => Ok(whole),
+        Err(batches) => {
+            let rows = concat_batches(&schema, &batches)?;
+            drop(batches);
+            reservation.try_resize(rows.get_array_memory_size())?;
+            Ok(rows)
+        }
     }
 }
 

@@ -10,6 +10,8 @@ mod layout;
 pub(crate) mod node;
 pub(crate) mod planner;
 pub(crate) mod right;
+mod room;
 pub(crate) mod rules;
 pub(crate) mod tally;
+mod tasks;
 mod turns;

@@ -8,6 +8,7 @@ mod cells;
 mod groups;
 mod laid;
 mod pairs;
+mod reads;
 mod rule;
 
 use std::fmt;
@@ -32,7 +33,7 @@ use cells::Tallied;
 use futures::TryStreamExt;
 pub(crate) use rule::Tallies;
 
-use super::interval::{Interval, Lefts};
+use super::interval::{Interval, gathered};
 
 /// One aggregate.
 struct Aggregate {
@@ -163,9 +164,9 @@ impl ExecutionPlan for IntervalTallyExec {
         let fetched = MetricBuilder::new(&self.metrics).counter("right_rows", partition);
         let (plan, schema, tasks) = (Arc::clone(&self.plan), self.schema(), self.tasks.unwrap_or(1));
         let stream = futures::stream::once(async move {
-            let lefts = Lefts::of(&plan.interval, input, &reservation).await?;
+            let rows = gathered(input, &reservation).await?;
             let timer = measured.elapsed_compute().timer();
-            let made = plan.tally(lefts, &schema, tasks, reservation, fetched).await?;
+            let made = plan.tally(rows, &schema, tasks, reservation, fetched).await?;
             timer.done();
             measured.record_output(made.iter().map(RecordBatch::num_rows).sum());
             Ok::<_, DataFusionError>(futures::stream::iter(made.into_iter().map(Ok)))

@@ -108,16 +108,6 @@ impl Cells {
         }
     }
 
-    /// None yet, of the same kind.
-    pub(super) fn alike(&self) -> Self {
-        match self {
-            Self::Pairs => Self::Pairs,
-            Self::Counts(_) => Self::Counts(Vec::new()),
-            Self::Floats(_) => Self::Floats(Vec::new()),
-            Self::Ints(_) => Self::Ints(Vec::new()),
-        }
-    }
-
     pub(super) fn grow(&mut self, cells: usize) {
         match self {
             Self::Pairs => {}
@@ -238,8 +228,6 @@ impl Places {
 
 /// The cells that some of the keys have met.
 pub(super) struct Tally {
-    /// The columns of the right groups.
-    pub(super) rights: Vec<ArrayRef>,
     pub(super) places: Places,
     /// How many pairs each cell has.
     pub(super) pairs: Vec<i64>,

@@ -92,13 +92,6 @@ pub(super) enum Rightly<'a> {
 }
 
 impl Rightly<'_> {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Columns(side) => side.len(),
-            Self::Text(groups) => groups.texts.len(),
-        }
-    }
-
     pub(super) fn columns(&mut self) -> Result<Vec<ArrayRef>> {
         match self {
             Self::Columns(side) => side.columns(),

@@ -10,52 +10,79 @@ pub(super) struct Laid {
     pub(super) groups: Vec<u32>,
 }
 
+/// Right rows that came in runs, each of one key and in order of time.
+#[derive(Default)]
+pub(super) struct Runs {
+    /// Of each run the key, and where it ends.
+    pub(super) runs: Vec<(u32, u32)>,
+    pub(super) times: Vec<i64>,
+    pub(super) groups: Vec<u32>,
+}
+
+impl Runs {
+    /// The rows of a run.
+    fn rows(&self, run: usize) -> (&[i64], &[u32]) {
+        let start = run.checked_sub(1).and_then(|before| self.runs.get(before)).map_or(0, |(_, end)| *end as usize);
+        let end = self.runs.get(run).map_or(start, |(_, end)| *end as usize);
+        (self.times.get(start..end).unwrap_or_default(), self.groups.get(start..end).unwrap_or_default())
+    }
+}
+
+/// The number that a group has among those of all parts; its own where there is but one part.
+fn renumbered(numbers: &[usize], group: u32) -> u32 {
+    numbers.get(group as usize).map_or(group, |n| *n as u32)
+}
+
 impl Laid {
-    /// Of rows as they were fetched.
-    pub(super) fn of_rows(keys: &[u32], times: &[i64], groups: &[u32], count: usize) -> Self {
+    /// Of rows as they were fetched, and what their groups are numbered.
+    pub(super) fn of_rows(keys: &[u32], times: &[i64], (groups, numbers): (&[u32], &[usize]), count: usize) -> Self {
         let Rights { layout, times } = Rights::of(keys, times, count);
-        let groups = layout.rows.iter().map(|row| groups.get(*row as usize).copied().unwrap_or_default()).collect();
+        let group = |row: &u32| renumbered(numbers, groups.get(*row as usize).copied().unwrap_or_default());
+        let groups = layout.rows.iter().map(group).collect();
         Self { layout, times, groups }
     }
 
-    /// The same of rows that came in runs, each of one key and in order of time: of each run the key, and where it ends.
-    /// Which row each was is not kept.
-    pub(super) fn of_runs(runs: &[(u32, u32)], times: &[i64], groups: &[u32], count: usize) -> Self {
-        let keys: Vec<u32> = runs.iter().map(|(key, _)| *key).collect();
-        let order = Layout::of(&keys, count);
-        let mut laid = Self {
-            layout: Layout::empty(count),
-            times: Vec::with_capacity(times.len()),
-            groups: Vec::with_capacity(groups.len()),
-        };
+    /// The same of rows that came in runs, of the keys of one part. Which row each was is not kept.
+    pub(super) fn of_runs(all: &[(&Runs, &[usize])], count: usize, (part, parts): (usize, usize)) -> Self {
+        let keys = |runs: &Runs| -> Vec<u32> { runs.runs.iter().map(|(key, _)| *key).collect() };
+        let orders: Vec<Layout> = all.iter().map(|(runs, _)| Layout::of(&keys(runs), count)).collect();
+        let rows = all.iter().map(|(runs, _)| runs.times.len()).sum::<usize>() / parts.max(1);
+        let mut laid =
+            Self { layout: Layout::empty(count), times: Vec::with_capacity(rows), groups: Vec::with_capacity(rows) };
         let mut sorted: Vec<(i64, u32)> = Vec::new();
         for key in 0..count {
-            let first = laid.times.len();
-            let mut is_sorted = true;
-            for run in order.rows.get(order.range(key)).unwrap_or_default() {
-                let run = *run as usize;
-                let start = run.checked_sub(1).and_then(|before| runs.get(before)).map_or(0, |(_, end)| *end as usize);
-                let end = runs.get(run).map_or(start, |(_, end)| *end as usize);
-                let (Some(times), Some(groups)) = (times.get(start..end), groups.get(start..end)) else { continue };
-                let last = laid.times.get(first..).and_then(<[i64]>::last);
-                is_sorted &= last.zip(times.first()).is_none_or(|(last, next)| last <= next);
-                laid.times.extend_from_slice(times);
-                laid.groups.extend_from_slice(groups);
+            if key % parts.max(1) == part {
+                laid.append(key, all, &orders, &mut sorted);
             }
             laid.layout.ends(key, laid.times.len() as u32);
-            if is_sorted {
-                continue;
-            }
-            let (times, groups) = (laid.times.get_mut(first..), laid.groups.get_mut(first..));
-            let (times, groups) = (times.unwrap_or_default(), groups.unwrap_or_default());
-            sorted.clear();
-            sorted.extend(times.iter().copied().zip(groups.iter().copied()));
-            sorted.sort_by_key(|(ts, _)| *ts);
-            for ((time, group), (ts, number)) in times.iter_mut().zip(groups.iter_mut()).zip(&sorted) {
-                (*time, *group) = (*ts, *number);
-            }
         }
         laid
+    }
+
+    /// The rows of a key, behind those of all before it.
+    fn append(&mut self, key: usize, all: &[(&Runs, &[usize])], orders: &[Layout], sorted: &mut Vec<(i64, u32)>) {
+        let first = self.times.len();
+        let mut is_sorted = true;
+        for ((runs, numbers), order) in all.iter().zip(orders) {
+            for run in order.rows.get(order.range(key)).unwrap_or_default() {
+                let (times, groups) = runs.rows(*run as usize);
+                let last = self.times.get(first..).and_then(<[i64]>::last);
+                is_sorted &= last.zip(times.first()).is_none_or(|(last, next)| last <= next);
+                self.times.extend_from_slice(times);
+                self.groups.extend(groups.iter().map(|group| renumbered(numbers, *group)));
+            }
+        }
+        if is_sorted {
+            return;
+        }
+        let (times, groups) = (self.times.get_mut(first..), self.groups.get_mut(first..));
+        let (times, groups) = (times.unwrap_or_default(), groups.unwrap_or_default());
+        sorted.clear();
+        sorted.extend(times.iter().copied().zip(groups.iter().copied()));
+        sorted.sort_by_key(|(ts, _)| *ts);
+        for ((time, group), (ts, number)) in times.iter_mut().zip(groups.iter_mut()).zip(sorted.iter()) {
+            (*time, *group) = (*ts, *number);
+        }
     }
 
     /// Where the rows of a key are.
@@ -76,21 +103,45 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Runs are laid out as their rows are.
+        /// Runs are laid out as their rows are, whoever read them and however many lay them out.
         #[test]
-        fn runs_as_rows(runs in proptest::collection::vec((0u32..5, proptest::collection::vec(0i64..20, 0..6)), 0..20)) {
-            let (mut keys, mut times, mut ends) = (Vec::new(), Vec::new(), Vec::new());
-            for (key, mut of_run) in runs {
-                of_run.sort_unstable();
-                times.extend(of_run);
-                keys.resize(times.len(), key);
-                ends.push((key, times.len() as u32));
+        fn runs_as_rows(
+            read in proptest::collection::vec((0usize..2, 0u32..5, proptest::collection::vec(0i64..20, 0..6)), 0..20),
+            parts in 1usize..4,
+        ) {
+            // Groups that were numbered backwards in each part; of one time they come in order of part.
+            let mut runs = [Runs::default(), Runs::default()];
+            let (mut keys, mut times, mut groups) = (Vec::new(), Vec::new(), Vec::new());
+            for reader in 0..2 {
+                let runs = &mut runs[reader];
+                for (_, key, of_run) in read.iter().filter(|(of, ..)| *of == reader) {
+                    let mut of_run = of_run.clone();
+                    of_run.sort_unstable();
+                    times.extend(&of_run);
+                    runs.times.extend(of_run);
+                    keys.resize(times.len(), *key);
+                    runs.runs.push((*key, runs.times.len() as u32));
+                }
+                let count = runs.times.len() as u32;
+                runs.groups.extend((0..count).rev());
+                let before = groups.len() as u32;
+                groups.extend(before..before + count);
             }
-            let groups: Vec<u32> = (0..times.len() as u32).collect();
-            let (rows, runs) = (Laid::of_rows(&keys, &times, &groups, 6), Laid::of_runs(&ends, &times, &groups, 6));
-            prop_assert_eq!((&rows.times, &rows.groups), (&runs.times, &runs.groups));
-            for key in 0..6 {
-                prop_assert_eq!(rows.range(key), runs.range(key));
+            let numbers = |from: usize, count: usize| (from..from + count).rev().collect::<Vec<usize>>();
+            let [first, second] = &runs;
+            let numbers = [numbers(0, first.times.len()), numbers(first.times.len(), second.times.len())];
+            let all = [(first, &numbers[0][..]), (second, &numbers[1][..])];
+
+            let rows = Laid::of_rows(&keys, &times, (&groups, &[]), 6);
+            for part in 0..parts {
+                let runs = Laid::of_runs(&all, 6, (part, parts));
+                for key in (0..6).filter(|key| key % parts == part) {
+                    let (of_rows, of_runs) = (rows.range(key), runs.range(key));
+                    prop_assert_eq!(&rows.times[of_rows.clone()], &runs.times[of_runs.clone()]);
+                    prop_assert_eq!(&rows.groups[of_rows], &runs.groups[of_runs]);
+                }
+                let own: usize = (0..6).filter(|key| key % parts == part).map(|key| rows.range(key).len()).sum();
+                prop_assert_eq!(runs.times.len(), own);
             }
         }
     }

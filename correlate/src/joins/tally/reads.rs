@@ -1,0 +1,177 @@
+//! Reading the right rows: lines that are counted are read as they lie, some batches by each of several tasks, others by their
+//! keys.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::{Field, Schema};
+use datafusion::error::Result;
+use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::logical_expr::EmitTo;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_plan::aggregates::group_values::new_group_values;
+use datafusion::physical_plan::aggregates::order::GroupOrdering;
+use datafusion::physical_plan::metrics::Count;
+
+use super::cells::Values;
+use super::groups::{Rightly, Side, TextGroups};
+use super::laid::{Laid, Runs};
+use super::{Group, Plan};
+use crate::joins::interval::Lefts;
+use crate::joins::room::Room;
+use crate::joins::turns::Turns;
+
+/// What a line takes: its time and group as they came, with the slack of both, and as they are laid out, and once more while
+/// those of its key are sorted.
+const EACH_LINE: usize = 48;
+/// What a run of lines takes.
+const EACH_RUN: usize = 24;
+
+/// The right rows that a task has read, with the numbers that it gave their groups.
+pub(super) struct Read {
+    rows: Rows,
+    /// The columns of its groups.
+    groups: Vec<ArrayRef>,
+    /// The values that are aggregated, row by row.
+    pub(super) values: Vec<Values>,
+}
+
+enum Rows {
+    /// Of all keys.
+    Runs(Runs),
+    /// Of the keys of one part.
+    Keyed { keys: Vec<u32>, times: Vec<i64>, groups: Vec<u32> },
+}
+
+impl Plan {
+    /// What one of several tasks reads.
+    pub(super) async fn read(
+        &self,
+        lefts: &Lefts,
+        (part, parts): (usize, usize),
+        reservation: &MemoryReservation,
+        fetched: &Count,
+    ) -> Result<Read> {
+        let right_schema = self.interval.right.schema().project(&self.columns)?;
+        let exprs = self.groups.iter().filter_map(|g| match g {
+            Group::Right(e) => Some(Arc::clone(e)),
+            Group::Left(_) => None,
+        });
+        let exprs: Vec<_> = exprs.collect();
+        let of_text = matches!(&exprs[..], [one] if one.is::<Column>()) && self.interval.right.is_text(&self.columns);
+        let mut side = match of_text && self.aggregates.iter().all(|a| a.of.is_none()) {
+            true => Rightly::Text(TextGroups::default()),
+            false => Rightly::Columns(Side::new(exprs, &right_schema)?),
+        };
+        let values = self.aggregates.iter().map(|a| Values::of(a, &right_schema));
+        let mut values: Vec<Values> = values.collect::<Result<_>>()?;
+        let span = lefts.span().unwrap_or((i64::MAX, i64::MIN));
+        let right = &self.interval.right;
+        let (mut room, mut turns) = (Room::of(reservation), Turns::default());
+        let (mut times, mut groups) = (Vec::new(), Vec::new());
+        let rows = match &mut side {
+            Rightly::Text(texts) => {
+                let (mut runs, mut wanted) = (Vec::new(), Vec::new());
+                for (key, run) in right.line_runs(&lefts.keyed, span, (part, parts)).into_iter().flatten() {
+                    right.wanted_lines().rows(&run, &mut wanted);
+                    if wanted.is_empty() {
+                        continue;
+                    }
+                    room.take(wanted.len() * EACH_LINE + EACH_RUN)?;
+                    let known = texts.size();
+                    let rows = || wanted.iter().map(|row| *row as usize);
+                    times.extend(rows().map(|row| run.times().get(row).copied().unwrap_or_default()));
+                    groups.extend(rows().map(|row| texts.number(run.text(row))));
+                    room.take(texts.size() - known)?;
+                    runs.push((key, times.len() as u32));
+                    turns.took(wanted.len()).await;
+                }
+                fetched.add(times.len());
+                Rows::Runs(Runs { runs, times, groups })
+            }
+            Rightly::Columns(side) => {
+                let (keyed, mut keys) = (lefts.keyed.part(part, parts), Vec::new());
+                for rows in right.fetch(&keyed, span, &self.columns)? {
+                    let rows = rows?;
+                    room.take(rows.keys.len() * (32 + 16 * values.len()))?;
+                    side.number(&rows.columns, &mut groups)?;
+                    for (aggregate, values) in self.aggregates.iter().zip(&mut values) {
+                        values.add(aggregate, &rows.columns)?;
+                    }
+                    turns.took(rows.keys.len()).await;
+                    keys.extend(rows.keys);
+                    times.extend(rows.times);
+                }
+                room.take(side.size())?;
+                fetched.add(times.len());
+                Rows::Keyed { keys, times, groups }
+            }
+        };
+        Ok(Read { rows, groups: side.columns()?, values })
+    }
+}
+
+/// What all tasks have read, with their groups numbered as one.
+pub(super) struct Reads {
+    parts: Vec<Read>,
+    /// The columns of all groups.
+    pub(super) groups: Vec<ArrayRef>,
+    /// How many there are.
+    pub(super) count: usize,
+    /// Of each part the number of each of its groups; of a part alone they are its own.
+    numbers: Vec<Vec<usize>>,
+}
+
+impl Reads {
+    pub(super) fn of(mut parts: Vec<Read>, reservation: &MemoryReservation) -> Result<Self> {
+        if let [one] = &mut parts[..] {
+            let groups = std::mem::take(&mut one.groups);
+            let count = groups.first().map_or(1, |column| column.len());
+            return Ok(Self { parts, groups, count, numbers: Vec::new() });
+        }
+        let first = parts.first().map(|part| &part.groups[..]).unwrap_or_default();
+        let field = |(n, c): (usize, &ArrayRef)| Field::new(n.to_string(), c.data_type().clone(), true);
+        let fields: Vec<Field> = first.iter().enumerate().map(field).collect();
+        if fields.is_empty() {
+            let numbers = vec![vec![0]; parts.len()];
+            return Ok(Self { parts, groups: Vec::new(), count: 1, numbers });
+        }
+        let mut values = new_group_values(Arc::new(Schema::new(fields)), &GroupOrdering::None)?;
+        let mut numbers: Vec<Vec<usize>> = Vec::with_capacity(parts.len());
+        for part in &mut parts {
+            let mut of_part = Vec::new();
+            let groups = std::mem::take(&mut part.groups);
+            if groups.iter().all(|c| !c.is_empty()) {
+                values.intern(&groups, &mut of_part)?;
+            }
+            numbers.push(of_part);
+        }
+        reservation.try_grow(values.size())?;
+        let count = values.len();
+        Ok(Self { parts, groups: values.emit(EmitTo::All)?, count, numbers })
+    }
+
+    /// The rows of the keys of one of several parts, of so many keys in all, with what is aggregated of them.
+    pub(super) fn laid(&self, (part, parts): (usize, usize), count: usize) -> (Laid, &[Values]) {
+        let runs: Vec<(&Runs, &[usize])> = self
+            .parts
+            .iter()
+            .enumerate()
+            .filter_map(|(n, read)| {
+                let numbers = self.numbers.get(n).map(Vec::as_slice).unwrap_or_default();
+                match &read.rows {
+                    Rows::Runs(runs) => Some((runs, numbers)),
+                    Rows::Keyed { .. } => None,
+                }
+            })
+            .collect();
+        let own = self.parts.get(part);
+        let values = own.map(|read| &read.values[..]).unwrap_or_default();
+        let numbers = self.numbers.get(part).map(Vec::as_slice).unwrap_or_default();
+        let laid = match own.map(|read| &read.rows) {
+            Some(Rows::Keyed { keys, times, groups }) => Laid::of_rows(keys, times, (groups, numbers), count),
+            _ => Laid::of_runs(&runs, count, (part, parts)),
+        };
+        (laid, values)
+    }
+}
