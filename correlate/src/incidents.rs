@@ -3,7 +3,9 @@
 
 mod episodes;
 mod facts;
+mod group;
 mod head;
+mod member;
 mod merged;
 mod runs;
 mod shared;
@@ -15,12 +17,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use whyd_signals::schema::{Evidence, Incident, IncidentStatus, Link, Restart, Root, Shared};
-use whyd_signals::{Team, Timestamp};
+use whyd_signals::schema::{Incident, IncidentStatus, Link};
+use whyd_signals::Timestamp;
 
 use episodes::{Episodes, episodes};
 use facts::Facts;
-use head::Head;
+use group::{FORMER, Group, Place};
+pub(crate) use member::Member;
 use merged::Merged;
 
 use crate::population::Population;
@@ -34,85 +37,6 @@ const KEPT: usize = 20_000;
 const MEMBERS: usize = 5_000;
 /// Of one that lasts twice as many at most whose verdicts stand: it is told by few as well as by many.
 const HELD: usize = 500;
-/// Ids of others that an incident remembers; the newest are kept.
-const FORMER: usize = 16;
-
-/// One piece of trouble: an ended instance, a pod that never started, a pod or node that is not ready.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Member {
-    pub(crate) team: Team,
-    pub(crate) namespace: String,
-    /// `Kind/name`.
-    pub(crate) workload: String,
-    /// `namespace/pod/container`, without the last where it is a pod as a whole.
-    pub(crate) name: String,
-    /// Whose readiness tells when it was over; empty where `until` does.
-    pub(crate) pod_uid: String,
-    pub(crate) at: Timestamp,
-    /// When it was heard of: what is said of it is being judged for a while from then on.
-    pub(crate) seen: Timestamp,
-    /// When it was over, where no pod's readiness tells; `None`: not yet.
-    pub(crate) until: Option<Timestamp>,
-    pub(crate) cause: String,
-    pub(crate) mechanism: String,
-    /// What it may have in common with others.
-    pub(crate) shares: Vec<Shared>,
-    pub(crate) root: Option<Root>,
-    pub(crate) summary: String,
-    /// What it rests on, where no row tells so.
-    pub(crate) evidence: Vec<Evidence>,
-    /// Namespaces of others that the summary speaks of.
-    pub(crate) speaks_of: Vec<String>,
-    /// Whether it is the root's own trouble, not that of one it took down.
-    pub(crate) own: bool,
-    pub(crate) ended: bool,
-    pub(crate) never_started: bool,
-}
-
-impl Member {
-    /// The member that a row is; `None` where the row raises no incident.
-    pub(crate) fn of(row: &Restart) -> Option<(String, Self)> {
-        let key = row.incident_key.clone()?;
-        let pod = row.pod.as_deref().unwrap_or_else(|| row.workload.rsplit('/').next().unwrap_or_default());
-        let container = row.container.as_ref().map_or(String::new(), |c| format!("/{c}"));
-        let member = Self {
-            team: row.team.clone(),
-            namespace: row.namespace.clone(),
-            workload: row.workload.clone(),
-            name: format!("{}/{pod}{container}", row.namespace),
-            pod_uid: row.pod_uid.clone().unwrap_or_default(),
-            at: row.finished_at.unwrap_or(row.seen_at),
-            seen: row.seen_at,
-            until: Some(row.finished_at.unwrap_or(row.seen_at)),
-            cause: row.cause.clone(),
-            mechanism: row.mechanism.clone(),
-            shares: row.shares.clone(),
-            root: row.root.clone(),
-            summary: row.summary.clone(),
-            evidence: Vec::new(),
-            speaks_of: row.speaks_of.clone(),
-            own: key.ends_with(&format!("/{}", row.cause)),
-            ended: row.exit_code.is_some(),
-            never_started: row.exit_code.is_none() && row.mechanism != crate::cause::UNSEEN,
-        };
-        Some((key, member))
-    }
-}
-
-/// A member's place in its group: by time, then by what it is.
-type Place = (Timestamp, String);
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Group {
-    members: BTreeMap<Place, Member>,
-    /// What is kept of those that were let go.
-    heads: Vec<Head>,
-    /// Those of the members that an incident once began with: it was told under an id that is theirs.
-    led: BTreeSet<Place>,
-    made: Vec<Arc<Incident>>,
-    /// When time alone will change something: its newest trouble will have been over for long enough.
-    due: Option<Timestamp>,
-}
 
 /// All groups, each with the incidents that were made of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -134,94 +58,6 @@ pub(crate) struct Incidents {
     all: Arc<Vec<Arc<Incident>>>,
     /// Incidents that went because of the bound.
     pub(crate) dropped: u64,
-}
-
-impl Group {
-    /// Lets go of these members: their incidents go on to tell of them.
-    fn let_go(&mut self, key: &str, places: &BTreeSet<Place>, quiet: Duration, readiness: &Readiness) {
-        if places.is_empty() {
-            return;
-        }
-        let mut going: Vec<(Option<usize>, Vec<Place>)> = Vec::new();
-        for episode in episodes::cut(quiet, self, readiness) {
-            let own = episode.members.into_iter().map(|(place, _)| place).filter(|place| places.contains(*place));
-            going.push((episode.at.first().copied(), own.cloned().collect()));
-        }
-        for (mut at, places) in going {
-            for place in places {
-                let Some(member) = self.members.remove(&place) else { continue };
-                match at.and_then(|at| self.heads.get_mut(at)) {
-                    Some(head) => head.take(key, place, member, readiness),
-                    None => {
-                        at = Some(self.heads.len());
-                        self.heads.push(Head::of(key, place, member, readiness));
-                    }
-                }
-            }
-        }
-        for (first, last) in self.heads.iter().map(Head::range) {
-            let let_go = |place: &&Place| **place != first && !self.members.contains_key(*place);
-            let led: Vec<Place> = self.led.range(&first..=&last).rev().filter(let_go).skip(FORMER).cloned().collect();
-            for place in led {
-                self.led.remove(&place);
-            }
-        }
-    }
-
-    /// Lets go of the oldest members that are more than so many. What is not over stays: that is one at most of each pod, node or
-    /// controller.
-    fn keep(&mut self, key: &str, kept: usize, quiet: Duration, readiness: &Readiness) -> BTreeSet<Place> {
-        let over = self.members.len().saturating_sub(kept);
-        let oldest = self.members.iter().filter(|(_, member)| member.until.is_some()).take(over);
-        let places: BTreeSet<Place> = oldest.map(|(place, _)| place.clone()).collect();
-        self.let_go(key, &places, quiet, readiness);
-        places
-    }
-
-    /// Lets go of the oldest members that are more than so many and were heard of before a time, but for the last of each incident.
-    fn condense(
-        &mut self,
-        key: &str,
-        (kept, before): (usize, Timestamp),
-        quiet: Duration,
-        readiness: &Readiness,
-    ) -> BTreeSet<Place> {
-        let over = self.members.len().saturating_sub(kept);
-        let mut places = BTreeSet::new();
-        for episode in episodes::cut(quiet, self, readiness) {
-            let old =
-                episode.members.iter().rev().skip(1).rev().filter(|(place, member)| place.0.max(member.seen) < before);
-            let old = old.filter(|(place, member)| member.until.is_some() && self.members.contains_key(*place));
-            places.extend(old.map(|(place, _)| (*place).clone()).take(over - places.len()));
-        }
-        self.let_go(key, &places, quiet, readiness);
-        places
-    }
-
-    /// Forgets what no member is held of any more, when it has been resolved for as long again; gives when that is of those
-    /// that are not.
-    fn forget(&mut self, now: Timestamp, quiet: Duration, readiness: &Readiness) -> Option<Timestamp> {
-        if self.heads.is_empty() {
-            return None;
-        }
-        self.heads.iter_mut().for_each(|head| head.settle(readiness));
-        let ends = |over: Timestamp| over.plus(quiet).plus(quiet);
-        let left = episodes::cut(quiet, self, readiness).into_iter().filter(|episode| !episode.is_held);
-        let left: Vec<(Vec<usize>, Timestamp)> = left.filter_map(|e| Some((e.at, ends(e.over?)))).collect();
-        let gone: Vec<usize> = left.iter().filter(|(_, ends)| *ends <= now).flat_map(|(at, _)| at).copied().collect();
-        let mut n = 0;
-        let led = &mut self.led;
-        self.heads.retain(|head| {
-            n += 1;
-            let stays = !gone.contains(&(n - 1));
-            if !stays {
-                let (first, last) = head.range();
-                led.retain(|place| *place < first || *place > last);
-            }
-            stays
-        });
-        left.into_iter().map(|(_, ends)| ends).filter(|ends| *ends > now).min()
-    }
 }
 
 impl Incidents {

@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use whyd_signals::Team;
+use whyd_signals::schema::Root;
+
 use super::*;
 use crate::population::tests::{image, of};
 use crate::rules::{Matches, Suppression};
