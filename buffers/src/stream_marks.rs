@@ -47,15 +47,15 @@ impl StreamMarks {
     }
 
     /// The lines from `from` to `to`, both included, of each stream with a number in each batch that has some, as they lie, only
-    /// where one is of some level; of so many parts of all, those of that number. Those of one run are in order of time, ties in
+    /// where one is of some level; of so many parts of each batch, those of that number: a stream is mostly in the same part of all. Those of one run are in order of time, ties in
     /// order of arrival; the runs of a stream may overlap.
     pub fn line_runs(
         &self,
         (from, to): (Timestamp, Timestamp),
         levels: Option<Levels>,
-        (part, parts): (usize, usize),
+        part: (usize, usize),
     ) -> impl Iterator<Item = (u32, LineRun<'_>)> {
-        let of_part = self.scoped.batches_between(from, to).skip(part).step_by(parts.max(1));
-        ahead(of_part.flat_map(move |batch| batch.runs_marked((from.0, to.0), self, levels)))
+        let batches = self.scoped.batches_between(from, to);
+        ahead(batches.flat_map(move |batch| batch.runs_marked((from.0, to.0), self, levels, part)))
     }
 }

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use whyd_signals::schema::{Incident, IncidentStatus, Link};
 use whyd_signals::Timestamp;
+use whyd_signals::schema::{Incident, IncidentStatus, Link};
 
 use episodes::{Episodes, episodes};
 use facts::Facts;

@@ -7,8 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowNativeTypeOp, AsArray, BooleanArray, RecordBatch, RecordBatchOptions,
-    TimestampNanosecondArray, UInt32Array,
+    Array, ArrowNativeTypeOp, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, TimestampNanosecondArray,
+    UInt32Array,
 };
 use arrow::compute::{concat_batches, take};
 use arrow::datatypes::{SchemaRef, TimestampNanosecondType};
@@ -28,8 +28,9 @@ use datafusion::physical_plan::{
 };
 use futures::TryStreamExt;
 
+use super::keyed::{Keyed, LeftKeys};
 use super::layout::{Layout, Rights};
-use super::right::{Keyed, RightRows};
+use super::right::RightRows;
 use super::turns::Turns;
 use crate::engine::widest;
 
@@ -37,6 +38,9 @@ use crate::engine::widest;
 const ROWS: usize = 1 << 13;
 /// Bytes of texts of one, at the most: each pair has a copy of both rows.
 const BYTES: usize = 4 << 20;
+
+/// What a left row takes beside its columns: its key, twice while keys are numbered, and its two times.
+const EACH_ROW: usize = 28;
 
 /// One end of the interval.
 #[derive(Debug, Clone)]
@@ -91,6 +95,13 @@ impl Interval {
         let keys = self.keys.iter().map(|(left, _)| left);
         keys.chain([&self.lower.time, &self.upper.time]).chain(&self.residual)
     }
+
+    /// The keys of left rows.
+    pub(crate) fn left_keys(&self, rows: &RecordBatch) -> Result<LeftKeys> {
+        let keys = self.keys.iter().map(|(left, _)| left.evaluate(rows)?.into_array(rows.num_rows()));
+        let columns: Vec<usize> = self.keys.iter().map(|(_, right)| *right).collect();
+        LeftKeys::of(&keys.collect::<Result<Vec<_>>>()?, &self.right, &columns)
+    }
 }
 
 /// The left rows of a partition with what they ask for.
@@ -108,17 +119,21 @@ impl Lefts {
         input: SendableRecordBatchStream,
         reservation: &MemoryReservation,
     ) -> Result<Self> {
-        Self::over(interval, gathered(input, reservation).await?, reservation)
+        let rows = gathered(input, reservation).await?;
+        let keys = interval.left_keys(&rows)?;
+        let numbered = keys.numbered(&interval.right, (0, 1));
+        Self::keyed(interval, rows, Keyed::of(&keys, &interval.right, &[numbered]), reservation)
     }
 
-    /// Of all rows of a partition, which are held.
-    pub(crate) fn over(interval: &Interval, rows: RecordBatch, reservation: &MemoryReservation) -> Result<Self> {
+    /// Of all rows of a partition, whose keys are known.
+    pub(crate) fn keyed(
+        interval: &Interval,
+        rows: RecordBatch,
+        keyed: Keyed,
+        reservation: &MemoryReservation,
+    ) -> Result<Self> {
+        reservation.try_grow(rows.num_rows() * EACH_ROW)?;
         let spans = spans(interval, &rows)?;
-        reservation.try_grow(rows.num_rows() * 20)?;
-        let keys = interval.keys.iter().map(|(left, _)| left.evaluate(&rows)?.into_array(rows.num_rows()));
-        let keys: Vec<ArrayRef> = keys.collect::<Result<_>>()?;
-        let right: Vec<usize> = interval.keys.iter().map(|(_, right)| *right).collect();
-        let keyed = interval.right.keyed(&keys, &right)?;
         Ok(Self { rows, keyed, spans })
     }
 

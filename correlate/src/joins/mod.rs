@@ -6,6 +6,7 @@ pub(crate) mod asof;
 pub(crate) mod asof_sql;
 pub(crate) mod columns;
 pub(crate) mod interval;
+mod keyed;
 mod layout;
 pub(crate) mod node;
 pub(crate) mod planner;

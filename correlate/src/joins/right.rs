@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
-use arrow::compute::{cast, filter_record_batch};
-use arrow::datatypes::{DataType, SchemaRef, UInt32Type};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::SchemaRef;
 use datafusion::common::{internal_datafusion_err, internal_err};
 use datafusion::error::Result;
 use datafusion::physical_expr::PhysicalExpr;
@@ -13,16 +13,14 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
-use std::collections::HashMap;
-use whyd_buffers::{FixedState, LineColumns, LineRun, LinesWanted, Scoped, StreamMarks, StreamMeta};
-use whyd_signals::{SeriesId, StreamId, Timestamp};
+use whyd_buffers::{LineColumns, LineRun, LinesWanted, Scoped, StreamMarks};
+use whyd_signals::{SeriesId, Timestamp};
 
+use super::keyed::{Keyed, Owners};
 use crate::tables::{SnapshotScan, SourceKind};
 
 /// Rows that are fetched before they are looked at.
 const ROWS: usize = 1 << 14;
-/// No key.
-const NONE: u32 = u32::MAX;
 
 /// A scan with what stands above it: a filter and a choice of columns.
 pub(crate) struct RightRows {
@@ -95,90 +93,18 @@ impl RightRows {
         &self.schema
     }
 
-    fn scoped(&self) -> &Scoped {
+    pub(super) fn scan(&self) -> &SnapshotScan {
+        &self.scan
+    }
+
+    pub(super) fn scoped(&self) -> &Scoped {
         self.scan.scoped()
     }
 
     /// The name that a column of ours has in its table.
-    fn name_of(&self, column: usize) -> Option<String> {
+    pub(super) fn name_of(&self, column: usize) -> Option<String> {
         let at = *self.columns.get(column)?;
         self.scan.schema().fields().get(at).map(|f| f.name().clone())
-    }
-
-    /// Gives each left row the number of its key, and finds the series or streams of each key. `left` are the key columns
-    /// of the left rows, `right` which columns of ours they are equal to.
-    pub(crate) fn keyed(&self, left: &[ArrayRef], right: &[usize]) -> Result<Keyed> {
-        match self.scan.kind() {
-            SourceKind::Samples => self.keyed_by_series(left),
-            SourceKind::Logs => self.keyed_by_stream(left, right),
-            SourceKind::Other => internal_err!("{} has no rows by time", self.scan.table()),
-        }
-    }
-
-    fn keyed_by_series(&self, left: &[ArrayRef]) -> Result<Keyed> {
-        let [ids] = left else { return internal_err!("samples have one key") };
-        let ids: &UInt32Array =
-            ids.as_primitive_opt::<UInt32Type>().ok_or_else(|| internal_datafusion_err!("no id"))?;
-        let mut numbers: HashMap<u32, u32, FixedState> = HashMap::default();
-        let (mut of_left, mut owners) = (Vec::with_capacity(ids.len()), Vec::new());
-        for id in ids {
-            let Some(id) = id.filter(|id| self.scan.has(SeriesId(*id))) else {
-                of_left.push(NONE);
-                continue;
-            };
-            of_left.push(*numbers.entry(id).or_insert_with(|| {
-                owners.push(id);
-                owners.len() as u32 - 1
-            }));
-        }
-        Ok(Keyed { of_left, keys: owners.len(), owners: Owners::Series(owners) })
-    }
-
-    /// Streams are known by texts. The texts of a key are numbered one after the other, each together with the number of those
-    /// before it.
-    fn keyed_by_stream(&self, left: &[ArrayRef], right: &[usize]) -> Result<Keyed> {
-        let scoped = self.scoped();
-        let rows = left.first().map_or(0, |column| column.len());
-        let mut of_left = vec![0; rows];
-        let streams: Vec<(StreamId, &StreamMeta)> = scoped.all_streams().collect();
-        let mut of_stream = vec![0; streams.len()];
-        let mut keys = usize::from(rows > 0);
-        for (column, right) in left.iter().zip(right) {
-            let texts = cast(column, &DataType::Utf8)?;
-            let texts =
-                texts.as_string_opt::<i32>().ok_or_else(|| internal_datafusion_err!("a key that is no text"))?;
-            let Some(name) = self.name_of(*right) else { return internal_err!("no such key") };
-            let mut numbers: HashMap<(u32, &str), u32, FixedState> = HashMap::default();
-            // Rows that come one after the other are often of one key.
-            let mut last: Option<((u32, &str), u32)> = None;
-            for (n, text) in of_left.iter_mut().zip(texts) {
-                let Some(key) = text.filter(|_| *n != NONE).map(|text| (*n, text)) else {
-                    *n = NONE;
-                    continue;
-                };
-                let next = numbers.len() as u32;
-                let number =
-                    last.filter(|(of, _)| *of == key).map_or_else(|| *numbers.entry(key).or_insert(next), |l| l.1);
-                (*n, last) = (number, Some((key, number)));
-            }
-            for (n, (_, meta)) in of_stream.iter_mut().zip(&streams) {
-                let team;
-                let text = match name.as_str() {
-                    "team" => {
-                        team = scoped.team_of(&meta.namespace);
-                        team.as_str()
-                    }
-                    "namespace" => &meta.namespace,
-                    "pod" => &meta.pod,
-                    _ => &meta.container,
-                };
-                *n = numbers.get(&(*n, text)).copied().filter(|_| !text.is_empty()).unwrap_or(NONE);
-            }
-            keys = numbers.len();
-        }
-        let found = streams.iter().zip(of_stream).filter(|(_, key)| *key != NONE);
-        let marks = scoped.mark_streams(found.map(|((id, _), key)| (*id, key)));
-        Ok(Keyed { of_left, keys, owners: Owners::Streams(marks) })
     }
 
     /// All rows of these keys from the first to the last time, both included, some at a time. `wanted` are columns of ours.
@@ -292,37 +218,6 @@ impl RightRows {
             (!times.is_empty()).then(|| Fetched { keys, times, columns: made.finish() })
         })
     }
-}
-
-/// Left rows and series or streams by the number of their key.
-pub(crate) struct Keyed {
-    /// Of each left row; `u32::MAX` where it has none that any row could equal.
-    pub(crate) of_left: Vec<u32>,
-    /// How many keys there are.
-    pub(crate) keys: usize,
-    owners: Owners,
-}
-
-impl Keyed {
-    /// The keys of which every so manieth is one of a part, without the left rows.
-    pub(crate) fn part(&self, part: usize, parts: usize) -> Self {
-        let is_of_part = |key: usize| key % parts.max(1) == part;
-        let owners = match &self.owners {
-            Owners::Series(ids) => {
-                let of_part = |(key, id): (usize, &u32)| if is_of_part(key) { *id } else { NONE };
-                Owners::Series(ids.iter().enumerate().map(of_part).collect())
-            }
-            Owners::Streams(marks) => Owners::Streams(marks.only(|key| is_of_part(key as usize))),
-        };
-        Self { of_left: Vec::new(), keys: self.keys, owners }
-    }
-}
-
-enum Owners {
-    /// The series of each key; none of it is of another part.
-    Series(Vec<u32>),
-    /// The key of each stream.
-    Streams(StreamMarks),
 }
 
 /// The same expression over other columns: `places` says where each is.

@@ -104,14 +104,17 @@ impl Batch {
         some.filter_map(move |(n, run)| Some((n, self.run_between(run, range)?)))
     }
 
-    /// The same of each marked stream, with its number.
+    /// The same of each marked stream, with its number; of so many parts of the runs, those of that number.
     pub(crate) fn runs_marked<'a>(
         &'a self,
         range: (i64, i64),
         marks: &'a StreamMarks,
         levels: Option<Levels>,
+        (part, parts): (usize, usize),
     ) -> impl Iterator<Item = (u32, LineRun<'a>)> {
-        let some = self.runs.iter().filter(move |run| levels.is_none_or(|levels| levels.meets(run.levels)));
+        let from = |part: usize| self.runs.len() * part / parts.max(1);
+        let some = self.runs.get(from(part)..from(part + 1)).unwrap_or_default().iter();
+        let some = some.filter(move |run| levels.is_none_or(|levels| levels.meets(run.levels)));
         some.filter_map(move |run| Some((marks.get(run.stream)?, self.run_between(run, range)?)))
     }
 

@@ -28,61 +28,45 @@ impl Runs {
     }
 }
 
-/// The number that a group has among those of all parts; its own where there is but one part.
-fn renumbered(numbers: &[usize], group: u32) -> u32 {
-    numbers.get(group as usize).map_or(group, |n| *n as u32)
-}
-
 impl Laid {
-    /// Of rows as they were fetched, and what their groups are numbered.
-    pub(super) fn of_rows(keys: &[u32], times: &[i64], (groups, numbers): (&[u32], &[usize]), count: usize) -> Self {
+    /// Of rows as they were fetched.
+    pub(super) fn of_rows(keys: &[u32], times: &[i64], groups: &[u32], count: usize) -> Self {
         let Rights { layout, times } = Rights::of(keys, times, count);
-        let group = |row: &u32| renumbered(numbers, groups.get(*row as usize).copied().unwrap_or_default());
-        let groups = layout.rows.iter().map(group).collect();
+        let groups = layout.rows.iter().map(|row| groups.get(*row as usize).copied().unwrap_or_default()).collect();
         Self { layout, times, groups }
     }
 
     /// The same of rows that came in runs, of the keys of one part. Which row each was is not kept.
-    pub(super) fn of_runs(all: &[(&Runs, &[usize])], count: usize, (part, parts): (usize, usize)) -> Self {
+    pub(super) fn of_runs(all: &[&Runs], count: usize, (part, parts): (usize, usize)) -> Self {
         let keys = |runs: &Runs| -> Vec<u32> { runs.runs.iter().map(|(key, _)| *key).collect() };
-        let orders: Vec<Layout> = all.iter().map(|(runs, _)| Layout::of(&keys(runs), count)).collect();
-        let rows = all.iter().map(|(runs, _)| runs.times.len()).sum::<usize>() / parts.max(1);
-        let mut laid =
-            Self { layout: Layout::empty(count), times: Vec::with_capacity(rows), groups: Vec::with_capacity(rows) };
+        let orders: Vec<Layout> = all.iter().map(|runs| Layout::of(&keys(runs), count)).collect();
+        let rows = all.iter().map(|runs| runs.times.len()).sum::<usize>() / parts.max(1);
+        let (mut times, mut groups) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+        let mut layout = Layout::empty(count);
         let mut sorted: Vec<(i64, u32)> = Vec::new();
         for key in 0..count {
-            if key % parts.max(1) == part {
-                laid.append(key, all, &orders, &mut sorted);
+            let first = times.len();
+            let mut is_sorted = true;
+            let of_part = if key % parts.max(1) == part { all } else { &[] };
+            for (runs, order) in of_part.iter().zip(&orders) {
+                for run in order.rows.get(order.range(key)).unwrap_or_default() {
+                    let (of_run, groups_of_run) = runs.rows(*run as usize);
+                    let last = times.get(first..).and_then(<[i64]>::last);
+                    is_sorted &= last.zip(of_run.first()).is_none_or(|(last, next)| last <= next);
+                    times.extend_from_slice(of_run);
+                    groups.extend_from_slice(groups_of_run);
+                }
             }
-            laid.layout.ends(key, laid.times.len() as u32);
-        }
-        laid
-    }
-
-    /// The rows of a key, behind those of all before it.
-    fn append(&mut self, key: usize, all: &[(&Runs, &[usize])], orders: &[Layout], sorted: &mut Vec<(i64, u32)>) {
-        let first = self.times.len();
-        let mut is_sorted = true;
-        for ((runs, numbers), order) in all.iter().zip(orders) {
-            for run in order.rows.get(order.range(key)).unwrap_or_default() {
-                let (times, groups) = runs.rows(*run as usize);
-                let last = self.times.get(first..).and_then(<[i64]>::last);
-                is_sorted &= last.zip(times.first()).is_none_or(|(last, next)| last <= next);
-                self.times.extend_from_slice(times);
-                self.groups.extend(groups.iter().map(|group| renumbered(numbers, *group)));
+            layout.ends(key, times.len() as u32);
+            if !is_sorted {
+                sort(
+                    times.get_mut(first..).unwrap_or_default(),
+                    groups.get_mut(first..).unwrap_or_default(),
+                    &mut sorted,
+                );
             }
         }
-        if is_sorted {
-            return;
-        }
-        let (times, groups) = (self.times.get_mut(first..), self.groups.get_mut(first..));
-        let (times, groups) = (times.unwrap_or_default(), groups.unwrap_or_default());
-        sorted.clear();
-        sorted.extend(times.iter().copied().zip(groups.iter().copied()));
-        sorted.sort_by_key(|(ts, _)| *ts);
-        for ((time, group), (ts, number)) in times.iter_mut().zip(groups.iter_mut()).zip(sorted.iter()) {
-            (*time, *group) = (*ts, *number);
-        }
+        Self { layout, times, groups }
     }
 
     /// Where the rows of a key are.
@@ -93,6 +77,16 @@ impl Laid {
     /// Which rows, as they were fetched, lie in this range.
     pub(super) fn rows(&self, range: std::ops::Range<usize>) -> &[u32] {
         self.layout.rows.get(range).unwrap_or_default()
+    }
+}
+
+/// Puts rows of one key in order of time.
+fn sort(times: &mut [i64], groups: &mut [u32], sorted: &mut Vec<(i64, u32)>) {
+    sorted.clear();
+    sorted.extend(times.iter().copied().zip(groups.iter().copied()));
+    sorted.sort_by_key(|(ts, _)| *ts);
+    for ((time, group), (ts, number)) in times.iter_mut().zip(groups).zip(sorted.iter()) {
+        (*time, *group) = (*ts, *number);
     }
 }
 
@@ -109,30 +103,24 @@ mod tests {
             read in proptest::collection::vec((0usize..2, 0u32..5, proptest::collection::vec(0i64..20, 0..6)), 0..20),
             parts in 1usize..4,
         ) {
-            // Groups that were numbered backwards in each part; of one time they come in order of part.
+            // Of one time they come in the order of who read them.
             let mut runs = [Runs::default(), Runs::default()];
-            let (mut keys, mut times, mut groups) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut keys, mut times) = (Vec::new(), Vec::new());
             for reader in 0..2 {
-                let runs = &mut runs[reader];
                 for (_, key, of_run) in read.iter().filter(|(of, ..)| *of == reader) {
                     let mut of_run = of_run.clone();
                     of_run.sort_unstable();
+                    let runs = &mut runs[reader];
+                    runs.groups.extend(times.len() as u32..(times.len() + of_run.len()) as u32);
                     times.extend(&of_run);
                     runs.times.extend(of_run);
                     keys.resize(times.len(), *key);
                     runs.runs.push((*key, runs.times.len() as u32));
                 }
-                let count = runs.times.len() as u32;
-                runs.groups.extend((0..count).rev());
-                let before = groups.len() as u32;
-                groups.extend(before..before + count);
             }
-            let numbers = |from: usize, count: usize| (from..from + count).rev().collect::<Vec<usize>>();
-            let [first, second] = &runs;
-            let numbers = [numbers(0, first.times.len()), numbers(first.times.len(), second.times.len())];
-            let all = [(first, &numbers[0][..]), (second, &numbers[1][..])];
-
-            let rows = Laid::of_rows(&keys, &times, (&groups, &[]), 6);
+            let groups: Vec<u32> = (0..times.len() as u32).collect();
+            let all = [&runs[0], &runs[1]];
+            let rows = Laid::of_rows(&keys, &times, &groups, 6);
             for part in 0..parts {
                 let runs = Laid::of_runs(&all, 6, (part, parts));
                 for key in (0..6).filter(|key| key % parts == part) {

@@ -16,6 +16,7 @@ use super::groups::Side;
 use super::reads::Reads;
 use super::{Group, Plan};
 use crate::joins::interval::Lefts;
+use crate::joins::keyed::Keyed;
 use crate::joins::tasks::in_task;
 use crate::joins::turns::Turns;
 
@@ -55,12 +56,16 @@ impl Plan {
                 Ok((side, groups))
             }
         };
-        let keyed = {
-            let (plan, reservation) = (Arc::clone(&self), Arc::clone(&reservation));
-            async move { Lefts::over(&plan.interval, rows, &reservation) }
-        };
-        let ((mut side, groups), lefts) =
-            futures::future::try_join(in_task(several, grouped), in_task(several, keyed)).await?;
+        let grouped = in_task(several, grouped);
+        let keys = Arc::new(self.interval.left_keys(&rows)?);
+        let numbered = (0..tasks).map(|part| {
+            let (plan, keys) = (Arc::clone(&self), Arc::clone(&keys));
+            in_task(several, async move { Ok(keys.numbered(&plan.interval.right, (part, tasks))) })
+        });
+        let numbered = futures::future::try_join_all(numbered).await?;
+        let keyed = Keyed::of(&keys, &self.interval.right, &numbered);
+        let lefts = Lefts::keyed(&self.interval, rows, keyed, &reservation)?;
+        let (mut side, groups) = grouped.await?;
         reservation.try_grow(side.size())?;
         let left = Arc::new(Lefthand { lefts, groups, count: side.len() });
 

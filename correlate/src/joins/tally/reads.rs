@@ -74,6 +74,7 @@ impl Plan {
                 let (mut runs, mut wanted) = (Vec::new(), Vec::new());
                 for (key, run) in right.line_runs(&lefts.keyed, span, (part, parts)).into_iter().flatten() {
                     right.wanted_lines().rows(&run, &mut wanted);
+                    turns.took(wanted.len() + 1).await;
                     if wanted.is_empty() {
                         continue;
                     }
@@ -84,7 +85,6 @@ impl Plan {
                     groups.extend(rows().map(|row| texts.number(run.text(row))));
                     room.take(texts.size() - known)?;
                     runs.push((key, times.len() as u32));
-                    turns.took(wanted.len()).await;
                 }
                 fetched.add(times.len());
                 Rows::Runs(Runs { runs, times, groups })
@@ -118,8 +118,16 @@ pub(super) struct Reads {
     pub(super) groups: Vec<ArrayRef>,
     /// How many there are.
     pub(super) count: usize,
-    /// Of each part the number of each of its groups; of a part alone they are its own.
-    numbers: Vec<Vec<usize>>,
+}
+
+impl Rows {
+    /// Gives each row the number that its group has among all.
+    fn renumber(&mut self, numbers: &[usize]) {
+        let (Self::Runs(Runs { groups, .. }) | Self::Keyed { groups, .. }) = self;
+        for group in groups {
+            *group = numbers.get(*group as usize).copied().unwrap_or_default() as u32;
+        }
+    }
 }
 
 impl Reads {
@@ -127,51 +135,41 @@ impl Reads {
         if let [one] = &mut parts[..] {
             let groups = std::mem::take(&mut one.groups);
             let count = groups.first().map_or(1, |column| column.len());
-            return Ok(Self { parts, groups, count, numbers: Vec::new() });
+            return Ok(Self { parts, groups, count });
         }
         let first = parts.first().map(|part| &part.groups[..]).unwrap_or_default();
         let field = |(n, c): (usize, &ArrayRef)| Field::new(n.to_string(), c.data_type().clone(), true);
         let fields: Vec<Field> = first.iter().enumerate().map(field).collect();
         if fields.is_empty() {
-            let numbers = vec![vec![0]; parts.len()];
-            return Ok(Self { parts, groups: Vec::new(), count: 1, numbers });
+            return Ok(Self { parts, groups: Vec::new(), count: 1 });
         }
         let mut values = new_group_values(Arc::new(Schema::new(fields)), &GroupOrdering::None)?;
-        let mut numbers: Vec<Vec<usize>> = Vec::with_capacity(parts.len());
+        let mut numbers = Vec::new();
         for part in &mut parts {
-            let mut of_part = Vec::new();
             let groups = std::mem::take(&mut part.groups);
             if groups.iter().all(|c| !c.is_empty()) {
-                values.intern(&groups, &mut of_part)?;
+                values.intern(&groups, &mut numbers)?;
+                part.rows.renumber(&numbers);
             }
-            numbers.push(of_part);
         }
         reservation.try_grow(values.size())?;
         let count = values.len();
-        Ok(Self { parts, groups: values.emit(EmitTo::All)?, count, numbers })
+        Ok(Self { parts, groups: values.emit(EmitTo::All)?, count })
     }
 
     /// The rows of the keys of one of several parts, of so many keys in all, with what is aggregated of them.
     pub(super) fn laid(&self, (part, parts): (usize, usize), count: usize) -> (Laid, &[Values]) {
-        let runs: Vec<(&Runs, &[usize])> = self
-            .parts
-            .iter()
-            .enumerate()
-            .filter_map(|(n, read)| {
-                let numbers = self.numbers.get(n).map(Vec::as_slice).unwrap_or_default();
-                match &read.rows {
-                    Rows::Runs(runs) => Some((runs, numbers)),
-                    Rows::Keyed { .. } => None,
-                }
-            })
-            .collect();
         let own = self.parts.get(part);
-        let values = own.map(|read| &read.values[..]).unwrap_or_default();
-        let numbers = self.numbers.get(part).map(Vec::as_slice).unwrap_or_default();
         let laid = match own.map(|read| &read.rows) {
-            Some(Rows::Keyed { keys, times, groups }) => Laid::of_rows(keys, times, (groups, numbers), count),
-            _ => Laid::of_runs(&runs, count, (part, parts)),
+            Some(Rows::Keyed { keys, times, groups }) => Laid::of_rows(keys, times, groups, count),
+            _ => {
+                let runs = self.parts.iter().filter_map(|read| match &read.rows {
+                    Rows::Runs(runs) => Some(runs),
+                    Rows::Keyed { .. } => None,
+                });
+                Laid::of_runs(&runs.collect::<Vec<_>>(), count, (part, parts))
+            }
         };
-        (laid, values)
+        (laid, own.map(|read| &read.values[..]).unwrap_or_default())
     }
 }
