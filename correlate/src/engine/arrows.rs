@@ -1,11 +1,11 @@
-//! How tight `->>` binds: in the parser less than `=`, to everybody who writes it more than any other operator.
+//! How tight `->>` and `->` bind: in the parser less than `=`, to everybody who writes them more than any other operator.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Statement as Sql, Value, VisitMut, VisitorMut};
 
-/// Puts each `->>` of a statement between what stands next to it.
+/// Puts each of them in a statement between what stands next to it.
 pub(super) fn bind(statement: &mut Statement) {
     match statement {
         Statement::Statement(sql) => {
@@ -24,47 +24,75 @@ impl VisitorMut for Arrows {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        // `labels ->> ('app' = 'x')`; what stands to its left is bound when that is come to.
-        if let Some((left, mut right)) = apart(expr, |_, right| first(right).is_some()) {
-            if let Some(key) = first(&mut right) {
-                *key = arrow(left, key.clone());
-            }
-            *expr = right;
-        }
-        // `('x' = labels) ->> 'app'`
-        if let Some((mut left, right)) = apart(expr, |left, _| last(left).is_some()) {
-            if let Some(object) = last(&mut left) {
-                *object = arrow(object.clone(), right);
-            }
-            *expr = left;
+        if is_arrow(expr) {
+            *expr = bound(taken(expr));
         }
         ControlFlow::Continue(())
     }
 }
 
-fn arrow(left: Expr, right: Expr) -> Expr {
-    Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::LongArrow, right: Box::new(right) }
-}
-
-/// Both sides, if it is one that binds wrongly.
-fn apart(expr: &mut Expr, wrong: impl Fn(&mut Expr, &mut Expr) -> bool) -> Option<(Expr, Expr)> {
-    let Expr::BinaryOp { left, op: BinaryOperator::LongArrow, right } = expr else { return None };
-    if !wrong(left, right) {
-        return None;
+/// One after another, as they were written, each is put between the last of what is left of it and the first of what is right of it:
+/// `('x' = evidence) -> 0 ->> ('text' = 'y')` is `'x' = (evidence -> 0 ->> 'text') = 'y'`.
+fn bound(chain: Expr) -> Expr {
+    let (mut whole, mut rest) = (chain, Vec::new());
+    while is_arrow(&whole)
+        && let Expr::BinaryOp { left, op, right } = whole
+    {
+        rest.push((op, *right));
+        whole = *left;
     }
-    let taken = |side: &mut Expr| std::mem::replace(side, Expr::Value(Value::Null.into()));
-    Some((taken(left), taken(right)))
+    while let Some((op, mut right)) = rest.pop() {
+        let is_operand = is_compared(&whole) && !is_compared(&right);
+        let Some(object) = outermost(&mut whole, of_last) else { break };
+        let left = Box::new(taken(object));
+        if of_first(&mut right).is_none() {
+            *object = Expr::BinaryOp { left, op, right: Box::new(right) };
+            continue;
+        }
+        let Some(key) = outermost(&mut right, of_first) else { break };
+        let arrow = Expr::BinaryOp { left, op, right: Box::new(taken(key)) };
+        if is_operand {
+            *key = arrow;
+            *object = right;
+            continue;
+        }
+        *object = arrow;
+        *key = whole;
+        whole = right;
+    }
+    whole
 }
 
-/// What stands first in an expression of several parts.
-fn first(expr: &mut Expr) -> Option<&mut Expr> {
-    let mut at = Some(of_first(expr)?);
+fn is_arrow(expr: &Expr) -> bool {
+    matches!(expr, Expr::BinaryOp { op: BinaryOperator::Arrow | BinaryOperator::LongArrow, .. })
+}
+
+/// Whether it is a comparison, or another question, and not what such is asked of.
+fn is_compared(expr: &Expr) -> bool {
+    use BinaryOperator::{Divide, Minus, Modulo, Multiply, Plus, StringConcat};
+    match expr {
+        Expr::BinaryOp { op, .. } => !matches!(op, Divide | Minus | Modulo | Multiply | Plus | StringConcat),
+        Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::InList { .. } | Expr::InSubquery { .. } => true,
+        Expr::Between { .. } | Expr::Like { .. } | Expr::ILike { .. } | Expr::SimilarTo { .. } | Expr::RLike { .. } => {
+            true
+        }
+        _ => false,
+    }
+}
+
+fn taken(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, Expr::Value(Value::Null.into()))
+}
+
+/// What stands first, or last, in an expression, itself where it has no parts.
+fn outermost(expr: &mut Expr, next: impl Fn(&mut Expr) -> Option<&mut Expr>) -> Option<&mut Expr> {
+    let mut at = Some(expr);
     loop {
         let here = at.take()?;
-        if of_first(here).is_none() {
+        if next(here).is_none() {
             return Some(here);
         }
-        at = of_first(here);
+        at = next(here);
     }
 }
 
@@ -78,27 +106,16 @@ fn of_first(expr: &mut Expr) -> Option<&mut Expr> {
         | Expr::Between { expr: inner, .. }
         | Expr::Like { expr: inner, .. }
         | Expr::ILike { expr: inner, .. }
-        | Expr::SimilarTo { expr: inner, .. } => Some(inner.as_mut()),
+        | Expr::SimilarTo { expr: inner, .. }
+        | Expr::RLike { expr: inner, .. } => Some(inner.as_mut()),
         _ => None,
-    }
-}
-
-/// What stands last in an operation.
-fn last(expr: &mut Expr) -> Option<&mut Expr> {
-    let mut at = Some(of_last(expr)?);
-    loop {
-        let here = at.take()?;
-        if of_last(here).is_none() {
-            return Some(here);
-        }
-        at = of_last(here);
     }
 }
 
 fn of_last(expr: &mut Expr) -> Option<&mut Expr> {
     match expr {
         // It is the object of another.
-        Expr::BinaryOp { op: BinaryOperator::LongArrow, .. } => None,
+        Expr::BinaryOp { op: BinaryOperator::Arrow | BinaryOperator::LongArrow, .. } => None,
         Expr::BinaryOp { right, .. } => Some(right.as_mut()),
         _ => None,
     }

@@ -10,7 +10,9 @@ mod counters;
 mod found;
 mod growth;
 mod joined;
-mod label;
+mod json_list;
+mod json_part;
+mod json_text;
 mod like_pattern;
 mod patterns;
 mod replace;
@@ -25,6 +27,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub(super) use like_pattern::{MOST as LIKE_PATTERN_MOST, NAME as LIKE_PATTERN};
 pub(super) use patterns::MOST_COMPILED;
+pub(super) use syntax::HAS;
 use syntax::Syntax;
 
 /// What makes text longer than what it is given; the gate lets in only so many.
@@ -189,6 +192,7 @@ impl Functions {
         scalar.push(like_pattern::function());
         scalar.extend(patterns::functions());
         scalar.extend(found::functions());
+        scalar.extend(json_list::functions());
         // As those who have metrics in SQL call it elsewhere.
         for bin in scalar.iter_mut().filter(|f| f.name() == "date_bin") {
             *bin = Arc::new(bin.as_ref().clone().with_aliases(["time_bucket"]));
@@ -216,7 +220,7 @@ mod tests {
         for name in SCALAR.iter().chain(GROWING.iter().filter(|name| **name != "date_format")) {
             assert_eq!(of(name), 1, "{name}");
         }
-        assert_eq!(allowed.scalar.len(), SCALAR.len() + 6);
+        assert_eq!(allowed.scalar.len(), SCALAR.len() + 9);
         assert!(AGGREGATE.iter().all(|name| allowed.aggregate.iter().any(|f| f.name() == *name)));
         assert!(WINDOW.iter().all(|name| allowed.window.iter().any(|f| f.name() == *name)));
     }

@@ -55,7 +55,7 @@ fn name(expr: &Expr) -> String {
 /// The name of the label that is asked for.
 fn key(expr: &Expr) -> Option<&str> {
     let key = match expr {
-        Expr::BinaryOp { op: BinaryOperator::LongArrow, right, .. } => right.as_ref(),
+        Expr::BinaryOp { op: BinaryOperator::Arrow | BinaryOperator::LongArrow, right, .. } => right.as_ref(),
         Expr::CompoundFieldAccess { access_chain, .. } => match &access_chain[..] {
             [AccessExpr::Subscript(Subscript::Index { index })] => index,
             _ => return None,

@@ -1,5 +1,5 @@
-//! Syntax that stands for functions: `SUBSTRING(x FROM n)`, `POSITION(x IN y)`, `OVERLAY(...)`, `list[n]`, `a || b`, `labels ->> 'app'`
-//! and `labels['app']`.
+//! Syntax that stands for functions: `SUBSTRING(x FROM n)`, `POSITION(x IN y)`, `OVERLAY(...)`, `list[n]`, `a || b`, `labels ->> 'app'`,
+//! `evidence -> 0` and `labels['app']`.
 
 use std::sync::Arc;
 
@@ -15,7 +15,11 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::{concat_operator, label};
+use super::{concat_operator, json_part};
+
+/// How a list is asked for what it has.
+pub(in crate::engine) const HAS: &str =
+    "what a list has is asked with array_has, of a list in JSON as array_has(json_list(members), 'shop/cart-0/cart')";
 
 /// Plans them with functions of the list and no others.
 #[derive(Debug)]
@@ -23,7 +27,8 @@ pub(super) struct Syntax {
     functions: Vec<Arc<ScalarUDF>>,
     element: Arc<ScalarUDF>,
     beside: Arc<ScalarUDF>,
-    label: Arc<ScalarUDF>,
+    part: Arc<ScalarUDF>,
+    part_in_json: Arc<ScalarUDF>,
 }
 
 impl Syntax {
@@ -35,7 +40,8 @@ impl Syntax {
             functions: functions.iter().filter(named).cloned().collect(),
             element,
             beside: concat_operator::function(),
-            label: label::function(),
+            part: json_part::as_text(),
+            part_in_json: json_part::as_json(),
         }
     }
 
@@ -64,7 +70,7 @@ impl ExprPlanner for Syntax {
         match access.field_access {
             GetFieldAccess::ListIndex { key } => Ok(PlannerResult::Planned(self.element.call(vec![access.expr, *key]))),
             GetFieldAccess::NamedStructField { name } => {
-                Ok(PlannerResult::Planned(self.label.call(vec![access.expr, Expr::Literal(name, None)])))
+                Ok(PlannerResult::Planned(self.part.call(vec![access.expr, Expr::Literal(name, None)])))
             }
             GetFieldAccess::ListRange { .. } => Ok(PlannerResult::Original(access)),
         }
@@ -79,9 +85,13 @@ impl ExprPlanner for Syntax {
                 }
                 Ok(PlannerResult::Planned(self.beside.call(vec![expr.left, expr.right])))
             }
-            BinaryOperator::LongArrow => Ok(PlannerResult::Planned(self.label.call(vec![expr.left, expr.right]))),
-            BinaryOperator::Arrow => {
-                plan_err!("what labels have under a name is asked for with ->>, as labels ->> 'app'")
+            BinaryOperator::LongArrow => Ok(PlannerResult::Planned(self.part.call(vec![expr.left, expr.right]))),
+            BinaryOperator::Arrow => Ok(PlannerResult::Planned(self.part_in_json.call(vec![expr.left, expr.right]))),
+            op @ (BinaryOperator::HashArrow | BinaryOperator::HashLongArrow) => {
+                plan_err!("{op} is not supported: a way through JSON is gone step by step, as evidence -> 0 ->> 'text'")
+            }
+            op @ (BinaryOperator::AtArrow | BinaryOperator::ArrowAt) => {
+                plan_err!("{op} is not supported: {HAS}")
             }
             _ => Ok(PlannerResult::Original(expr)),
         }
@@ -107,6 +117,11 @@ impl ScalarUDFImpl for Element {
         match of {
             [DataType::List(item), n] if n.is_integer() => Ok(item.data_type().clone()),
             [DataType::List(_), n] => plan_err!("an element of a list is asked for by its number, not by a {n}"),
+            [DataType::Utf8, n] if n.is_integer() => {
+                plan_err!(
+                    "this is text: an element of a list in JSON is members ->> 0, the first, or json_list(members)[1]"
+                )
+            }
             _ => plan_err!("only a list has elements, such as what regexp_match and array_agg give"),
         }
     }

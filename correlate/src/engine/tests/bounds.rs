@@ -224,7 +224,20 @@ async fn a_label_is_found_by_its_name() {
         asked(1, "SELECT labels ->> 'app', labels['app'] FROM logs").await.unwrap()[0].schema().field(1).name(),
         "app_2"
     );
-    assert!(says(asked(2, "SELECT labels -> 'app' FROM logs").await).contains("->>"));
+    assert_eq!(one(2, "SELECT labels -> 'app' FROM logs WHERE labels ->> 'n' = '1'").await, r#""a\"1""#);
+}
+
+/// Each step writes those before it once more.
+#[tokio::test]
+async fn steps_into_json_are_so_many() {
+    let steps = |n| format!("SELECT '[1]' {} FROM logs", "-> 0 ".repeat(n));
+    assert_eq!(one(1, &steps(64)).await, "NULL");
+    assert!(refused(asked(1, &steps(65)).await).contains("over the limit of 512"));
+    // As one expects, wherever they stand.
+    let sql = "SELECT 'x' = labels -> 'app' ->> 0 OR 'a\"0' = labels ->> 'app' AND labels ->> 'n' || '!' = '0' || '!' FROM logs";
+    assert_eq!(one(1, sql).await, "true");
+    let sql = "SELECT 'a\"0!' = labels ->> 'app' || '!', '!' || labels ->> 'n' || '?' = '!0?', 1 + 0 = (labels ->> 'n')::bigint + 1 FROM logs";
+    assert_eq!(one(1, sql).await, "true|true|true");
 }
 
 #[tokio::test]

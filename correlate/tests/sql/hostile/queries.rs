@@ -43,6 +43,31 @@ pub(super) fn all() -> Vec<String> {
         many(60, " OR ", |n| format!("line IN (SELECT line FROM logs WHERE length(line) > {n})"))
     ));
 
+    // Lists in JSON: as many items as there is room for, and as many steps into it.
+    let listed = "'[' || left(repeated.t, length(repeated.t) - 1) || ']'";
+    let repeated = "(SELECT string_agg('1', ',') || ',' AS t FROM logs) repeated";
+    let ones = format!("[{}]", many(30_000, ",", |_| "1".into()));
+    all.push(format!("SELECT array_length(json_list({listed})) FROM {repeated}"));
+    all.push(format!("SELECT count(*) FROM (SELECT unnest(json_list({listed})) FROM {repeated}) u"));
+    all.push(format!("SELECT u, line FROM (SELECT unnest(json_list('{ones}')) AS u, line FROM logs) x"));
+    all.push(format!("SELECT count(*) FROM (SELECT unnest(json_list('{ones}')) AS u, line FROM logs) x"));
+    all.push(format!(
+        "SELECT max(array_length(json_list('{ones}'))) FROM logs WHERE array_has(json_list('{ones}'), line)"
+    ));
+    all.push(format!("SELECT count(*) FROM logs WHERE line = ANY(json_list('{ones}'))"));
+    all.push("SELECT max(array_length(json_list('[\"' || line || '\"]'))) FROM logs".into());
+    all.push(format!(
+        "SELECT count(*) FROM logs WHERE array_has(json_list('[1,' || length(line) || '{}]'), pod)",
+        ",1".repeat(20_000)
+    ));
+    all.push(format!("SELECT {} FROM series", many(30, ", ", |n| format!("json_list(labels) AS c{n}"))));
+    all.push(format!("SELECT max(labels {} ->> 'x') FROM series", "-> 'a' ".repeat(60)));
+    let deep = "[".repeat(30_000) + &"]".repeat(30_000);
+    for steps in [60, 500] {
+        all.push(format!("SELECT max('{deep}' {}) FROM logs", "-> 0 ".repeat(steps)));
+    }
+    all.push(format!("SELECT count(*) FROM logs WHERE '{ones}' ->> -1 = line"));
+
     let pairs = "samples a JOIN samples b ON a.series_id % 7 = b.series_id % 7";
     for query in include_str!("queries.sql").lines().skip(1) {
         let query = query
