@@ -88,13 +88,14 @@ fn weight(token: &Token) -> usize {
         Token::Tilde | Token::TildeAsterisk | Token::ExclamationMarkTilde | Token::ExclamationMarkTildeAsterisk => {
             PATTERN
         }
-        Token::Word(word) if word.keyword == Keyword::SIMILAR || is_of_patterns(&word.value) => PATTERN,
+        Token::Word(word) if is_of_patterns(word.keyword, &word.value) => PATTERN,
         token => usize::from(deepens(token)),
     }
 }
 
-fn is_of_patterns(word: &str) -> bool {
-    word.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("regexp_"))
+fn is_of_patterns(keyword: Keyword, word: &str) -> bool {
+    matches!(keyword, Keyword::SIMILAR | Keyword::RLIKE | Keyword::REGEXP)
+        || word.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("regexp_"))
 }
 
 /// Whether this token can add a level to the tree without a bracket, whose nesting the parser bounds itself.

@@ -1,10 +1,11 @@
-//! Patterns of `LIKE` that are made of rows: each is compiled, and how long they are is not known before.
+//! Patterns of `LIKE` that are made of rows: each is compiled, and how long they are is not known before. And `RLIKE` and `REGEXP`, which
+//! are `~`.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
     Statement as Sql, Value, VisitMut, VisitorMut,
 };
 
@@ -33,8 +34,14 @@ impl VisitorMut for Likes {
         if let Expr::Like { pattern, .. } | Expr::ILike { pattern, .. } = expr
             && written(pattern).is_none()
         {
-            let made = std::mem::replace(pattern.as_mut(), Expr::Value(Value::Null.into()));
+            let made = std::mem::replace(pattern.as_mut(), null());
             **pattern = call(made);
+        }
+        if let Expr::RLike { negated, expr: text, pattern, .. } = expr {
+            let op = if *negated { BinaryOperator::PGRegexNotMatch } else { BinaryOperator::PGRegexMatch };
+            let (left, right) =
+                (std::mem::replace(text, Box::new(null())), std::mem::replace(pattern, Box::new(null())));
+            *expr = Expr::Nested(Box::new(Expr::BinaryOp { left, op, right }));
         }
         ControlFlow::Continue(())
     }
@@ -53,4 +60,8 @@ fn call(arg: Expr) -> Expr {
         over: None,
         within_group: Vec::new(),
     })
+}
+
+fn null() -> Expr {
+    Expr::Value(Value::Null.into())
 }

@@ -6,9 +6,20 @@ use super::functions::HAS;
 const JSON: &str =
     "JSON is looked into with -> and ->>, as evidence -> 0 ->> 'text', and json_list(members) makes a list of it";
 
+/// What stands for a subquery that no plan can be made for.
+const JOINED: &str = "a subquery or LATERAL that is asked anew for each row around it is not supported, but as an aggregate that compares with \
+that row by = alone: join the table instead, ON e.ts BETWEEN r.finished_at - INTERVAL '1 minute' AND r.finished_at, and GROUP BY; the last \
+before a time is ASOF JOIN events e MATCH_CONDITION (r.finished_at >= e.ts) ON e.name = r.pod";
+
 /// What is said instead of a text that has this in it.
-const INSTEAD: [(&str, &str); 2] = [
+const INSTEAD: [(&str, &str); 8] = [
     ("CompiledTooBig", "a regular expression compiles to too much: make it shorter, or what it repeats"),
+    ("does not support logical expression ScalarSubquery", JOINED),
+    ("does not support logical expression OuterReferenceColumn", JOINED),
+    ("does not support logical expression Exists", JOINED),
+    ("does not support logical expression InSubquery", JOINED),
+    ("does not support logical expression SetComparison", JOINED),
+    ("Correlated scalar subquery must be aggregated", JOINED),
     (
         "unnest() can only be applied to",
         "unnest takes a list apart, and this is none: a list in JSON is made one by json_list, as unnest(json_list(members))",
@@ -16,18 +27,22 @@ const INSTEAD: [(&str, &str); 2] = [
 ];
 
 /// What helps, behind a text that has this in it.
-const HINTS: [(&str, &str); 5] = [
+const HINTS: [(&str, &str); 6] = [
     ("require unique expression names", "two columns would have one name: give one of them another with AS"),
     ("No field named \"", "what is in double quotes is a column; text is put in single quotes"),
     ("found: TABLE at", "a table is read with SELECT * FROM it; SHOW TABLES names those there are"),
     ("found: ? at", HAS),
     ("Error parsing timestamp from", "a time is written as '2026-01-31 14:05:00', with its seconds, or as a date"),
+    (
+        "Unsupported date_trunc granularity",
+        "any other length is one of time_bucket, as time_bucket(INTERVAL '5 minutes', ts)",
+    ),
 ];
 
 /// What is said of the text of an error.
 pub(super) fn of(text: String) -> String {
     let mut text = text;
-    if let Some(said) = of_call(&text) {
+    if let Some(said) = of_call(&text).or_else(|| of_times(&text)) {
         return said;
     }
     if let Some((_, instead)) = INSTEAD.iter().find(|(sign, _)| text.contains(sign)) {
@@ -92,6 +107,13 @@ fn of_call(text: &str) -> Option<String> {
     let (called, rest) = called.split_once('\'')?;
     match called.split('(').next()? {
         "array_has" => return Some(format!("this is no list: {HAS}")),
+        // All that there are fill a page.
+        "date_bin" => {
+            return Some(
+                "time_bucket takes how long a bucket is and then the time, as time_bucket(INTERVAL '5 minutes', ts)"
+                    .to_owned(),
+            );
+        }
         _ => {}
     }
     let (_, candidates) = rest.split_once("Candidate functions:\n")?;
@@ -105,11 +127,48 @@ fn of_missing(text: &str) -> Option<String> {
     let name = named.split('\'').next()?.to_ascii_lowercase();
     let instead = match &name[..] {
         "cardinality" | "array_size" | "list_size" | "len" => "array_length says how long a list is, and length a text",
+        "age" => SPAN,
         name if name.contains("json") => JSON,
+        name if name.ends_with("diff") => SPAN,
         name if name.starts_with("array_") || name.starts_with("list_") => HAS,
         _ => return None,
     };
     Some(format!("there is no function {name}: {instead}"))
+}
+
+/// How the time between two is asked for.
+const SPAN: &str = "what lies between two times is finished_at - started_at, compared with an INTERVAL '60 seconds', and in seconds \
+extract(epoch FROM finished_at - started_at)";
+
+/// What was reckoned with times that cannot be.
+fn of_times(text: &str) -> Option<String> {
+    let has = |types: &[&str]| types.iter().any(|of| text.contains(of));
+    if let Some((_, written)) = text.split_once("Invalid input syntax for type interval: ") {
+        let written = written.lines().next().unwrap_or_default();
+        return Some(format!(
+            "{written} is no interval: it has a number, as INTERVAL '1 minute' or INTERVAL '90 seconds'"
+        ));
+    }
+    // As in PromQL, `now() - 5m`.
+    if ["s", "m", "h", "d", "min"].iter().any(|unit| text.contains(&format!("end of statement, found: {unit} at"))) {
+        return Some("a length of time is written as INTERVAL '5 minutes'".to_owned());
+    }
+    if text.contains("Cannot coerce arithmetic expression") && has(&["Timestamp(", "Duration(", "Interval("]) {
+        return Some("an interval is added to a time or taken from it, as now() - INTERVAL '5 minutes'".to_owned());
+    }
+    if text.contains("Cannot infer common argument type for comparison") {
+        if has(&["Duration(", "Interval("]) {
+            return Some(SPAN.to_owned());
+        }
+        if has(&["Timestamp("]) {
+            return Some(
+                "a time is compared with a time, as ts > '2026-01-31 14:05:00' or ts > now() - INTERVAL '5 minutes'; \
+                 to_timestamp_seconds(n) makes one of a number"
+                    .to_owned(),
+            );
+        }
+    }
+    None
 }
 
 /// Takes out what begins with `from` up to the end of its line.
