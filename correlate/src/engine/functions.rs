@@ -189,7 +189,6 @@ impl Functions {
         scalar.retain(|f| SCALAR.contains(&f.name()));
         scalar = scalar.into_iter().map(joined::bounded).map(to_char::bounded).collect();
         scalar.push(replace::function());
-        scalar.push(like_pattern::function());
         scalar.extend(patterns::functions());
         scalar.extend(found::functions());
         scalar.extend(json_list::functions());
@@ -220,7 +219,7 @@ mod tests {
         for name in SCALAR.iter().chain(GROWING.iter().filter(|name| **name != "date_format")) {
             assert_eq!(of(name), 1, "{name}");
         }
-        assert_eq!(allowed.scalar.len(), SCALAR.len() + 9);
+        assert_eq!(allowed.scalar.len(), SCALAR.len() + 8);
         assert!(AGGREGATE.iter().all(|name| allowed.aggregate.iter().any(|f| f.name() == *name)));
         assert!(WINDOW.iter().all(|name| allowed.window.iter().any(|f| f.name() == *name)));
     }

@@ -4,10 +4,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    Statement as Sql, Value, VisitMut, VisitorMut,
-};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Statement as Sql, Value, VisitMut, VisitorMut};
 
 use super::functions::LIKE_PATTERN;
 use super::gate::written;
@@ -34,8 +31,7 @@ impl VisitorMut for Likes {
         if let Expr::Like { pattern, .. } | Expr::ILike { pattern, .. } = expr
             && written(pattern).is_none()
         {
-            let made = std::mem::replace(pattern.as_mut(), null());
-            **pattern = call(made);
+            **pattern = bounded(std::mem::replace(pattern.as_mut(), null()));
         }
         if let Expr::RLike { negated, expr: text, pattern, .. } = expr {
             let op = if *negated { BinaryOperator::PGRegexNotMatch } else { BinaryOperator::PGRegexMatch };
@@ -47,19 +43,10 @@ impl VisitorMut for Likes {
     }
 }
 
-fn call(arg: Expr) -> Expr {
-    let arg = FunctionArg::Unnamed(FunctionArgExpr::Expr(arg));
-    let args = FunctionArgumentList { duplicate_treatment: None, args: vec![arg], clauses: Vec::new() };
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(LIKE_PATTERN)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(args),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
+/// The operator that nobody can write, and a NULL to its right.
+fn bounded(pattern: Expr) -> Expr {
+    let (op, right) = (BinaryOperator::Custom(LIKE_PATTERN.to_owned()), Box::new(null()));
+    Expr::BinaryOp { left: Box::new(pattern), op, right }
 }
 
 fn null() -> Expr {

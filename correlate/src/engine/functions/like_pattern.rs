@@ -1,5 +1,6 @@
 //! `like_pattern(text)`: what stands right of a `LIKE` where it is made of rows. Each is compiled, so it may have only so many bytes;
-//! the engine puts it there.
+//! the engine
+//! puts it there, and nobody can call it.
 
 use std::sync::Arc;
 

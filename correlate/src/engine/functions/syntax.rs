@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::{concat_operator, json_part};
+use super::{concat_operator, json_part, like_pattern};
 
 /// How a list is asked for what it has.
 pub(in crate::engine) const HAS: &str =
@@ -29,6 +29,7 @@ pub(super) struct Syntax {
     beside: Arc<ScalarUDF>,
     part: Arc<ScalarUDF>,
     part_in_json: Arc<ScalarUDF>,
+    like_pattern: Arc<ScalarUDF>,
 }
 
 impl Syntax {
@@ -42,6 +43,7 @@ impl Syntax {
             beside: concat_operator::function(),
             part: json_part::as_text(),
             part_in_json: json_part::as_json(),
+            like_pattern: like_pattern::function(),
         }
     }
 
@@ -87,6 +89,9 @@ impl ExprPlanner for Syntax {
             }
             BinaryOperator::LongArrow => Ok(PlannerResult::Planned(self.part.call(vec![expr.left, expr.right]))),
             BinaryOperator::Arrow => Ok(PlannerResult::Planned(self.part_in_json.call(vec![expr.left, expr.right]))),
+            BinaryOperator::Custom(name) if name == like_pattern::NAME => {
+                Ok(PlannerResult::Planned(self.like_pattern.call(vec![expr.left])))
+            }
             op @ (BinaryOperator::HashArrow | BinaryOperator::HashLongArrow) => {
                 plan_err!("{op} is not supported: a way through JSON is gone step by step, as evidence -> 0 ->> 'text'")
             }
