@@ -116,7 +116,8 @@ impl Daemon {
         let otlp_http = listen("otlp.http", config.otlp.http, asked).await?;
         let otlp_grpc = listen("otlp.grpc", config.otlp.grpc, asked).await?;
         let receivers = http::router(to.clone());
-        let queries = Queries::new(config, Arc::clone(&view)).context("the threads that answer SQL")?;
+        let queries =
+            Queries::new(config, Arc::clone(&view), Arc::clone(&clock)).context("the threads that answer SQL")?;
         let api_state =
             whyd_api::Api::new(Arc::clone(&view) as _, door, Arc::clone(&clock)).with_sql(Arc::new(queries));
         let alerts_read = read::router(api_state.clone(), wiring::alerts_read(config, &clock));

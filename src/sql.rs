@@ -6,11 +6,12 @@ use std::time::Duration;
 use whyd_api::dto::SqlColumn;
 use whyd_api::{Sql, SqlAnswering, SqlHeld, SqlRefusal, SqlRows};
 use whyd_buffers::Scoped;
+use whyd_collector::Clock;
 use whyd_correlate::changes;
 use whyd_correlate::engine::{Engine, EngineLimits, QueryError, Tables, sql_type};
-use whyd_correlate::tables::tables;
-use whyd_signals::Access;
+use whyd_correlate::tables::tables_at;
 use whyd_signals::schema::Change;
+use whyd_signals::{Access, Timestamp};
 
 use crate::config::Config;
 use crate::view::View;
@@ -24,6 +25,7 @@ const LONGEST: Duration = Duration::from_secs(15);
 pub struct Queries {
     engine: Arc<Engine>,
     view: Arc<View>,
+    clock: Clock,
 }
 
 impl Queries {
@@ -31,14 +33,14 @@ impl Queries {
     ///
     /// # Errors
     /// When the engine's threads cannot be started.
-    pub fn new(config: &Config, view: Arc<View>) -> Result<Self, QueryError> {
+    pub fn new(config: &Config, view: Arc<View>, clock: Clock) -> Result<Self, QueryError> {
         let limits = EngineLimits { memory_bytes: config.memory / 16, timeout: LONGEST, ..EngineLimits::default() };
-        Ok(Self { engine: Arc::new(Engine::new(limits)?), view })
+        Ok(Self { engine: Arc::new(Engine::new(limits)?), view, clock })
     }
 }
 
 /// What a caller may see, as tables.
-fn tables_of(scoped: &Scoped, query: &str) -> Tables {
+fn tables_of(scoped: &Scoped, query: &str, now: Timestamp) -> Tables {
     // They are derived from all objects, for a query that names them and no other.
     let changes: Vec<Change> = match query.to_ascii_lowercase().contains("changes") {
         true => {
@@ -47,15 +49,15 @@ fn tables_of(scoped: &Scoped, query: &str) -> Tables {
         }
         false => Vec::new(),
     };
-    tables(scoped, changes)
+    tables_at(scoped, changes, now)
 }
 
 impl Sql for Queries {
     fn answer(&self, access: &Access, query: String, held: SqlHeld) -> SqlAnswering {
-        let (engine, scoped) = (Arc::clone(&self.engine), self.view.scoped(access));
+        let (engine, scoped, now) = (Arc::clone(&self.engine), self.view.scoped(access), (self.clock)());
         Box::pin(async move {
             let asked = query.clone();
-            let answer = engine.query_json(move || tables_of(&scoped, &asked), query, MOST, held).await;
+            let answer = engine.query_json(move || tables_of(&scoped, &asked, now), query, MOST, held).await;
             let answer = answer.map_err(|why| refusal(&why))?;
             let column =
                 |f: &arrow::datatypes::FieldRef| SqlColumn { name: f.name().clone(), kind: sql_type(f.data_type()) };

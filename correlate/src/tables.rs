@@ -27,9 +27,15 @@ use crate::engine::Tables;
 pub(crate) use scan::{SnapshotScan, SourceKind};
 pub(crate) use wanted::Wanted;
 
-/// All tables over this snapshot. `changes` is what the follower of the cluster found; rows of teams that the
-/// snapshot's access does not allow are left out.
+/// All tables over this snapshot, as of the last time that anything of it was unlike its past.
 pub fn tables(scoped: &Scoped, changes: Vec<Change>) -> Tables {
+    let newest = scoped.each_anomaly().map(|anomaly| anomaly.until).max();
+    tables_at(scoped, changes, newest.unwrap_or_default())
+}
+
+/// All tables over this snapshot, as of `now`. `changes` is what the follower of the cluster found; rows of teams that the
+/// snapshot's access does not allow are left out.
+pub fn tables_at(scoped: &Scoped, changes: Vec<Change>, now: Timestamp) -> Tables {
     let changes: Vec<Change> = changes.into_iter().filter(|c| scoped.access().allows(&c.team)).collect();
     let sources = [
         Source::Samples,
@@ -40,7 +46,7 @@ pub fn tables(scoped: &Scoped, changes: Vec<Change>) -> Tables {
         Source::Pods,
         Source::Changes(Arc::new(changes)),
         Source::Restarts,
-        Source::Anomalies,
+        Source::Anomalies(now),
         Source::Incidents,
         Source::Alerts,
     ];
@@ -64,7 +70,8 @@ enum Source {
     Pods,
     Changes(Arc<Vec<Change>>),
     Restarts,
-    Anomalies,
+    /// As of this time.
+    Anomalies(Timestamp),
     Incidents,
     Alerts,
 }
@@ -80,7 +87,7 @@ impl Source {
             Self::Pods => "pods",
             Self::Changes(_) => "changes",
             Self::Restarts => "restarts",
-            Self::Anomalies => "anomalies",
+            Self::Anomalies(_) => "anomalies",
             Self::Incidents => "incidents",
             Self::Alerts => "alerts",
         }
@@ -96,7 +103,7 @@ impl Source {
             Self::Pods => schemas::pods(),
             Self::Changes(_) => schemas::changes(),
             Self::Restarts => schemas::restarts(),
-            Self::Anomalies => schemas::anomalies(),
+            Self::Anomalies(_) => schemas::anomalies(),
             Self::Incidents => schemas::incidents(),
             Self::Alerts => schemas::alerts(),
         }

@@ -1,6 +1,7 @@
 //! The small tables, a batch each, in the order of their schemas. Empty text is NULL.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, StringArray, StringBuilder, TimestampNanosecondArray,
@@ -20,6 +21,8 @@ type Made = Result<RecordBatch, ArrowError>;
 
 /// Rows whose texts are read ahead.
 const AHEAD: usize = 16;
+/// What was seen to go on so long ago goes on: it is looked at with each sample, and `whyd_anomaly_score` shows it for as long.
+const JUST_NOW: Duration = Duration::from_secs(300);
 /// Bytes of a text, to begin with.
 const SHORT: usize = 16;
 
@@ -70,11 +73,38 @@ pub(super) fn events(scoped: &Scoped, columns: &[usize], (part, parts): (usize, 
         7 => texts(&all, |(_, e)| Some(&e.event.involved_object.name)),
         8 => texts(&all, |(_, e)| Some(&e.event.involved_object.uid)),
         9 => ints(&all, |(_, e)| Some(e.event.count())),
-        _ => texts(&all, |(n, _)| Some(n.team.as_str())),
+        10 => texts(&all, |(n, _)| Some(n.team.as_str())),
+        11 => texts(&all, |(_, e)| Some(&e.event.involved_object).filter(|o| o.kind == "Pod").map(|o| o.name.as_str())),
+        _ => texts(&all.iter().map(|(n, e)| workload_about(n, e)).collect::<Vec<_>>(), |workload| workload.as_deref()),
     };
     let options = RecordBatchOptions::new().with_row_count(Some(all.len()));
     let schema = Arc::new(tables::events().project(columns)?);
     RecordBatch::try_new_with_options(schema, columns.iter().map(column).collect(), &options)
+}
+
+/// Kinds that make pods, by themselves or through another.
+const WORKLOADS: [&str; 7] =
+    ["CronJob", "DaemonSet", "Deployment", "Job", "ReplicaSet", "ReplicationController", "StatefulSet"];
+
+/// `Kind/name` of a workload, where this is one.
+pub(super) fn workload(kind: &str, name: &str) -> Option<String> {
+    WORKLOADS.contains(&kind).then(|| format!("{kind}/{name}"))
+}
+
+/// The workload of the object that an event is about: of a pod and a ReplicaSet whose they are, as far as they are known.
+fn workload_about(space: &NamespaceState, seen: &EventSeen) -> Option<String> {
+    let about = &seen.event.involved_object;
+    match about.kind.as_str() {
+        "Pod" => {
+            let pod = space.pods.get(&about.uid).or_else(|| space.pod_named(&about.name))?;
+            Some(space.workload_of(&pod.object))
+        }
+        "ReplicaSet" => {
+            let of = space.owner(&about.uid).and_then(|(_, set)| set.object.metadata.controller());
+            of.map(|up| format!("{}/{}", up.kind, up.name)).or_else(|| workload(&about.kind, &about.name))
+        }
+        kind => workload(kind, &about.name),
+    }
 }
 
 struct PodRow<'a> {
@@ -159,7 +189,8 @@ pub(super) fn log_templates(all: &[(Team, Template)]) -> Made {
     RecordBatch::try_new(tables::log_templates(), columns)
 }
 
-pub(super) fn anomalies(all: &[Arc<Anomaly>]) -> Made {
+/// `now` is when it is asked.
+pub(super) fn anomalies(all: &[Arc<Anomaly>], now: Timestamp) -> Made {
     let columns = vec![
         times(all, |a| Some(a.ts)),
         texts(all, |a| Some(a.team.as_str())),
@@ -174,6 +205,7 @@ pub(super) fn anomalies(all: &[Arc<Anomaly>]) -> Made {
         texts(all, |a| Some(&a.workload)),
         times(all, |a| Some(a.until)),
         texts(all, |a| Some(&a.trace)),
+        Arc::new(all.iter().map(|a| Some(a.until.plus(JUST_NOW) >= now)).collect::<BooleanArray>()),
     ];
     RecordBatch::try_new(tables::anomalies(), columns)
 }
@@ -202,6 +234,7 @@ pub(super) fn incidents(all: &[Arc<Incident>]) -> Made {
         texts(all, |i| Some(&i.summary)),
         texts(all, |i| i.part_of.as_ref().map(|whole| whole.id.as_str())),
         json(all, |i| &i.formerly),
+        ints(all, |i| i64::try_from(i.restarts).ok()),
     ];
     RecordBatch::try_new(tables::incidents(), columns)
 }

@@ -198,7 +198,7 @@ impl SnapshotScan {
                     Ok(rows::restarts(&rows, &ids)?.project(&scan.columns)?)
                 });
             }
-            Source::Anomalies => rows::anomalies(&scoped.anomalies()),
+            Source::Anomalies(now) => rows::anomalies(&scoped.anomalies(), *now),
             Source::Incidents => {
                 rows::incidents(&scoped.each_incident().map(|i| hidden::incident(scoped, i)).collect::<Vec<_>>())
             }

@@ -5,7 +5,7 @@ use arrow::datatypes::Int64Type;
 
 use whyd_buffers::{Level, Levels, LinesWanted, Scoped};
 use whyd_correlate::engine::{Engine, EngineLimits, QueryError};
-use whyd_correlate::tables::tables;
+use whyd_correlate::tables::{tables, tables_at};
 use whyd_signals::{Access, Timestamp};
 
 use crate::buffers::{ms, scoped, write_lines, write_samples, writer};
@@ -161,4 +161,17 @@ fn long_lines_come_some_at_a_time() {
     }
     // No line is read for another column.
     assert_eq!(scoped.log_batches(all, [3].into(), LinesWanted::default(), (0, 1)).count(), 1);
+}
+
+#[test]
+fn what_was_seen_to_go_on_in_the_last_five_minutes_goes_on() {
+    let writer = cluster::filled();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let engine = Engine::new(EngineLimits::default()).unwrap();
+    // All were last seen to go on at 90 s.
+    for (now, ongoing) in [(90_000, 2), (390_000, 2), (390_001, 0)] {
+        let tables = tables_at(&scoped(&writer, &Access::All), Vec::new(), ms(now));
+        let answer = runtime.block_on(engine.query(tables, "SELECT count(*) FROM anomalies WHERE ongoing")).unwrap();
+        assert_eq!(answer[0].column(0).as_primitive::<Int64Type>().value(0), ongoing, "{now}");
+    }
 }

@@ -57,7 +57,8 @@ pub fn log_templates() -> SchemaRef {
     schema(vec![utf8("team"), Field::new("template_id", DataType::UInt64, false), utf8("template")])
 }
 
-/// `events(ts, uid, type, reason, message, kind, namespace, name, object_uid, count, team)`.
+/// `events(ts, uid, type, reason, message, kind, namespace, name, object_uid, count, team, pod, workload)`: the last two of the object
+/// that it is about, where that is one or belongs to one.
 pub fn events() -> SchemaRef {
     schema(vec![
         Field::new("ts", ts_type(), false),
@@ -71,6 +72,8 @@ pub fn events() -> SchemaRef {
         utf8("object_uid"),
         Field::new("count", DataType::Int64, true),
         utf8("team"),
+        utf8("pod"),
+        utf8("workload"),
     ])
 }
 
@@ -84,10 +87,10 @@ pub fn pods() -> SchemaRef {
     schema(fields)
 }
 
-/// `changes(ts, team, namespace, kind, name, what, detail, by)`.
+/// `changes(ts, team, namespace, kind, name, what, detail, by, workload)`: what changed as `Kind/name`, where it is a workload.
 pub fn changes() -> SchemaRef {
     let mut fields = vec![ts("ts")];
-    fields.extend(["team", "namespace", "kind", "name", "what", "detail", "by"].map(utf8));
+    fields.extend(["team", "namespace", "kind", "name", "what", "detail", "by", "workload"].map(utf8));
     schema(fields)
 }
 
@@ -107,18 +110,19 @@ pub fn restarts() -> SchemaRef {
     schema(fields)
 }
 
-/// `anomalies(ts, team, namespace, pod, container, metric, score, value, expected, text, workload, until, trace_id)`: `until` is
-/// when it was last seen to go on; calls that take long are shown by the trace of one.
+/// `anomalies(ts, team, namespace, pod, container, metric, score, value, expected, text, workload, until, trace_id, ongoing)`: `until` is
+/// when it was last seen to go on, which is `ongoing` where that was just now; calls that take long are shown by the trace of one.
 pub fn anomalies() -> SchemaRef {
     let mut fields = vec![ts("ts")];
     fields.extend(["team", "namespace", "pod", "container", "metric"].map(utf8));
     fields.extend(["score", "value", "expected"].map(|n| Field::new(n, DataType::Float64, true)));
     fields.extend([utf8("text"), utf8("workload"), ts("until"), utf8("trace_id")]);
+    fields.push(Field::new("ongoing", DataType::Boolean, true));
     schema(fields)
 }
 
-/// `incidents(id, team, severity, status, opened_at, resolved_at, cause, root_kind, root_namespace, root_name, members, summary, part_of, formerly)`: members
-/// and the ids under which it was told before as JSON.
+/// `incidents(id, team, severity, status, opened_at, resolved_at, cause, root_kind, root_namespace, root_name, members, summary, part_of, formerly, restarts)`: members
+/// and the ids under which it was told before as JSON, and how many instances ended in it.
 pub fn incidents() -> SchemaRef {
     let mut fields: Vec<Field> = ["id", "team", "severity", "status"].map(utf8).into();
     fields.push(ts("opened_at"));
@@ -126,6 +130,7 @@ pub fn incidents() -> SchemaRef {
     fields.extend(
         ["cause", "root_kind", "root_namespace", "root_name", "members", "summary", "part_of", "formerly"].map(utf8),
     );
+    fields.push(Field::new("restarts", DataType::Int64, true));
     schema(fields)
 }
 
