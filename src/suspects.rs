@@ -3,6 +3,7 @@
 mod events;
 mod lines;
 mod owners;
+mod seen;
 mod told;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use whyd_signals::{Sample, SeriesId, Timestamp, is_stale};
 
 use lines::Lines;
 use owners::{Blamed, Owners};
+use seen::Seen;
 
 /// Before a moment, how far back what was wrong then may have begun.
 const LOOKED_AT: Duration = Duration::from_secs(600);
@@ -191,9 +193,13 @@ pub fn ranking(
         Some(first) => ranking::find_around(&suspects.facts, first.0, end),
         None => ranking::find(&suspects.facts, until.minus(LOOKED_AT).0, end),
     };
+    // From as far before the onset as the ranking takes what ended for new.
+    let from = first.unwrap_or(until).min(Timestamp(onset)).minus(ranking::WINDOW);
+    let seen = Seen::of(scoped, (from, until));
     let place = |r: &Ranked| {
-        let Suspect { namespace, kind, name } = suspects.who.get(r.candidate as usize)?;
-        let because = suspects.told(r);
+        let suspect = suspects.who.get(r.candidate as usize)?;
+        let Suspect { namespace, kind, name } = suspect;
+        let because = [seen.told(suspect), suspects.told(r)].concat();
         let (namespace, kind, name) = (namespace.to_string(), kind.clone(), name.clone());
         Some(dto::Ranked { kind, namespace, name, score: r.score, because })
     };

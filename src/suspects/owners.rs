@@ -21,7 +21,7 @@ pub(super) struct Blamed<'a> {
 }
 
 /// Whether it went as somebody wanted: a replacement that went well is no incident, and a drain is one of its node.
-fn is_wanted(row: &Restart) -> bool {
+pub(super) fn is_wanted(row: &Restart) -> bool {
     row.incident_key.is_none() || (row.cause == "drained" && row.mechanism != "grace-exceeded")
 }
 

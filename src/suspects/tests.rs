@@ -58,6 +58,36 @@ fn what_ended_is_blamed_on_its_root() {
     assert!(told.contains("payments-api") && told.contains("dependency-down"), "{told}");
 }
 
+/// Whoever asks wants to know what happened before what was counted; who is suspected, and how much, does not depend on it.
+#[test]
+fn how_a_suspect_ended_is_told_before_what_was_counted() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/captures/dependency-down");
+    let capture = Capture::open(&path).unwrap();
+    let config = ConfigFile::default().validate().unwrap();
+    let outcome = replay::run(wiring::core(&config), capture.messages().unwrap(), config.lateness);
+    let scoped = outcome.snapshot.scoped(&Access::All);
+    let own: Vec<_> = scoped.each_restart().filter(|row| row.workload == "StatefulSet/paydb").collect();
+    let first = own.iter().filter_map(|row| row.finished_at).min().unwrap();
+    let at = WrongAt { first: Some(first), until: outcome.at };
+    let found = ranking((&scoped, &scoped), at, None, Most::default());
+    let suspects = Suspects::of((&scoped, &scoped), (at.until.minus(PAST), at.until), None, Most::default());
+    let (_, ranked) = ranking::find_around(&suspects.facts, first.0, at.until.0 + 1);
+    for (told, ranked) in found.ranking.iter().zip(&ranked) {
+        assert_eq!((told.score, &told.name), (ranked.score, &suspects.who[ranked.candidate as usize].name));
+        assert!(told.because.ends_with(&suspects.told(ranked)), "{told:?}");
+    }
+    let root = &found.ranking[0];
+    let time = &first.to_string()[11..19];
+    let end =
+        format!("paydb-0 ended with exit 137 OOMKilled at {time}: oom-limit, and {} times more until ", own.len() - 1);
+    assert!(root.name == "paydb" && root.because[0].starts_with(&end), "{end}: {root:?}");
+    assert!(root.because[1].starts_with("anomaly at "), "{root:?}");
+    // Of what was long before nothing is told.
+    let seen = seen::Seen::of(&scoped, (first.minus(Duration::from_secs(60)), first.minus(Duration::from_nanos(1))));
+    let paydb = suspects.who.iter().find(|s| s.name == "paydb").unwrap();
+    assert!(seen.told(paydb).iter().all(|told| !told.contains("ended")), "{:?}", seen.told(paydb));
+}
+
 #[test]
 fn a_namespace_has_its_own_suspects_only() {
     let none = of_capture("dependency-down", Some("nowhere"), Most::default());

@@ -15,7 +15,8 @@ pub struct Ranked {
     pub name: String,
     /// Higher is likelier.
     pub score: f64,
-    /// What is otherwise than before, the strongest first, in words.
+    /// In words: how it ended itself and what of it was unlike its past, as it was told then; and after that all that is otherwise than
+    /// before, the strongest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub because: Vec<String>,
 }
