@@ -17,6 +17,7 @@ mod kube_apiserver;
 mod ledger;
 mod log;
 mod otlp;
+mod page;
 mod promql;
 mod pull;
 mod recording;

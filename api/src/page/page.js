@@ -30,20 +30,54 @@ function why(row) {
   return make("details", "", make("summary", row.summary), make("ul", "", ...facts, ...out, ...missing));
 }
 
-// Where each restart stands, to be shown when its mark is clicked.
+// Where each restart and each incident stands, to be shown when what points at it is clicked.
 const places = new Map();
+const incidents = new Map();
+
+// Something to click that leads to another part of the page; `to` is where it leads where no script is run for it.
+function link(text, to, clicked) {
+  const anchor = make("a", text);
+  anchor.href = to;
+  anchor.addEventListener("click", (event) => {
+    event.preventDefault();
+    clicked();
+  });
+  return anchor;
+}
+
+const asked = (name) => `?pod=${encodeURIComponent(name)}`;
+
+function reveal(place) {
+  const details = place.querySelector("details");
+  const summary = details.querySelector("summary");
+  details.open = true;
+  summary.scrollIntoView({ block: "center" });
+  summary.focus({ preventScroll: true });
+}
+
+async function showAsked(id) {
+  history.pushState(null, "", asked(id));
+  pod = at("pod").value = id;
+  await show();
+  if (incidents.has(id)) reveal(incidents.get(id));
+}
+
+// Its incident where that is shown; else it is asked for.
+const showIncident = (id) => (incidents.has(id) ? reveal(incidents.get(id)) : showAsked(id));
 
 function restart(row) {
   const name = `${row.namespace}/${row.pod || row.workload}${row.container ? ` (${row.container})` : ""}`;
-  const line = make("tr", "", make("td", clock(row.finished_at || row.started_at || "")), make("td", name), make("td", row.cause), make("td", "", why(row)));
+  const cause = make("td", row.cause);
+  if (row.incident_id) cause.append(make("br"), link("its incident", asked(row.incident_id), () => showIncident(row.incident_id)));
+  const line = make("tr", "", make("td", clock(row.finished_at || row.started_at || "")), make("td", name), cause, make("td", "", why(row)));
   places.set(row, line);
   return line;
 }
 
-function showPlace(row) {
-  const line = places.get(row);
-  line.querySelector("details").open = true;
-  line.scrollIntoView({ block: "center" });
+// All that one mark stands for are opened, and the first is looked at.
+function showPlaces(rows) {
+  rows.forEach((row) => (places.get(row).querySelector("details").open = true));
+  reveal(places.get(rows[0]));
 }
 
 function suspect(one) {
@@ -62,13 +96,22 @@ async function suspects(one, list) {
   }
 }
 
-function incident(one) {
+// `known` are the restarts that are shown.
+function incident(one, known) {
+  const ids = [one.id, ...one.parts, ...one.formerly];
   const [members, likeliest] = [make("ul", "", ...one.members.map((member) => make("li", member))), make("ol")];
+  const own = known.filter((row) => ids.includes(row.incident_id));
+  const here = own.map((row) =>
+    make("li", "", link(`${clock(row.finished_at || row.started_at || "")} ${row.pod || row.workload}: ${row.cause}`, asked(row.pod || row.workload), () => showPlaces([row]))));
+  if (own.length < one.restarts) here.push(make("li", "", link("all of them", asked(one.id), () => showAsked(one.id))));
   const summary = make("summary", `${clock(one.opened_at)} ${one.severity}: ${one.summary}`);
-  const details = make("details", "", summary, make("p", `${one.id}, ${one.status}; ${one.restarts} restarts of`), members, make("p", "Likeliest the root"), likeliest);
+  const details = make("details", "", summary, make("p", `${one.id}, ${one.status}; ${one.restarts} restarts of`), members, make("p", "Likeliest the root"), likeliest,
+    ...(here.length ? [make("p", "Its restarts"), make("ul", "", ...here)] : []));
   details.addEventListener("toggle", () => details.open && !likeliest.children.length && suspects(one, likeliest));
   summary.className = one.severity;
-  return make("li", "", details);
+  const item = make("li", "", details);
+  ids.forEach((id) => incidents.set(id, item));
+  return item;
 }
 
 function anomaly(one) {
@@ -81,9 +124,9 @@ async function odd(pod, of) {
   if (!pod) return (await ask("api/v1/anomalies?limit=50")).anomalies;
   const known = await of.catch(() => ({ restarts: [] }));
   const named = new Map(known.restarts.map((row) => [`${row.namespace}/${row.workload}`, row]));
-  const asked = [...named.values()].slice(0, 5).map((row) =>
+  const theirs = [...named.values()].slice(0, 5).map((row) =>
     ask(`api/v1/anomalies?limit=50&namespace=${encodeURIComponent(row.namespace)}&workload=${encodeURIComponent(row.workload)}`));
-  const found = await Promise.all([ask(`api/v1/anomalies?limit=50&pod=${encodeURIComponent(pod)}`), ...asked]);
+  const found = await Promise.all([ask(`api/v1/anomalies?limit=50&pod=${encodeURIComponent(pod)}`), ...theirs]);
   const all = new Map(found.flatMap((one) => one.anomalies).map((one) => [JSON.stringify(one), one]));
   return [...all.values()].sort((a, b) => b.at.localeCompare(a.at)).slice(0, 50);
 }
@@ -91,7 +134,17 @@ async function odd(pod, of) {
 // What was asked for last: an answer to an earlier question, with another token perhaps, is not shown.
 let turn = 0;
 // The name that was asked for: what is being typed is not yet.
-let pod = new URLSearchParams(location.search).get("pod") || "";
+const ofAddress = () => new URLSearchParams(location.search).get("pod") || "";
+let pod = ofAddress();
+
+// What the timeline shows; it is drawn anew where the page gets wider or narrower.
+let drawn = [[], []];
+
+function picture() {
+  const made = timeline(...drawn, showPlaces, at("timeline").parentElement.clientWidth);
+  at("timeline").replaceChildren(...(made ? [made.picture, make("figcaption", made.what)] : []));
+  at("timeline").hidden = !made;
+}
 
 async function show() {
   const mine = ++turn;
@@ -102,21 +155,25 @@ async function show() {
   const known = rows.status === "fulfilled" ? rows.value : { restarts: [], problems: [] };
   const anomalies = strange.status === "fulfilled" ? strange.value : [];
   places.clear();
+  incidents.clear();
   at("restarts").replaceChildren(...known.restarts.map(restart));
   at("problems").replaceChildren(...known.problems.map((p) => make("li", p.detail)));
-  history.replaceState(null, "", pod ? `?pod=${encodeURIComponent(pod)}` : location.pathname);
+  history.replaceState(null, "", pod ? asked(pod) : location.pathname);
   const found = known.restarts.length ? `${known.restarts.length} restarts` : "No restart is known.";
   at("state").textContent = rows.status === "fulfilled" ? found : rows.reason.message;
   // Asked for one, its own are shown, over or not.
-  const asked = pod ? rows : open;
-  const incidents = asked.status === "fulfilled" ? asked.value.incidents.map(incident) : [make("li", asked.reason.message)];
+  const told = pod ? rows : open;
+  const listed = told.status === "fulfilled" ? told.value.incidents.map((one) => incident(one, known.restarts)) : [make("li", told.reason.message)];
   at("of").textContent = pod ? "Its incidents" : "Open incidents";
-  at("incidents").replaceChildren(...(incidents.length ? incidents : [make("li", "none")]));
+  at("incidents").replaceChildren(...(listed.length ? listed : [make("li", "none")]));
   at("anomalies").replaceChildren(...anomalies.map(anomaly));
-  at("odd").hidden = !anomalies.length;
-  const drawn = timeline(known.restarts, anomalies, showPlace);
-  at("timeline").replaceChildren(...(drawn ? [drawn.picture, make("figcaption", drawn.what)] : []));
-  at("timeline").hidden = !drawn;
+  // That there is none is not the same as that none can be told.
+  at("unknown").textContent = strange.status === "fulfilled" ? "" : `They cannot be told: ${strange.reason.message}`;
+  at("unknown").hidden = strange.status === "fulfilled";
+  at("strange").hidden = !anomalies.length;
+  at("odd").hidden = !anomalies.length && strange.status === "fulfilled";
+  drawn = [known.restarts, anomalies];
+  picture();
   at("forget").hidden = !answers.some((answer) => answer.reason?.tokenRefused);
 }
 
@@ -137,5 +194,10 @@ at("forget").addEventListener("click", () => keep(""));
 at("token").value = sessionStorage.getItem("token") || "";
 at("pod").value = pod;
 show();
+addEventListener("resize", picture);
+addEventListener("popstate", () => {
+  pod = at("pod").value = ofAddress();
+  show();
+});
 // Not while something is read: it would close.
 setInterval(() => document.visibilityState === "visible" && !document.querySelector("details[open]") && show(), EVERY);

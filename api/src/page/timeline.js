@@ -1,10 +1,13 @@
-// A picture of what happened when: a lane for each workload, the one that anything befell first on top.
+// A picture of what happened when: a lane for each workload, the one that anything befell first on top. What would lie over each other is
+// one mark with how many it stands for.
 
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 1000;
-const LANE = 24;
-const LABELS = 300;
 const LANES = 24;
+// In pixels: half a mark of a restart, a mark with a number in it, and what a picture has that leaves no room for names beside the lanes.
+const RADIUS = 6;
+const NUMBERED = 20;
+const NARROW = 700;
+const NAMED = 60;
 const STEPS = [1, 5, 15, 30, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 7 * 86400].map((s) => s * 1000);
 
 function draw(tag, attributes, ...children) {
@@ -14,27 +17,51 @@ function draw(tag, attributes, ...children) {
   return element;
 }
 
-function said(text) {
-  const title = document.createElementNS(SVG, "title");
-  title.textContent = text;
-  return title;
-}
-
-const short = (name) => (name.length > 40 ? `${name.slice(0, 18)}…${name.slice(-21)}` : name);
+const text = (attributes, said) => draw("text", attributes, said);
+const pointed = (said) => draw("title", {}, said);
+const short = (name, letters) => (name.length > letters ? `${name.slice(0, letters / 2 - 2)}…${name.slice(1 - letters / 2)}` : name);
 const lane = (row) => (row.namespace ? `${row.namespace}/${row.workload || row.pod}` : "nodes");
+const many = (n, one, more = `${one}s`) => `${n} ${n === 1 ? one : more}`;
 export const clock = (time) => time.slice(0, 19).replace("T", " ");
 
-// Milliseconds, rounded up to a whole step: where the first line of the grid is.
-function grid(from, to) {
-  const step = STEPS.find((step) => (to - from) / step <= 6) || STEPS[STEPS.length - 1];
+// Where the lines of the grid are, no more than there is room for.
+function grid(from, to, most) {
+  const step = STEPS.find((step) => (to - from) / step <= most) || STEPS[STEPS.length - 1];
   const lines = [];
   for (let at = Math.ceil(from / step) * step; at <= to && lines.length < 8; at += step) lines.push(at);
   return { step, lines };
 }
 
-// Restarts and anomalies as marks, each with its text to be pointed at. `chosen` is called with the restart that was clicked.
-// Nothing is drawn of a single moment.
-export function timeline(restarts, anomalies, chosen) {
+// Marks of one lane in the order of where they begin: those that would touch are one, which is wide enough for its number.
+export function merged(marks) {
+  const all = [];
+  for (const mark of marks) {
+    const last = all[all.length - 1];
+    if (last && mark.x0 <= last.x1 + 1) {
+      last.rows.push(mark.row);
+      last.x1 = Math.max(last.x1, mark.x1, last.x0 + NUMBERED);
+    } else {
+      all.push({ rows: [mark.row], x0: mark.x0, x1: mark.x1 });
+    }
+  }
+  return all;
+}
+
+const isBorne = (row) => row.cause.startsWith("dependency");
+const kind = (rows) => (rows.every(isBorne) ? "borne" : rows.some(isBorne) ? "own borne" : "own");
+const ofRestart = (row) => `${clock(row.finished_at || row.started_at)} ${row.cause}: ${row.summary}`;
+const ofAnomaly = (row) => `${clock(row.at)} ${row.text}`;
+
+function shape({ rows, x0, x1 }, top, height, name, said) {
+  const more = rows.length > 10 ? `\n… and ${rows.length - 10} more` : "";
+  const box = draw("rect", { x: x0, y: top, width: x1 - x0, height, rx: Math.min(height, x1 - x0) / 2 });
+  const number = rows.length > 1 ? [text({ x: (x0 + x1) / 2, y: top + height - 2.5, class: "number" }, String(rows.length))] : [];
+  return draw("g", { class: name }, pointed(rows.slice(0, 10).map(said).join("\n") + more), box, ...number);
+}
+
+// Restarts and anomalies as marks, each with its text to be pointed at, in a picture that is so many pixels wide. `chosen` is called with
+// the restarts of the mark that was clicked. Nothing is drawn of a single moment.
+export function timeline(restarts, anomalies, chosen, wide) {
   const ends = restarts.map((row) => ({ row, at: Date.parse(row.finished_at || row.started_at) }));
   const odd = anomalies.map((row) => ({ row, at: Date.parse(row.at), until: Date.parse(row.until) }));
   const all = [...ends, ...odd].filter((mark) => !Number.isNaN(mark.at)).sort((a, b) => a.at - b.at);
@@ -44,33 +71,34 @@ export function timeline(restarts, anomalies, chosen) {
 
   const names = [...new Set(all.map((mark) => lane(mark.row)))];
   const shown = names.slice(0, LANES);
-  const pad = (last - first) * 0.03;
-  const [from, to] = [first - pad, last + pad];
-  const x = (at) => LABELS + ((at - from) / (to - from)) * (WIDTH - LABELS);
-  const height = (shown.length + 1) * LANE;
+  const narrow = wide < NARROW;
+  const left = narrow ? 0 : Math.min(300, wide * 0.3);
+  const [above, tall] = narrow ? [18, 52] : [0, 34];
+  const x = (at) => left + NUMBERED / 2 + ((at - first) / (last - first)) * (wide - left - 1.5 * NUMBERED);
+  const height = shown.length * tall + 24;
 
-  const { step, lines } = grid(from, to);
+  const { step, lines } = grid(first, last, Math.min(6, (wide - left) / NAMED));
   const ruled = lines.map((at) => {
-    const text = new Date(at).toISOString();
-    const label = draw("text", { x: x(at), y: height - 6, class: "tick" }, step < 60000 ? text.slice(11, 19) : step < 86400000 ? text.slice(11, 16) : text.slice(5, 10));
-    return draw("g", {}, draw("line", { x1: x(at), x2: x(at), y1: 0, y2: height - LANE, class: "rule" }), label);
+    const time = new Date(at).toISOString();
+    const tick = text({ x: x(at), y: height - 6, class: "tick" }, step < 60000 ? time.slice(11, 19) : step < 86400000 ? time.slice(11, 16) : time.slice(5, 10));
+    return draw("g", {}, draw("line", { x1: x(at), x2: x(at), y1: 0, y2: height - 22, class: "rule" }), tick);
   });
-  const labels = shown.map((name, n) => draw("text", { x: 0, y: n * LANE + 16, class: "lane" }, said(name), short(name)));
-  const marks = all.filter((mark) => shown.includes(lane(mark.row))).map(({ row, at, until }) => {
-    const top = shown.indexOf(lane(row)) * LANE;
-    if (until !== undefined) {
-      const width = Math.max(x(until) - x(at), 4);
-      return draw("rect", { x: x(at), y: top + 3, width, height: 4, class: "anomaly" }, said(`${clock(row.at)} ${row.text}`));
-    }
-    const borne = row.cause.startsWith("dependency");
-    const mark = draw("circle", { cx: x(at), cy: top + 14, r: 5, class: borne ? "borne" : "own" }, said(`${clock(row.finished_at || row.started_at)} ${row.cause}: ${row.summary}`));
-    mark.addEventListener("click", () => chosen(row));
-    return mark;
+  const lanes = shown.map((name, n) => {
+    const top = n * tall;
+    const label = draw("text", { x: 0, y: top + (narrow ? 14 : 21), class: "lane" }, pointed(name), short(name, narrow ? Math.floor(wide / 8) : 40));
+    const own = all.filter((mark) => lane(mark.row) === name);
+    const bars = own.filter((mark) => mark.until !== undefined).map(({ row, at, until }) => ({ row, x0: x(at), x1: Math.max(x(until || at), x(at) + 4) }));
+    const dots = own.filter((mark) => mark.until === undefined).map(({ row, at }) => ({ row, x0: x(at) - RADIUS, x1: x(at) + RADIUS }));
+    const drawn = merged(dots).map((mark) => {
+      const dot = shape(mark, top + above + 15, 2 * RADIUS, kind(mark.rows), ofRestart);
+      dot.addEventListener("click", () => chosen(mark.rows));
+      return dot;
+    });
+    return draw("g", {}, label, ...merged(bars).map((mark) => shape(mark, top + above + 2, mark.rows.length > 1 ? 11 : 5, "anomaly", ofAnomaly)), ...drawn);
   });
-  const many = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
-  const what = `${many(ends.length, "restart")} and ${odd.length === 1 ? "1 anomaly" : `${odd.length} anomalies`} of ${many(names.length, "workload")}, ${clock(new Date(first).toISOString())} to ${clock(new Date(last).toISOString())} UTC`;
-  const picture = draw("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": what }, ...ruled, ...labels, ...marks);
-  const legend = "● by a cause of its own  ○ since what it depends on was down  ▬ anomaly";
+  const what = `${many(ends.length, "restart")} and ${many(odd.length, "anomaly", "anomalies")} of ${many(names.length, "workload")}, ${clock(new Date(first).toISOString())} to ${clock(new Date(last).toISOString())} UTC`;
+  const picture = draw("svg", { viewBox: `0 0 ${wide} ${height}`, role: "img", "aria-label": what }, ...ruled, ...lanes);
+  const legend = "● by a cause of its own  ○ since what it depends on was down  ◐ some of each  ▬ anomaly; a number is how many lie there";
   const rest = names.length - shown.length;
   return { picture, what: `${legend}. ${what}${rest ? `; ${rest} workloads are left out` : ""}.` };
 }

@@ -1,0 +1,129 @@
+//! The page in a browser, on a narrow screen, over answers that are made up.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+const PROBE: &str = include_str!("page/probe.js");
+
+fn restart(n: usize) -> Value {
+    // Ten in nine seconds, and others that lie apart.
+    let second = if n < 10 { n } else { n * 60 };
+    let cause = if n.is_multiple_of(3) { "dependency-down" } else { "oom-limit" };
+    json!({
+        "namespace": "team-shop", "workload": "Deployment/a-workload-with-a-very-long-name-that-nobody-would-read",
+        "pod": format!("cart-{n}"), "container": "cart", "cause": cause, "summary": "it met its limit of 96Mi".repeat(5),
+        "started_at": null, "finished_at": format!("2026-11-22T13:{:02}:{:02}Z", second / 60, second % 60),
+        "incident_id": "i1", "ruled_out": [], "missing": ["metrics"],
+        "evidence": [{"text": "the limit", "field": "x".repeat(200), "value": "96Mi"}],
+    })
+}
+
+/// What is answered at a path.
+fn answer(path: &str, fails: bool) -> (u16, &'static str, String) {
+    let file = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("api/src/page").join(name);
+        std::fs::read_to_string(path).unwrap()
+    };
+    let incident = json!({
+        "id": "i1", "status": "open", "severity": "critical", "opened_at": "2026-11-22T13:00:00Z", "summary": "it met its limit",
+        "members": ["team-shop/cart-0/cart"], "restarts": 30, "parts": [], "formerly": [],
+    });
+    let (kind, body) = match path {
+        // No window is as narrow as a frame may be.
+        "/" => ("text/html", "<iframe src=\"narrow\" width=\"400\" height=\"900\"></iframe>".to_owned()),
+        "/narrow" => {
+            let probe = "<script src=\"probe.js\" type=\"module\"></script></head>";
+            ("text/html", file("index.html").replace("</head>", probe))
+        }
+        "/probe.js" => ("text/javascript", PROBE.to_owned()),
+        "/page.js" | "/timeline.js" => ("text/javascript", file(&path[1..])),
+        "/page.css" => ("text/css", file("page.css")),
+        "/api/v1/restarts" => {
+            let rows: Vec<Value> = (0..30).rev().map(restart).collect();
+            ("application/json", json!({"restarts": rows, "problems": []}).to_string())
+        }
+        "/api/v1/incidents" => ("application/json", json!({"incidents": [incident]}).to_string()),
+        "/api/v1/incidents/i1/suspects" => ("application/json", json!({"ranking": []}).to_string()),
+        "/api/v1/anomalies" if fails => {
+            return (503, "application/problem+json", json!({"detail": "too many queries wait"}).to_string());
+        }
+        "/api/v1/anomalies" => ("application/json", json!({"anomalies": []}).to_string()),
+        _ => return (404, "text/plain", String::new()),
+    };
+    (200, kind, body)
+}
+
+async fn serve(listener: TcpListener, fails: bool) {
+    while let Ok((mut socket, _)) = listener.accept().await {
+        tokio::spawn(async move {
+            let (mut asked, mut some) = (Vec::new(), [0; 4096]);
+            while !asked.ends_with(b"\r\n\r\n") {
+                match socket.read(&mut some).await {
+                    Ok(n) if n > 0 => asked.extend_from_slice(&some[..n]),
+                    _ => return,
+                }
+            }
+            let asked = String::from_utf8(asked).unwrap();
+            let path = asked.split(' ').nth(1).unwrap().split('?').next().unwrap();
+            let (status, kind, body) = answer(path, fails);
+            let head = format!(
+                "HTTP/1.1 {status} said\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
+            let _ = socket.write_all((head + &body).as_bytes()).await;
+        });
+    }
+}
+
+/// What the probe saw.
+async fn probed(fails: bool) -> Value {
+    let browser = std::env::var_os("CHROMIUM").expect("CHROMIUM names a browser");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(serve(listener, fails));
+    let home = tempfile::tempdir().unwrap();
+    let told = tokio::task::spawn_blocking(move || {
+        let mut asked = Command::new(browser);
+        asked.args(["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=15000"]);
+        asked.arg(format!("--user-data-dir={}", home.path().display())).arg("--dump-dom");
+        asked.arg(format!("http://{address}/")).output().unwrap()
+    });
+    let told = String::from_utf8(told.await.unwrap().stdout).unwrap();
+    server.abort();
+    let (_, rest) = told.split_once("<pre id=\"probed\">").unwrap_or_else(|| panic!("{told}"));
+    serde_json::from_str(rest.split_once("</pre>").unwrap().0).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a browser: CHROMIUM"]
+async fn on_a_narrow_screen_all_is_within_it_and_nothing_lies_over_another() {
+    let seen = probed(false).await;
+    assert_eq!((&seen["beyond"], &seen["beyondOpened"]), (&json!(0), &json!(0)), "{seen}");
+    assert!(seen["within"].as_f64().unwrap() <= 400.0, "{seen}");
+    let marks: Vec<[f64; 3]> = serde_json::from_value(seen["marks"].clone()).unwrap();
+    for [x, y, wide] in &marks {
+        let over = |[other, lane, _]: &&[f64; 3]| lane == y && other > x && *other < x + wide;
+        assert_eq!(marks.iter().find(over), None, "{seen}");
+        assert!(*x >= 0.0 && x + wide <= 400.0, "{seen}");
+    }
+    let counted: Vec<u64> = serde_json::from_value(seen["counted"].clone()).unwrap();
+    assert!(counted.len() < 30 && counted.iter().sum::<u64>() == 30, "each is in one mark: {seen}");
+    let letters: Vec<f64> = serde_json::from_value(seen["letters"].clone()).unwrap();
+    assert!(letters.iter().all(|height| *height > 10.0), "names can be read: {seen}");
+    assert_eq!(seen["unknown"], Value::Null, "none is none");
+    // From a restart to its incident and back.
+    assert_eq!((&seen["incident"], &seen["opened"]), (&json!(1), &json!(1)), "{seen}");
+    assert_eq!(seen["back"].as_array().unwrap().len(), 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a browser: CHROMIUM"]
+async fn that_anomalies_cannot_be_told_is_said() {
+    let seen = probed(true).await;
+    assert_eq!(seen["unknown"], "They cannot be told: too many queries wait");
+    assert_eq!(seen["rows"], 30, "all else is there");
+}
