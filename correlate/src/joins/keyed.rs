@@ -213,7 +213,7 @@ impl Keyed {
         }
         let owners = match left {
             LeftKeys::Series(_) => Owners::Series(series),
-            LeftKeys::Texts(_) => Owners::Streams(right.scoped().mark_streams(streams.into_iter())),
+            LeftKeys::Texts(_) => Owners::Streams(right.scoped().mark_streams(streams)),
         };
         Self { of_left, keys, owners }
     }
