@@ -19,7 +19,6 @@ pub mod evaluation;
 pub mod fixture_api;
 pub mod ingest;
 pub mod join_bench;
-mod kinds;
 pub mod ledger_file;
 pub mod live;
 pub mod log_health;

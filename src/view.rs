@@ -14,8 +14,9 @@ use whyd_buffers::{Scoped, Snapshot, Stats};
 use whyd_core::{Core, Counters, Pulls};
 use whyd_correlate::redact::redact;
 use whyd_correlate::{changes, cohorts};
+use whyd_signals::objects::Meta;
 use whyd_signals::schema::{Alert, Anomaly, Change, Incident, Restart, Shared};
-use whyd_signals::{Access, Ranges, Resource, Timestamp};
+use whyd_signals::{Access, Ranges, Resource, Team, Timestamp};
 
 use crate::checkpointing::CheckpointsShown;
 use crate::clock::SteadyClock;
@@ -292,6 +293,26 @@ impl Reader for View {
         pods
     }
 
+    fn namespaces(&self, access: &Access) -> Vec<(Team, String)> {
+        self.scoped(access).namespaces()
+    }
+
+    fn workloads(&self, access: &Access) -> Vec<(String, String)> {
+        let scoped = self.scoped(access);
+        let mut workloads = Vec::new();
+        for space in scoped.cluster().namespaces() {
+            let named = |kind: &str, name: &str| (space.name.clone(), format!("{kind}/{name}"));
+            // What is another's is counted to that.
+            let is_own = |meta: &Meta| meta.controller().is_none();
+            let there = space.workloads.values().filter(|(_, record)| record.deleted_at.is_none());
+            let there = there.filter(|(_, record)| is_own(&record.object.metadata));
+            workloads.extend(there.map(|(resource, record)| named(resource.kind(), &record.object.metadata.name)));
+            let jobs = space.jobs.values().filter(|job| job.deleted_at.is_none() && is_own(&job.object.metadata));
+            workloads.extend(jobs.map(|job| named(Resource::Jobs.kind(), &job.object.metadata.name)));
+        }
+        workloads
+    }
+
     fn sees(&self, access: &Access, namespace: &str) -> bool {
         let scoped = self.scoped(access);
         namespace.is_empty() || access.allows(&scoped.cluster().team_of(namespace))
@@ -363,3 +384,6 @@ fn without_secrets(alert: &Arc<Alert>) -> Arc<Alert> {
         Cow::Owned(summary) => Arc::new(Alert { summary, ..Alert::clone(alert) }),
     }
 }
+
+#[cfg(test)]
+mod tests;

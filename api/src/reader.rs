@@ -62,6 +62,15 @@ pub trait Reader: Send + Sync + 'static {
     fn memory(&self, access: &Access, row: &Restart) -> Option<MemoryUse>;
     /// The pods that are known, restarted or not; asked only when there is no verdict to give.
     fn pods(&self, access: &Access) -> Vec<PodName>;
+    /// The namespaces that are known, by their objects or by what is sent about them, each with its team; asked only where nothing was
+    /// found.
+    fn namespaces(&self, _access: &Access) -> Vec<(Team, String)> {
+        Vec::new()
+    }
+    /// The workloads that are there, with pods or without, by namespace and `Kind/name`; asked only where nothing was found.
+    fn workloads(&self, _access: &Access) -> Vec<(String, String)> {
+        Vec::new()
+    }
     /// Whether names from this namespace may be shown; the empty one stands for cluster-scoped objects.
     fn sees(&self, access: &Access, namespace: &str) -> bool;
     /// The alerts that are firing, in any order; none where nothing tells any.

@@ -88,6 +88,28 @@ impl<'a> Scope<'a> {
         pods
     }
 
+    /// The namespaces that are known, each with its team.
+    pub(crate) fn namespaces(&self) -> Vec<(Team, String)> {
+        let mut namespaces = self.reader.namespaces(self.access);
+        namespaces.retain(|(_, name)| self.sees(name));
+        namespaces
+    }
+
+    /// The workloads that are known, whether they have pods or not, by namespace and `Kind/name`.
+    pub(crate) fn workloads(&self) -> Vec<(String, String)> {
+        let mut workloads = self.reader.workloads(self.access);
+        workloads.retain(|(namespace, _)| self.sees(namespace));
+        workloads
+    }
+
+    /// The teams that are the caller's by name, whatever they have; the platform has the nodes.
+    pub(crate) fn own_teams(&self) -> BTreeSet<Team> {
+        match self.access {
+            Access::All => BTreeSet::from([Team::platform()]),
+            Access::Teams(teams) => teams.clone(),
+        }
+    }
+
     /// The rows as this caller may read them, each with the incident that it is of.
     pub(crate) fn rows(&self, rows: &[Arc<Restart>]) -> Vec<dto::Restart> {
         let keys: BTreeSet<&str> = rows.iter().filter_map(|row| row.incident_key.as_deref()).collect();

@@ -59,6 +59,15 @@ impl Scoped {
         if namespace.is_empty() { Team::platform() } else { self.view.team_of(namespace) }
     }
 
+    /// The namespaces that have an object, or that something is sent about, each with its team.
+    pub fn namespaces(&self) -> Vec<(Team, String)> {
+        let objects = self.view.namespaces().map(|space| space.name.as_str());
+        let sent = self.snapshot.namespaces.iter().map(AsRef::as_ref).filter(|name: &&str| !name.is_empty());
+        let names: BTreeSet<&str> = objects.chain(sent).collect();
+        let all = names.into_iter().map(|name| (self.team_of(name), name.to_owned()));
+        all.filter(|(team, _)| self.access.allows(team)).collect()
+    }
+
     /// Whether rows of the namespace of this number may be seen.
     pub(crate) fn sees(&self, namespace: u32) -> bool {
         if self.access == Access::All {

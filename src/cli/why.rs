@@ -12,7 +12,6 @@ use whyd_signals::{Token, token};
 
 use super::{Output, USUAL, WhyArgs, coloured, print};
 use crate::client::client;
-use crate::kinds::kind;
 use crate::render::{self, Style, clean};
 
 /// A verdict is stored when it is reached: a daemon that needs longer than this is in trouble.
@@ -50,39 +49,13 @@ fn query(args: &WhyArgs) -> Result<Url> {
         )?;
     url.set_path(&format!("{}/api/v1/why", url.path().trim_end_matches('/')));
     url.set_query(None);
-    let (namespace, pod) = asked(&args.pod);
-    url.query_pairs_mut().append_pair("pod", &pod);
-    let namespace = args.namespace.clone().or(namespace);
-    for (name, value) in [("namespace", &namespace), ("container", &args.container)] {
+    url.query_pairs_mut().append_pair("pod", &args.pod);
+    for (name, value) in [("namespace", &args.namespace), ("container", &args.container)] {
         if let Some(value) = value {
             url.query_pairs_mut().append_pair(name, value);
         }
     }
     Ok(url)
-}
-
-/// Namespace and name of what was asked for: `pod/NAME` and `deploy/NAME` as kubectl has them, `NAMESPACE/NAME` as
-/// whyd prints them, or the name alone.
-fn asked(text: &str) -> (Option<String>, String) {
-    let parts: Vec<&str> = text.split('/').collect();
-    match parts.as_slice() {
-        [namespace, kind, name] => {
-            (Some((*namespace).to_owned()), named(kind, name).unwrap_or_else(|| (*name).to_owned()))
-        }
-        [first, name] => match named(first, name) {
-            Some(named) => (None, named),
-            None => (Some((*first).to_owned()), (*name).to_owned()),
-        },
-        _ => (None, text.to_owned()),
-    }
-}
-
-/// The name as the daemon has it, where the first word is a kind as kubectl writes it.
-fn named(word: &str, name: &str) -> Option<String> {
-    match kind(word)? {
-        "Pod" => Some(name.to_owned()),
-        kind => Some(format!("{kind}/{name}")),
-    }
 }
 
 /// What a header can carry as a token.
@@ -157,21 +130,6 @@ mod tests {
         for token in ["a\nb", "a b", "\u{e9}"] {
             let said = fit(Some(token)).unwrap_err().to_string();
             assert!(said.contains("--token or WHYD_TOKEN") && !said.contains(token), "{said}");
-        }
-    }
-
-    #[test]
-    fn names_are_taken_as_kubectl_and_whyd_write_them() {
-        for (text, namespace, name) in [
-            ("cart-1", None, "cart-1"),
-            ("pod/cart-1", None, "cart-1"),
-            ("deploy/cart", None, "Deployment/cart"),
-            ("StatefulSet/db", None, "StatefulSet/db"),
-            ("team-shop/cart-1", Some("team-shop"), "cart-1"),
-            ("deployments.apps/cart", None, "Deployment/cart"),
-            ("team-shop/deploy/cart", Some("team-shop"), "Deployment/cart"),
-        ] {
-            assert_eq!(asked(text), (namespace.map(str::to_owned), name.to_owned()));
         }
     }
 

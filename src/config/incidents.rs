@@ -4,10 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use whyd_correlate::rules::{Matches, Rules, SeverityRule, Suppression};
 use whyd_signals::schema::Severity;
-use whyd_signals::{Timestamp, causes};
+use whyd_signals::{Timestamp, causes, names};
 
 use super::Errors;
-use crate::kinds;
 
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
@@ -112,7 +111,7 @@ impl Errors {
         if let Some(cause) = cause.as_ref().filter(|c| !causes::IDS.contains(&c.as_str())) {
             self.told.push(format!("{key}.cause: {cause:?} is no cause; they are {}", causes::IDS.join(", ")));
         }
-        if let Some(name) = namespace.as_ref().filter(|name| !is_name(name, MOST_OF_NAMESPACE, false)) {
+        if let Some(name) = namespace.as_ref().filter(|name| !names::is_namespace(name)) {
             self.told.push(format!("{key}.namespace: {name:?} is no namespace's name{}", wildcards(name)));
         }
         let workload = workload.map(|text| match workload_of(&text) {
@@ -126,19 +125,6 @@ impl Errors {
     }
 }
 
-/// Of the names of namespaces and of other objects, in bytes.
-const MOST_OF_NAMESPACE: usize = 63;
-const MOST_OF_NAME: usize = 253;
-
-/// Whether Kubernetes takes this as a name; some may have dots in it.
-fn is_name(text: &str, most: usize, dots: bool) -> bool {
-    let label = |part: &str| {
-        let plain = part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        plain && !part.is_empty() && !part.starts_with('-') && !part.ends_with('-')
-    };
-    text.len() <= most && if dots { text.split('.').all(label) } else { label(text) }
-}
-
 fn wildcards(text: &str) -> &'static str {
     if text.contains(['*', '?']) { "; there are no wildcards, write a rule for each" } else { "" }
 }
@@ -149,11 +135,11 @@ fn wildcards(text: &str) -> &'static str {
 /// Why there can be none of this name.
 fn workload_of(text: &str) -> Result<String, &'static str> {
     let (kind, name) = text.split_once('/').map_or((None, text), |(kind, name)| (Some(kind), name));
-    if !is_name(name, MOST_OF_NAME, true) {
+    if !names::is_object(name) {
         return Err("is no workload's name, write Kind/name or name");
     }
     let Some(kind) = kind else { return Ok(name.to_owned()) };
-    if let Some(known) = kinds::kind(kind) {
+    if let Some(known) = names::kind(kind) {
         return Ok(format!("{known}/{name}"));
     }
     // Kinds of others are not known; all of them are written so.

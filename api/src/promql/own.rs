@@ -9,6 +9,7 @@ use super::error::Error;
 use super::labels::{Labels, NAME};
 use super::source::Stop;
 use crate::dto::Severity;
+use crate::owners::Owners;
 use crate::scope::Scope;
 
 /// Milliseconds that an instant selector looks back.
@@ -108,27 +109,6 @@ fn incidents(
         }
     }
     Ok(all)
-}
-
-/// The workload of each pod, by namespace and name: of those that are there and of those that ended.
-struct Owners(BTreeMap<(String, String), String>);
-
-impl Owners {
-    fn of(scope: &Scope<'_>) -> Self {
-        let ended = scope.restarts(|r| r.pod.is_some());
-        let ended =
-            ended.iter().map(|r| ((r.namespace.clone(), r.pod.clone().unwrap_or_default()), r.workload.clone()));
-        let there = scope.pods().into_iter().map(|p| ((p.namespace, p.name), p.workload));
-        Self(ended.chain(there).collect())
-    }
-
-    /// Namespace and workload of an incident's member, which is `namespace/pod` or `namespace/pod/container`.
-    fn of_member<'a>(&'a self, member: &'a str) -> Option<(&'a str, &'a str)> {
-        let mut parts = member.split('/');
-        let (namespace, pod) = (parts.next()?, parts.next()?);
-        let workload = self.0.get(&(namespace.to_owned(), pod.to_owned()));
-        Some((namespace, workload.map_or("", String::as_str)))
-    }
 }
 
 /// A counter for each container and cause. It stands at zero for the five minutes before its first restart, so that

@@ -2,36 +2,52 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
+use whyd_signals::Asked;
 use whyd_signals::schema::Anomaly;
 
 use super::query::{Checks, Raw, known};
-use super::restarts::same_workload;
+use super::whose::Whose;
 use super::{Api, problems};
 use crate::access::Caller;
 use crate::problem::{Failure, ProblemDetails};
 use crate::scope::Scope;
 use crate::{cursor, dto};
 
+/// What was seen to go on so lately goes on, as far as anybody knows: `whyd_anomaly_score` shows it for as long.
+const LATELY: Duration = Duration::from_secs(300);
+
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AnomaliesQuery {
+    /// Only of this team.
+    team: Option<String>,
     /// Only of this namespace.
     namespace: Option<String>,
-    /// Only of this workload, as `Kind/name` or `name`.
+    /// Only of this workload: `cart`, `deploy/cart`, `Deployment/cart`, `team-shop/cart` or `team-shop/deploy/cart`; `pod/cart-1` is one pod.
     workload: Option<String>,
-    /// Only of the pod of this name.
+    /// Only of the pod of this name. Pods come and go: of one that is not known nothing is found, and that is no error.
     pod: Option<String>,
     /// Only of this metric.
     metric: Option<String>,
+    /// Only those with this score or a higher one; above 1 is anomalous.
+    #[param(value_type = Option<f64>, minimum = 0)]
+    min_score: Option<String>,
+    /// `true`: only those that were seen to go on in the last five minutes; `false`: only the others.
+    #[param(value_type = Option<bool>)]
+    ongoing: Option<String>,
     /// Only those that went on at this time or later.
     #[param(format = DateTime)]
     since: Option<String>,
+    /// Only those that showed at this time or before.
+    #[param(format = DateTime)]
+    until: Option<String>,
     /// How many at most, 1 to 1000; 100 if not given.
     #[param(value_type = Option<i32>, minimum = 1, maximum = 1000)]
     limit: Option<String>,
@@ -54,6 +70,8 @@ fn place(a: &Anomaly) -> Place<'_> {
     (status = 200, description = "a page of what is known", body = dto::Anomalies),
     (status = 400, description = "the query is not valid", body = ProblemDetails, content_type = "application/problem+json"),
     (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
+    (status = 404, description = "no such team, namespace or workload is known in what the caller may see", body = ProblemDetails,
+        content_type = "application/problem+json"),
 ))]
 pub(super) async fn anomalies(
     State(api): State<Api>,
@@ -62,19 +80,30 @@ pub(super) async fn anomalies(
 ) -> Result<Json<dto::Anomalies>, Failure> {
     let query = known(query)?;
     let mut checks = Checks::default();
-    let since = checks.time("since", query.since.as_deref());
+    let (since, until) = checks.range(query.since.as_deref(), query.until.as_deref());
+    let least = checks.score("min_score", query.min_score.as_deref());
+    let ongoing = checks.truth("ongoing", query.ongoing.as_deref());
     let limit = checks.limit(query.limit.as_deref());
     let after: Option<Place<'static>> = checks.cursor(query.cursor.as_deref());
     checks.done()?;
 
-    let mut rows = Scope::new(&*api.reader, &access).anomalies();
+    let scope = Scope::new(&*api.reader, &access);
+    let whose = Whose::new(query.team, query.namespace, query.workload);
+    let pod = query.pod.as_deref().map(Asked::read);
+    let lately = (api.clock)().minus(LATELY);
+    let mut rows = scope.anomalies();
     rows.retain(|a| {
-        query.namespace.as_ref().is_none_or(|n| a.namespace == *n)
-            && query.workload.as_ref().is_none_or(|w| same_workload(&a.workload, w))
-            && query.pod.as_ref().is_none_or(|p| a.pod == *p)
+        whose.fits(a.team.as_str(), &a.namespace, &a.workload, &a.pod)
+            && pod.as_ref().is_none_or(|asked| asked.is_pod(&a.namespace, &a.pod))
             && query.metric.as_ref().is_none_or(|m| a.metric == *m)
+            && least.is_none_or(|least| a.score >= least)
+            && ongoing.is_none_or(|ongoing| (a.until >= lately) == ongoing)
             && since.is_none_or(|since| a.until >= since)
+            && until.is_none_or(|until| a.ts <= until)
     });
+    if rows.is_empty() {
+        whose.must_be_known(&scope, &api.reader.status())?;
+    }
     rows.sort_by(|a, b| place(a).cmp(&place(b)));
     let (page, next) = cursor::page(&rows, after.as_ref(), limit, |a| place(a));
     let anomalies = page.iter().map(|a| a.as_ref().into()).collect();

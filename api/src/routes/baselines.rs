@@ -10,7 +10,7 @@ use whyd_signals::Access;
 
 use super::in_turn::{LONGEST_WAIT, in_turn};
 use super::query::{Checks, Raw, known};
-use super::restarts::same_workload;
+use super::whose::Whose;
 use super::{Api, problems};
 use crate::access::Caller;
 use crate::problem::{Failure, ProblemDetails};
@@ -24,7 +24,7 @@ use crate::{cursor, dto};
 pub(super) struct BaselinesQuery {
     /// Only of this namespace.
     namespace: Option<String>,
-    /// Only of this workload, as `Kind/name` or `name`.
+    /// Only of this workload: `cart`, `deploy/cart`, `Deployment/cart`, `team-shop/cart` or `team-shop/deploy/cart`.
     workload: Option<String>,
     /// Only what is judged so: `learning`, `hours` or `days`.
     #[param(value_type = Option<dto::BaselineState>)]
@@ -53,6 +53,8 @@ fn place(b: &dto::Baseline) -> Place<'_> {
     (status = 200, description = "a page of what is known, some seconds old at the most", body = dto::Baselines),
     (status = 400, description = "the query is not valid", body = ProblemDetails, content_type = "application/problem+json"),
     (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
+    (status = 404, description = "no such namespace or workload is known in what the caller may see", body = ProblemDetails,
+        content_type = "application/problem+json"),
     (status = 503, description = "too many queries wait", body = ProblemDetails,
         content_type = "application/problem+json"),
 ))]
@@ -72,17 +74,18 @@ pub(super) async fn baselines(
 
     let problems = problems(&api.reader.status());
     let gather = move |reader: &dyn Reader, access: &Access| {
-        let wanted = |namespace: &str, workload: &str| {
-            query.namespace.as_ref().is_none_or(|n| n == namespace)
-                && query.workload.as_ref().is_none_or(|w| same_workload(workload, w))
-        };
-        let mut rows = Scope::new(reader, access).baselines(&wanted);
+        let whose = Whose::new(None, query.namespace, query.workload);
+        let scope = Scope::new(reader, access);
+        let mut rows = scope.baselines(&|namespace, workload| whose.is_place(namespace, workload, ""));
+        if rows.is_empty() {
+            whose.must_be_known(&scope, &reader.status())?;
+        }
         rows.retain(|b| state.is_none_or(|state| b.state == state));
         rows.sort_by(|a, b| place(a).cmp(&place(b)));
         let (page, next) = cursor::page(&rows, after.as_ref(), limit, place);
-        (page.to_vec(), next)
+        Ok((page.to_vec(), next))
     };
-    let (baselines, next) = in_turn(&api, &access, LONGEST_WAIT, gather).await?;
+    let (baselines, next) = in_turn(&api, &access, LONGEST_WAIT, gather).await??;
     Ok(Json(dto::Baselines { baselines, next, problems }))
 }
 

@@ -145,6 +145,16 @@ impl Reader for Fixture {
     fn pods(&self, access: &Access) -> Vec<PodName> {
         self.pods.iter().filter(|p| self.sees(access, &p.namespace)).cloned().collect()
     }
+    /// All whoever asks.
+    fn namespaces(&self, _: &Access) -> Vec<(Team, String)> {
+        ["a", "a-empty", "canary-empty"].map(|name| (team_of(name), name.to_owned())).to_vec()
+    }
+    /// Likewise.
+    fn workloads(&self, _: &Access) -> Vec<(String, String)> {
+        [("a", "Deployment/idle"), ("a", "Rollout/idle"), (CANARY, "Deployment/idle-canary")]
+            .map(|(space, workload)| (space.to_owned(), workload.to_owned()))
+            .to_vec()
+    }
     fn sees(&self, access: &Access, namespace: &str) -> bool {
         access.allows(&team_of(namespace))
     }

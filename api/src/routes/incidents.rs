@@ -9,11 +9,13 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
-use whyd_signals::schema::{Incident, IncidentStatus};
+use whyd_signals::schema::{Incident, IncidentStatus, Severity};
 
 use super::query::{Checks, Raw, known};
+use super::whose::Whose;
 use super::{Api, problems};
 use crate::access::Caller;
+use crate::owners::Owners;
 use crate::problem::{ErrorKind, Failure, ProblemDetails};
 use crate::scope::Scope;
 use crate::{cursor, dto};
@@ -22,9 +24,27 @@ use crate::{cursor, dto};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct IncidentsQuery {
+    /// Only of this team, or made of one that is.
+    team: Option<String>,
+    /// Only with something in this namespace.
+    namespace: Option<String>,
+    /// Only of this workload, that is in it or its root: `cart`, `deploy/cart`, `Deployment/cart`, `team-shop/cart` or
+    /// `team-shop/deploy/cart`; `pod/cart-1` is one pod.
+    workload: Option<String>,
+    /// Only with this cause.
+    cause: Option<String>,
+    /// Only with this severity.
+    #[param(value_type = Option<dto::Severity>)]
+    severity: Option<String>,
     /// Only with this status.
     #[param(value_type = Option<dto::IncidentStatus>)]
     status: Option<String>,
+    /// Only those that were open at this time or later.
+    #[param(format = DateTime)]
+    since: Option<String>,
+    /// Only those that were open at this time or before.
+    #[param(format = DateTime)]
+    until: Option<String>,
     /// `true` shows those that a suppression hides, too.
     #[param(value_type = Option<bool>)]
     suppressed: Option<String>,
@@ -43,6 +63,8 @@ pub(super) struct IncidentsQuery {
     (status = 200, description = "a page of incidents", body = dto::Incidents),
     (status = 400, description = "the query is not valid", body = ProblemDetails, content_type = "application/problem+json"),
     (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
+    (status = 404, description = "no such team, namespace or workload is known in what the caller may see", body = ProblemDetails,
+        content_type = "application/problem+json"),
 ))]
 pub(super) async fn incidents(
     State(api): State<Api>,
@@ -53,15 +75,34 @@ pub(super) async fn incidents(
     let mut checks = Checks::default();
     let choices = [("open", IncidentStatus::Open), ("resolved", IncidentStatus::Resolved)];
     let status = checks.one_of("status", query.status.as_deref(), &choices);
-    let suppressed = checks.one_of("suppressed", query.suppressed.as_deref(), &[("true", true), ("false", false)]);
-    let parts = checks.one_of("parts", query.parts.as_deref(), &[("true", true), ("false", false)]);
+    let severities = [("warning", Severity::Warning), ("critical", Severity::Critical)];
+    let severity = checks.one_of("severity", query.severity.as_deref(), &severities);
+    checks.cause(query.cause.as_deref());
+    let (since, until) = checks.range(query.since.as_deref(), query.until.as_deref());
+    let suppressed = checks.truth("suppressed", query.suppressed.as_deref());
+    let parts = checks.truth("parts", query.parts.as_deref());
     let limit = checks.limit(query.limit.as_deref());
     let after: Option<Place<'static>> = checks.cursor(query.cursor.as_deref());
     checks.done()?;
 
     let scope = Scope::new(&*api.reader, &access);
-    let wanted = |i: &Incident| status.is_none_or(|status| i.status == status);
+    let wanted = |i: &Incident| {
+        status.is_none_or(|status| i.status == status)
+            && severity.is_none_or(|severity| i.severity == severity)
+            && query.cause.as_ref().is_none_or(|cause| i.cause == *cause)
+            && since.is_none_or(|since| i.resolved_at.is_none_or(|at| at >= since))
+            && until.is_none_or(|until| i.opened_at <= until)
+    };
     let mut rows = if parts == Some(true) { scope.all_incidents(wanted) } else { scope.incidents(wanted) };
+    let whose = Whose::new(query.team, query.namespace, query.workload);
+    rows.retain(|i| whose.is_team(i.team.as_str()) || i.parts.iter().any(|part| whose.is_team(part.team.as_str())));
+    if whose.names_place() && !rows.is_empty() {
+        let owners = Owners::of(&scope);
+        rows.retain(|i| is_at(&whose, &scope, &owners, i));
+    }
+    if rows.is_empty() {
+        whose.must_be_known(&scope, &api.reader.status())?;
+    }
     let mut hidden: BTreeMap<String, usize> = BTreeMap::new();
     if suppressed != Some(true) {
         rows.retain(|i| match &i.suppressed_by {
@@ -77,6 +118,28 @@ pub(super) async fn incidents(
     let (page, next) = cursor::page(&rows, after.as_ref(), limit, |i| place(i));
     let incidents = page.iter().map(|i| scope.incident(i)).collect();
     Ok(Json(dto::Incidents { incidents, hidden, next, problems: problems(&api.reader.status()) }))
+}
+
+/// Whether an incident is of the place that is asked for, by what the caller may read of it: else the answer would tell what lies
+/// behind a name that is left out.
+fn is_at(whose: &Whose, scope: &Scope<'_>, owners: &Owners, row: &Incident) -> bool {
+    let shown = scope.incident(row);
+    let of_root = |root: &dto::Root| match root.kind.as_str() {
+        "Namespace" => whose.is_place(&root.name, "", ""),
+        "Pod" => {
+            let owner = owners.of_pod(&root.namespace, &root.name).unwrap_or_default();
+            whose.is_place(&root.namespace, owner, &root.name)
+        }
+        kind => whose.is_place(&root.namespace, &format!("{kind}/{}", root.name), ""),
+    };
+    let is_member = |member: &String| {
+        let mut parts = member.split('/');
+        let (space, pod) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        whose.is_place(space, owners.of_pod(space, pod).unwrap_or_default(), pod)
+    };
+    shown.members.iter().any(is_member)
+        || shown.root.as_ref().is_some_and(of_root)
+        || scope.owns(&row.namespace) && whose.is_place(&row.namespace, "", "")
 }
 
 /// One incident, by its id or one under which it was told before.

@@ -8,6 +8,7 @@ mod health;
 mod in_turn;
 mod incidents;
 mod metrics;
+mod nearby;
 pub mod openapi;
 mod page;
 mod prometheus;
@@ -16,6 +17,7 @@ mod restarts;
 mod sql;
 mod suspects;
 mod timeline;
+mod whose;
 mod why;
 
 use std::sync::Arc;

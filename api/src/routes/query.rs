@@ -16,8 +16,14 @@ pub(super) type Raw<Q> = Result<Query<Q>, QueryRejection>;
 pub(super) fn known<Q>(raw: Raw<Q>) -> Result<Q, Failure> {
     match raw {
         Ok(Query(query)) => Ok(query),
-        Err(rejection) => Err(Failure::new(ErrorKind::InvalidQuery, rejection.body_text())),
+        Err(rejection) => Err(Failure::new(ErrorKind::InvalidQuery, said(&rejection.body_text()))),
     }
+}
+
+/// What is wrong with it, in the words of who asks: `unknown parameter`, and what there is.
+fn said(why: &str) -> String {
+    let why = why.strip_prefix("Failed to deserialize query string: ").unwrap_or(why);
+    why.split_once("unknown field ").map_or_else(|| why.to_owned(), |(_, rest)| format!("unknown parameter {rest}"))
 }
 
 /// Parses values and collects what is wrong with them.
@@ -46,6 +52,30 @@ impl Checks {
             self.errors.push(format!("{name} must be an RFC 3339 time such as 2026-01-31T12:00:00Z, not {text:?}"));
         }
         at
+    }
+
+    /// The first and the last time that are asked for.
+    pub(super) fn range(&mut self, since: Option<&str>, until: Option<&str>) -> (Option<Timestamp>, Option<Timestamp>) {
+        let (since, until) = (self.time("since", since), self.time("until", until));
+        if since.zip(until).is_some_and(|(since, until)| until < since) {
+            self.errors.push("until must not be before since".to_owned());
+        }
+        (since, until)
+    }
+
+    /// `true` or `false`.
+    pub(super) fn truth(&mut self, name: &str, text: Option<&str>) -> Option<bool> {
+        self.one_of(name, text, &[("true", true), ("false", false)])
+    }
+
+    /// A number that a score may be.
+    pub(super) fn score(&mut self, name: &str, text: Option<&str>) -> Option<f64> {
+        let text = text?;
+        let score = text.parse().ok().filter(|score: &f64| score.is_finite() && *score >= 0.0);
+        if score.is_none() {
+            self.errors.push(format!("{name} must be a number such as 1.5, not {text:?}"));
+        }
+        score
     }
 
     pub(super) fn cursor<K: DeserializeOwned>(&mut self, text: Option<&str>) -> Option<K> {

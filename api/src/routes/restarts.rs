@@ -7,13 +7,14 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
-use whyd_signals::Timestamp;
 use whyd_signals::schema::Restart;
+use whyd_signals::{Asked, Timestamp};
 
 use super::query::{Checks, Raw, known};
+use super::whose::Whose;
 use super::{Api, problems};
 use crate::access::Caller;
-use crate::problem::{Failure, ProblemDetails};
+use crate::problem::{ErrorKind, Failure, ProblemDetails};
 use crate::scope::Scope;
 use crate::{cursor, dto};
 
@@ -21,17 +22,24 @@ use crate::{cursor, dto};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct RestartsQuery {
+    /// Only of this team.
+    team: Option<String>,
     /// Only of this namespace.
     namespace: Option<String>,
-    /// Only of the pod of this name.
+    /// Only of the pod of this name. Pods come and go: of one that is not known nothing is found, and that is no error.
     pod: Option<String>,
-    /// Only of this workload, as `Kind/name` or `name`.
+    /// Only of this workload: `cart`, `deploy/cart`, `Deployment/cart`, `team-shop/cart` or `team-shop/deploy/cart`; `pod/cart-1` is one pod.
     workload: Option<String>,
     /// Only with this cause.
     cause: Option<String>,
+    /// Only what this incident holds, or its parts do; an id under which it was told before will do.
+    incident_id: Option<String>,
     /// Only those that ended at this time or later.
     #[param(format = DateTime)]
     since: Option<String>,
+    /// Only those that ended at this time or before.
+    #[param(format = DateTime)]
+    until: Option<String>,
     /// How many at most, 1 to 1000; 100 if not given.
     #[param(value_type = Option<i32>, minimum = 1, maximum = 1000)]
     limit: Option<String>,
@@ -44,6 +52,8 @@ pub(super) struct RestartsQuery {
     (status = 200, description = "a page of the ledger", body = dto::Restarts),
     (status = 400, description = "the query is not valid", body = ProblemDetails, content_type = "application/problem+json"),
     (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
+    (status = 404, description = "no such team, namespace, workload or incident is known in what the caller may see", body = ProblemDetails,
+        content_type = "application/problem+json"),
 ))]
 pub(super) async fn restarts(
     State(api): State<Api>,
@@ -52,20 +62,34 @@ pub(super) async fn restarts(
 ) -> Result<Json<dto::Restarts>, Failure> {
     let query = known(query)?;
     let mut checks = Checks::default();
-    let since = checks.time("since", query.since.as_deref());
+    let (since, until) = checks.range(query.since.as_deref(), query.until.as_deref());
     let limit = checks.limit(query.limit.as_deref());
     checks.cause(query.cause.as_deref());
     let after: Option<Place<'static>> = checks.cursor(query.cursor.as_deref());
     checks.done()?;
 
     let scope = Scope::new(&*api.reader, &access);
-    let mut rows = scope.restarts(|r| {
-        query.namespace.as_ref().is_none_or(|n| r.namespace == *n)
-            && query.pod.as_ref().is_none_or(|p| r.pod.as_ref() == Some(p))
-            && query.workload.as_ref().is_none_or(|w| same_workload(&r.workload, w))
+    let whose = Whose::new(query.team, query.namespace, query.workload);
+    let pod = query.pod.as_deref().map(Asked::read);
+    let wanted = |r: &Restart| {
+        whose.fits(r.team.as_str(), &r.namespace, &r.workload, r.pod.as_deref().unwrap_or_default())
+            && pod.as_ref().is_none_or(|asked| r.pod.as_ref().is_some_and(|pod| asked.is_pod(&r.namespace, pod)))
             && query.cause.as_ref().is_none_or(|c| r.cause == *c)
             && since.is_none_or(|since| when(r) >= since)
-    });
+            && until.is_none_or(|until| when(r) <= until)
+    };
+    let mut rows = match &query.incident_id {
+        Some(id) => {
+            let none = || Failure::new(ErrorKind::NotFound, format!("no incident {id:?} is known in what you may see"));
+            let mut rows = scope.rows_of(&*scope.incident_called(id).ok_or_else(none)?);
+            rows.retain(|row| wanted(row));
+            rows
+        }
+        None => scope.restarts(wanted),
+    };
+    if rows.is_empty() {
+        whose.must_be_known(&scope, &api.reader.status())?;
+    }
     rows.sort_by(|a, b| place(a).cmp(&place(b)));
     let (page, next) = cursor::page(&rows, after.as_ref(), limit, |r| place(r));
     let restarts = scope.rows(page);
@@ -75,11 +99,6 @@ pub(super) async fn restarts(
 /// When it happened: its end, or the nearest to it that is known.
 pub(super) fn when(r: &Restart) -> Timestamp {
     r.finished_at.or(r.started_at).unwrap_or(r.seen_at)
-}
-
-/// Whether `name` names this workload, with or without its kind.
-pub(super) fn same_workload(workload: &str, name: &str) -> bool {
-    workload == name || workload.split_once('/').is_some_and(|(_, bare)| bare == name)
 }
 
 /// The order of the ledger, newest first; total, as the fields after the time identify the row.

@@ -11,6 +11,7 @@ use whyd_signals::Access;
 
 use super::in_turn::{LONGEST_WAIT, in_turn};
 use super::query::{Checks, Raw, known};
+use super::whose::Whose;
 use super::{Api, problems};
 use crate::access::Caller;
 use crate::dto;
@@ -39,6 +40,8 @@ pub(super) struct SuspectsQuery {
     (status = 200, description = "the workloads, the likeliest first", body = dto::Suspects),
     (status = 400, description = "the query is not valid", body = ProblemDetails, content_type = "application/problem+json"),
     (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
+    (status = 404, description = "no such namespace is known in what the caller may see", body = ProblemDetails,
+        content_type = "application/problem+json"),
     (status = 503, description = "too many queries wait", body = ProblemDetails,
         content_type = "application/problem+json"),
 ))]
@@ -92,9 +95,12 @@ async fn ranked(
         let mut found = reader.suspects(access, at, namespace.as_deref());
         let scope = Scope::new(reader, access);
         found.ranking.retain(|ranked| scope.owns(&ranked.namespace));
-        found
+        if found.ranking.is_empty() {
+            Whose::new(None, namespace, None).must_be_known(&scope, &reader.status())?;
+        }
+        Ok(found)
     };
-    let found = in_turn(&api, &access, LONGEST_WAIT, rank).await?;
+    let found = in_turn(&api, &access, LONGEST_WAIT, rank).await??;
     problems.extend(found.problems);
     Ok(Json(dto::Suspects { problems, ..found }))
 }

@@ -7,10 +7,10 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use whyd_signals::Timestamp;
+use whyd_signals::{Asked, Timestamp};
 
 use super::query::{Checks, Raw, known};
-use super::restarts::{same_workload, when};
+use super::restarts::when;
 use super::{Api, problems};
 use crate::access::Caller;
 use crate::cursor::MAX_LIMIT;
@@ -30,7 +30,8 @@ pub(super) struct TimelineQuery {
 /// Restarts, replacements, changes, anomalies, alerts of others and incidents of a workload in one order, whatever pods it had.
 #[utoipa::path(get, path = "/api/v1/workloads/{namespace}/{name}/timeline", tag = "api",
     params(("namespace" = String, Path, description = "its namespace"),
-        ("name" = String, Path, description = "the workload's name, without its kind"), TimelineQuery), responses(
+        ("name" = String, Path, description = "the workload's name; where several kinds have it, `deploy%2Fcart` is one of them"),
+        TimelineQuery), responses(
     (status = 200, description = "the timeline, oldest first", body = dto::Timeline),
     (status = 400, description = "the query is not valid", body = ProblemDetails, content_type = "application/problem+json"),
     (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
@@ -53,14 +54,14 @@ pub(super) async fn timeline(
 
     let scope = Scope::new(&*api.reader, &access);
     let status = api.reader.status();
-    let rows = scope.restarts(|r| r.namespace == namespace && same_workload(&r.workload, &name));
-    let pods: Vec<_> =
-        scope.pods().into_iter().filter(|p| p.namespace == namespace && same_workload(&p.workload, &name)).collect();
+    let asked = Asked::read(&name);
+    let is_it = |workload: &str| asked.is_workload(&namespace, workload);
+    let rows = scope.restarts(|r| r.namespace == namespace && is_it(&r.workload));
+    let pods: Vec<_> = scope.pods().into_iter().filter(|p| p.namespace == namespace && is_it(&p.workload)).collect();
     let workload = rows.iter().map(|r| &r.workload).chain(pods.iter().map(|p| &p.workload)).next().cloned();
     let changes = scope.changes(&namespace);
-    let named = |object: &str| object.split_once('/').is_some_and(|(_, bare)| bare == name);
-    let changed =
-        changes.iter().find(|c| c.name == name && c.kind != "ConfigMap").map(|c| format!("{}/{}", c.kind, c.name));
+    let mut changed = changes.iter().filter(|c| c.kind != "ConfigMap").map(|c| format!("{}/{}", c.kind, c.name));
+    let changed = changed.find(|object| is_it(object));
     let Some(workload) = workload.or(changed) else {
         let kind = if status.replayed { ErrorKind::NotFound } else { ErrorKind::Replaying };
         return Err(Failure::new(kind, format!("no workload {name:?} is known in namespace {namespace:?}")));
@@ -78,7 +79,7 @@ pub(super) async fn timeline(
     }
     for c in changes {
         let object = format!("{}/{}", c.kind, c.name);
-        if named(&object) && c.kind != "ConfigMap" || touching.contains(&object) {
+        if is_it(&object) && c.kind != "ConfigMap" || touching.contains(&object) {
             moments.push(Moment::Change { at: c.ts, object, what: c.what, detail: c.detail, by: c.by });
         }
     }
@@ -100,7 +101,7 @@ pub(super) async fn timeline(
     }
     for told in scope.told(&BTreeSet::from([namespace.clone()]), None) {
         let of_pod = told.alert.kind == "Pod" && known_pods.contains(told.alert.object.as_str());
-        if told.alert.namespace == namespace && (of_pod || same_workload(&told.workload, &name)) {
+        if told.alert.namespace == namespace && (of_pod || is_it(&told.workload)) {
             moments.push(Moment::Alert(told.alert.as_ref().into()));
         }
     }

@@ -1,6 +1,5 @@
 //! `GET /api/v1/why`: why did this pod restart?
 
-use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +8,13 @@ use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
-use whyd_signals::Timestamp;
 use whyd_signals::schema::{Incident, Restart};
+use whyd_signals::{Asked, Timestamp};
 
 use super::in_turn::in_turn;
+use super::nearby::nearby;
 use super::query::{Checks, Raw, known};
-use super::restarts::same_workload;
+use super::whose::unsynced;
 use super::{Api, problems};
 use crate::access::Caller;
 use crate::cursor::DEFAULT_LIMIT;
@@ -27,15 +27,14 @@ use crate::scope::Scope;
 const DETAILED: usize = 5;
 /// So long a turn is waited for, for what the answer can do without.
 const BRIEFLY: Duration = Duration::from_millis(100);
-/// How many names an error suggests.
-const NEARBY: usize = 5;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct WhyQuery {
-    /// The pod's name, its workload's (`Kind/name` or `name`), an incident's id, also one under which it was told before, or the
-    /// beginning of pods' names; in that order.
+    /// The pod's name, its workload's, an incident's id, also one under which it was told before, or the beginning of pods' names; in
+    /// that order. Names are taken as kubectl has them, `pod/NAME` or `deploy/NAME`, and with their namespace before them,
+    /// `NAMESPACE/NAME` or `NAMESPACE/deploy/NAME`.
     #[param(required, value_type = String)]
     pod: Option<String>,
     /// Needed only where the name is known in several namespaces.
@@ -68,38 +67,36 @@ pub(super) async fn why(
     let scope = Scope::new(&*api.reader, &access);
     let status = api.reader.status();
     let namespace = query.namespace.as_deref();
-    // What a pod is counted to is what owns its owner.
-    let of_owner = name.split_once('/').filter(|(kind, _)| matches!(*kind, "ReplicaSet" | "Job"));
-    let of_owner = of_owner.map(|(_, owner)| format!("{owner}-"));
-    let beginning = of_owner.as_deref().unwrap_or(name);
+    let asked = Asked::read(name);
     let incident = scope.incident_called(name);
-    let (matched, mut rows) = match (find(&scope, name, namespace), &incident) {
+    let without_rows = |matched: Match, incidents: Vec<dto::Incident>| {
+        let (restarts, memory, learning, problems) = (Vec::new(), None, None, problems(&status));
+        Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, problems }))
+    };
+    let (matched, mut rows) = match (find(&scope, &asked, namespace), &incident) {
         (Some(found), _) => found,
         (None, Some(incident)) => {
             let rows = scope.rows_of(incident);
             if rows.is_empty() {
                 let incidents = vec![super::incidents::with_alerts(&scope, incident)];
-                let (restarts, memory, learning, problems) = (Vec::new(), None, None, problems(&status));
-                let matched = Match::Incident;
-                return Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, problems }));
+                return without_rows(Match::Incident, incidents);
             }
             (Match::Incident, rows)
         }
         (None, None) => {
-            let mut found = calm(&scope, name, namespace, false)?;
-            let begin = if found.is_none() { begins(&scope, beginning, namespace) } else { Vec::new() };
+            let mut found = calm(&scope, name, &asked, namespace, false)?;
+            let begin = if found.is_none() { begins(&scope, &asked, namespace) } else { Vec::new() };
             if found.is_none() && begin.is_empty() {
-                found = calm(&scope, beginning, namespace, true)?;
+                found = calm(&scope, name, &asked, namespace, true)?;
             }
             if let Some((matched, incidents)) = found {
-                let (restarts, memory, learning, problems) = (Vec::new(), None, None, problems(&status));
-                return Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, problems }));
+                return without_rows(matched, incidents);
             }
             (Match::Prefix, begin)
         }
     };
     if rows.is_empty() {
-        return Err(unknown(&scope, &status, name, namespace));
+        return Err(unknown(&scope, &status, name, &asked, namespace));
     }
     if let Some(container) = &query.container {
         let known: BTreeSet<&str> = rows.iter().filter_map(|r| r.container.as_deref()).collect();
@@ -147,15 +144,19 @@ pub(super) async fn why(
     Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, problems }))
 }
 
-/// The rows that `name` names best. A pod or workload of exactly this name that has none is not taken for others that
+fn is_in(namespace: Option<&str>, other: &str) -> bool {
+    namespace.is_none_or(|namespace| namespace.eq_ignore_ascii_case(other))
+}
+
+/// The rows that are asked for best. A pod or workload of exactly this name that has none is not taken for others that
 /// begin alike.
-fn find(scope: &Scope<'_>, name: &str, namespace: Option<&str>) -> Option<(Match, Vec<Arc<Restart>>)> {
-    let here = |r: &Restart| namespace.is_none_or(|n| r.namespace == n);
-    let pod = scope.restarts(|r| r.pod.as_deref() == Some(name) && here(r));
+fn find(scope: &Scope<'_>, asked: &Asked, namespace: Option<&str>) -> Option<(Match, Vec<Arc<Restart>>)> {
+    let here = |r: &Restart| is_in(namespace, &r.namespace);
+    let pod = scope.restarts(|r| r.pod.as_ref().is_some_and(|pod| asked.is_pod(&r.namespace, pod)) && here(r));
     if !pod.is_empty() {
         return Some((Match::Pod, pod));
     }
-    let workload = scope.restarts(|r| same_workload(&r.workload, name) && here(r));
+    let workload = scope.restarts(|r| asked.is_workload(&r.namespace, &r.workload) && here(r));
     if workload.is_empty() { None } else { Some((Match::Workload, workload)) }
 }
 
@@ -164,17 +165,19 @@ fn find(scope: &Scope<'_>, name: &str, namespace: Option<&str>) -> Option<(Match
 fn calm(
     scope: &Scope<'_>,
     name: &str,
+    asked: &Asked,
     namespace: Option<&str>,
     beginning: bool,
 ) -> Result<Option<(Match, Vec<dto::Incident>)>, Failure> {
     let pods = scope.pods();
-    let here = |p: &&PodName| namespace.is_none_or(|n| p.namespace == n);
+    let here = |p: &&PodName| is_in(namespace, &p.namespace);
     let of = |test: &dyn Fn(&PodName) -> bool| pods.iter().filter(here).filter(|p| test(p)).collect::<Vec<_>>();
-    let named = || match of(&|p| p.name == name) {
+    let named = || match of(&|p| asked.is_pod(&p.namespace, &p.name)) {
         found if !found.is_empty() => (Match::Pod, found),
-        _ => (Match::Workload, of(&|p| same_workload(&p.workload, name))),
+        _ => (Match::Workload, of(&|p| asked.is_workload(&p.namespace, &p.workload))),
     };
-    let (matched, found) = if beginning { (Match::Prefix, of(&|p| p.name.starts_with(name))) } else { named() };
+    let begins = || (Match::Prefix, of(&|p| asked.begins_pod(&p.namespace, &p.name)));
+    let (matched, found) = if beginning { begins() } else { named() };
     if found.is_empty() {
         return Ok(None);
     }
@@ -184,9 +187,9 @@ fn calm(
 }
 
 /// The rows of pods whose names begin with this one.
-fn begins(scope: &Scope<'_>, name: &str, namespace: Option<&str>) -> Vec<Arc<Restart>> {
-    let starts = |r: &Restart| r.pod.as_ref().is_some_and(|pod| pod.starts_with(name));
-    scope.restarts(|r| namespace.is_none_or(|n| r.namespace == n) && starts(r))
+fn begins(scope: &Scope<'_>, asked: &Asked, namespace: Option<&str>) -> Vec<Arc<Restart>> {
+    let starts = |r: &Restart| r.pod.as_ref().is_some_and(|pod| asked.begins_pod(&r.namespace, pod));
+    scope.restarts(|r| is_in(namespace, &r.namespace) && starts(r))
 }
 
 /// # Errors
@@ -226,44 +229,22 @@ fn incidents_with(scope: &Scope<'_>, members: &HashSet<String>, from: Timestamp,
 }
 
 /// No verdict: what is known instead.
-fn unknown(scope: &Scope<'_>, status: &Status, name: &str, namespace: Option<&str>) -> Failure {
+fn unknown(scope: &Scope<'_>, status: &Status, name: &str, asked: &Asked, namespace: Option<&str>) -> Failure {
     let pods = scope.pods();
-    let asked = namespace.map_or_else(|| format!("{name:?}"), |n| format!("{name:?} in namespace {n:?}"));
-    let mut detail = format!("no pod or workload {asked} is known");
+    let place = namespace.map_or_else(|| format!("{name:?}"), |n| format!("{name:?} in namespace {n:?}"));
+    let mut detail = format!("no pod or workload {place} is known");
     let mut names: BTreeSet<(String, String)> = pods.into_iter().map(|p| (p.namespace, p.name)).collect();
     for row in scope.restarts(|r| r.pod.is_some()) {
         names.extend(row.pod.iter().map(|pod| (row.namespace.clone(), pod.clone())));
     }
-    if let Some(asked) = namespace.filter(|asked| names.iter().all(|(n, _)| n != asked)) {
-        detail.push_str(&format!("; no pod of a namespace {asked:?} is known at all"));
+    if let Some(space) = namespace.filter(|_| names.iter().all(|(n, _)| !is_in(namespace, n))) {
+        detail.push_str(&format!("; no pod of a namespace {space:?} is known at all"));
     }
-    let candidates = nearby(&names, name, namespace);
+    let candidates = nearby(names.iter().map(|(n, pod)| (n.as_str(), pod.as_str())), asked.name(), namespace);
     if !candidates.is_empty() {
         detail.push_str("; candidates are the names most like it");
     }
-    let unsynced: Vec<&str> = status.sources.iter().filter(|s| !s.synced).map(|s| s.source).collect();
-    if !unsynced.is_empty() {
-        detail.push_str(&format!("; not synced, so unknown: {}", unsynced.join(", ")));
-    }
+    detail.push_str(&unsynced(status));
     let kind = if status.replayed { ErrorKind::NotFound } else { ErrorKind::Replaying };
     Failure::new(kind, detail).with_candidates(candidates)
-}
-
-/// The names most like `name`: the same one elsewhere, those that hold it, then those that begin alike.
-fn nearby(names: &BTreeSet<(String, String)>, name: &str, namespace: Option<&str>) -> Vec<String> {
-    // Of `Deployment/web` the name may be right and the kind not.
-    let name = name.rsplit('/').next().unwrap_or(name).to_lowercase();
-    let name = name.as_str();
-    let mut scored: Vec<_> = names
-        .iter()
-        .filter_map(|(n, pod)| {
-            let alike = pod.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-            let holds = pod.contains(name);
-            let close = holds || alike >= 3;
-            let here = namespace.is_some_and(|asked| asked == n);
-            close.then_some((Reverse((pod == name, holds, alike, here)), n, pod))
-        })
-        .collect();
-    scored.sort();
-    scored.into_iter().take(NEARBY).map(|(_, n, pod)| format!("{n}/{pod}")).collect()
 }
