@@ -12,6 +12,7 @@ use whyd_signals::Asked;
 use whyd_signals::schema::Anomaly;
 
 use super::query::{Checks, Raw, known};
+use super::read_back::ReadBack;
 use super::whose::Whose;
 use super::{Api, problems};
 use crate::access::Caller;
@@ -72,10 +73,13 @@ fn place(a: &Anomaly) -> Place<'_> {
     (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
     (status = 404, description = "no such team, namespace or workload is known in what the caller may see", body = ProblemDetails,
         content_type = "application/problem+json"),
+    (status = 503, description = "the log is still being read back", body = ProblemDetails,
+        content_type = "application/problem+json"),
 ))]
 pub(super) async fn anomalies(
     State(api): State<Api>,
     Caller(access): Caller,
+    _: ReadBack,
     query: Raw<AnomaliesQuery>,
 ) -> Result<Json<dto::Anomalies>, Failure> {
     let query = known(query)?;

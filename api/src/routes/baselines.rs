@@ -10,6 +10,7 @@ use whyd_signals::Access;
 
 use super::in_turn::{LONGEST_WAIT, in_turn};
 use super::query::{Checks, Raw, known};
+use super::read_back::ReadBack;
 use super::whose::Whose;
 use super::{Api, problems};
 use crate::access::Caller;
@@ -55,12 +56,13 @@ fn place(b: &dto::Baseline) -> Place<'_> {
     (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
     (status = 404, description = "no such namespace or workload is known in what the caller may see", body = ProblemDetails,
         content_type = "application/problem+json"),
-    (status = 503, description = "too many queries wait", body = ProblemDetails,
+    (status = 503, description = "too many queries wait, or the log is still being read back", body = ProblemDetails,
         content_type = "application/problem+json"),
 ))]
 pub(super) async fn baselines(
     State(api): State<Api>,
     Caller(access): Caller,
+    _: ReadBack,
     query: Raw<BaselinesQuery>,
 ) -> Result<Json<dto::Baselines>, Failure> {
     use dto::BaselineState::{Days, Hours, Learning};

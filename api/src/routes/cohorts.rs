@@ -10,6 +10,7 @@ use whyd_signals::Access;
 
 use super::in_turn::{LONGEST_WAIT, in_turn};
 use super::query::{Checks, Raw, known};
+use super::read_back::ReadBack;
 use super::{Api, problems};
 use crate::access::Caller;
 use crate::dto;
@@ -37,12 +38,13 @@ pub(super) struct CohortsQuery {
     (status = 200, description = "what they share, the least likely by chance first", body = dto::Cohorts),
     (status = 400, description = "the query is not valid", body = ProblemDetails, content_type = "application/problem+json"),
     (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
-    (status = 503, description = "too many queries wait", body = ProblemDetails,
+    (status = 503, description = "too many queries wait, or the log is still being read back", body = ProblemDetails,
         content_type = "application/problem+json"),
 ))]
 pub(super) async fn cohorts(
     State(api): State<Api>,
     Caller(access): Caller,
+    _: ReadBack,
     query: Raw<CohortsQuery>,
 ) -> Result<Json<dto::Cohorts>, Failure> {
     let query = known(query)?;

@@ -12,6 +12,7 @@ use utoipa::IntoParams;
 use whyd_signals::schema::{Incident, IncidentStatus, Severity};
 
 use super::query::{Checks, Raw, known};
+use super::read_back::ReadBack;
 use super::whose::Whose;
 use super::{Api, problems};
 use crate::access::Caller;
@@ -65,10 +66,13 @@ pub(super) struct IncidentsQuery {
     (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
     (status = 404, description = "no such team, namespace or workload is known in what the caller may see", body = ProblemDetails,
         content_type = "application/problem+json"),
+    (status = 503, description = "the log is still being read back", body = ProblemDetails,
+        content_type = "application/problem+json"),
 ))]
 pub(super) async fn incidents(
     State(api): State<Api>,
     Caller(access): Caller,
+    _: ReadBack,
     query: Raw<IncidentsQuery>,
 ) -> Result<Json<dto::Incidents>, Failure> {
     let query = known(query)?;

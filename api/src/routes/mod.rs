@@ -13,6 +13,7 @@ pub mod openapi;
 mod page;
 mod prometheus;
 mod query;
+pub(crate) mod read_back;
 mod restarts;
 mod sql;
 mod suspects;

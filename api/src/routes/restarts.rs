@@ -11,6 +11,7 @@ use whyd_signals::schema::Restart;
 use whyd_signals::{Asked, Timestamp};
 
 use super::query::{Checks, Raw, known};
+use super::read_back::ReadBack;
 use super::whose::Whose;
 use super::{Api, problems};
 use crate::access::Caller;
@@ -54,10 +55,13 @@ pub(super) struct RestartsQuery {
     (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
     (status = 404, description = "no such team, namespace, workload or incident is known in what the caller may see", body = ProblemDetails,
         content_type = "application/problem+json"),
+    (status = 503, description = "the log is still being read back", body = ProblemDetails,
+        content_type = "application/problem+json"),
 ))]
 pub(super) async fn restarts(
     State(api): State<Api>,
     Caller(access): Caller,
+    _: ReadBack,
     query: Raw<RestartsQuery>,
 ) -> Result<Json<dto::Restarts>, Failure> {
     let query = known(query)?;

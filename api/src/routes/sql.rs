@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::in_turn::{LONGEST_WAIT, turn};
 use super::prometheus::{Stop, Text, whole};
+use super::read_back::ReadBack;
 use super::{Api, problems};
 use crate::access::Caller;
 use crate::dto;
@@ -69,12 +70,13 @@ impl<S: Send + Sync> FromRequest<S> for Query {
     (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
     (status = 422, description = "it failed, or is over a limit of time, rows, bytes or memory", body = ProblemDetails,
         content_type = "application/problem+json"),
-    (status = 503, description = "too many queries wait", body = ProblemDetails,
+    (status = 503, description = "too many queries wait, or the log is still being read back", body = ProblemDetails,
         content_type = "application/problem+json"),
 ))]
 pub(super) async fn sql(
     State(api): State<Api>,
     Caller(access): Caller,
+    _: ReadBack,
     Query(query): Query,
 ) -> Result<Response, Failure> {
     let Some(engine) = &api.sql else {

@@ -392,10 +392,16 @@ async fn before_the_replay_nothing_is_said_to_be_absent() {
     let ready = get(&router, "/readyz", None).await;
     assert_eq!((ready.status, ready.json()["ready"].clone()), (StatusCode::SERVICE_UNAVAILABLE, Value::Bool(false)));
     assert!(ready.headers.contains_key(header::RETRY_AFTER));
-    for uri in ["/api/v1/why?pod=none", "/api/v1/incidents/none"] {
+    let lists =
+        ["restarts", "incidents?status=open", "anomalies", "baselines", "cohorts", "suspects", "sql?query=SELECT%201"];
+    let lists = lists.map(|list| format!("/api/v1/{list}"));
+    for uri in ["/api/v1/why?pod=none", "/api/v1/incidents/none"].into_iter().chain(lists.iter().map(String::as_str)) {
         let answer = get(&router, uri, None).await;
         check_problem(&answer, uri, 503, "replaying");
         assert!(answer.headers.contains_key(header::RETRY_AFTER));
+    }
+    for list in &lists {
+        check_problem(&get(&router, list, Some("wrong")).await, list, 401, "unauthorized");
     }
     let known = get(&router, "/api/v1/why?pod=web-9", None).await;
     assert_eq!((known.status, known.json()["problems"][0]["source"].clone()), (StatusCode::OK, Value::Null));
