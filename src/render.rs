@@ -3,13 +3,14 @@
 //!
 //! Every text that comes from outside goes through [`clean`]: log lines are hostile.
 
+mod incident;
 mod memory;
 mod next;
 mod text;
 
 use std::collections::BTreeSet;
 
-use whyd_api::dto::{Evidence, Incident, IncidentStatus, Learning, Problem, Restart, Root, Severity, Why};
+use whyd_api::dto::{Evidence, Incident, IncidentStatus, Learning, Match, Problem, Restart, Root, Severity, Why};
 use whyd_signals::{Sample, Timestamp};
 
 pub use memory::{Memory, memory};
@@ -57,7 +58,8 @@ pub fn verdicts(
     page.finish()
 }
 
-/// What `why` prints: the newest restart in full, the earlier ones a line each.
+/// What `why` prints: the newest restart in full, the earlier ones a line each. Of an incident that is its root's, and the others are
+/// who else is in it.
 pub fn why(answer: &Why, style: Style<'_>) -> String {
     let mut page = Page::new(style);
     if let Some((row, earlier)) = answer.restarts.split_first() {
@@ -66,17 +68,29 @@ pub fn why(answer: &Why, style: Style<'_>) -> String {
             limit: m.limit_bytes.unwrap_or(0.0),
             ends: m.ends.clone(),
         });
-        verdict(&mut page, row, &[row], drawn.as_ref());
+        let is_of_incident = answer.matched == Match::Incident;
+        let (own, others): (Vec<&Restart>, Vec<&Restart>) =
+            earlier.iter().partition(|other| is_of_incident && tells_same(row, other));
+        let mut group = own;
+        group.push(row);
+        group.sort_by_key(|r| seen_at(r));
+        verdict(&mut page, row, &group, drawn.as_ref());
         for incident in &answer.incidents {
             page.field("incident", &standing(incident, Some(row)));
             shared(&mut page, incident);
             alerts(&mut page, incident);
         }
+        if is_of_incident {
+            incident::others(&mut page, row, &others);
+            for incident in &answer.incidents {
+                incident::calm_members(&mut page, incident, &answer.restarts);
+            }
+        }
         closing(&mut page, row);
         if let Some(learning) = &answer.learning {
             page.field("learning", &learnt(learning, row));
         }
-        if !earlier.is_empty() {
+        if !earlier.is_empty() && !is_of_incident {
             page.section("before that");
             before(&mut page, row, earlier);
         }
@@ -136,14 +150,10 @@ fn problems(page: &mut Page<'_>, problems: &[Problem]) {
 }
 
 /// Rows that tell the same: one container of one workload, one cause, one root. In the order of their first.
-fn groups(restarts: &[Restart]) -> Vec<Vec<&Restart>> {
+fn groups<'a>(restarts: impl IntoIterator<Item = &'a Restart>) -> Vec<Vec<&'a Restart>> {
     let mut groups: Vec<Vec<&Restart>> = Vec::new();
     for row in restarts {
-        let same = |other: &&Restart| {
-            (&other.namespace, &other.workload, &other.container, &other.cause, &other.root)
-                == (&row.namespace, &row.workload, &row.container, &row.cause, &row.root)
-        };
-        match groups.iter_mut().find(|g| g.first().is_some_and(same)) {
+        match groups.iter_mut().find(|g| g.first().is_some_and(|other| tells_same(row, other))) {
             Some(group) => group.push(row),
             None => groups.push(vec![row]),
         }
@@ -152,6 +162,11 @@ fn groups(restarts: &[Restart]) -> Vec<Vec<&Restart>> {
         group.sort_by_key(|r| seen_at(r));
     }
     groups
+}
+
+fn tells_same(row: &Restart, other: &Restart) -> bool {
+    (&other.namespace, &other.workload, &other.container, &other.cause, &other.root)
+        == (&row.namespace, &row.workload, &row.container, &row.cause, &row.root)
 }
 
 fn seen_at(row: &Restart) -> Option<Timestamp> {
@@ -255,7 +270,8 @@ fn alone(page: &mut Page<'_>, incident: &Incident) {
         page.field("at fault", &named(root));
     }
     if !incident.members.is_empty() {
-        page.field("affects", &incident.members.join(", "));
+        let members: Vec<&str> = incident.members.iter().map(String::as_str).collect();
+        page.field("affects", &incident::named(&members));
     }
     alerts(page, incident);
     evidence(page, &incident.evidence, Some(incident.opened_at), None);

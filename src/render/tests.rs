@@ -128,6 +128,47 @@ fn an_answer_lists_what_was_before_and_what_is_missing() {
     assert!(text.ends_with("this answer is not whole\n    logs                 nothing came"), "{text}");
 }
 
+fn answer(matched: Match, restarts: Vec<Restart>, incidents: Vec<Incident>) -> Why {
+    let (memory, learning, problems) = (None, None, Vec::new());
+    Why { matched, restarts, incidents, memory, learning, problems }
+}
+
+#[test]
+fn an_incident_is_its_root_and_who_else_is_in_it() {
+    let own = |second: u32| restart(json!({"finished_at": format!("2026-01-31T13:37:{second}Z")}));
+    let taken_down = |pod: &str, workload: &str, minute: u32| {
+        restart(
+            json!({"workload": format!("Deployment/{workload}"), "container": workload, "pod": pod, "cause": "dependency-down",
+            "finished_at": format!("2026-01-31T13:{minute}:00Z"), "summary": format!("{workload} gave up")}),
+        )
+    };
+    let mut rows = vec![own(58), own(40)];
+    rows.extend([taken_down("cart-1", "cart", 40), taken_down("cart-2", "cart", 39), taken_down("cart-1", "cart", 38)]);
+    rows.push(taken_down("web-1", "web", 41));
+    let held =
+        json!({"members": ["team-shop/basket-6f6ff55c87-p825w/basket", "team-shop/cart-1/cart", "team-shop/calm-1"]});
+    let text = why(&answer(Match::Incident, rows.clone(), vec![incident(held.clone())]), Style::PLAIN);
+    assert!(text.starts_with("basket met its memory limit"), "{text}");
+    assert!(text.contains("41 s after its start; 2 times since 13:37:40"), "its own are told together: {text}");
+    let others = "  also in it
+    2026-01-31 13:38:00  cart of Deployment/cart in team-shop, dependency-down, 3 times in 2 pods until 13:40:00: cart gave up
+    2026-01-31 13:41:00  web of Deployment/web in team-shop, dependency-down: web gave up
+  touches    team-shop/calm-1, of which no restart is here
+  evidence";
+    let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat(&text).contains(&flat(others)), "{text}");
+    assert!(!text.contains("before that"), "{text}");
+    // Of very many there are so many lines.
+    rows.extend((0..40).map(|n| taken_down("x", &format!("app-{n}"), 45)));
+    let many: Vec<String> = (0..40).map(|n| format!("team-shop/still-{n}/c")).collect();
+    let text = why(&answer(Match::Incident, rows, vec![incident(json!({"members": many}))]), Style::PLAIN);
+    assert_eq!(text.matches(" gave up").count(), 10, "{text}");
+    assert!(text.contains("32 restarts of 32 others; the JSON has them"), "{text}");
+    assert!(flat(&text).contains("team-shop/still-9/c and 30 more, of which"), "{text}");
+    let text = why(&answer(Match::Incident, Vec::new(), vec![incident(json!({"members": many}))]), Style::PLAIN);
+    assert!(flat(&text).contains("team-shop/still-9/c and 30 more"), "{text}");
+}
+
 #[test]
 fn silence_is_said() {
     assert_eq!(verdicts(&[], &[], &|_| None, Style::PLAIN), "nothing restarted and nothing is wrong");

@@ -48,15 +48,16 @@ pub struct MemoryUse {
 pub struct Why {
     /// How the name was found.
     pub matched: Match,
-    /// Newest first; empty where the pod or workload is known and did not restart.
+    /// Newest first, and of an incident those of its root before what has its cause and what else it took down; empty where the pod
+    /// or workload is known and did not restart.
     pub restarts: Vec<Restart>,
     /// The incidents that these restarts belong to, newest first.
     pub incidents: Vec<Incident>,
-    /// Where the newest met its memory limit: how it came to that.
+    /// Where the first of them met its memory limit: how it came to that.
     #[serde(default)]
     #[schema(required)]
     pub memory: Option<MemoryUse>,
-    /// Where the metrics of the newest one's container were still being learnt when it ended: nothing unusual could be found in
+    /// Where the metrics of the first one's container were still being learnt when it ended: nothing unusual could be found in
     /// them. Null where it was known what is usual, where a metric speaks for the cause all the same, and where none is watched.
     #[serde(default)]
     #[schema(required)]

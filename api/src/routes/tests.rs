@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::http::{StatusCode, header};
 use serde_json::Value;
 use whyd_signals::Team;
-use whyd_signals::schema::{Incident, IncidentStatus, Link};
+use whyd_signals::schema::{Incident, IncidentStatus, Link, Root};
 
 use super::fixture::{Answer, CANARY, Fixture, get, incident, routes, send};
 use super::table;
@@ -203,6 +203,34 @@ async fn lists_filter() {
         let answer = get(&router, &format!("/api/v1/incidents?{query}"), None).await;
         let list: Incidents = serde_json::from_str(&answer.text).unwrap();
         assert_eq!(list.incidents.iter().map(|i| i.id.as_str()).collect::<Vec<_>>(), ids, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn an_incident_that_is_asked_about_begins_with_its_root() {
+    let mut fixture = Fixture::default();
+    for row in &mut fixture.restarts {
+        Arc::make_mut(row).incident_key = (row.namespace == "a").then(|| "k".to_owned());
+    }
+    let root = |kind: &str, name: &str| Root { kind: kind.into(), ..super::fixture::root("a", name) };
+    let of = |cause: &str, root: Root| {
+        let mut fixture = Fixture { restarts: fixture.restarts.clone(), ..Fixture::default() };
+        let made = incident("a", "i", IncidentStatus::Open, 0, &["a/web-1/web"]);
+        fixture.incidents =
+            vec![Arc::new(Incident { group: "k".into(), cause: cause.into(), root: Some(root), ..made })];
+        routes(fixture)
+    };
+    for (cause, root, counts) in [
+        // Its pod and its workload, wherever in time; then what has its cause, and the rest; each newest first.
+        ("oom-limit", root("Pod", "web-2"), [12, 20, 15, 10, 30]),
+        ("oom-limit", root("Deployment", "api"), [30, 20, 15, 12, 10]),
+        ("oom-limit", root("Image", "x"), [20, 15, 12, 10, 30]),
+        ("dependency-down", root("Host", "x"), [30, 20, 15, 12, 10]),
+    ] {
+        let answer = get(&of(cause, root.clone()), "/api/v1/why?pod=i", Some("a")).await;
+        let why: Why = serde_json::from_str(&answer.text).unwrap();
+        let got: Vec<i64> = why.restarts.iter().filter_map(|r| r.restart_count).collect();
+        assert_eq!(got, counts, "{root:?}");
     }
 }
 

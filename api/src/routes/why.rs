@@ -114,9 +114,15 @@ pub(super) async fn why(
     }
 
     rows.sort_by(|a, b| super::restarts::place(a).cmp(&super::restarts::place(b)));
+    if let Some(incident) = &incident {
+        let shown = scope.incident(incident);
+        rows.sort_by_key(|row| remoteness(&shown, row));
+    }
     let mut problems = problems(&status);
     if rows.len() > DEFAULT_LIMIT {
-        let detail = format!("these are the newest {DEFAULT_LIMIT} of {}; /api/v1/restarts has all", rows.len());
+        let (count, shown) = (rows.len(), if incident.is_some() { "first" } else { "newest" });
+        let of = incident.as_ref().map_or(String::new(), |incident| format!("?incident_id={}", incident.id));
+        let detail = format!("these are the {shown} {DEFAULT_LIMIT} of {count}; /api/v1/restarts{of} has all");
         problems.push(dto::Problem { source: None, detail });
         rows.truncate(DEFAULT_LIMIT);
     }
@@ -142,6 +148,20 @@ pub(super) async fn why(
         None => None,
     };
     Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, problems }))
+}
+
+/// How far a row is from what an incident is about: its root, then what has its cause, then what else it took down.
+fn remoteness(incident: &dto::Incident, row: &Restart) -> u8 {
+    let is_root = incident.root.as_ref().is_some_and(|root| {
+        let is_pod = root.kind == "Pod" && row.pod.as_ref() == Some(&root.name);
+        let is_workload = row.workload.split_once('/') == Some((root.kind.as_str(), root.name.as_str()));
+        root.namespace == row.namespace && (is_pod || is_workload)
+    });
+    match (is_root, row.cause == incident.cause) {
+        (true, _) => 0,
+        (false, true) => 1,
+        (false, false) => 2,
+    }
 }
 
 fn is_in(namespace: Option<&str>, other: &str) -> bool {
