@@ -3,6 +3,7 @@
 //!
 //! Every text that comes from outside goes through [`clean`]: log lines are hostile.
 
+mod heard;
 mod incident;
 mod memory;
 mod next;
@@ -98,7 +99,8 @@ pub fn why(answer: &Why, style: Style<'_>) -> String {
         for incident in &answer.incidents {
             alone(&mut page, incident);
         }
-        if answer.incidents.is_empty() {
+        heard::of(&mut page, &answer.heard);
+        if answer.incidents.is_empty() && answer.heard.is_empty() {
             page.headline("it did not restart, and nothing is wrong with it as far as is known");
         }
     }

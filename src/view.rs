@@ -1,5 +1,6 @@
 //! What the API reads: the newest snapshot and how complete it is.
 
+mod heard;
 mod metrics;
 mod series;
 
@@ -16,7 +17,7 @@ use whyd_correlate::redact::redact;
 use whyd_correlate::{changes, cohorts};
 use whyd_signals::objects::Meta;
 use whyd_signals::schema::{Alert, Anomaly, Change, Incident, Restart, Shared};
-use whyd_signals::{Access, Ranges, Resource, Team, Timestamp};
+use whyd_signals::{Access, Asked, Ranges, Resource, Team, Timestamp};
 
 use crate::checkpointing::CheckpointsShown;
 use crate::clock::SteadyClock;
@@ -311,6 +312,10 @@ impl Reader for View {
             workloads.extend(jobs.map(|job| named(Resource::Jobs.kind(), &job.object.metadata.name)));
         }
         workloads
+    }
+
+    fn heard(&self, access: &Access, asked: &Asked, namespace: Option<&str>) -> Vec<dto::Heard> {
+        heard::of(&self.scoped(access), asked, namespace)
     }
 
     fn sees(&self, access: &Access, namespace: &str) -> bool {

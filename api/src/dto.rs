@@ -34,7 +34,7 @@ pub use self::restarts::{ChangeBefore, Restart, Restarts, RuledOut};
 pub use self::sql::{SqlAnswer, SqlColumn};
 pub use self::suspects::{Ranked, Suspects};
 pub use self::timeline::{Moment, Timeline};
-pub use self::why::{Match, MemorySample, MemoryUse, Why};
+pub use self::why::{Heard, HeardLine, Match, MemorySample, MemoryUse, Why};
 
 /// The object at fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

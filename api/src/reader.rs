@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 pub(crate) use whyd_signals::SeriesId;
 use whyd_signals::schema::{Alert, Anomaly, Change, Incident, Restart};
-use whyd_signals::{Access, Sample as MetricSample, Team, Timestamp};
+use whyd_signals::{Access, Asked, Sample as MetricSample, Team, Timestamp};
 
 use crate::alertmanager::Active;
-use crate::dto::{Baseline, Cohorts, Learning, MemoryUse, Suspects, WatchedMetric};
+use crate::dto::{Baseline, Cohorts, Heard, Learning, MemoryUse, Suspects, WatchedMetric};
 
 /// When something was wrong.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +69,11 @@ pub trait Reader: Send + Sync + 'static {
     }
     /// The workloads that are there, with pods or without, by namespace and `Kind/name`; asked only where nothing was found.
     fn workloads(&self, _access: &Access) -> Vec<(String, String)> {
+        Vec::new()
+    }
+    /// What is sent about the pods that are asked for, of a namespace or of all: of those of this name, or else of those whose names
+    /// begin so. It looks through all series, so it is asked on a thread that may block, and only where nothing else is known.
+    fn heard(&self, _access: &Access, _asked: &Asked, _namespace: Option<&str>) -> Vec<Heard> {
         Vec::new()
     }
     /// Whether names from this namespace may be shown; the empty one stands for cluster-scoped objects.

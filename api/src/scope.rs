@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use whyd_signals::schema::{Anomaly, Change, EvidenceSource, Incident, IncidentsOfRows, Link, Restart, Root};
-use whyd_signals::{Access, Team};
+use whyd_signals::{Access, Asked, Team};
 
 use crate::dto;
 use crate::reader::{PodName, Reader, TellsOf, Told};
@@ -100,6 +100,13 @@ impl<'a> Scope<'a> {
         let mut workloads = self.reader.workloads(self.access);
         workloads.retain(|(namespace, _)| self.sees(namespace));
         workloads
+    }
+
+    /// What is sent about pods of which nothing else is known.
+    pub(crate) fn heard(&self, asked: &Asked, namespace: Option<&str>) -> Vec<dto::Heard> {
+        let mut heard = self.reader.heard(self.access, asked, namespace);
+        heard.retain(|h| self.owns(&h.namespace));
+        heard
     }
 
     /// The teams that are the caller's by name, whatever they have; the platform has the nodes.

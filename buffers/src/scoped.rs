@@ -213,6 +213,22 @@ impl Scoped {
         lines.drain(first..).filter_map(|l| self.own(l.into())).collect()
     }
 
+    /// The times of the first and the last line of a pod; `None` where it has none.
+    pub fn lines_span(&self, namespace: &str, pod: &str) -> Option<(Timestamp, Timestamp)> {
+        let streams = self.streams_of(namespace, pod, "");
+        let (from, to) = (Timestamp::MIN, Timestamp::MAX);
+        let of_batch = |batch: &crate::logs::Batch| {
+            let times = |stream: &u32| {
+                let mut lines = batch.between(*stream, from.0, to.0);
+                let first = Timestamp(lines.next()?.ts);
+                Some((first, lines.next_back().map_or(first, |last| Timestamp(last.ts))))
+            };
+            streams.iter().filter_map(times).collect::<Vec<_>>()
+        };
+        let spans = self.batches_between(from, to).flat_map(of_batch);
+        spans.reduce(|(first, last), (from, to)| (first.min(from), last.max(to)))
+    }
+
     /// Visits the last of the lines that [`Scoped::lines_of`] would return where they lie, in no particular order: all
     /// of the last `n`, and at most `n` older ones for each batch that they lie in.
     pub fn visit_last_lines(

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use serde_json::json;
-use whyd_api::dto::{MemorySample, MemoryUse};
+use whyd_api::dto::{Heard, HeardLine, MemorySample, MemoryUse};
 use whyd_signals::Sample;
 
 use super::*;
@@ -109,6 +109,7 @@ fn an_answer_lists_what_was_before_and_what_is_missing() {
             since: Timestamp::parse("2026-01-31T13:30:00Z").unwrap(),
             until: Timestamp::parse("2026-01-31T13:40:00Z").unwrap(),
         }),
+        heard: Vec::new(),
         problems: vec![Problem { source: Some("logs".to_owned()), detail: "nothing came".to_owned() }],
     };
     let text = why(&answer, Style::PLAIN);
@@ -129,8 +130,8 @@ fn an_answer_lists_what_was_before_and_what_is_missing() {
 }
 
 fn answer(matched: Match, restarts: Vec<Restart>, incidents: Vec<Incident>) -> Why {
-    let (memory, learning, problems) = (None, None, Vec::new());
-    Why { matched, restarts, incidents, memory, learning, problems }
+    let (memory, learning, heard, problems) = (None, None, Vec::new(), Vec::new());
+    Why { matched, restarts, incidents, memory, learning, heard, problems }
 }
 
 #[test]
@@ -167,6 +168,30 @@ fn an_incident_is_its_root_and_who_else_is_in_it() {
     assert!(flat(&text).contains("team-shop/still-9/c and 30 more, of which"), "{text}");
     let text = why(&answer(Match::Incident, Vec::new(), vec![incident(json!({"members": many}))]), Style::PLAIN);
     assert!(flat(&text).contains("team-shop/still-9/c and 30 more"), "{text}");
+}
+
+#[test]
+fn what_is_known_of_a_pod_that_kubernetes_says_nothing_of_is_said() {
+    let at = |text: &str| Timestamp::parse(text).unwrap();
+    let heard = |source: &str, text: &str, lines: Vec<HeardLine>| Heard {
+        namespace: "team-shop".into(),
+        pod: "cart-1".into(),
+        source: source.into(),
+        since: at("2026-01-31T13:00:00Z"),
+        last: at("2026-01-31T13:30:00Z"),
+        text: text.into(),
+        lines,
+    };
+    let line =
+        HeardLine { at: at("2026-01-31T13:30:00Z"), container: "cart".into(), line: "cache is\u{1b}[2J full".into() };
+    let all = vec![heard("logs", "log lines", vec![line]), heard("metrics", "2 series: cart_items, up", Vec::new())];
+    let text = why(&Why { heard: all, ..answer(Match::Pod, Vec::new(), Vec::new()) }, Style::PLAIN);
+    insta::assert_snapshot!(text, @r"
+    no restart of cart-1 in team-shop was seen: no object of the cluster says that it is there
+      logs       since 2026-01-31 13:00:00, the last 13:30:00: log lines
+        13:30:00  cart      cache is full
+      metrics    since 2026-01-31 13:00:00, the last 13:30:00: 2 series: cart_items, up
+    ");
 }
 
 #[test]

@@ -20,6 +20,39 @@ fn view(keep: impl Fn(&Envelope) -> bool) -> View {
 }
 
 #[test]
+fn what_is_sent_says_which_pods_there_are_where_kubernetes_says_nothing() {
+    let view = view(|m| !matches!(m.media, Media::Kube(..)));
+    assert!(view.pods(&Access::All).is_empty() && view.restarts(&Access::All, &|_| true).is_empty());
+    let heard =
+        |access: &Access, asked: &str, namespace: Option<&str>| view.heard(access, &Asked::read(asked), namespace);
+    let all = heard(&Access::All, "paydb-0", None);
+    assert_eq!(all.iter().map(|h| h.source.as_str()).collect::<Vec<_>>(), ["logs", "metrics"]);
+    for one in &all {
+        assert_eq!((one.namespace.as_str(), one.pod.as_str()), ("team-pay", "paydb-0"));
+        assert!(one.since < one.last, "{one:?}");
+    }
+    assert!((1..=5).contains(&all[0].lines.len()) && all[0].lines.last().unwrap().at == all[0].last, "{:?}", all[0]);
+    assert!(all[1].text.contains(" series: container_"), "{}", all[1].text);
+    let own = Access::team("pay");
+    assert_eq!(heard(&own, "team-pay/PAYDB-0", None), all);
+    assert_eq!(heard(&own, "pod/paydb-0", Some("team-pay")), all);
+    for (access, asked, namespace) in [
+        (&Access::team("shop"), "paydb-0", None),
+        (&own, "paydb-0", Some("team-shop")),
+        (&own, "team-shop/paydb-0", None),
+        (&own, "deploy/paydb-0", None),
+        (&own, "", Some("nowhere")),
+    ] {
+        assert!(heard(access, asked, namespace).is_empty(), "{asked}");
+    }
+    // Those that begin so, where none is called so.
+    let begun = heard(&own, "payments-api", None);
+    assert!(begun.len() >= 2 && begun.iter().all(|h| h.pod.starts_with("payments-api-")), "{begun:?}");
+    assert!(view.namespaces(&own).contains(&(Team::new("pay"), "team-pay".to_owned())));
+    assert!(view.namespaces(&Access::team("shop")).iter().all(|(team, _)| *team == Team::new("shop")));
+}
+
+#[test]
 fn workloads_are_known_by_their_objects() {
     let view = view(|m| !matches!(m.media, Media::Kube(Resource::Pods, _)));
     let workloads = view.workloads(&Access::team("pay"));

@@ -43,6 +43,39 @@ pub struct MemoryUse {
     pub ends: Vec<Timestamp>,
 }
 
+/// A log line of a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[allow(missing_docs)]
+pub struct HeardLine {
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    pub container: String,
+    /// Without what looks like a secret.
+    pub line: String,
+}
+
+/// What one source says of a pod of which Kubernetes says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Heard {
+    /// The namespace that it is said to be in.
+    pub namespace: String,
+    /// Its name.
+    pub pod: String,
+    /// `metrics`, `logs` or `alerts`.
+    pub source: String,
+    /// The first that is here of it.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// The newest.
+    #[schema(value_type = String, format = DateTime)]
+    pub last: Timestamp,
+    /// What there is, in words.
+    pub text: String,
+    /// The last lines, of `logs`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<HeardLine>,
+}
+
 /// The answer to `why`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Why {
@@ -62,6 +95,9 @@ pub struct Why {
     #[serde(default)]
     #[schema(required)]
     pub learning: Option<Learning>,
+    /// Of pods that no object of the cluster is known of: what is sent about them, which is all that can be said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heard: Vec<Heard>,
     /// What is missing from the answer.
     pub problems: Vec<Problem>,
 }

@@ -13,10 +13,10 @@ use tower::ServiceExt;
 use whyd_signals::schema::{
     Alert, Anomaly, Change, Evidence, EvidenceSource, Incident, IncidentStatus, Restart, Root, RuledOut, Severity,
 };
-use whyd_signals::{Access, Sample, SeriesId, Team, Timestamp};
+use whyd_signals::{Access, Asked, Sample, SeriesId, Team, Timestamp};
 
 use crate::alertmanager::{Active, Identity};
-use crate::dto::{Baseline, BaselineState, Learning, MemoryUse, Problem, Ranked, Suspects, WatchedMetric};
+use crate::dto::{Baseline, BaselineState, Heard, Learning, MemoryUse, Problem, Ranked, Suspects, WatchedMetric};
 use crate::{
     Anonymous, Api, Door, Grant, Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Visit,
     Wanted, WrongAt, router,
@@ -154,6 +154,20 @@ impl Reader for Fixture {
         [("a", "Deployment/idle"), ("a", "Rollout/idle"), (CANARY, "Deployment/idle-canary")]
             .map(|(space, workload)| (space.to_owned(), workload.to_owned()))
             .to_vec()
+    }
+    /// Likewise.
+    fn heard(&self, _: &Access, asked: &Asked, _: Option<&str>) -> Vec<Heard> {
+        let line = |namespace: &str| Heard {
+            namespace: namespace.to_owned(),
+            pod: "loner-1".to_owned(),
+            source: "logs".to_owned(),
+            since: at(1),
+            last: at(9),
+            text: format!("lines of {namespace}"),
+            lines: Vec::new(),
+        };
+        let all = ["a", CANARY].map(line);
+        all.into_iter().filter(|h| asked.begins_pod(&h.namespace, &h.pod)).collect()
     }
     fn sees(&self, access: &Access, namespace: &str) -> bool {
         access.allows(&team_of(namespace))

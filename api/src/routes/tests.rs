@@ -137,6 +137,14 @@ async fn why_says_what_is_known_instead() {
         let found = why(query, Some("a")).await;
         assert_eq!((found.matched, found.restarts.len()), (matched, 0), "it is known and did not restart: {query}");
     }
+    // What nothing but its lines knows of is told by those.
+    for (query, matched) in [("pod=loner-1", Match::Pod), ("pod=lon", Match::Prefix), ("pod=a/pod/loner-1", Match::Pod)]
+    {
+        let found = why(query, Some("a")).await;
+        assert_eq!((found.matched, found.restarts.len()), (matched, 0), "{query}");
+        assert_eq!(found.heard.iter().map(|h| h.text.as_str()).collect::<Vec<_>>(), ["lines of a"], "{query}");
+    }
+    assert_eq!(get(&router, "/api/v1/why?pod=loner-1", Some("b")).await.status, StatusCode::NOT_FOUND);
     let ambiguous = get(&router, "/api/v1/why?pod=web", Some("a")).await.json();
     assert_eq!(ambiguous["candidates"], serde_json::json!(["a", "a-dev"]));
 }
@@ -500,6 +508,7 @@ async fn another_team_never_shows() {
         "/api/v1/anomalies?workload=nothing",
         "/api/v1/restarts?team=none",
         "/api/v1/incidents?namespace=none",
+        "/api/v1/why?pod=loner",
         "/api/v1/cohorts",
         "/readyz",
         "/metrics",

@@ -9,9 +9,9 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use whyd_signals::schema::{Incident, Restart};
-use whyd_signals::{Asked, Timestamp};
+use whyd_signals::{Access, Asked, Timestamp};
 
-use super::in_turn::in_turn;
+use super::in_turn::{LONGEST_WAIT, in_turn};
 use super::nearby::nearby;
 use super::query::{Checks, Raw, known};
 use super::whose::unsynced;
@@ -20,7 +20,7 @@ use crate::access::Caller;
 use crate::cursor::DEFAULT_LIMIT;
 use crate::dto::{self, Match};
 use crate::problem::{ErrorKind, Failure, ProblemDetails};
-use crate::reader::{PodName, Status};
+use crate::reader::{PodName, Reader, Status};
 use crate::scope::Scope;
 
 /// How many incidents are shown with the alerts around them, the newest.
@@ -69,9 +69,9 @@ pub(super) async fn why(
     let namespace = query.namespace.as_deref();
     let asked = Asked::read(name);
     let incident = scope.incident_called(name);
-    let without_rows = |matched: Match, incidents: Vec<dto::Incident>| {
+    let without_rows = |matched: Match, incidents: Vec<dto::Incident>, heard: Vec<dto::Heard>| {
         let (restarts, memory, learning, problems) = (Vec::new(), None, None, problems(&status));
-        Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, problems }))
+        Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, heard, problems }))
     };
     let (matched, mut rows) = match (find(&scope, &asked, namespace), &incident) {
         (Some(found), _) => found,
@@ -79,7 +79,7 @@ pub(super) async fn why(
             let rows = scope.rows_of(incident);
             if rows.is_empty() {
                 let incidents = vec![super::incidents::with_alerts(&scope, incident)];
-                return without_rows(Match::Incident, incidents);
+                return without_rows(Match::Incident, incidents, Vec::new());
             }
             (Match::Incident, rows)
         }
@@ -90,13 +90,23 @@ pub(super) async fn why(
                 found = calm(&scope, name, &asked, namespace, true)?;
             }
             if let Some((matched, incidents)) = found {
-                return without_rows(matched, incidents);
+                return without_rows(matched, incidents, Vec::new());
             }
             (Match::Prefix, begin)
         }
     };
     if rows.is_empty() {
-        return Err(unknown(&scope, &status, name, &asked, namespace));
+        // All series are looked through, since of this nothing else knows.
+        let (sought, within) = (asked.clone(), query.namespace.clone());
+        let seek =
+            move |reader: &dyn Reader, access: &Access| Scope::new(reader, access).heard(&sought, within.as_deref());
+        let heard = in_turn(&api, &access, LONGEST_WAIT, seek).await?;
+        if heard.is_empty() {
+            return Err(unknown(&scope, &status, name, &asked, namespace));
+        }
+        one_namespace(name, heard.iter().map(|h| h.namespace.as_str()))?;
+        let is_exact = heard.iter().any(|h| asked.is_pod(&h.namespace, &h.pod));
+        return without_rows(if is_exact { Match::Pod } else { Match::Prefix }, Vec::new(), heard);
     }
     if let Some(container) = &query.container {
         let known: BTreeSet<&str> = rows.iter().filter_map(|r| r.container.as_deref()).collect();
@@ -147,7 +157,7 @@ pub(super) async fn why(
         }
         None => None,
     };
-    Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, problems }))
+    Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, heard: Vec::new(), problems }))
 }
 
 /// How far a row is from what an incident is about: its root, then what has its cause, then what else it took down.
