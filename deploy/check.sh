@@ -106,6 +106,7 @@ stage refuse
 refused imag --set imag.tag=x
 refused windw --set config.limits.windw=6h
 refused config.limits.memory --set config.limits.memory=2GB
+refused config.access.tokens --set-json 'config.access.tokens=[]'
 refused tokens.secret --set tokens.metricsKey=platform
 refused tokens.secret --set 'config.access.tokens[0].tokenFile=/run/secrets/whyd/a' --set serviceMonitor.enabled=false
 refused tokens.secret --set config.access.writeTokenFile=/run/secrets/whyd/a

@@ -285,7 +285,7 @@ impl ConfigFile {
             watch,
             replicas: wrong.replicas(self.replicas),
             team_prefix: self.teams.prefix.unwrap_or_else(|| "team-".into()),
-            anonymous: self.access.anonymous.unwrap_or(self.access.tokens.is_empty()),
+            anonymous: self.access.anonymous.unwrap_or(self.access.tokens.is_none()),
             write_token: self.access.write_token_file,
             tokens: wrong.tokens(self.access.tokens),
             rules: wrong.rules(self.incidents),

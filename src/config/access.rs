@@ -13,8 +13,11 @@ use super::Errors;
 pub(super) struct AccessFile {
     /// Whether a request without a token may read everything. Default: only where there are no tokens.
     pub(super) anonymous: Option<bool>,
-    /// Static bearer tokens of readers.
-    pub(super) tokens: Vec<TokenFile>,
+    /// Static bearer tokens of readers, one at least. Left out: everything is open to whoever reaches the port, which
+    /// `anonymous: true` says as well.
+    #[serde(deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<TokenFile>", length(min = 1))]
+    pub(super) tokens: Option<Vec<TokenFile>>,
     /// The file that holds the bearer token that every sender needs: of remote write, Loki pushes, OTLP and the webhook; another
     /// one than any reader's. Default: whoever reaches a port may write.
     pub(super) write_token_file: Option<PathBuf>,
@@ -32,8 +35,8 @@ pub(super) struct TokenFile {
 }
 
 /// A key with nothing behind it is not one that was left out: a template whose list is empty writes it so.
-fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
-    Option::<Vec<String>>::deserialize(deserializer).map(|teams| Some(teams.unwrap_or_default()))
+fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<T>>, D::Error> {
+    Option::<Vec<T>>::deserialize(deserializer).map(|list| Some(list.unwrap_or_default()))
 }
 
 /// The token of a reader.
@@ -46,9 +49,16 @@ pub struct ReaderToken {
 }
 
 impl Errors {
-    pub(super) fn tokens(&mut self, tokens: Vec<TokenFile>) -> Vec<ReaderToken> {
+    pub(super) fn tokens(&mut self, tokens: Option<Vec<TokenFile>>) -> Vec<ReaderToken> {
+        if tokens.as_ref().is_some_and(Vec::is_empty) {
+            self.told.push(
+                "access.tokens: is empty, so it would keep nobody out; name the tokens, or, if everything is to be open to whoever \
+                 reaches the port, write `anonymous: true` in its place"
+                    .into(),
+            );
+        }
         let mut all = Vec::new();
-        for (n, TokenFile { token_file: file, teams }) in tokens.into_iter().enumerate() {
+        for (n, TokenFile { token_file: file, teams }) in tokens.into_iter().flatten().enumerate() {
             let key = format!("access.tokens[{n}]");
             if file.as_os_str().is_empty() {
                 self.told.push(format!("{key}.tokenFile: is missing"));
@@ -89,6 +99,16 @@ mod tests {
                 "{nothing}: {wrong:?}"
             );
             assert!(wrong[0].contains("leave the key `teams` out to open all teams"), "{wrong:?}");
+        }
+        for empty in ["[]", "", "null", "~"] {
+            let text = format!("access: {{tokens: {empty}}}\n");
+            let wrong = ConfigFile::parse(&text).and_then(ConfigFile::validate).unwrap_err();
+            assert!(wrong.len() == 1 && wrong[0].starts_with("access.tokens: is empty"), "{empty}: {wrong:?}");
+            assert!(wrong[0].contains("write `anonymous: true` in its place"), "{wrong:?}");
+        }
+        for open in ["", "access: {}\n", "access: {anonymous: true}\n"] {
+            let config = ConfigFile::parse(open).and_then(ConfigFile::validate).unwrap();
+            assert!(config.anonymous && config.tokens.is_empty(), "{open}");
         }
         let wrong = read(", teams: [shop, \"\"]").unwrap_err();
         assert!(wrong.len() == 1 && wrong[0].starts_with("access.tokens[0].teams[1]: "), "{wrong:?}");
