@@ -19,6 +19,38 @@ pub fn duration(text: &str) -> Option<Duration> {
     (seconds > 0.0 && seconds < 1e9).then(|| Duration::from_secs_f64(seconds))
 }
 
+/// Units of sizes: those of Kubernetes' quantities, and with a `B` as they are read.
+const UNITS: [(&str, u64); 13] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("Ki", 1 << 10),
+    ("Mi", 1 << 20),
+    ("Gi", 1 << 30),
+    ("Ti", 1 << 40),
+    ("k", 1_000),
+    ("M", 1_000_000),
+    ("G", 1_000_000_000),
+    ("T", 1_000_000_000_000),
+    ("B", 1),
+];
+/// What a size looks like, for the schema.
+pub(super) const SIZE: &str = r"^[0-9]+(\.[0-9]+)?(KiB|MiB|GiB|TiB|Ki|Mi|Gi|Ti|k|M|G|T|B)?$";
+/// No disk is larger; up to here a fraction of a size is exact enough.
+const LARGEST: f64 = (1_u64 << 53) as f64;
+
+/// A number of bytes as Kubernetes has it, `2Gi`, `512Mi`, `1.5G`, `2147483648`, or with its unit written out, `2GiB`.
+fn bytes(text: &str) -> Option<u64> {
+    let found = UNITS.iter().find_map(|(unit, scale)| Some((text.strip_suffix(unit)?, *scale)));
+    let (number, scale) = found.unwrap_or((text, 1));
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let number = number.parse::<f64>().ok().filter(|_| is_digits(whole) && is_digits(part))?;
+    let bytes = number * scale as f64;
+    (bytes <= LARGEST).then_some(bytes as u64)
+}
+
 #[derive(Default)]
 pub(super) struct Errors {
     pub(super) told: Vec<String>,
@@ -60,22 +92,10 @@ impl Errors {
     }
 
     pub(super) fn bytes(&mut self, key: &str, text: &str) -> u64 {
-        let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(split);
-        let shift = match unit {
-            "B" | "" => Some(0),
-            "KiB" => Some(10),
-            "MiB" => Some(20),
-            "GiB" => Some(30),
-            _ => None,
-        };
-        match (number.parse::<u64>(), shift) {
-            (Ok(n), Some(shift)) if n < 1 << 30 => n << shift,
-            _ => {
-                self.told.push(format!("{key}: {text:?} is not a size, write for instance 512MiB or 2GiB"));
-                1 << 30
-            }
-        }
+        bytes(text).unwrap_or_else(|| {
+            self.told.push(format!("{key}: {text:?} is not a size, write for instance 512Mi or 2Gi"));
+            1 << 30
+        })
     }
 }
 
@@ -87,4 +107,36 @@ fn is_at_or_below(key: &str, other: &str) -> bool {
 fn is_below(key: &str, holder: &str) -> bool {
     let rest = key.strip_prefix(holder).and_then(|rest| rest.strip_prefix(['.', '[']));
     rest.is_some_and(|rest| !rest.contains(['.', '[']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_written_as_kubernetes_has_them_or_with_a_b() {
+        for (text, size) in [
+            ("2Gi", 2 << 30),
+            ("2GiB", 2 << 30),
+            ("512Mi", 512 << 20),
+            ("64Ki", 64 << 10),
+            ("1Ti", 1 << 40),
+            ("1.5Gi", 3 << 29),
+            ("2G", 2_000_000_000),
+            ("20M", 20_000_000),
+            ("128k", 128_000),
+            ("0.5M", 500_000),
+            ("2147483648", 2 << 30),
+            ("4096B", 4096),
+            ("0", 0),
+        ] {
+            assert_eq!(bytes(text), Some(size), "{text}");
+        }
+        for text in [
+            "", "lots", "Gi", "2GB", "2K", "2g", "-1", "+1", "1e9", ".5G", "5.G", "1.2.3", "2 Gi", "inf", "9000000T",
+            "100m",
+        ] {
+            assert_eq!(bytes(text), None, "{text}");
+        }
+    }
 }

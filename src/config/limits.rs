@@ -8,6 +8,7 @@ use whyd_collector::source::http::OTLP_LIMIT;
 use whyd_collector::wire::inflate;
 
 use super::Errors;
+use super::errors::SIZE;
 
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "camelCase")]
@@ -19,11 +20,14 @@ pub(super) struct LimitsFile {
     lateness: Option<String>,
     /// How often verdicts are revised. Default `1s`.
     tick: Option<String>,
-    /// Memory of all buffers. At least `64MiB`. Default `2GiB`.
+    /// Memory of all buffers, as Kubernetes writes quantities: `2Gi`, `512Mi`, `2G`; `2GiB` will do, too. At least `64Mi`. Default `2Gi`.
+    #[schemars(regex(pattern = SIZE))]
     memory: Option<String>,
-    /// Disk of the log, whose oldest records go over it. At least `64MiB`. Default `8GiB`.
+    /// Disk of the log, whose oldest records go over it. At least `64Mi`. Default `8Gi`.
+    #[schemars(regex(pattern = SIZE))]
     log: Option<String>,
-    /// Disk of checkpoints and of the samples and lines in them. At least `16MiB`. Default `2GiB`.
+    /// Disk of checkpoints and of the samples and lines in them. At least `16Mi`. Default `2Gi`.
+    #[schemars(regex(pattern = SIZE))]
     history: Option<String>,
     /// How long these are kept on disk as Parquet, for instance `7d`. Default: the window.
     retention: Option<String>,
@@ -35,8 +39,9 @@ pub(super) struct LimitsFile {
     streams: Option<usize>,
     /// Of them, those of one team, as for series. Default: half of `streams`.
     streams_per_team: Option<usize>,
-    /// Largest body accepted, for instance `32MiB`; at most that, and a thirty-second of `memory`. Default `16MiB`, and for OTLP over
-    /// HTTP `20MiB`, where that is not over it.
+    /// Largest body accepted, for instance `32Mi`; at most that, and a thirty-second of `memory`. Default `16Mi`, and for OTLP over
+    /// HTTP `20Mi`, where that is not over it.
+    #[schemars(regex(pattern = SIZE))]
     body: Option<String>,
 }
 
@@ -72,11 +77,14 @@ pub(super) struct Limits {
 
 impl Errors {
     pub(super) fn limits(&mut self, l: &LimitsFile) -> Limits {
-        let memory = self.bytes("limits.memory", l.memory.as_deref().unwrap_or("2GiB")) as usize;
+        let memory = self.bytes("limits.memory", l.memory.as_deref().unwrap_or("2Gi")) as usize;
         let body = l.body.as_deref().map(|text| self.bytes("limits.body", text) as usize);
-        if body.is_some_and(|body| body > largest_body(memory).min(inflate::LIMIT)) {
+        if self.is_sound("limits.body")
+            && self.is_sound("limits.memory")
+            && body.is_some_and(|body| body > largest_body(memory).min(inflate::LIMIT))
+        {
             let why =
-                "limits.body: must be at most 32MiB, and a thirty-second of limits.memory; lower it, or raise that";
+                "limits.body: must be at most 32Mi, and a thirty-second of limits.memory; lower it, or raise that";
             self.told.push(why.into());
         }
         let body_or = |usual: usize| body.unwrap_or(usual.min(largest_body(memory)));
@@ -87,8 +95,8 @@ impl Errors {
             lateness: self.duration("limits.lateness", l.lateness.as_deref().unwrap_or("10m")),
             tick: self.duration("limits.tick", l.tick.as_deref().unwrap_or("1s")),
             memory,
-            log_bytes: self.bytes("limits.log", l.log.as_deref().unwrap_or("8GiB")),
-            history_bytes: self.bytes("limits.history", l.history.as_deref().unwrap_or("2GiB")),
+            log_bytes: self.bytes("limits.log", l.log.as_deref().unwrap_or("8Gi")),
+            history_bytes: self.bytes("limits.history", l.history.as_deref().unwrap_or("2Gi")),
             retention: match &l.retention {
                 Some(text) => self.duration("limits.retention", text),
                 None => Errors::default().duration("", l.window.as_deref().unwrap_or("6h")),
@@ -124,12 +132,12 @@ impl Errors {
             ("limits.body", limits.body as u64, 1 << 10),
         ] {
             if bytes < least {
-                let least = if least < 1 << 20 { "1KiB".to_owned() } else { format!("{}MiB", least >> 20) };
+                let least = if least < 1 << 20 { "1Ki".to_owned() } else { format!("{}Mi", least >> 20) };
                 self.told.push(format!("{key}: must be at least {least}"));
             }
         }
         if limits.memory < 64 << 20 {
-            self.told.push("limits.memory: must be at least 64MiB".into());
+            self.told.push("limits.memory: must be at least 64Mi".into());
         }
         limits
     }

@@ -34,10 +34,16 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- /* Made of config.limits.memory, so that the kernel's limit is never below the daemon's own. */ -}}
 {{- define "whyd.resources" -}}
 {{- with .Values.resources }}{{ toYaml . }}{{ else }}
-{{- $memory := dig "limits" "memory" "2GiB" .Values.config }}
-{{- $unit := get (dict "" 1 "B" 1 "KiB" 1024 "MiB" 1048576 "GiB" 1073741824) (regexFind "[A-Za-z]*$" $memory) }}
-{{- $bytes := mul (regexFind "^[0-9]+" $memory) ($unit | default 0) }}
-{{- if not $bytes }}{{ fail (printf "config.limits.memory: %q is not a size, write for instance 512MiB or 2GiB" $memory) }}{{ end -}}
+{{- $memory := toString (dig "limits" "memory" "2Gi" .Values.config) }}
+{{- $units := dict "" 1 "B" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 }}
+{{- range $power, $name := list "Ki" "Mi" "Gi" "Ti" }}
+{{- $scale := index (list 1024 1048576 1073741824 1099511627776) $power }}
+{{- $_ := set $units $name $scale }}
+{{- $_ := set $units (printf "%sB" $name) $scale }}
+{{- end }}
+{{- $unit := get $units (regexFind "[A-Za-z]*$" $memory) }}
+{{- $bytes := int64 (mulf (regexFind "^[0-9]+(\\.[0-9]+)?" $memory) ($unit | default 0)) }}
+{{- if not $bytes }}{{ fail (printf "config.limits.memory: %q is not a size, write for instance 512Mi or 2Gi" $memory) }}{{ end -}}
 requests:
   cpu: 100m
   memory: {{ div $bytes 2097152 }}Mi
