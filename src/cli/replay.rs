@@ -27,9 +27,8 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     }
     let mut messages = capture.messages()?;
     if let Some(at) = &args.at {
-        let at = Timestamp::parse(at).with_context(|| format!("--at {at:?} is not an RFC 3339 time"))?;
-        let (first, last) = (capture.start(), messages.last().map_or(capture.about.to, |m| m.received));
-        ensure!(at >= first, "--at {at} is before the capture, which goes from {first} to {last}");
+        let last = messages.last().map_or(capture.about.to, |m| m.received.max(capture.about.to));
+        let at = stop(at, capture.start(), last)?;
         messages.retain(|m| m.received <= at);
     }
     ensure!(!messages.is_empty(), "{} holds no messages, so nothing is known of it", args.capture.display());
@@ -91,6 +90,20 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     }
     print(&text)?;
     Ok(read(&capture))
+}
+
+/// The time at which to stop.
+///
+/// # Errors
+/// One that is none, or at which nothing, or nothing more, is recorded: what was not is unknown, and no silence.
+fn stop(text: &str, first: Timestamp, last: Timestamp) -> anyhow::Result<Timestamp> {
+    let at = Timestamp::parse(text).with_context(|| format!("--at {text:?} is not an RFC 3339 time"))?;
+    ensure!(at >= first, "--at {at} is before the capture, which goes from {first} to {last}");
+    ensure!(
+        at <= last,
+        "--at {at} is after the capture, which goes from {first} to {last}; without --at it is played to its end"
+    );
+    Ok(at)
 }
 
 /// A recording that could not be read whole proves nothing by what it lacks: that is no success.
@@ -188,6 +201,22 @@ fn told_changes(changes: &[dto::IncidentChange]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_that_is_not_recorded_is_refused() {
+        let (first, last) = (Timestamp(1_000_000_000), Timestamp(9_000_000_000));
+        for (at, says) in [
+            ("1970-01-01T00:00:00Z", "is before the capture, which goes from 1970-01-01T00:00:01"),
+            ("1970-01-01T00:00:10Z", "is after the capture, which goes from 1970-01-01T00:00:01"),
+            ("soon", "is not an RFC 3339 time"),
+        ] {
+            let why = stop(at, first, last).unwrap_err().to_string();
+            assert!(why.starts_with("--at ") && why.contains(says), "{why}");
+        }
+        for (at, stopped) in [("1970-01-01T00:00:01Z", first), ("1970-01-01T00:00:09Z", last)] {
+            assert_eq!(stop(at, first, last).unwrap(), stopped);
+        }
+    }
 
     #[test]
     fn problems_of_one_file_are_one_line() {
