@@ -2,8 +2,9 @@
 //!
 //! One JSON array, written anew as a whole when something is told, ended or forgotten, and in place when it is synced.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use whyd_api::alertmanager::Told;
@@ -40,7 +41,9 @@ impl AlertFile {
     /// What the disk says; then the file is as it was.
     pub fn keep(&self, told: &[Told]) -> io::Result<()> {
         let fresh = self.path.with_extension("new");
-        let mut file = File::create(&fresh)?;
+        let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?;
+        // One that a crash, or an earlier version, left behind has the mode that it was made with.
+        file.set_permissions(Permissions::from_mode(0o600))?;
         file.write_all(&serde_json::to_vec(told)?)?;
         file.sync_all()?;
         fs::rename(&fresh, &self.path)?;
@@ -64,6 +67,8 @@ mod tests {
         let told: Vec<Told> = serde_json::from_str(text).unwrap();
         file.keep(&told).unwrap();
         assert_eq!(AlertFile::open(dir.path()).unwrap().1, told);
+        let mode = fs::metadata(dir.path().join("alerts.json")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "it says what teams have");
         fs::write(dir.path().join("alerts.json"), &text[..40]).unwrap();
         assert!(AlertFile::open(dir.path()).unwrap().1.is_empty());
         assert!(dir.path().join("alerts.unreadable").is_file());
