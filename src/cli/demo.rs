@@ -1,7 +1,7 @@
 //! `whyd demo`: a real daemon on loopback, a recorded cluster played into its real listeners, the verdicts printed.
 
 use std::io::{IsTerminal, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ fn bundled(asked: Option<&Path>) -> anyhow::Result<PathBuf> {
 async fn play(args: &DemoArgs, capture: &Capture) -> anyhow::Result<ExitCode> {
     let dir = tempdir()?;
     let config = Config {
-        http: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)),
+        http: args.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, args.port))),
         data_dir: dir.0.clone(),
         cluster: capture.about.cluster.clone(),
         tick: LOOK,
@@ -72,7 +72,7 @@ async fn play(args: &DemoArgs, capture: &Capture) -> anyhow::Result<ExitCode> {
     let served = tokio::spawn(FixtureApi::new(capture, told).serve(fixture));
     let clock: Clock = Arc::new(move || *clock.borrow());
     let daemon = Daemon::start(&config, Some(ApiServer::Url(url.clone())), clock).await?;
-    let address = daemon.address();
+    let address = reached(daemon.address());
     let until = if args.once { " until its verdicts are there" } else { "" };
     say(&format!("whyd is running on http://{address}{until}, its data in {}", dir.0.display()))?;
     say(&format!("a recorded Kubernetes API server is on {url}; metrics and logs go to whyd's receivers"))?;
@@ -100,9 +100,18 @@ async fn play(args: &DemoArgs, capture: &Capture) -> anyhow::Result<ExitCode> {
     shown
 }
 
+/// Where a daemon is reached from this machine that listens at this address, which may stand for all of the machine's.
+fn reached(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::from((Ipv6Addr::LOCALHOST, address.port())),
+        _ => address,
+    }
+}
+
 /// Prints the verdicts, and what else can be asked.
 fn show(args: &DemoArgs, daemon: &Daemon, (start, end): (Timestamp, Timestamp)) -> anyhow::Result<ExitCode> {
-    let address = daemon.address();
+    let address = reached(daemon.address());
     let scoped = daemon.view.scoped(&Access::All);
     let server = format!("http://{address}");
     // Nobody can ask a daemon that is gone when this is read.
@@ -253,6 +262,14 @@ mod tests {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8081));
         let said = meanwhile(address, Some("cart"), (Timestamp(0), Timestamp(1)));
         assert!(said.contains("whyd why cart --server http://127.0.0.1:8081") && said.contains("Ctrl-C"), "{said}");
+        for (listens, at) in [
+            ("0.0.0.0:1", "127.0.0.1:1"),
+            ("[::]:1", "[::1]:1"),
+            ("127.0.0.2:1", "127.0.0.2:1"),
+            ("10.0.0.1:1", "10.0.0.1:1"),
+        ] {
+            assert_eq!(reached(listens.parse().unwrap()), at.parse().unwrap());
+        }
         assert!(!meanwhile(address, None, (Timestamp(0), Timestamp(1))).contains("whyd why"));
     }
 }

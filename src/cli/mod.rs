@@ -100,8 +100,11 @@ struct RunArgs {
 #[derive(Debug, Args)]
 struct DemoArgs {
     /// Port of the API on 127.0.0.1; 0 takes a free one
-    #[arg(long, default_value_t = 8080)]
+    #[arg(long, default_value_t = 8080, conflicts_with = "listen")]
     port: u16,
+    /// Address of the API, as of `whyd run`; instead of a port
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<std::net::SocketAddr>,
     /// Exit after the verdicts instead of serving on
     #[arg(long)]
     once: bool,
