@@ -1,8 +1,8 @@
 //! The store of checkpoints on object_store: a directory today, whose files are synced before they count as written.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path as FilePath, PathBuf};
 
 use bytes::Bytes;
@@ -38,9 +38,11 @@ impl Objects {
         Ok(Self { store, root, runtime })
     }
 
-    /// Makes a file and the names above it durable: object_store leaves that to the kernel.
+    /// Makes a file and the names above it durable, and nobody else's to read: object_store leaves both to others.
     fn sync(&self, path: &Path) -> io::Result<()> {
-        File::open(self.store.path_to_filesystem(path).map_err(told)?)?.sync_all()?;
+        let file = File::open(self.store.path_to_filesystem(path).map_err(told)?)?;
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        file.sync_all()?;
         for folder in self.folders(path)? {
             File::open(folder)?.sync_all()?;
         }
@@ -124,6 +126,8 @@ mod tests {
         let root = dir.path().join("history");
         let store = Objects::open(&root, runtime.handle().clone()).unwrap();
         store.create("team=a/hour=01/1-2.parquet", Bytes::from_static(b"rows")).unwrap();
+        let mode = fs::metadata(root.join("team=a/hour=01/1-2.parquet")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "log lines are in it");
         let again = store.create("team=a/hour=01/1-2.parquet", Bytes::new()).unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
         fs::write(root.join("team=a/hour=01/3-4.parquet#1"), b"ro").unwrap();
