@@ -255,7 +255,8 @@ impl<'a> LineColumns<'a> {
         self.rows
     }
 
-    fn is_full(&self) -> bool {
+    /// Whether it holds as many rows or bytes as a batch should.
+    pub fn is_full(&self) -> bool {
         self.rows >= ROWS || self.bytes >= BYTES
     }
 

@@ -40,7 +40,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
-pub(crate) use deadline::widest;
+pub(crate) use deadline::{widest, widest_of};
 pub use described::sql_type;
 use functions::Functions;
 use gate::Admitted;

@@ -40,9 +40,10 @@ use tokio::time::Instant;
 use super::functions::LIKE_PATTERN_MOST;
 use super::in_turn;
 use crate::joins::interval::IntervalJoinExec;
+use crate::joins::tally::IntervalTallyExec;
 pub(super) use until::Until;
 use watched::{Watch, WatchedExec};
-pub(crate) use weighed::widest;
+pub(crate) use weighed::{widest, widest_of};
 
 /// What a filter fails with.
 #[derive(Debug, Error)]
@@ -108,7 +109,11 @@ pub(super) fn keep(
                 None => node,
                 filter => Arc::new(NestedLoopJoinExecBuilder::from(join).with_filter(filter).build()?),
             }
-        } else if node.is::<CrossJoinExec>() || node.is::<UnnestExec>() || node.is::<IntervalJoinExec>() {
+        } else if node.is::<CrossJoinExec>()
+            || node.is::<UnnestExec>()
+            || node.is::<IntervalJoinExec>()
+            || node.is::<IntervalTallyExec>()
+        {
             node
         } else if node.children().len() > 1 && !is_known(node.name()) {
             // A join that this file does not know how to bound; no setting of ours makes the planner choose one.
@@ -148,7 +153,7 @@ fn watched(node: Arc<dyn ExecutionPlan>, share: Share) -> Result<Arc<dyn Executi
         let cut = children.iter().map(|child| WatchedExec::over(child, cut.clone()));
         cut.map(|child| WatchedExec::over(&child, watch.clone())).collect::<Vec<_>>()
     };
-    if node.is::<HashJoinExec>() || node.is::<IntervalJoinExec>() {
+    if node.is::<HashJoinExec>() || node.is::<IntervalJoinExec>() || node.is::<IntervalTallyExec>() {
         return over(node, each(&Watch::Joined));
     }
     if node.is::<CrossJoinExec>() || node.is::<NestedLoopJoinExec>() {

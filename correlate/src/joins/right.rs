@@ -211,7 +211,7 @@ impl RightRows {
                 times.extend(rows.iter().filter_map(|n| of_run.get(*n as usize)));
                 keys.resize(times.len(), key);
                 made.push(&run, &rows);
-                if times.len() >= ROWS {
+                if times.len() >= ROWS || made.is_full() {
                     break;
                 }
             }

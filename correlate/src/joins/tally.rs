@@ -14,7 +14,6 @@ mod rule;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::internal_err;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -168,8 +167,7 @@ impl ExecutionPlan for IntervalTallyExec {
             let timer = measured.elapsed_compute().timer();
             let made = plan.tally(rows, &schema, tasks, reservation, fetched).await?;
             timer.done();
-            measured.record_output(made.iter().map(RecordBatch::num_rows).sum());
-            Ok::<_, DataFusionError>(futures::stream::iter(made.into_iter().map(Ok)))
+            Ok::<_, DataFusionError>(made.inspect_ok(move |rows| measured.record_output(rows.num_rows())))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream.try_flatten())))
     }

@@ -25,7 +25,8 @@ pub(super) fn longest(batch: &RecordBatch) -> usize {
     lists.map(|list| most(list.value_offsets().iter().map(|at| i64::from(*at)))).max().unwrap_or(0)
 }
 
-fn widest_of(column: &dyn Array) -> usize {
+/// The most bytes that a text or list of a column has.
+pub(crate) fn widest_of(column: &dyn Array) -> usize {
     if let Some(texts) = column.as_string_opt::<i32>() {
         return most(texts.value_offsets().iter().map(|at| i64::from(*at)));
     }

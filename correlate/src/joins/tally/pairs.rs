@@ -10,11 +10,13 @@ use datafusion::common::{internal_datafusion_err, internal_err};
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::metrics::Count;
+use futures::StreamExt;
 
 use super::cells::{Cells, Places, Tally, Values};
 use super::groups::Side;
 use super::reads::Reads;
 use super::{Group, Plan};
+use crate::engine::widest_of;
 use crate::joins::interval::Lefts;
 use crate::joins::keyed::Keyed;
 use crate::joins::tasks::in_task;
@@ -23,8 +25,10 @@ use crate::joins::turns::Turns;
 /// What a key takes in the layouts of right and left rows.
 const EACH_KEY: usize = 16;
 
-/// Rows of an answer that are worth a task of their own.
-const ROWS_OF_A_TASK: usize = 1 << 13;
+/// Rows of a batch of the answer.
+const ROWS: usize = 1 << 13;
+/// Bytes of texts of one, at the most.
+const BYTES: usize = 4 << 20;
 
 /// The left rows, the group of each, and how many groups there are.
 struct Lefthand {
@@ -41,7 +45,7 @@ impl Plan {
         tasks: usize,
         reservation: MemoryReservation,
         fetched: Count,
-    ) -> Result<Vec<RecordBatch>> {
+    ) -> Result<impl futures::Stream<Item = Result<RecordBatch>> + use<>> {
         let (several, reservation) = (tasks > 1, Arc::new(reservation));
         let exprs = self.groups.iter().filter_map(|g| match g {
             Group::Left(e) => Some(Arc::clone(e)),
@@ -85,19 +89,22 @@ impl Plan {
 
         let met = tally.pairs.iter().enumerate().filter(|(_, n)| **n > 0);
         let met: Vec<u32> = met.map(|(cell, _)| cell as u32).collect();
-        let each = met.len().div_ceil(tasks).max(ROWS_OF_A_TASK);
-        let made = Arc::new((side.columns()?, tally, met));
-        let (_, _, met) = &*made;
-        let parts = (0..met.len().div_ceil(each).max(1)).map(|part| {
-            let (plan, schema, made) = (Arc::clone(&self), Arc::clone(schema), Arc::clone(&made));
-            let reads = Arc::clone(&reads);
+        let left = side.columns()?;
+        let wide = |columns: &[ArrayRef]| columns.iter().map(|c| widest_of(c)).fold(0, usize::saturating_add);
+        let each = (BYTES / (wide(&left) + wide(&reads.groups)).max(1)).clamp(1, ROWS);
+        let made = Arc::new((left, reads, tally, met, reservation));
+        let (plan, schema) = (self, Arc::clone(schema));
+        let rows = (0..made.3.len().div_ceil(each)).map(move |part| {
+            let (plan, schema, made) = (Arc::clone(&plan), Arc::clone(&schema), Arc::clone(&made));
             let rows = async move {
-                let (left, tally, met) = &*made;
+                tokio::task::yield_now().await;
+                let (left, reads, tally, met, _) = &*made;
                 plan.emit(&schema, (left, &reads.groups), tally, met.chunks(each).nth(part).unwrap_or_default())
             };
             in_task(several, rows)
         });
-        futures::future::try_join_all(parts).await
+        // Each text of a group has a copy in all of its rows: no more are made than are taken.
+        Ok(futures::stream::iter(rows).buffered(tasks))
     }
 
     /// What the rows of the keys of one part have met.

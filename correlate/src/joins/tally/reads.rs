@@ -94,7 +94,9 @@ impl Plan {
                 for rows in right.fetch(&keyed, span, &self.columns)? {
                     let rows = rows?;
                     room.take(rows.keys.len() * (32 + 16 * values.len()))?;
+                    let known = side.size();
                     side.number(&rows.columns, &mut groups)?;
+                    room.take(side.size().saturating_sub(known))?;
                     for (aggregate, values) in self.aggregates.iter().zip(&mut values) {
                         values.add(aggregate, &rows.columns)?;
                     }
@@ -102,7 +104,6 @@ impl Plan {
                     keys.extend(rows.keys);
                     times.extend(rows.times);
                 }
-                room.take(side.size())?;
                 fetched.add(times.len());
                 Rows::Keyed { keys, times, groups }
             }

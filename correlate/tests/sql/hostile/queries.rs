@@ -6,6 +6,16 @@ fn many(n: usize, with: &str, each: impl Fn(usize) -> String) -> String {
 
 pub(super) fn all() -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
+    // Of each pair of groups a row with the texts of both.
+    let around = "b.pod = a.pod AND b.ts BETWEEN a.ts - INTERVAL '1 hour' AND a.ts + INTERVAL '1 hour'";
+    let left = "(SELECT DISTINCT ts, namespace, pod FROM logs)";
+    all.push(format!(
+        "SELECT n FROM (SELECT a.ts, b.line, count(*) AS n FROM {left} a JOIN logs b ON {around} GROUP BY 1, 2) x ORDER BY n LIMIT 1"
+    ));
+    all.push(format!(
+        "SELECT n FROM (SELECT a.t, b.ts, count(*) AS n FROM (SELECT ts, pod, repeat(line, 50) AS t FROM logs LIMIT 20) a \
+         JOIN logs b ON {around} GROUP BY 1, 2) x ORDER BY n LIMIT 1"
+    ));
     for table in ["logs", "samples", "series", "events", "anomalies"] {
         let scans = |of: &str| many(100, " UNION ALL ", |_| format!("SELECT {of} FROM {table}"));
         all.push(format!("SELECT count(*) FROM ({}) u", scans("*")));
