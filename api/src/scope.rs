@@ -190,6 +190,9 @@ impl<'a> Scope<'a> {
             out.root = None;
         }
         out.members.retain(|member| self.sees(member.split('/').next().unwrap_or_default()));
+        if out.members.len() < row.members.len() {
+            out.restarts = self.rows_of(row).iter().filter(|row| row.exit_code.is_some()).count() as u64;
+        }
         let spoken = row.speaks_of.iter().any(|namespace| !self.sees(namespace));
         if hidden || spoken || out.members.len() < row.members.len() {
             let cause = &row.cause;

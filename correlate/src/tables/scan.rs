@@ -199,9 +199,7 @@ impl SnapshotScan {
                 });
             }
             Source::Anomalies(now) => rows::anomalies(&scoped.anomalies(), *now),
-            Source::Incidents => {
-                rows::incidents(&scoped.each_incident().map(|i| hidden::incident(scoped, i)).collect::<Vec<_>>())
-            }
+            Source::Incidents => rows::incidents(&hidden::incidents(scoped)),
             Source::Alerts => alerts_rows::batch(scoped),
         };
         let made = match self.source {

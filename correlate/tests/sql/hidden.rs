@@ -46,7 +46,8 @@ fn rows_that_speak_of_another_team_do_not_name_it() {
     let incident = all.incidents().iter().find(|i| i.namespace == "team-a").map(|i| Incident::clone(i)).unwrap();
     let members = vec!["team-a/web-1/web".to_owned(), "team-b/canary/db".to_owned()];
     let part_of = Some(Link { id: "canary".into(), team: Team::new("b"), teams: vec![Team::new("b")] });
-    let incident = Incident { root: Some(foreign), members, part_of, summary: "canary is down".into(), ..incident };
+    let incident =
+        Incident { root: Some(foreign), members, part_of, summary: "canary is down".into(), restarts: 70, ..incident };
     writer.put_incidents(Arc::new(vec![Arc::new(incident)]));
 
     for sql in ["SELECT * FROM restarts", "SELECT * FROM incidents"] {
@@ -55,4 +56,10 @@ fn rows_that_speak_of_another_team_do_not_name_it() {
         assert!(!seen.contains("canary"), "{sql}: {seen}");
         assert!(!seen.contains("team-b") && seen.contains("team-a"), "{sql}: {seen}");
     }
+    // Nor how often it ended.
+    let ends = "SELECT restarts AS n FROM incidents";
+    let own =
+        "SELECT count(*) AS n FROM restarts r JOIN incidents i ON i.id = r.incident_id WHERE r.exit_code IS NOT NULL";
+    assert!(shown(&writer, &Access::All, ends).contains("70"));
+    assert_eq!(shown(&writer, &Access::team("a"), ends), shown(&writer, &Access::team("a"), own));
 }
