@@ -1,5 +1,6 @@
 //! What anybody sees of a suspect at once, before anything is counted: how it ended itself, and what of it was told to be unlike its past.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use whyd_buffers::Scoped;
@@ -39,13 +40,14 @@ impl<'a> Seen<'a> {
         let ends: Vec<_> = self.ends.iter().filter(|(_, row)| of_row(row)).collect();
         let odd: Vec<_> = self.anomalies.iter().filter(|a| is_its(&a.namespace, &a.workload, &a.pod)).collect();
         let mut told = Vec::new();
-        if let (Some((at, row)), Some((last, _))) = (ends.first(), ends.last()) {
-            let more = match ends.len() - 1 {
-                0 => String::new(),
-                1 => format!(", and once more at {}", clock(*last)),
-                n => format!(", and {n} times more until {}", clock(*last)),
-            };
-            told.push(format!("{} at {}: {}{more}", end(row), clock(*at), row.cause));
+        if let Some((at, row)) = ends.first() {
+            told.push(format!(
+                "{} at {}: {}{}",
+                end(row),
+                clock(*at),
+                row.cause,
+                more(row, ends.get(1..).unwrap_or_default())
+            ));
         }
         if let Some(strongest) = odd.first() {
             let more = if odd.len() > 1 { format!(", and {} more", odd.len() - 1) } else { String::new() };
@@ -53,6 +55,24 @@ impl<'a> Seen<'a> {
         }
         told
     }
+}
+
+/// What of a suspect ended later than this did: like it, in the same pod and otherwise.
+fn more(first: &Restart, later: &[&(Timestamp, &Restart)]) -> String {
+    let Some((last, _)) = later.last() else { return String::new() };
+    let alike =
+        |row: &Restart| (row.exit_code, &row.reason, &row.cause) == (first.exit_code, &first.reason, &first.cause);
+    let again = later.iter().filter(|(_, row)| alike(row)).count();
+    let pods: BTreeSet<&Option<String>> = later.iter().map(|(_, row)| &row.pod).chain([&first.pod]).collect();
+    let times = |n: usize| if n == 1 { "once more".to_owned() } else { format!("{n} times more") };
+    let what = match (again, later.len() - again) {
+        (again, 0) => times(again),
+        (0, others) => format!("otherwise {}", times(others)),
+        (again, others) => format!("{}, otherwise {}", times(again), times(others)),
+    };
+    let places = if pods.len() > 1 { format!(", in {} pods,", pods.len()) } else { String::new() };
+    let until = if later.len() == 1 { "at" } else { "until" };
+    format!(", and {what}{places} {until} {}", clock(*last))
 }
 
 /// How an instance ended, if it ever began.

@@ -82,6 +82,11 @@ fn how_a_suspect_ended_is_told_before_what_was_counted() {
         format!("paydb-0 ended with exit 137 OOMKilled at {time}: oom-limit, and {} times more until ", own.len() - 1);
     assert!(root.name == "paydb" && root.because[0].starts_with(&end), "{end}: {root:?}");
     assert!(root.because[1].starts_with("anomaly at "), "{root:?}");
+    // What ended of other pods is none of the first one's.
+    let payments = found.ranking.iter().find(|s| s.name == "payments-api").unwrap();
+    let ends = scoped.each_restart().filter(|row| row.workload == "Deployment/payments-api");
+    let pods: std::collections::BTreeSet<_> = ends.map(|row| row.pod.clone()).collect();
+    assert!(pods.len() > 1 && payments.because[0].contains(&format!(", in {} pods,", pods.len())), "{payments:?}");
     // Of what was long before nothing is told.
     let seen = seen::Seen::of(&scoped, (first.minus(Duration::from_secs(60)), first.minus(Duration::from_nanos(1))));
     let paydb = suspects.who.iter().find(|s| s.name == "paydb").unwrap();
