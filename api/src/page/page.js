@@ -39,6 +39,8 @@ function link(text, to, clicked) {
   const anchor = make("a", text);
   anchor.href = to;
   anchor.addEventListener("click", (event) => {
+    // A tab of its own is the browser's to open.
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     clicked();
   });
@@ -74,9 +76,9 @@ function restart(row) {
   return line;
 }
 
-// All that one mark stands for are opened, and the first is looked at.
+// Of what one mark stands for the first is looked at, and all are marked.
 function showPlaces(rows) {
-  rows.forEach((row) => (places.get(row).querySelector("details").open = true));
+  places.forEach((line, row) => line.classList.toggle("chosen", rows.includes(row)));
   reveal(places.get(rows[0]));
 }
 
@@ -103,7 +105,10 @@ function incident(one, known) {
   const own = known.filter((row) => ids.includes(row.incident_id));
   const here = own.map((row) =>
     make("li", "", link(`${clock(row.finished_at || row.started_at || "")} ${row.pod || row.workload}: ${row.cause}`, asked(row.pod || row.workload), () => showPlaces([row]))));
-  if (own.length < one.restarts) here.push(make("li", "", link("all of them", asked(one.id), () => showAsked(one.id))));
+  if (own.length < one.restarts) {
+    const is_asked = ids.includes(pod);
+    here.push(make("li", "", is_asked ? `${one.restarts - own.length} more, not shown` : link("all of them", asked(one.id), () => showAsked(one.id))));
+  }
   const summary = make("summary", `${clock(one.opened_at)} ${one.severity}: ${one.summary}`);
   const details = make("details", "", summary, make("p", `${one.id}, ${one.status}; ${one.restarts} restarts of`), members, make("p", "Likeliest the root"), likeliest,
     ...(here.length ? [make("p", "Its restarts"), make("ul", "", ...here)] : []));

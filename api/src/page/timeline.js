@@ -91,13 +91,20 @@ export function timeline(restarts, anomalies, chosen, wide) {
     const dots = own.filter((mark) => mark.until === undefined).map(({ row, at }) => ({ row, x0: x(at) - RADIUS, x1: x(at) + RADIUS }));
     const drawn = merged(dots).map((mark) => {
       const dot = shape(mark, top + above + 15, 2 * RADIUS, kind(mark.rows), ofRestart);
+      dot.setAttribute("tabindex", "0");
+      dot.setAttribute("role", "button");
       dot.addEventListener("click", () => chosen(mark.rows));
+      dot.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        chosen(mark.rows);
+      });
       return dot;
     });
     return draw("g", {}, label, ...merged(bars).map((mark) => shape(mark, top + above + 2, mark.rows.length > 1 ? 11 : 5, "anomaly", ofAnomaly)), ...drawn);
   });
   const what = `${many(ends.length, "restart")} and ${many(odd.length, "anomaly", "anomalies")} of ${many(names.length, "workload")}, ${clock(new Date(first).toISOString())} to ${clock(new Date(last).toISOString())} UTC`;
-  const picture = draw("svg", { viewBox: `0 0 ${wide} ${height}`, role: "img", "aria-label": what }, ...ruled, ...lanes);
+  const picture = draw("svg", { viewBox: `0 0 ${wide} ${height}`, role: "group", "aria-label": what }, ...ruled, ...lanes);
   const legend = "● by a cause of its own  ○ since what it depends on was down  ◐ some of each  ▬ anomaly; a number is how many lie there";
   const rest = names.length - shown.length;
   return { picture, what: `${legend}. ${what}${rest ? `; ${rest} workloads are left out` : ""}.` };
