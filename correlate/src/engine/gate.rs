@@ -29,7 +29,7 @@ const MAX_OPERATORS: usize = 512;
 const CONCAT: usize = 16;
 /// What one regular expression counts: each is compiled, and keeps what it found out.
 const PATTERN: usize = 8;
-/// What one `->` or `->>` counts: each has all that stands before it in its name, which planning writes for each anew.
+/// What one `->`, `->>` or `[` counts: each has all that stands before it in its name, which planning writes for each anew.
 const STEP: usize = 8;
 
 /// What is let in.
@@ -84,7 +84,7 @@ fn weight(token: &Token) -> usize {
     match token {
         Token::StringConcat => CONCAT,
         Token::Word(word) if GROWING.iter().any(|name| word.value.eq_ignore_ascii_case(name)) => CONCAT,
-        Token::Arrow | Token::LongArrow => STEP,
+        Token::Arrow | Token::LongArrow | Token::LBracket => STEP,
         Token::Tilde | Token::TildeAsterisk | Token::ExclamationMarkTilde | Token::ExclamationMarkTildeAsterisk => {
             PATTERN
         }
@@ -128,6 +128,7 @@ fn deepens(token: &Token) -> bool {
         | Token::LParen
         | Token::RParen
         | Token::EOF
+        | Token::RBracket
         | Token::Number(..)
         | Token::Char(_)
         | Token::Whitespace(_)

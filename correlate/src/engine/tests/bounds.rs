@@ -233,6 +233,9 @@ async fn steps_into_json_are_so_many() {
     let steps = |n| format!("SELECT '[1]' {} FROM logs", "-> 0 ".repeat(n));
     assert_eq!(one(1, &steps(64)).await, "NULL");
     assert!(refused(asked(1, &steps(65)).await).contains("over the limit of 512"));
+    let steps = |n| format!("SELECT '[1]' {} FROM logs", "['a']".repeat(n));
+    assert_eq!(one(1, &steps(64)).await, "NULL");
+    assert!(refused(asked(1, &steps(65)).await).contains("over the limit of 512"));
     // As one expects, wherever they stand.
     let sql = "SELECT 'x' = labels -> 'app' ->> 0 OR 'a\"0' = labels ->> 'app' AND labels ->> 'n' || '!' = '0' || '!' FROM logs";
     assert_eq!(one(1, sql).await, "true");

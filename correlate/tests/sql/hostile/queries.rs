@@ -72,6 +72,8 @@ pub(super) fn all() -> Vec<String> {
     ));
     all.push(format!("SELECT {} FROM series", many(30, ", ", |n| format!("json_list(labels) AS c{n}"))));
     all.push(format!("SELECT max(labels {} ->> 'x') FROM series", "-> 'a' ".repeat(60)));
+    all.push(format!("SELECT max('x' {}) FROM series", "['a']".repeat(252)));
+    all.push(format!("SELECT max(labels{}) FROM series", "['a']".repeat(56)));
     let deep = "[".repeat(30_000) + &"]".repeat(30_000);
     for steps in [60, 500] {
         all.push(format!("SELECT max('{deep}' {}) FROM logs", "-> 0 ".repeat(steps)));
