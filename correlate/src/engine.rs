@@ -328,7 +328,7 @@ impl Shared {
         asof_sql::bracket(&mut statement);
         let rows = rows_of_a_piece(sql);
         let context = self.session(tables, rows, deadline).map_err(|e| self.error(&e))?;
-        let state = context.state();
+        let mut state = context.state();
         let plan = state.statement_to_plan(statement).await.map_err(|e| self.error(&e))?;
         // The gate has judged the syntax; this judges what it was planned to.
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
@@ -336,9 +336,16 @@ impl Shared {
         if let Some(why) = gate::plan::over(&plan).map_err(|e| self.error(&e))? {
             return Err(QueryError::Refused(why));
         }
-        let plan = state.create_physical_plan(&plan).await.map_err(|e| self.error(&e))?;
+        let mut ready = state.create_physical_plan(&plan).await.map_err(|e| self.error(&e))?;
+        let fewer = deadline::rows_of_a_piece(&ready, rows).map_err(|e| self.error(&e))?;
+        if fewer < rows {
+            // Operators are made for so many rows.
+            *state.config_mut() = state.config().clone().with_batch_size(fewer);
+            ready = state.create_physical_plan(&plan).await.map_err(|e| self.error(&e))?;
+        }
+        let (plan, rows) = (ready, fewer);
         let plan = deadline::keep(plan, deadline, rows, compiled).map_err(|e| self.error(&e))?;
-        let stream = execute_stream(plan, context.task_ctx()).map_err(|e| self.error(&e))?;
+        let stream = execute_stream(plan, state.task_ctx()).map_err(|e| self.error(&e))?;
         self.collect(stream).await
     }
 

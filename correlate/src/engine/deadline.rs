@@ -21,7 +21,7 @@ use arrow::compute::concat;
 use arrow::datatypes::{DataType, FieldRef, Schema};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{JoinType, internal_err, plan_err};
+use datafusion::common::{JoinType, ScalarValue, exec_err, internal_err, plan_err};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, Operator};
 use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr, CastExpr, LikeExpr, Literal, lit};
@@ -32,6 +32,7 @@ use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, HashJoinExecBuilder, NestedLoopJoinExec, NestedLoopJoinExecBuilder,
 };
+use datafusion::physical_plan::scalar_subquery::ScalarSubqueryExec;
 use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use thiserror::Error;
@@ -42,7 +43,7 @@ use super::in_turn;
 use crate::joins::interval::IntervalJoinExec;
 use crate::joins::tally::IntervalTallyExec;
 pub(super) use until::Until;
-use watched::{Watch, WatchedExec};
+use watched::{MOST_JOINED, Watch, WatchedExec};
 pub(crate) use weighed::{widest, widest_of};
 
 /// What a filter fails with.
@@ -64,6 +65,11 @@ const SEARCHED: u64 = 1 << 36;
 /// As many, where each has a pattern of its own.
 const COMPILED: usize = 16;
 
+/// Bytes of the constants of one operator, if they stand in each row of a piece.
+const REPEATED: usize = 4 << 20;
+/// Bytes of those constants: with more of them pieces would be of fewer than four rows.
+const CONSTANTS: usize = REPEATED / 4;
+
 /// Rows with texts that a join puts beside each other at a time.
 const BESIDE: usize = 128;
 /// As many, where what is text are names.
@@ -83,6 +89,51 @@ const NAMES: [&str; 12] = [
     "reason",
     "cause",
 ];
+
+/// How many rows are in a piece of this plan, if it is asked for `rows`: what functions make of constants is a constant too, is no
+/// longer as short as the text of the query, and may stand in each row.
+///
+/// # Errors
+/// When that is too much.
+pub(super) fn rows_of_a_piece(plan: &Arc<dyn ExecutionPlan>, rows: usize) -> Result<usize> {
+    let mut most = 0;
+    plan.apply(|node| {
+        let mut bytes = if values(node) > 0 { MOST_JOINED } else { 0 };
+        node.apply_expressions(&mut |whole| {
+            whole.apply(|expr| {
+                bytes += expr.downcast_ref::<Literal>().map_or(Ok(0), |constant| bytes_of(constant.value()))?;
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
+        most = most.max(bytes);
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    if most > CONSTANTS {
+        return exec_err!(
+            "the constants of one SELECT come to {} KiB with what functions make of them, and may stand in each row: {} are allowed",
+            most >> 10,
+            CONSTANTS >> 10
+        );
+    }
+    Ok(rows.min(REPEATED / most.max(1)))
+}
+
+/// The bytes of a constant that may be of any length.
+fn bytes_of(constant: &ScalarValue) -> Result<usize> {
+    match constant.try_as_str() {
+        Some(text) => Ok(text.map_or(0, str::len)),
+        None if windows::is_long(&constant.data_type()) => {
+            Ok(constant.to_array()?.to_data().get_slice_memory_size()?)
+        }
+        None => Ok(0),
+    }
+}
+
+/// How many subqueries of an operator give values of any length.
+fn values(node: &Arc<dyn ExecutionPlan>) -> usize {
+    let long = |of: &&Arc<dyn ExecutionPlan>| of.schema().fields().iter().any(|f| windows::is_long(f.data_type()));
+    if node.is::<ScalarSubqueryExec>() { node.children().into_iter().skip(1).filter(long).count() } else { 0 }
+}
 
 /// The same plan, but it stops soon after `deadline`, and no expression is given more than `rows` at a time.
 pub(super) fn keep(
@@ -148,6 +199,14 @@ fn watched(node: Arc<dyn ExecutionPlan>, share: Share) -> Result<Arc<dyn Executi
         return Ok(WatchedExec::over(&WatchedExec::over(&node, Watch::Read), pieces(piece, usize::MAX)));
     }
     let each = |watch: &Watch| children.iter().map(|child| WatchedExec::over(child, watch.clone())).collect::<Vec<_>>();
+    let values = values(&node);
+    if values > 0 {
+        let value = Watch::Value(MOST_JOINED / values);
+        let (input, of) = children.split_at(1);
+        let of = of.iter().map(|child| WatchedExec::over(child, value.clone()));
+        let children = input.iter().cloned().chain(of).collect();
+        return over(node, children);
+    }
     let cut = |watch: &Watch| {
         let cut = Watch::Pieces { rows: rows.min(beside(&node)), bytes: piece, row: usize::MAX, deadline };
         let cut = children.iter().map(|child| WatchedExec::over(child, cut.clone()));

@@ -27,7 +27,7 @@ use super::account::{Account, Part};
 use super::weighed::{bytes, held, longest, widest};
 
 /// Bytes of text that a row may have where it is put beside many others: a join copies it for each of them.
-const MOST_JOINED: usize = 64 << 10;
+pub(super) const MOST_JOINED: usize = 64 << 10;
 /// Bytes that the elements of one list may come to, with all that stands beside each.
 const MOST_UNNESTED: usize = 16 << 20;
 
@@ -45,8 +45,10 @@ pub(super) enum Watch {
     Read,
     /// No row is copied that is too long for it.
     Joined,
-    /// No list is taken apart beside too much.
+    /// No list is taken apart that is too long, or beside too much.
     Unnested,
+    /// The value of a subquery, which stands in each row around it: no more than so many bytes.
+    Value(usize),
     /// The input of an operator that holds it.
     Taken(Arc<Account>),
     /// The output of that operator.
@@ -190,12 +192,24 @@ fn check(watch: &Watch, part: Option<&Part>, batch: &RecordBatch) -> Result<()> 
         Watch::Joined => Ok(()),
         Watch::Unnested => {
             let (lists, others): (Vec<_>, Vec<_>) = (0..batch.num_columns()).partition(|n| is_list(batch, *n));
-            let beside = widest(&batch.project(&others)?).saturating_add(8 * others.len());
-            if longest(&batch.project(&lists)?).saturating_mul(beside) > MOST_UNNESTED {
+            // Each element has a place of its own in all columns.
+            let (longest, places) = (longest(&batch.project(&lists)?), 8 * batch.num_columns());
+            if longest.saturating_mul(places) > MOST_UNNESTED {
+                return exec_err!(
+                    "a list of {longest} elements is too long to be taken apart: {} are allowed",
+                    MOST_UNNESTED / places
+                );
+            }
+            if longest.saturating_mul(widest(&batch.project(&others)?).saturating_add(places)) > MOST_UNNESTED {
                 return exec_err!("a list is too long to be taken apart beside the rest of its row: unnest it alone");
             }
             Ok(())
         }
+        Watch::Value(most) if widest(batch) > *most => exec_err!(
+            "a subquery in an expression gives more than {} KiB, which would stand in each row: shorten it, as with left(text, 1000)",
+            most >> 10
+        ),
+        Watch::Value(_) => Ok(()),
         Watch::Taken(account) => part.map_or(Ok(()), |part| part.came(account, batch)),
         Watch::Given(account) => part.map_or(Ok(()), |part| part.went(account, batch.num_rows())),
     }

@@ -74,6 +74,27 @@ pub(super) fn all() -> Vec<String> {
     all.push(format!("SELECT max(labels {} ->> 'x') FROM series", "-> 'a' ".repeat(60)));
     all.push(format!("SELECT max('x' {}) FROM series", "['a']".repeat(252)));
     all.push(format!("SELECT max(labels{}) FROM series", "['a']".repeat(56)));
+    // Constants that functions make many times longer than they are written, beside each row.
+    let constant = |zeros: usize, ones: usize| {
+        let (zeros, ones) = (many(zeros, ",", |_| "0".into()), many(ones, ",", |_| "1".into()));
+        format!("replace('[{zeros}]', '0', '{ones}')")
+    };
+    let subquery = "(SELECT string_agg(line, '') FROM logs WHERE pod = 'pod-1')";
+    for (zeros, ones) in [(500, 2_000), (20, 2_000), (2, 2_000)] {
+        let text = constant(zeros, ones);
+        let list = format!("json_list({text})");
+        for made in [&text, &list] {
+            all.push(format!(
+                "SELECT count(x) FROM (SELECT CASE WHEN pod = 'zz' THEN NULL ELSE {made} END x FROM (SELECT pod FROM logs LIMIT 400) l) y"
+            ));
+        }
+        all.push(format!("SELECT max(array_length(x)) FROM (SELECT CASE WHEN pod = 'zz' THEN NULL ELSE {list} END x FROM (SELECT pod FROM logs LIMIT 400) l) y"));
+        all.push(format!("SELECT x FROM (SELECT unnest({list}) x, pod FROM logs) y ORDER BY x DESC LIMIT 1"));
+        all.push(format!("SELECT count(x) FROM (SELECT unnest({list}) x FROM logs) y"));
+    }
+    for made in [subquery, &format!("json_list('[\"' || {subquery} || '\"]')")] {
+        all.push(format!("SELECT count(x) FROM (SELECT CASE WHEN pod = 'zz' THEN NULL ELSE {made} END x FROM logs) y"));
+    }
     let deep = "[".repeat(30_000) + &"]".repeat(30_000);
     for steps in [60, 500] {
         all.push(format!("SELECT max('{deep}' {}) FROM logs", "-> 0 ".repeat(steps)));
