@@ -3,9 +3,9 @@
 //! DataFusion is no authorization boundary. Each query gets a session of its own whose catalog holds the given
 //! tables and nothing else, so what a caller may not see is not there to be named.
 
-mod arrows;
 mod deadline;
 mod described;
+mod dialect;
 mod functions;
 mod gate;
 mod held;
@@ -322,7 +322,6 @@ impl Shared {
                 return Ok((vec![asked.rows(tables)?], Held::new(&self.environment.memory_pool)));
             }
         };
-        arrows::bind(&mut statement);
         names::distinguish(&mut statement);
         likes::bound(&mut statement);
         asof_sql::bracket(&mut statement);

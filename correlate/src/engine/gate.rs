@@ -13,11 +13,11 @@ use patterns::Patterns;
 pub(super) use patterns::written;
 
 use super::described::{self, Description};
+use super::dialect;
 use super::functions::GROWING;
 use super::{QueryError, words};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Query, Select, Statement as Sql, TableFactor, Visit, Visitor};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
@@ -52,7 +52,7 @@ pub(super) fn admit(sql: &str) -> Result<Admitted, QueryError> {
                 .to_owned(),
         ));
     }
-    let dialect = GenericDialect {};
+    let dialect = dialect::Sql;
     let tokens = Tokenizer::new(&dialect, sql).tokenize().map_err(|e| QueryError::Invalid(e.to_string()))?;
     let operators: usize = tokens.iter().map(weight).sum();
     if operators > MAX_OPERATORS {
@@ -127,9 +127,9 @@ fn deepens(token: &Token) -> bool {
         | Token::SemiColon
         | Token::LParen
         | Token::RParen
-        | Token::EOF
         | Token::RBracket
         | Token::Number(..)
+        | Token::EOF
         | Token::Char(_)
         | Token::Whitespace(_)
         | Token::SingleQuotedString(_)
