@@ -1,6 +1,6 @@
 //! Names for columns that would have one and the same, as `count(*), count(*)` or `ts::date, ts::text`, and for labels: their own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
@@ -28,20 +28,39 @@ impl VisitorMut for Names {
     type Break = ();
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let aliases: HashSet<String> = select.projection.iter().filter_map(alias).collect();
+        let unnamed = select.projection.iter().filter_map(|item| match item {
+            SelectItem::UnnamedExpr(expr) => Some(name(expr)),
+            _ => None,
+        });
+        let mut taken: HashSet<String> = unnamed.chain(aliases.iter().cloned()).collect();
         let mut seen: HashMap<String, usize> = HashMap::new();
         for item in &mut select.projection {
             let SelectItem::UnnamedExpr(expr) = item else { continue };
             let name = name(expr);
-            let times = seen.entry(name.clone()).or_default();
+            let is_label = key(expr).is_some();
+            let times = seen.entry(name.clone()).or_insert(usize::from(is_label && aliases.contains(&name)));
             *times += 1;
-            if *times > 1 || key(expr).is_some() {
-                let number = if *times > 1 { format!("_{times}") } else { String::new() };
-                let alias = Ident::with_quote('"', name + &number);
-                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            if *times > 1 || is_label {
+                let mut own = name.clone();
+                while *times > 1 {
+                    own = format!("{name}_{times}");
+                    if taken.insert(own.clone()) {
+                        break;
+                    }
+                    *times += 1;
+                }
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', own) };
             }
         }
         ControlFlow::Continue(())
     }
+}
+
+/// The name that it was given, as it is read.
+fn alias(item: &SelectItem) -> Option<String> {
+    let SelectItem::ExprWithAlias { alias, .. } = item else { return None };
+    Some(if alias.quote_style.is_some() { alias.value.clone() } else { alias.value.to_lowercase() })
 }
 
 /// The name that it would get: a cast has that of what is cast.
