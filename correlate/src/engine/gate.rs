@@ -53,8 +53,9 @@ pub(super) fn admit(sql: &str) -> Result<Admitted, QueryError> {
         ));
     }
     let dialect = dialect::Sql;
-    let tokens = Tokenizer::new(&dialect, sql).tokenize().map_err(|e| QueryError::Invalid(e.to_string()))?;
-    let operators: usize = tokens.iter().map(weight).sum();
+    let tokens =
+        Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|e| QueryError::Invalid(e.to_string()))?;
+    let operators: usize = tokens.iter().map(|t| weight(&t.token)).sum();
     if operators > MAX_OPERATORS {
         return Err(QueryError::Refused(format!(
             "a query with {operators} operators is over the limit of {MAX_OPERATORS}"
@@ -64,7 +65,7 @@ pub(super) fn admit(sql: &str) -> Result<Admitted, QueryError> {
         .with_dialect(&dialect)
         .build()
         .and_then(|mut p| p.parse_statements())
-        .map_err(|e| QueryError::Invalid(words::of(e.strip_backtrace())))?;
+        .map_err(|e| QueryError::Invalid(words::of_syntax(e.strip_backtrace(), &tokens)))?;
     match (statements.pop_front(), statements.len()) {
         (None, _) => Err(QueryError::Invalid("no statement".to_owned())),
         (Some(statement), 0) => {
@@ -128,8 +129,8 @@ fn deepens(token: &Token) -> bool {
         | Token::LParen
         | Token::RParen
         | Token::RBracket
-        | Token::Number(..)
         | Token::EOF
+        | Token::Number(..)
         | Token::Char(_)
         | Token::Whitespace(_)
         | Token::SingleQuotedString(_)

@@ -1,6 +1,12 @@
 //! What DataFusion says, in words for who asks here: no settings that nobody may change, no bugs that are none, and what to do.
 
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
+
 use super::functions::HAS;
+
+/// How a list is made rows, and rows a text.
+const APART: &str = "unnest takes a list apart, and string_agg makes one text of rows, as \
+SELECT id, string_agg(m, ', ') FROM (SELECT id, unnest(json_list(members)) AS m FROM incidents) AS each GROUP BY id";
 
 /// How JSON is looked into.
 const JSON: &str =
@@ -38,6 +44,36 @@ const HINTS: [(&str, &str); 6] = [
         "any other length is one of time_bucket, as time_bucket(INTERVAL '5 minutes', ts)",
     ),
 ];
+
+/// Units behind a number in PromQL.
+const UNITS: [&str; 7] = ["ms", "s", "m", "h", "d", "w", "min"];
+
+/// What is said of the text of an error of the parser, which names where it came to a halt in `tokens`.
+pub(super) fn of_syntax(text: String, tokens: &[TokenWithSpan]) -> String {
+    let mut said = of(text);
+    if let Some(place) = place(&said)
+        && tokens
+            .windows(2)
+            .any(|two| matches!(two, [number, unit] if unit.span.start == place && is_length(number, unit)))
+    {
+        said.push_str("\na length of time is written as INTERVAL '5 minutes'");
+    }
+    said
+}
+
+/// As in `now() - 5m`.
+fn is_length(number: &TokenWithSpan, unit: &TokenWithSpan) -> bool {
+    let is_unit = matches!(&unit.token, Token::Word(w) if UNITS.iter().any(|u| w.value.eq_ignore_ascii_case(u)));
+    is_unit && matches!(number.token, Token::Number(..))
+}
+
+/// The line and the column that the parser tells.
+fn place(text: &str) -> Option<Location> {
+    let (_, at) = text.rsplit_once(" at Line: ")?;
+    let (line, column) = at.split_once(", Column: ")?;
+    let column: String = column.chars().take_while(char::is_ascii_digit).collect();
+    Some(Location { line: line.parse().ok()?, column: column.parse().ok()? })
+}
 
 /// What is said of the text of an error.
 pub(super) fn of(text: String) -> String {
@@ -96,7 +132,13 @@ fn of_call(text: &str) -> Option<String> {
         return Some(said);
     }
     if text.contains("call to 'array_length' function") || text.contains("call to 'cardinality' function") {
-        return Some(format!("this is no list: {HAS}"));
+        let of_list =
+            text.contains("argument types 'array_length(List(") || text.contains("argument types 'cardinality(List(");
+        return Some(if of_list {
+            "array_length takes a list, and behind it at most the number of a dimension, which is 1".to_owned()
+        } else {
+            format!("this is no list: {HAS}")
+        });
     }
     // What a function says itself.
     if let Some((_, own)) = text.split_once("user-defined coercion failed with: ") {
@@ -130,6 +172,11 @@ fn of_missing(text: &str) -> Option<String> {
         "age" => SPAN,
         name if name.contains("json") => JSON,
         name if name.ends_with("diff") => SPAN,
+        name if (name.starts_with("array_") || name.starts_with("list_"))
+            && ["string", "join", "position", "indexof"].iter().any(|of| name.contains(of)) =>
+        {
+            APART
+        }
         name if name.starts_with("array_") || name.starts_with("list_") => HAS,
         _ => return None,
     };
@@ -148,10 +195,6 @@ fn of_times(text: &str) -> Option<String> {
         return Some(format!(
             "{written} is no interval: it has a number, as INTERVAL '1 minute' or INTERVAL '90 seconds'"
         ));
-    }
-    // As in PromQL, `now() - 5m`.
-    if ["s", "m", "h", "d", "min"].iter().any(|unit| text.contains(&format!("end of statement, found: {unit} at"))) {
-        return Some("a length of time is written as INTERVAL '5 minutes'".to_owned());
     }
     if text.contains("Cannot coerce arithmetic expression") && has(&["Timestamp(", "Duration(", "Interval("]) {
         return Some("an interval is added to a time or taken from it, as now() - INTERVAL '5 minutes'".to_owned());
