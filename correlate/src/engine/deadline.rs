@@ -199,9 +199,8 @@ fn watched(node: Arc<dyn ExecutionPlan>, share: Share) -> Result<Arc<dyn Executi
         return Ok(WatchedExec::over(&WatchedExec::over(&node, Watch::Read), pieces(piece, usize::MAX)));
     }
     let each = |watch: &Watch| children.iter().map(|child| WatchedExec::over(child, watch.clone())).collect::<Vec<_>>();
-    let values = values(&node);
-    if values > 0 {
-        let value = Watch::Value(MOST_JOINED / values);
+    if let Some(each) = MOST_JOINED.checked_div(values(&node)) {
+        let value = Watch::Value(each);
         let (input, of) = children.split_at(1);
         let of = of.iter().map(|child| WatchedExec::over(child, value.clone()));
         let children = input.iter().cloned().chain(of).collect();
