@@ -38,7 +38,7 @@ impl Known {
             workloads.insert((row.namespace.clone(), row.workload.clone()));
         }
         for row in scope.all_incidents(|_| true) {
-            if let Some(root) = scope.incident(&row).root {
+            if let Some(root) = scope.named(&row).root {
                 let named = if root.kind == "Pod" { &mut pods } else { &mut workloads };
                 let name = if root.kind == "Pod" { root.name } else { format!("{}/{}", root.kind, root.name) };
                 named.insert((root.namespace, name));

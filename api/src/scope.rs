@@ -179,6 +179,16 @@ impl<'a> Scope<'a> {
 
     /// The incident as this caller may read it.
     pub(crate) fn incident(&self, row: &Incident) -> dto::Incident {
+        let mut out = self.named(row);
+        if out.members.len() < row.members.len() {
+            out.restarts = self.rows_of(row).iter().filter(|row| row.exit_code.is_some()).count() as u64;
+        }
+        out
+    }
+
+    /// The same, but `restarts` counts others' ends too and may not be shown: what it names can be asked of all incidents, since
+    /// no rows are looked for.
+    pub(crate) fn named(&self, row: &Incident) -> dto::Incident {
         let mut out = dto::Incident::from(row);
         let seen = |link: &&Link| link.is_seen_by(self.access);
         out.part_of = row.part_of.as_ref().filter(seen).map(|link| link.id.clone());
@@ -190,9 +200,6 @@ impl<'a> Scope<'a> {
             out.root = None;
         }
         out.members.retain(|member| self.sees(member.split('/').next().unwrap_or_default()));
-        if out.members.len() < row.members.len() {
-            out.restarts = self.rows_of(row).iter().filter(|row| row.exit_code.is_some()).count() as u64;
-        }
         let spoken = row.speaks_of.iter().any(|namespace| !self.sees(namespace));
         if hidden || spoken || out.members.len() < row.members.len() {
             let cause = &row.cause;

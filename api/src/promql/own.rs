@@ -81,7 +81,7 @@ fn incidents(
     for row in &rows {
         stop.check()?;
         // What the caller may not see of it is left out before it becomes a label.
-        let shown = scope.incident(row);
+        let shown = scope.named(row);
         let root = shown.root.as_ref().map(|r| format!("{}/{}", r.kind, r.name)).unwrap_or_default();
         let severity = match shown.severity {
             Severity::Warning => "warning",

@@ -127,7 +127,7 @@ pub(super) async fn incidents(
 /// Whether an incident is of the place that is asked for, by what the caller may read of it: else the answer would tell what lies
 /// behind a name that is left out.
 fn is_at(whose: &Whose, scope: &Scope<'_>, owners: &Owners, row: &Incident) -> bool {
-    let shown = scope.incident(row);
+    let shown = scope.named(row);
     let of_root = |root: &dto::Root| match root.kind.as_str() {
         "Namespace" => whose.is_place(&root.name, "", ""),
         "Pod" => {

@@ -110,7 +110,7 @@ pub(super) async fn timeline(
         parts.next() == Some(namespace.as_str()) && parts.next().is_some_and(|pod| known_pods.contains(pod))
     };
     for incident in scope.incidents(|i| i.members.iter().any(own)) {
-        let shown = scope.incident(&incident);
+        let shown = scope.named(&incident);
         let id = shown.id.clone();
         moments.push(Moment::Opened { at: shown.opened_at, id: shown.id, cause: shown.cause, summary: shown.summary });
         moments.extend(shown.resolved_at.map(|at| Moment::Resolved { at, id }));
