@@ -108,7 +108,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
 async fn no_such_route(uri: Uri) -> Failure {
     Failure::new(
         ErrorKind::NoSuchRoute,
-        format!("nothing is at {}: /openapi.json lists what can be asked, the README where to send", uri.path()),
+        format!("nothing is at {}: /openapi.json lists what can be asked, docs/sending.md where to send", uri.path()),
     )
 }
 

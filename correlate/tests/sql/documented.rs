@@ -1,5 +1,6 @@
-//! The queries that the README shows are asked as they stand there.
+//! The queries that README.md and the pages below docs/ show are asked as they stand there.
 
+use std::fs;
 use std::path::Path;
 
 use whyd_correlate::engine::{Engine, EngineLimits};
@@ -9,14 +10,25 @@ use whyd_signals::Access;
 use crate::buffers::scoped;
 use crate::cluster;
 
-/// What is written in the section on SQL: whole queries in its blocks, and those that stand in a line.
+/// README.md and the pages for users, each with its name.
+fn pages() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let below = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = below.filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
+    files.push(root.join("README.md"));
+    files.sort();
+    let page = |path: std::path::PathBuf| (path.display().to_string(), fs::read_to_string(&path).unwrap());
+    files.into_iter().map(page).collect()
+}
+
+/// What a page shows: whole queries in its blocks, by themselves or as curl sends them, and those that stand in a line.
 fn examples(text: &str) -> Vec<String> {
-    let section = text.split("\n## ").find_map(|part| part.strip_prefix("SQL\n")).unwrap();
     let mut found = Vec::new();
-    for (n, part) in section.split("```").enumerate() {
+    for (n, part) in text.split("```").enumerate() {
         if n % 2 == 1 {
-            let query = part.split_once("\"query=").unwrap().1;
-            found.push(query.rsplit_once('"').unwrap().0.trim().to_owned());
+            let sent =
+                part.split_once("\"query=").and_then(|(_, query)| query.rsplit_once('"')).map(|(query, _)| query);
+            found.extend(part.strip_prefix("sql\n").or(sent).map(|query| query.trim().to_owned()));
             continue;
         }
         let in_lines = part.split('`').skip(1).step_by(2);
@@ -27,16 +39,17 @@ fn examples(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn each_query_of_the_readme_is_answered() {
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
-    let all = examples(&text);
-    assert!(all.len() >= 5, "{all:#?}");
+fn each_query_of_the_pages_is_answered() {
+    let pages = pages();
+    let all: Vec<_> =
+        pages.iter().flat_map(|(page, text)| examples(text).into_iter().map(move |sql| (page, sql))).collect();
+    assert!(all.len() >= 10, "{all:#?}");
     let engine = Engine::new(EngineLimits::default()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (writer, changes) = (cluster::filled(), cluster::changes());
-    for sql in all {
+    for (page, sql) in all {
         let tables = tables(&scoped(&writer, &Access::All), changes.clone());
         let answer = runtime.block_on(engine.query(tables, &sql));
-        assert!(answer.is_ok(), "{sql}: {answer:?}");
+        assert!(answer.is_ok(), "{page}: {sql}: {answer:?}");
     }
 }
