@@ -15,6 +15,7 @@ mod evidence;
 mod gate;
 mod kube_apiserver;
 mod ledger;
+mod links;
 mod log;
 mod otlp;
 mod page;
