@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::StringBuilder;
+use arrow::array::{Array, AsArray, Int64Array, StringBuilder};
 use arrow::datatypes::DataType;
 use datafusion::common::{ScalarValue, exec_err, plan_err};
 use datafusion::error::Result;
@@ -67,19 +67,14 @@ impl ScalarUDFImpl for Part {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let name = self.name;
         let [json, key] = &args.args[..] else { return exec_err!("{name} stands between a text and a name") };
-        let json = Texts::of(json)?;
-        let key = match key {
-            ColumnarValue::Scalar(ScalarValue::Utf8(name)) => name.as_deref().map(Key::Name),
-            ColumnarValue::Scalar(ScalarValue::Int64(place)) => place.map(Key::Place),
-            _ => return exec_err!("what stands behind {name} must be written out, as '...' or a number"),
-        };
+        let (json, keys) = (Texts::of(json)?, Keys::of(key)?);
         let (mut room, clock) = (Room::beside(name, json.column()), Clock::of(&args));
         let mut made = StringBuilder::new();
         for row in 0..rows(&args) {
             clock.now()?;
             // It is shorter than what it is taken from.
             room.take(json.repeated(row))?;
-            let found = json.get(row).zip(key).and_then(|(json, key)| match key {
+            let found = json.get(row).zip(keys.get(row)).and_then(|(json, key)| match key {
                 Key::Name(name) => under(json, name),
                 Key::Place(place) => at(json, place),
             });
@@ -96,4 +91,31 @@ impl ScalarUDFImpl for Part {
 enum Key<'a> {
     Name(&'a str),
     Place(i64),
+}
+
+/// What stands behind an arrow.
+enum Keys<'a> {
+    Names(Texts<'a>),
+    /// One for all rows.
+    Place(Option<i64>),
+    /// One for each.
+    Places(&'a Int64Array),
+}
+
+impl<'a> Keys<'a> {
+    fn of(value: &'a ColumnarValue) -> Result<Self> {
+        Ok(match value {
+            ColumnarValue::Scalar(ScalarValue::Int64(place)) => Self::Place(*place),
+            ColumnarValue::Array(array) if array.data_type() == &DataType::Int64 => Self::Places(array.as_primitive()),
+            names => Self::Names(Texts::of(names)?),
+        })
+    }
+
+    fn get(&self, row: usize) -> Option<Key<'a>> {
+        match self {
+            Self::Names(names) => names.get(row).map(Key::Name),
+            Self::Place(place) => place.map(Key::Place),
+            Self::Places(places) => places.is_valid(row).then(|| Key::Place(places.value(row))),
+        }
+    }
 }
