@@ -29,7 +29,7 @@ const SERIES_OF_REACHED: usize = 2;
 const SERIES_OF_PROBE: usize = 4;
 /// Of the bytes so many percent go to log lines, and of all so many to how many of them there are.
 const LINES_PERCENT: usize = 36;
-const STREAMS_PERCENT: usize = 28;
+pub(super) const STREAMS_PERCENT: usize = 28;
 /// Pods' metrics taken together have one of so many bytes.
 const PART_OF_PODS: usize = 32;
 /// How long calls take has one of so many, a half of it for requests that are under way.

@@ -1,9 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 //! Who may have which places, and who makes room for whom.
 
-use whyd_signals::SeriesId;
+use std::time::Duration;
 
-use whyd_signals::Team;
+use whyd_signals::{SeriesId, Team};
 
 use super::*;
 use crate::detector::robust::Direction;

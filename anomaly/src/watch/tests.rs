@@ -1,8 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use whyd_signals::{SeriesId, TemplateId};
-
-use whyd_signals::Team;
+use whyd_signals::{SeriesId, Team, TemplateId};
 
 use super::*;
 use crate::detector::robust::Direction;
@@ -283,7 +281,7 @@ fn a_group_is_counted_where_there_is_no_room_for_what_it_says() {
     let stats = detectors.stats();
     assert_eq!((stats.streams, stats.refused_lines, stats.refused_kinds), (2, 0, 2));
     // By default all groups are counted.
-    let counted = Config::default().bytes / 100 * STREAMS_PERCENT / Detectors::STREAM_BYTES;
+    let counted = Config::default().bytes / 100 * learnt::STREAMS_PERCENT / Detectors::STREAM_BYTES;
     assert!(counted > Config::default().streams, "{counted}");
 }
 
