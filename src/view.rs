@@ -303,12 +303,13 @@ impl Reader for View {
         let mut workloads = Vec::new();
         for space in scoped.cluster().namespaces() {
             let named = |kind: &str, name: &str| (space.name.clone(), format!("{kind}/{name}"));
-            // What is another's is counted to that.
-            let is_own = |meta: &Meta| meta.controller().is_none();
+            // The pods of a ReplicaSet are counted to what it is of; of all others that an operator or CronJob made to them.
+            let has_pods =
+                |resource: &Resource, meta: &Meta| *resource != Resource::ReplicaSets || meta.controller().is_none();
             let there = space.workloads.values().filter(|(_, record)| record.deleted_at.is_none());
-            let there = there.filter(|(_, record)| is_own(&record.object.metadata));
+            let there = there.filter(|(resource, record)| has_pods(resource, &record.object.metadata));
             workloads.extend(there.map(|(resource, record)| named(resource.kind(), &record.object.metadata.name)));
-            let jobs = space.jobs.values().filter(|job| job.deleted_at.is_none() && is_own(&job.object.metadata));
+            let jobs = space.jobs.values().filter(|job| job.deleted_at.is_none());
             workloads.extend(jobs.map(|job| named(Resource::Jobs.kind(), &job.object.metadata.name)));
         }
         workloads

@@ -10,10 +10,10 @@ use crate::config::ConfigFile;
 use crate::{replay, wiring};
 
 /// What is seen of those messages of a recorded cluster that are kept.
-fn view(keep: impl Fn(&Envelope) -> bool) -> View {
+fn view(keep: impl FnMut(&mut Envelope) -> bool) -> View {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/captures/dependency-down");
     let mut messages = Capture::open(path).unwrap().messages().unwrap();
-    messages.retain(keep);
+    messages.retain_mut(keep);
     let config = ConfigFile::default().validate().unwrap();
     let outcome = replay::run(wiring::core(&config), messages, config.lateness);
     View::new(Shown::of(&outcome.core, LogShown::default()))
@@ -61,4 +61,17 @@ fn workloads_are_known_by_their_objects() {
     assert!(workloads.contains(&named("Deployment", "payments-api")), "{workloads:?}");
     assert!(!workloads.iter().any(|(_, name)| name.starts_with("ReplicaSet/payments-api-")), "{workloads:?}");
     assert!(workloads.iter().all(|(namespace, _)| namespace == "team-pay"), "{workloads:?}");
+}
+
+#[test]
+fn what_an_operator_made_is_a_workload_of_its_own() {
+    let owner = r#""ownerReferences":[{"apiVersion":"monitoring.coreos.com/v1","kind":"Prometheus","name":"paydb","uid":"1","controller":true}],"uid""#;
+    let view = view(|m| {
+        if matches!(m.media, Media::Kube(Resource::StatefulSets, _)) {
+            m.body = String::from_utf8(m.body.to_vec()).unwrap().replace(r#""uid""#, owner).into();
+        }
+        !matches!(m.media, Media::Kube(Resource::Pods, _))
+    });
+    let workloads = view.workloads(&Access::team("pay"));
+    assert!(workloads.contains(&("team-pay".to_owned(), "StatefulSet/paydb".to_owned())), "{workloads:?}");
 }
