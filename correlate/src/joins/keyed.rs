@@ -112,7 +112,7 @@ impl Numbered {
     fn by_series(ids: &UInt32Array, right: &RightRows, (part, parts): (usize, usize)) -> Self {
         let mut numbers: HashMap<u32, u32, FixedState> = HashMap::default();
         let (mut lefts, mut series) = (Vec::new(), Vec::new());
-        let of_part = |id: &u32| *id as usize % parts.max(1) == part;
+        let of_part = |id: &u32| mixed(u64::from(*id), parts) == part;
         for (row, id) in ids.iter().enumerate() {
             let Some(id) = id.filter(of_part).filter(|id| right.scan().has(SeriesId(*id))) else { continue };
             let number = *numbers.entry(id).or_insert_with(|| {
@@ -125,14 +125,15 @@ impl Numbered {
     }
 
     /// Streams are known by texts. The texts of a key are numbered one after the other, each together with the number of those
-    /// before it; the last says whose part it is.
+    /// before it; the pod's says whose part it is, since there are many of them, else the last.
     fn by_stream(texts: &[(StringArray, Text)], scoped: &Scoped, (part, parts): (usize, usize)) -> Self {
         let none = Self { lefts: Vec::new(), keys: 0, found: Found::Streams(Vec::new()) };
-        let Some((last, of_last)) = texts.last() else { return none };
+        let names_pod = |(_, of): &&(StringArray, Text)| matches!(of, Text::Pod);
+        let Some((parted, of_parted)) = texts.iter().find(names_pod).or(texts.last()) else { return none };
         let of_part = |text: &str| parts <= 1 || part_of(text, parts) == part;
-        let rows = last.iter().enumerate().filter(|(_, text)| text.is_some_and(of_part));
+        let rows = parted.iter().enumerate().filter(|(_, text)| text.is_some_and(of_part));
         let mut lefts: Vec<(u32, u32)> = rows.map(|(row, _)| (row as u32, 0)).collect();
-        let streams = scoped.all_streams().filter(|(_, meta)| of_last.of(scoped, meta, of_part));
+        let streams = scoped.all_streams().filter(|(_, meta)| of_parted.of(scoped, meta, of_part));
         let mut streams: Vec<(StreamId, &StreamMeta, u32)> = streams.map(|(id, meta)| (id, meta, 0)).collect();
         let mut keys = 0;
         for (column, of) in texts {
@@ -164,9 +165,14 @@ impl Numbered {
 
 /// Which of several parts a text falls to: by its end, in which names of pods differ.
 fn part_of(text: &str, parts: usize) -> usize {
-    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
     let end = text.as_bytes().rchunks(8).next().unwrap_or_default();
     let word = end.iter().fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
+    mixed(word, parts)
+}
+
+/// One of several parts, whatever steps numbers come in.
+fn mixed(word: u64, parts: usize) -> usize {
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
     (word.wrapping_mul(MIX) >> 32) as usize % parts.max(1)
 }
 
