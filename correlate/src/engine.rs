@@ -3,6 +3,7 @@
 //! DataFusion is no authorization boundary. Each query gets a session of its own whose catalog holds the given
 //! tables and nothing else, so what a caller may not see is not there to be named.
 
+mod arrows;
 mod deadline;
 mod described;
 mod dialect;
@@ -13,6 +14,7 @@ mod in_turn;
 mod json;
 mod likes;
 mod names;
+mod rewrite;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -47,7 +49,7 @@ use gate::Admitted;
 use held::Held;
 use rules::{PlanRules, Rules};
 
-use crate::joins::asof_sql::{self, AsofPlanner};
+use crate::joins::asof_sql::AsofPlanner;
 use crate::joins::planner::Planner;
 
 /// What one engine, and one query of it, may take.
@@ -322,9 +324,7 @@ impl Shared {
                 return Ok((vec![asked.rows(tables)?], Held::new(&self.environment.memory_pool)));
             }
         };
-        names::distinguish(&mut statement);
-        likes::bound(&mut statement);
-        asof_sql::bracket(&mut statement);
+        rewrite::rewrite(&mut statement, tables);
         let rows = rows_of_a_piece(sql);
         let context = self.session(tables, rows, deadline).map_err(|e| self.error(&e))?;
         let mut state = context.state();

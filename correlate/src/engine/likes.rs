@@ -3,26 +3,13 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Statement as Sql, Value, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value, VisitorMut};
 
 use super::functions::LIKE_PATTERN;
 use super::gate::written;
 
 /// Puts the function that bounds it around each pattern that is not written out.
-pub(super) fn bound(statement: &mut Statement) {
-    match statement {
-        Statement::Statement(sql) => {
-            if let Sql::Query(query) = sql.as_mut() {
-                let _: ControlFlow<()> = query.visit(&mut Likes);
-            }
-        }
-        Statement::Explain(explain) => bound(&mut explain.statement),
-        _ => {}
-    }
-}
-
-struct Likes;
+pub(super) struct Likes;
 
 impl VisitorMut for Likes {
     type Break = ();

@@ -17,13 +17,17 @@ const JOINED: &str = "a subquery or LATERAL that is asked anew for each row arou
 that row by = alone: join the table instead, ON e.ts BETWEEN r.finished_at - INTERVAL '1 minute' AND r.finished_at, and GROUP BY; the last \
 before a time is ASOF JOIN events e MATCH_CONDITION (r.finished_at >= e.ts) ON e.name = r.pod";
 
+/// What stands for EXISTS and IN where no plan can be made for them.
+const ASKED: &str = "EXISTS and IN (SELECT ...) are asked in WHERE and not in a SELECT: there count what is found, as \
+(SELECT count(*) FROM events e WHERE e.name = r.pod) > 0";
+
 /// What is said instead of a text that has this in it.
 const INSTEAD: [(&str, &str); 8] = [
     ("CompiledTooBig", "a regular expression compiles to too much: make it shorter, or what it repeats"),
     ("does not support logical expression ScalarSubquery", JOINED),
     ("does not support logical expression OuterReferenceColumn", JOINED),
-    ("does not support logical expression Exists", JOINED),
-    ("does not support logical expression InSubquery", JOINED),
+    ("does not support logical expression Exists", ASKED),
+    ("does not support logical expression InSubquery", ASKED),
     ("does not support logical expression SetComparison", JOINED),
     ("Correlated scalar subquery must be aggregated", JOINED),
     (
@@ -33,8 +37,9 @@ const INSTEAD: [(&str, &str); 8] = [
 ];
 
 /// What helps, behind a text that has this in it.
-const HINTS: [(&str, &str); 6] = [
+const HINTS: [(&str, &str); 7] = [
     ("require unique expression names", "two columns would have one name: give one of them another with AS"),
+    ("which would be ambiguous", "two columns would have one name: give one of them another with AS"),
     ("No field named \"", "what is in double quotes is a column; text is put in single quotes"),
     ("found: TABLE at", "a table is read with SELECT * FROM it; SHOW TABLES names those there are"),
     ("found: ? at", HAS),

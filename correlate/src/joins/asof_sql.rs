@@ -11,25 +11,14 @@ use datafusion::error::Result;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{Extension, LogicalPlan, Operator};
-use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    Join, JoinConstraint, JoinOperator, Query, SetExpr, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    Join, JoinConstraint, JoinOperator, Query, SetExpr, TableFactor, TableWithJoins, VisitorMut,
 };
 
 use super::node::{Compared, Kind, TimeJoin};
 
 /// Puts each as-of join of a statement into brackets.
-pub(crate) fn bracket(statement: &mut Statement) {
-    match statement {
-        Statement::Statement(statement) => {
-            let _ = statement.visit(&mut Brackets);
-        }
-        Statement::Explain(explain) => bracket(&mut explain.statement),
-        _ => {}
-    }
-}
-
-struct Brackets;
+pub(crate) struct Brackets;
 
 impl VisitorMut for Brackets {
     type Break = ();
