@@ -25,6 +25,7 @@ use datafusion::common::{JoinType, ScalarValue, exec_err, internal_err, plan_err
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, Operator};
 use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr, CastExpr, LikeExpr, Literal, lit};
+use datafusion::physical_expr::scalar_subquery::ScalarSubqueryExpr;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::coop::CooperativeExec;
@@ -43,7 +44,7 @@ use super::in_turn;
 use crate::joins::interval::IntervalJoinExec;
 use crate::joins::tally::IntervalTallyExec;
 pub(super) use until::Until;
-use watched::{MOST_JOINED, Watch, WatchedExec};
+use watched::{Watch, WatchedExec};
 pub(crate) use weighed::{widest, widest_of};
 
 /// What a filter fails with.
@@ -70,6 +71,11 @@ const REPEATED: usize = 4 << 20;
 /// Bytes of those constants: with more of them pieces would be of fewer than four rows.
 const CONSTANTS: usize = REPEATED / 4;
 
+/// Bytes of what a subquery in an expression gives.
+const VALUE: usize = 4 << 10;
+/// Bytes of all that they give, if they stand in each row of a piece.
+const GIVEN: usize = 4 * REPEATED;
+
 /// Rows with texts that a join puts beside each other at a time.
 const BESIDE: usize = 128;
 /// As many, where what is text are names.
@@ -91,31 +97,49 @@ const NAMES: [&str; 12] = [
 ];
 
 /// How many rows are in a piece of this plan, if it is asked for `rows`: what functions make of constants is a constant too, is no
-/// longer as short as the text of the query, and may stand in each row.
+/// longer as short as the text of the query, and may stand in each row, as may what subqueries give.
 ///
 /// # Errors
 /// When that is too much.
 pub(super) fn rows_of_a_piece(plan: &Arc<dyn ExecutionPlan>, rows: usize) -> Result<usize> {
-    let mut most = 0;
+    let (mut written, mut given) = (0, 0);
     plan.apply(|node| {
-        let mut bytes = if values(node) > 0 { MOST_JOINED } else { 0 };
-        node.apply_expressions(&mut |whole| {
-            whole.apply(|expr| {
-                bytes += expr.downcast_ref::<Literal>().map_or(Ok(0), |constant| bytes_of(constant.value()))?;
-                Ok(TreeNodeRecursion::Continue)
-            })
-        })?;
-        most = most.max(bytes);
+        let of = Constants::of(node)?;
+        (written, given) = (of.written.max(written), of.given.max(given));
         Ok(TreeNodeRecursion::Continue)
     })?;
-    if most > CONSTANTS {
+    if written > CONSTANTS {
         return exec_err!(
             "the constants of one SELECT come to {} KiB with what functions make of them, and may stand in each row: {} are allowed",
-            most >> 10,
+            written >> 10,
             CONSTANTS >> 10
         );
     }
-    Ok(rows.min(REPEATED / most.max(1)))
+    Ok(rows.min(REPEATED / written.max(1)).min((GIVEN / given.max(1)).max(1)))
+}
+
+/// Bytes that are the same for all rows of an operator, each time that they are named.
+struct Constants {
+    written: usize,
+    /// By subqueries, at the most.
+    given: usize,
+}
+
+impl Constants {
+    fn of(node: &Arc<dyn ExecutionPlan>) -> Result<Self> {
+        let (mut of, schema) = (Self { written: 0, given: 0 }, node.schema());
+        node.apply_expressions(&mut |whole| {
+            whole.apply(|expr| {
+                if let Some(constant) = expr.downcast_ref::<Literal>() {
+                    of.written += bytes_of(constant.value())?;
+                } else if expr.is::<ScalarSubqueryExpr>() && windows::is_long(expr.return_field(&schema)?.data_type()) {
+                    of.given += VALUE;
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
+        Ok(of)
+    }
 }
 
 /// The bytes of a constant that may be of any length.
@@ -127,12 +151,6 @@ fn bytes_of(constant: &ScalarValue) -> Result<usize> {
         }
         None => Ok(0),
     }
-}
-
-/// How many subqueries of an operator give values of any length.
-fn values(node: &Arc<dyn ExecutionPlan>) -> usize {
-    let long = |of: &&Arc<dyn ExecutionPlan>| of.schema().fields().iter().any(|f| windows::is_long(f.data_type()));
-    if node.is::<ScalarSubqueryExec>() { node.children().into_iter().skip(1).filter(long).count() } else { 0 }
 }
 
 /// The same plan, but it stops soon after `deadline`, and no expression is given more than `rows` at a time.
@@ -199,10 +217,9 @@ fn watched(node: Arc<dyn ExecutionPlan>, share: Share) -> Result<Arc<dyn Executi
         return Ok(WatchedExec::over(&WatchedExec::over(&node, Watch::Read), pieces(piece, usize::MAX)));
     }
     let each = |watch: &Watch| children.iter().map(|child| WatchedExec::over(child, watch.clone())).collect::<Vec<_>>();
-    if let Some(each) = MOST_JOINED.checked_div(values(&node)) {
-        let value = Watch::Value(each);
+    if node.is::<ScalarSubqueryExec>() {
         let (input, of) = children.split_at(1);
-        let of = of.iter().map(|child| WatchedExec::over(child, value.clone()));
+        let of = of.iter().map(|child| WatchedExec::over(child, Watch::Value));
         let children = input.iter().cloned().chain(of).collect();
         return over(node, children);
     }

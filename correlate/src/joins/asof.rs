@@ -35,6 +35,7 @@ use whyd_buffers::{FixedState, History};
 use whyd_signals::{Sample, SeriesId, Timestamp};
 
 use super::turns::Turns;
+use super::values::{values, values_of_all};
 use crate::tables::{SnapshotScan, SourceKind};
 
 /// Series of which it is remembered where they lie.
@@ -198,7 +199,8 @@ impl ExecutionPlan for AsofJoinExec {
         let (right, held) = (Arc::clone(&self.right), Arc::clone(&self.held));
         let stream = futures::stream::once(async move {
             let hold = || async {
-                let held = async { Held::of(right.execute(0, context)?, &matched, reservation).await };
+                let at_a_time = context.session_config().batch_size();
+                let held = async { Held::of(right.execute(0, context)?, &matched, at_a_time, reservation).await };
                 held.await.map(Arc::new).map_err(Arc::new)
             };
             let held = held.get_or_init(hold).await.clone().map_err(DataFusionError::Shared)?;
@@ -216,10 +218,6 @@ impl ExecutionPlan for AsofJoinExec {
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
     }
-}
-
-fn values(expr: &Arc<dyn PhysicalExpr>, rows: &RecordBatch) -> Result<ArrayRef> {
-    expr.evaluate(rows)?.into_array(rows.num_rows())
 }
 
 fn joined(left: &RecordBatch, right: Vec<ArrayRef>, schema: &SchemaRef) -> Result<RecordBatch> {
@@ -350,7 +348,12 @@ struct Held {
 }
 
 impl Held {
-    async fn of(input: SendableRecordBatchStream, matched: &Match, reservation: MemoryReservation) -> Result<Self> {
+    async fn of(
+        input: SendableRecordBatchStream,
+        matched: &Match,
+        at_a_time: usize,
+        reservation: MemoryReservation,
+    ) -> Result<Self> {
         let schema = input.schema();
         let batches: Vec<RecordBatch> = input
             .try_fold(Vec::new(), |mut all, batch| {
@@ -362,8 +365,9 @@ impl Held {
         let rows = concat_batches(&schema, &batches)?;
         drop(batches);
         reservation.try_resize(rows.get_array_memory_size())?;
-        let keys = matched.on.iter().map(|(_, right)| values(right, &rows)).collect::<Result<Vec<_>>>()?;
-        let times = values(&matched.right_time, &rows)?;
+        let of_all = |expr| values_of_all(expr, &rows, at_a_time, &reservation);
+        let keys = matched.on.iter().map(|(_, right)| of_all(right)).collect::<Result<Vec<_>>>()?;
+        let times = of_all(&matched.right_time)?;
         let fields = keys.iter().map(|k| SortField::new(k.data_type().clone())).collect();
         let converter = RowConverter::new(fields)?;
         let mut by_key: HashMap<OwnedRow, Vec<u32>> = HashMap::new();

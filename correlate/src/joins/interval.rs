@@ -32,11 +32,10 @@ use super::keyed::{Keyed, LeftKeys};
 use super::layout::{Layout, Rights};
 use super::right::RightRows;
 use super::turns::Turns;
+use super::values::values_of_all;
 use crate::engine::widest;
 
-/// Rows of a batch of pairs.
-const ROWS: usize = 1 << 13;
-/// Bytes of texts of one, at the most: each pair has a copy of both rows.
+/// Bytes of texts of a batch of pairs, at the most: each pair has a copy of both rows.
 const BYTES: usize = 4 << 20;
 
 /// What a left row takes beside its columns: its key, twice while keys are numbered, and its two times.
@@ -93,12 +92,17 @@ impl Interval {
 
     pub(crate) fn expressions(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
         let keys = self.keys.iter().map(|(left, _)| left);
-        keys.chain([&self.lower.time, &self.upper.time]).chain(&self.residual)
+        keys.chain([&self.lower.time, &self.upper.time]).chain(&self.residual).chain(self.right.filter())
     }
 
     /// The keys of left rows.
-    pub(crate) fn left_keys(&self, rows: &RecordBatch) -> Result<LeftKeys> {
-        let keys = self.keys.iter().map(|(left, _)| left.evaluate(rows)?.into_array(rows.num_rows()));
+    pub(crate) fn left_keys(
+        &self,
+        rows: &RecordBatch,
+        at_a_time: usize,
+        reservation: &MemoryReservation,
+    ) -> Result<LeftKeys> {
+        let keys = self.keys.iter().map(|(left, _)| values_of_all(left, rows, at_a_time, reservation));
         let columns: Vec<usize> = self.keys.iter().map(|(_, right)| *right).collect();
         LeftKeys::of(&keys.collect::<Result<Vec<_>>>()?, &self.right, &columns)
     }
@@ -117,10 +121,11 @@ impl Lefts {
     pub(crate) async fn of(
         interval: &Interval,
         input: SendableRecordBatchStream,
+        at_a_time: usize,
         reservation: &MemoryReservation,
     ) -> Result<Self> {
         let rows = gathered(input, reservation).await?;
-        let keys = interval.left_keys(&rows)?;
+        let keys = interval.left_keys(&rows, at_a_time, reservation)?;
         let numbered = keys.numbered(&interval.right, (0, 1));
         Self::keyed(interval, rows, Keyed::of(&keys, &interval.right, &[numbered]), reservation)
     }
@@ -306,6 +311,7 @@ impl ExecutionPlan for IntervalJoinExec {
             schema: self.schema(),
             measured: BaselineMetrics::new(&self.metrics, partition),
             fetched: MetricBuilder::new(&self.metrics).counter("right_rows", partition),
+            at_a_time: context.session_config().batch_size(),
             reservation,
         };
         let stream = futures::stream::once(pairs.begin(input)).try_flatten();
@@ -322,6 +328,8 @@ struct Pairs {
     schema: SchemaRef,
     measured: BaselineMetrics,
     fetched: datafusion::physical_plan::metrics::Count,
+    /// Rows of a batch of pairs, and of how many rows expressions are asked at a time.
+    at_a_time: usize,
     reservation: MemoryReservation,
 }
 
@@ -345,13 +353,13 @@ struct Making {
 
 impl Pairs {
     async fn begin(self, input: SendableRecordBatchStream) -> Result<impl futures::Stream<Item = Result<RecordBatch>>> {
-        let lefts = Lefts::of(&self.interval, input, &self.reservation).await?;
+        let lefts = Lefts::of(&self.interval, input, self.at_a_time, &self.reservation).await?;
         let timer = self.measured.elapsed_compute().timer();
         let right = &self.interval.right;
         let all: Vec<usize> = (0..right.schema().fields().len()).collect();
         let (mut keys, mut times, mut batches, mut turns) = (Vec::new(), Vec::new(), Vec::new(), Turns::default());
         if let Some(span) = lefts.span() {
-            for fetched in right.fetch(&lefts.keyed, span, &all)? {
+            for fetched in right.fetch(&lefts.keyed, span, &all, self.at_a_time)? {
                 let fetched = fetched?;
                 let rows = fetched.keys.len();
                 self.reservation.try_grow(fetched.columns.get_array_memory_size() + rows * 28)?;
@@ -374,7 +382,7 @@ impl Pairs {
         timer.done();
         let paired = vec![false; if self.interval.outer { lefts.rows.num_rows() } else { 0 }];
         let by_key = lefts.by_key();
-        let most = (BYTES / (widest(&lefts.rows) + widest(&columns)).max(1)).clamp(1, ROWS);
+        let most = (BYTES / (widest(&lefts.rows) + widest(&columns)).max(1)).clamp(1, self.at_a_time.max(1));
         let making =
             Making { pairs: self, lefts, by_key, rights, columns, key: 0, left: 0, right: 0, paired, alone: 0, most };
         Ok(futures::stream::try_unfold(making, |mut making| async move {

@@ -16,3 +16,4 @@ pub(crate) mod rules;
 pub(crate) mod tally;
 mod tasks;
 mod turns;
+mod values;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::{internal_datafusion_err, internal_err};
@@ -17,6 +17,7 @@ use whyd_buffers::{LineColumns, LineRun, LinesWanted, Scoped, StreamMarks};
 use whyd_signals::{SeriesId, Timestamp};
 
 use super::keyed::{Keyed, Owners};
+use super::values::passing;
 use crate::tables::{SnapshotScan, SourceKind};
 
 /// Rows that are fetched before they are looked at.
@@ -107,12 +108,19 @@ impl RightRows {
         self.scan.schema().fields().get(at).map(|f| f.name().clone())
     }
 
-    /// All rows of these keys from the first to the last time, both included, some at a time. `wanted` are columns of ours.
+    /// What is asked of them beside what the scan itself sees to.
+    pub(crate) fn filter(&self) -> Option<&Arc<dyn PhysicalExpr>> {
+        self.filter.as_ref()
+    }
+
+    /// All rows of these keys from the first to the last time, both included, some at a time. `wanted` are columns of ours; a
+    /// filter is asked for so many rows at a time.
     pub(crate) fn fetch<'a>(
         &'a self,
         keyed: &'a Keyed,
         range: (i64, i64),
         wanted: &[usize],
+        at_a_time: usize,
     ) -> Result<impl Iterator<Item = Result<Fetched>> + Send + 'a> {
         let asked = self.scan.wanted().range;
         let range = (Timestamp(range.0.max(asked.0.0)), Timestamp(range.1.min(asked.1.0)));
@@ -131,9 +139,8 @@ impl RightRows {
         Ok(rows.map(move |fetched| {
             let mut fetched = fetched;
             if let Some(filter) = &filter {
-                let by = filter.evaluate(&fetched.columns)?.into_array(fetched.columns.num_rows())?;
-                let by = by.as_boolean_opt().ok_or_else(|| internal_datafusion_err!("a filter that is no truth"))?;
-                fetched = fetched.filtered(by)?;
+                let by = passing(filter, &fetched.columns, at_a_time)?;
+                fetched = fetched.filtered(&by)?;
             }
             fetched.columns = fetched.columns.project(&wanted)?;
             Ok(fetched)

@@ -136,7 +136,11 @@ impl ExecutionPlan for IntervalTallyExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        for expr in self.plan.interval.expressions() {
+        let groups = self.plan.groups.iter().map(|group| match group {
+            Group::Left(of) | Group::Right(of) => of,
+        });
+        let aggregated = self.plan.aggregates.iter().filter_map(|aggregate| aggregate.of.as_ref());
+        for expr in self.plan.interval.expressions().chain(groups).chain(aggregated) {
             if f(expr)? == TreeNodeRecursion::Stop {
                 return Ok(TreeNodeRecursion::Stop);
             }
@@ -161,11 +165,12 @@ impl ExecutionPlan for IntervalTallyExec {
         let reservation = MemoryConsumer::new("IntervalTally").register(context.memory_pool());
         let measured = BaselineMetrics::new(&self.metrics, partition);
         let fetched = MetricBuilder::new(&self.metrics).counter("right_rows", partition);
-        let (plan, schema, tasks) = (Arc::clone(&self.plan), self.schema(), self.tasks.unwrap_or(1));
+        let (plan, schema) = (Arc::clone(&self.plan), self.schema());
+        let parts = (self.tasks.unwrap_or(1), context.session_config().batch_size());
         let stream = futures::stream::once(async move {
             let rows = gathered(input, &reservation).await?;
             let timer = measured.elapsed_compute().timer();
-            let made = plan.tally(rows, &schema, tasks, reservation, fetched).await?;
+            let made = plan.tally(rows, &schema, parts, reservation, fetched).await?;
             timer.done();
             Ok::<_, DataFusionError>(made.inspect_ok(move |rows| measured.record_output(rows.num_rows())))
         });

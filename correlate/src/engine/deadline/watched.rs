@@ -22,12 +22,12 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use tokio::time::Instant;
 
-use super::Late;
 use super::account::{Account, Part};
 use super::weighed::{bytes, held, longest, widest};
+use super::{Late, VALUE};
 
 /// Bytes of text that a row may have where it is put beside many others: a join copies it for each of them.
-pub(super) const MOST_JOINED: usize = 64 << 10;
+const MOST_JOINED: usize = 64 << 10;
 /// Bytes that the elements of one list may come to, with all that stands beside each.
 const MOST_UNNESTED: usize = 16 << 20;
 
@@ -47,8 +47,8 @@ pub(super) enum Watch {
     Joined,
     /// No list is taken apart that is too long, or beside too much.
     Unnested,
-    /// The value of a subquery, which stands in each row around it: no more than so many bytes.
-    Value(usize),
+    /// The value of a subquery, which may stand in each row around it: it is not too long for that.
+    Value,
     /// The input of an operator that holds it.
     Taken(Arc<Account>),
     /// The output of that operator.
@@ -205,11 +205,11 @@ fn check(watch: &Watch, part: Option<&Part>, batch: &RecordBatch) -> Result<()> 
             }
             Ok(())
         }
-        Watch::Value(most) if widest(batch) > *most => exec_err!(
-            "a subquery in an expression gives more than {} KiB, which would stand in each row: shorten it, as with left(text, 1000)",
-            most >> 10
+        Watch::Value if widest(batch) > VALUE => exec_err!(
+            "a subquery in an expression gives more than {} KiB, which may stand in each row: shorten it, as with left(text, 1000), or join it",
+            VALUE >> 10
         ),
-        Watch::Value(_) => Ok(()),
+        Watch::Value => Ok(()),
         Watch::Taken(account) => part.map_or(Ok(()), |part| part.came(account, batch)),
         Watch::Given(account) => part.map_or(Ok(()), |part| part.went(account, batch.num_rows())),
     }

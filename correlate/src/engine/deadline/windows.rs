@@ -10,7 +10,8 @@ use datafusion::physical_expr::window::WindowExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 
-use super::account::Account;
+use super::account::{Account, Holds};
+use super::{Constants, Work};
 
 /// The account of a window operator, `None` for any other.
 ///
@@ -24,11 +25,19 @@ pub(super) fn account(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Account>> 
     } else {
         return Ok(None);
     };
-    let mut texts = 0;
+    let (mut texts, mut made) = (0, 0);
     for function in functions {
         texts += usize::from(is_long(function.field()?.data_type()));
+        let mut work = Work::default();
+        let given = function.all_expressions();
+        for expr in given.args.iter().chain(&given.partition_by_exprs).chain(&given.order_by_exprs) {
+            work.add_all(expr)?;
+        }
+        made = work.texts.max(made);
     }
-    Ok(Some(Account::new(functions.len(), texts, behind)))
+    let of = Constants::of(node)?;
+    let constants = of.written + of.given;
+    Ok(Some(Account::new(Holds { numbers: functions.len(), texts, constants, made, behind })))
 }
 
 /// How many rows before the one that is answered are held for it; `None` when nobody can say.

@@ -227,6 +227,17 @@ async fn a_label_is_found_by_its_name() {
     assert_eq!(one(2, "SELECT labels -> 'app' FROM logs WHERE labels ->> 'n' = '1'").await, r#""a\"1""#);
 }
 
+/// It may stand in each row.
+#[tokio::test]
+async fn what_a_subquery_gives_is_so_long() {
+    assert_eq!(one(50, "SELECT count(*) FROM logs WHERE line < (SELECT max(line) FROM logs)").await, "49");
+    let first =
+        |bytes: usize| format!("SELECT count((SELECT left(string_agg(line, ''), {bytes}) FROM logs)) FROM logs");
+    assert_eq!(one(50, &first(4_096)).await, "50");
+    let text = says(asked(50, &first(4_097)).await);
+    assert!(text.contains("a subquery in an expression gives more than 4 KiB"), "{text}");
+}
+
 /// Each step writes those before it once more.
 #[tokio::test]
 async fn steps_into_json_are_so_many() {

@@ -12,8 +12,10 @@ use whyd_buffers::FixedState;
 
 use super::Aggregate;
 
-/// Cells of all groups of one side with all of the other, up to which each has a place of its own.
-const DENSE: usize = 1 << 22;
+/// Bytes of the cells of all groups of one side with all of the other, up to which each has a place of its own.
+const DENSE: usize = 16 << 20;
+/// Bytes of what finds the cell of two groups that have none of their own, and those groups.
+const FOUND: usize = 48;
 
 /// What is made of the pairs of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,8 +198,9 @@ pub(super) enum Places {
 }
 
 impl Places {
-    pub(super) fn of(lefts: usize, rights: usize) -> Self {
-        if lefts.saturating_mul(rights) <= DENSE {
+    /// Of so many groups on each side, each two of which take `each` bytes.
+    fn of(lefts: usize, rights: usize, each: usize) -> Self {
+        if lefts.saturating_mul(rights).saturating_mul(each) <= DENSE {
             Self::Dense(rights)
         } else {
             Self::Sparse { known: HashMap::default(), groups: Vec::new() }
@@ -235,16 +238,37 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Room for cells up to this number.
+    /// With no pair, of so many groups on each side.
+    pub(super) fn of(lefts: usize, rights: usize, values: &[Values]) -> Self {
+        let cells: Vec<Cells> = values.iter().map(Cells::new).collect();
+        let places = Places::of(lefts, rights, each(&cells));
+        Self { places, pairs: Vec::new(), cells }
+    }
+
+    /// Room for cells up to this number, of `all` that there may be.
     pub(super) fn grow(&mut self, to: usize, all: usize, reservation: &MemoryReservation) -> Result<()> {
         if to <= self.pairs.len() {
             return Ok(());
         }
-        // Sparse ones come one by one, but are not reserved one by one.
-        let room = if all <= DENSE { all } else { to.next_power_of_two() };
-        reservation.try_grow((room - self.pairs.len()) * (8 + 16 * self.cells.len() + 24))?;
+        let (room, found) = match self.places {
+            Places::Dense(_) => (all, 0),
+            // They come one by one, but are not reserved one by one.
+            Places::Sparse { .. } => (to.next_power_of_two(), FOUND),
+        };
+        reservation.try_grow((room - self.pairs.len()) * (each(&self.cells) + found))?;
         self.pairs.resize(room, 0);
         self.cells.iter_mut().for_each(|c| c.grow(room));
         Ok(())
     }
+}
+
+/// Bytes of a cell: how many pairs it has, and what is made of them.
+fn each(cells: &[Cells]) -> usize {
+    let of = |cells: &Cells| match cells {
+        Cells::Pairs => 0,
+        Cells::Counts(_) => size_of::<i64>(),
+        Cells::Floats(_) => size_of::<Option<f64>>(),
+        Cells::Ints(_) => size_of::<Option<i64>>(),
+    };
+    size_of::<i64>() + cells.iter().map(of).sum::<usize>()
 }

@@ -21,13 +21,12 @@ use crate::joins::interval::Lefts;
 use crate::joins::keyed::Keyed;
 use crate::joins::tasks::in_task;
 use crate::joins::turns::Turns;
+use crate::joins::values::slices;
 
 /// What a key takes in the layouts of right and left rows.
 const EACH_KEY: usize = 16;
 
-/// Rows of a batch of the answer.
-const ROWS: usize = 1 << 13;
-/// Bytes of texts of one, at the most.
+/// Bytes of texts of a batch of the answer, at the most.
 const BYTES: usize = 4 << 20;
 
 /// The left rows, the group of each, and how many groups there are.
@@ -42,7 +41,7 @@ impl Plan {
         self: Arc<Self>,
         rows: RecordBatch,
         schema: &SchemaRef,
-        tasks: usize,
+        (tasks, at_a_time): (usize, usize),
         reservation: MemoryReservation,
         fetched: Count,
     ) -> Result<impl futures::Stream<Item = Result<RecordBatch>> + use<>> {
@@ -56,12 +55,14 @@ impl Plan {
             let rows = rows.clone();
             async move {
                 let mut groups = Vec::with_capacity(rows.num_rows());
-                side.number(&rows, &mut groups)?;
+                for some in slices(&rows, at_a_time) {
+                    side.number(&some, &mut groups)?;
+                }
                 Ok((side, groups))
             }
         };
         let grouped = in_task(several, grouped);
-        let keys = Arc::new(self.interval.left_keys(&rows)?);
+        let keys = Arc::new(self.interval.left_keys(&rows, at_a_time, &reservation)?);
         let numbered = (0..tasks).map(|part| {
             let (plan, keys) = (Arc::clone(&self), Arc::clone(&keys));
             in_task(several, async move { Ok(keys.numbered(&plan.interval.right, (part, tasks))) })
@@ -76,7 +77,10 @@ impl Plan {
         let parts = (0..tasks).map(|part| {
             let (plan, left, reservation) = (Arc::clone(&self), Arc::clone(&left), Arc::clone(&reservation));
             let fetched = fetched.clone();
-            in_task(several, async move { plan.read(&left.lefts, (part, tasks), &reservation, &fetched).await })
+            in_task(
+                several,
+                async move { plan.read(&left.lefts, (part, tasks), at_a_time, &reservation, &fetched).await },
+            )
         });
         let reads = Arc::new(Reads::of(futures::future::try_join_all(parts).await?, &reservation)?);
         let parts = (0..tasks).map(|part| {
@@ -91,7 +95,7 @@ impl Plan {
         let met: Vec<u32> = met.map(|(cell, _)| cell as u32).collect();
         let left = side.columns()?;
         let wide = |columns: &[ArrayRef]| columns.iter().map(|c| widest_of(c)).fold(0, usize::saturating_add);
-        let each = (BYTES / (wide(&left) + wide(&reads.groups)).max(1)).clamp(1, ROWS);
+        let each = (BYTES / (wide(&left) + wide(&reads.groups)).max(1)).clamp(1, at_a_time.max(1));
         let made = Arc::new((left, reads, tally, met, reservation));
         let (plan, schema) = (self, Arc::clone(schema));
         let rows = (0..made.3.len().div_ceil(each)).map(move |part| {
@@ -119,11 +123,7 @@ impl Plan {
         reservation.try_grow(count * EACH_KEY)?;
         let (laid, values) = reads.laid((part, parts), count);
         let all = left.count.saturating_mul(reads.count);
-        let mut tally = Tally {
-            places: Places::of(left.count, reads.count),
-            pairs: Vec::new(),
-            cells: values.iter().map(Cells::new).collect(),
-        };
+        let mut tally = Tally::of(left.count, reads.count, values);
         let by_key = left.lefts.by_key();
         let mut turns = Turns::default();
         let mut of_row: Vec<(usize, usize)> = Vec::new();

@@ -49,6 +49,7 @@ impl Plan {
         &self,
         lefts: &Lefts,
         (part, parts): (usize, usize),
+        at_a_time: usize,
         reservation: &MemoryReservation,
         fetched: &Count,
     ) -> Result<Read> {
@@ -91,7 +92,7 @@ impl Plan {
             }
             Rightly::Columns(side) => {
                 let (keyed, mut keys) = (lefts.keyed.part(part, parts), Vec::new());
-                for rows in right.fetch(&keyed, span, &self.columns)? {
+                for rows in right.fetch(&keyed, span, &self.columns, at_a_time)? {
                     let rows = rows?;
                     room.take(rows.keys.len() * (32 + 16 * values.len()))?;
                     let known = side.size();

@@ -27,6 +27,9 @@ use super::{Aggregate, Group, IntervalTallyExec, Plan};
 use crate::joins::columns::replaced;
 use crate::joins::interval::IntervalJoinExec;
 
+/// Bytes of a constant text among what is grouped by.
+const CONSTANT: usize = 256;
+
 /// Puts [`IntervalTallyExec`] in the place of an aggregate over an interval join.
 #[derive(Debug)]
 pub(crate) struct Tallies;
@@ -183,8 +186,11 @@ fn is_sure(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<bool> {
         sure && expr.data_type(schema)? == DataType::Float64
     } else if let Some(function) = expr.downcast_ref::<ScalarFunctionExpr>() {
         ["date_bin", "date_trunc", "coalesce", "nanvl", "template_of"].contains(&function.name())
+    } else if let Some(constant) = expr.downcast_ref::<Literal>() {
+        // A longer one would be looked at whole for each row, with nobody else on the thread.
+        constant.value().try_as_str().flatten().is_none_or(|text| text.len() <= CONSTANT)
     } else {
-        expr.is::<Column>() || expr.is::<Literal>()
+        expr.is::<Column>()
     };
     let mut all = kind_is_sure;
     for child in expr.children() {

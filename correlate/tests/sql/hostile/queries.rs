@@ -4,7 +4,8 @@ fn many(n: usize, with: &str, each: impl Fn(usize) -> String) -> String {
     (0..n).map(each).collect::<Vec<_>>().join(with)
 }
 
-pub(super) fn all() -> Vec<String> {
+/// Those that can be planned: one that cannot asks for nothing.
+pub(super) fn planned() -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     // Of each pair of groups a row with the texts of both.
     let around = "b.pod = a.pod AND b.ts BETWEEN a.ts - INTERVAL '1 hour' AND a.ts + INTERVAL '1 hour'";
@@ -13,9 +14,42 @@ pub(super) fn all() -> Vec<String> {
         "SELECT n FROM (SELECT a.ts, b.line, count(*) AS n FROM {left} a JOIN logs b ON {around} GROUP BY 1, 2) x ORDER BY n LIMIT 1"
     ));
     all.push(format!(
-        "SELECT n FROM (SELECT a.t, b.ts, count(*) AS n FROM (SELECT ts, pod, repeat(line, 50) AS t FROM logs LIMIT 20) a \
-         JOIN logs b ON {around} GROUP BY 1, 2) x ORDER BY n LIMIT 1"
+        "SELECT n FROM (SELECT a.t, b.ts, count(*) AS n FROM (SELECT ts, pod, replace(line, 'orders', '{}') AS t FROM logs LIMIT 20) a \
+         JOIN logs b ON {around} GROUP BY 1, 2) x ORDER BY n LIMIT 1",
+        "x".repeat(1_000)
     ));
+    // A constant in each row of what is looked at whole.
+    let constant = |kib: usize| format!("replace('{}', '0', '{}')", "0".repeat(4 * kib), "x".repeat(256));
+    for kib in [8, 90, 600] {
+        let constant = constant(kib);
+        all.push(format!(
+            "SELECT length(x), count(*) FROM (SELECT {constant} AS x FROM {left} a JOIN logs b ON {around}) y GROUP BY x"
+        ));
+        all.push(format!(
+            "SELECT count(*) FROM {left} a JOIN logs b ON b.pod = CASE WHEN a.namespace = 'x' THEN {constant} ELSE a.pod END \
+             AND b.ts BETWEEN a.ts - INTERVAL '1 hour' AND a.ts + INTERVAL '1 hour'"
+        ));
+        all.push(format!(
+            "SELECT count(*) FROM {left} a JOIN logs b ON {around} AND b.line <> CASE WHEN b.level = 'x' THEN {constant} ELSE b.pod END"
+        ));
+        all.push(format!(
+            "SELECT max(b.ts) FROM {left} a ASOF JOIN logs b MATCH_CONDITION (a.ts >= b.ts) \
+             ON a.pod = CASE WHEN b.level = 'x' THEN {constant} ELSE b.pod END"
+        ));
+    }
+    for kib in [8, 90] {
+        let constant = constant(kib);
+        for over in [
+            format!("max({constant}) OVER (PARTITION BY pod)"),
+            format!("max(CASE pod WHEN 'pod-1' THEN line ELSE {constant} END) OVER (PARTITION BY pod)"),
+            format!("count(*) OVER (PARTITION BY CASE pod WHEN 'pod-1' THEN line ELSE {constant} END)"),
+            format!("lag({constant}) OVER (PARTITION BY pod ORDER BY ts)"),
+            format!("first_value({constant}) OVER (PARTITION BY pod ORDER BY ts)"),
+            "max((SELECT max(left(line, 4000)) FROM logs)) OVER (PARTITION BY pod)".to_owned(),
+        ] {
+            all.push(format!("SELECT count(*), max(length(m::text)) FROM (SELECT {over} AS m FROM logs) x"));
+        }
+    }
     for table in ["logs", "samples", "series", "events", "anomalies"] {
         let scans = |of: &str| many(100, " UNION ALL ", |_| format!("SELECT {of} FROM {table}"));
         all.push(format!("SELECT count(*) FROM ({}) u", scans("*")));
@@ -101,6 +135,12 @@ pub(super) fn all() -> Vec<String> {
     }
     all.push(format!("SELECT count(*) FROM logs WHERE '{ones}' ->> -1 = line"));
 
+    all
+}
+
+/// All others.
+pub(super) fn others() -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
     let pairs = "samples a JOIN samples b ON a.series_id % 7 = b.series_id % 7";
     for query in include_str!("queries.sql").lines().skip(1) {
         let query = query
