@@ -277,7 +277,9 @@ impl Ledger {
         self.readiness.retain(known);
         let readiness = &self.readiness;
         self.incidents.retain_pods(|uid| readiness.knows(uid));
-        self.counts.retain(known);
+        // After a start rows stand of pods that are yet to be seen.
+        let entries = &self.entries;
+        self.counts.retain(|namespace, uid| known(namespace, uid) || entries.knows(uid));
         self.failures.expire(now);
         let failures = &self.failures;
         self.failed.retain(|id, f| failures.holds(id, f));

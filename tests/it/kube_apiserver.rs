@@ -113,7 +113,8 @@ async fn what_happens_while_the_watch_is_lost_is_found_by_the_next_list() {
     let api = pods(&server.client().await);
     api.patch_status("shop-1", &PatchParams::default(), &patch(3, "Error", 4, 180)).await.unwrap();
     let rows = restarts(&whyd, "shop-1", 3).await;
-    assert_eq!(rows.len(), 3, "{rows:?}");
+    let all = get_json(whyd.address, "/api/v1/restarts?pod=shop-1").await;
+    assert_eq!(rows.len(), 3, "{all:#}");
     assert!(rows.contains(&oom), "{rows:?}");
 }
 

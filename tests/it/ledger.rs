@@ -55,7 +55,8 @@ fn rows_that_stand_are_there_after_a_restart_without_a_log() {
     let again = core.snapshot().scoped(&Access::All).restarts();
     assert_eq!(again, all, "what comes from the file is what went in");
 
-    // The pods are seen again: what stands is not judged anew, and no row is made twice.
+    // The pods are seen again: what stands is not judged anew, and no row is made twice. The first look is before any of them.
+    core.step(messages.first().unwrap().received, Message::Tick);
     for m in messages.iter().filter(|m| matches!(m.media, Media::Kube(Resource::Pods, _))) {
         input(&mut core, m.received, m.clone());
     }
@@ -90,6 +91,8 @@ fn restarts_while_nobody_looked_are_found_by_their_count() {
     status["lastState"] = serde_json::json!({"terminated": end});
     pod["metadata"]["resourceVersion"] = "999999".into();
     let at = Timestamp::parse("2026-11-22T15:00:01Z").unwrap();
+    // A look before the first list.
+    core.step(at, Message::Tick);
     let namespaces = messages.iter().filter(|m| matches!(m.media, Media::Kube(Resource::Namespaces, Verb::Apply)));
     for m in namespaces {
         input(&mut core, at, m.clone());

@@ -35,19 +35,18 @@ pub(super) struct Missing {
 pub(super) struct Counts(BTreeMap<(String, String), Counted>);
 
 impl Counts {
-    /// Takes in one status. `ended` tells how many ends of a container are known, those of this status included. Gives
-    /// what is missing, and that nothing is any more.
-    pub(super) fn observe(&mut self, pod: &Pod, at: Timestamp, ended: impl Fn(&str) -> usize) -> Vec<Missing> {
+    /// Takes in one status. `ended` tells how many ends of a container are known, of instances before that of a count, those of
+    /// this status included. Gives what is missing, and that nothing is any more.
+    pub(super) fn observe(&mut self, pod: &Pod, at: Timestamp, ended: impl Fn(&str, i64) -> usize) -> Vec<Missing> {
         let mut missing = Vec::new();
         for status in pod.statuses() {
-            let known = ended(&status.name);
+            let known = ended(&status.name, i64::MAX);
             let key = (pod.metadata.uid.clone(), status.name.clone());
             let Some(counted) = self.0.get_mut(&key) else {
-                let namespace = pod.metadata.namespace.clone();
-                self.0.insert(
-                    key,
-                    Counted { namespace, base: status.restart_count, known, count: status.restart_count, at },
-                );
+                let (namespace, count) = (pod.metadata.namespace.clone(), status.restart_count);
+                // While the log is read back ends are known that came later, as they stood before.
+                let known = ended(&status.name, count);
+                self.0.insert(key, Counted { namespace, base: count, known, count, at });
                 continue;
             };
             let rose = status.restart_count > counted.count;

@@ -145,9 +145,16 @@ impl Entries {
         std::mem::take(&mut self.taken_back)
     }
 
-    /// How many ends of a container are known.
-    pub(super) fn ended_of(&self, uid: &str, container: &str) -> usize {
-        self.of(uid, container).filter(|(_, e)| matches!(e.ending, Ending::Ended { .. })).count()
+    /// Whether anything is known of a pod.
+    pub(super) fn knows(&self, uid: &str) -> bool {
+        let from = (uid.to_owned(), String::new(), String::new());
+        self.all.range(from..).next().is_some_and(|((of, ..), _)| of == uid)
+    }
+
+    /// How many ends of a container are known, of its instances before that of this count.
+    pub(super) fn ended_of(&self, uid: &str, container: &str, count: i64) -> usize {
+        let is_before = |e: &Entry| matches!(e.ending, Ending::Ended { restart_count, .. } if restart_count < count);
+        self.of(uid, container).filter(|(_, e)| is_before(e)).count()
     }
 
     fn of(&self, uid: &str, container: &str) -> impl Iterator<Item = (&Key, &Entry)> {

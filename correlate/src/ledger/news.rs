@@ -27,7 +27,7 @@ impl Ledger {
                 for taken_back in self.entries.take_back() {
                     self.forget(&taken_back);
                 }
-                let ended = |container: &str| self.entries.ended_of(&pod.metadata.uid, container);
+                let ended = |container: &str, count| self.entries.ended_of(&pod.metadata.uid, container, count);
                 for missing in self.counts.observe(pod, applied.received, ended) {
                     for seen_after_all in self.entries.unseen(pod, &missing, applied.received) {
                         self.forget(&seen_after_all);
