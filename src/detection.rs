@@ -170,7 +170,7 @@ impl DetectionShown {
                 continue;
             }
             let whose = (meta.namespace.to_string(), workload, meta.container.to_string(), meta.name.to_string());
-            usual.entry(whose.clone()).or_default().extend(standing.usual);
+            usual.entry(whose.clone()).or_default().extend(standing.usual.filter(|usual| usual.is_finite()));
             let watched = self.watch_list.of(&meta.name);
             let words = watched.as_ref().map_or(meta.name.as_ref(), |watched| watched.words.as_ref());
             match all.get_mut(&whose) {

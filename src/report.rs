@@ -42,7 +42,9 @@ pub(crate) fn memory(scoped: &Scoped, row: &dto::Restart, all: &[dto::Restart]) 
         let samples = scoped.slice(id, last.minus(DRAWN), last);
         if of_one(id) { lived(samples, &ends) } else { samples }
     };
-    let mut samples: Vec<Sample> = ids.into_iter().flat_map(drawn).collect();
+    // After a scrape that failed a series has a marker that it is stale: a gap, and not a point.
+    let measured = ids.into_iter().flat_map(drawn).filter(|s| s.value.is_finite());
+    let mut samples: Vec<Sample> = measured.collect();
     samples.sort_by_key(|s| s.ts);
     Some(Memory { samples, limit, ends })
 }

@@ -201,7 +201,7 @@ pub fn ranking(
         let Suspect { namespace, kind, name } = suspect;
         let because = [seen.told(suspect), suspects.told(r)].concat();
         let (namespace, kind, name) = (namespace.to_string(), kind.clone(), name.clone());
-        Some(dto::Ranked { kind, namespace, name, score: r.score, because })
+        Some(dto::Ranked { kind, namespace, name, score: dto::figure(r.score), because })
     };
     let has_reason = |r: &&Ranked| r.score > 0.0 && !r.because.is_empty();
     let ranking: Vec<_> = ranked.iter().filter(has_reason).filter_map(place).take(PLACES).collect();

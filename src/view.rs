@@ -227,7 +227,7 @@ impl Reader for View {
                 c.troubled_sharing, c.sharing
             );
             let (shares, members) = (shares.to_owned(), c.members);
-            let (troubled_sharing, sharing, chance) = (c.troubled_sharing, c.sharing, c.chance);
+            let (troubled_sharing, sharing, chance) = (c.troubled_sharing, c.sharing, dto::figure(c.chance));
             dto::Cohort { shares, value, version, troubled_sharing, sharing, chance, members, text }
         };
         let cohorts = found.cohorts.into_iter().map(cohort).collect();
@@ -276,7 +276,7 @@ impl Reader for View {
         let all: Vec<dto::Restart> = scoped.each_restart().filter(own).map(|r| r.as_ref().into()).collect();
         let drawn = report::memory(&scoped, &row.into(), &all)?;
         let samples = drawn.samples.iter().map(|s| MemorySample { at: s.ts, bytes: s.value }).collect();
-        let limit_bytes = (drawn.limit > 0.0).then_some(drawn.limit);
+        let limit_bytes = Some(drawn.limit).filter(|limit| *limit > 0.0 && limit.is_finite());
         Some(MemoryUse { limit_bytes, samples, ends: drawn.ends })
     }
 

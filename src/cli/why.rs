@@ -25,8 +25,7 @@ pub(super) fn why(args: &WhyArgs) -> Result<ExitCode> {
     if status != StatusCode::OK {
         return refused(status, &body, &args.server);
     }
-    let answer: Why = serde_json::from_slice(&body)
-        .with_context(|| format!("{} answers, but not as a whyd does; is --server right?", clean(&args.server)))?;
+    let answer: Why = serde_json::from_slice(&body).with_context(|| unlike(&args.server))?;
     match args.output {
         Output::Json => print(&serde_json::to_string_pretty(&answer)?),
         Output::Text => {
@@ -34,6 +33,15 @@ pub(super) fn why(args: &WhyArgs) -> Result<ExitCode> {
             print(&render::why(&answer, Style { colour: coloured(), server, ..Style::PLAIN }))
         }
     }
+}
+
+/// What to make of an answer that does not fit.
+fn unlike(server: &str) -> String {
+    format!(
+        "{} answers, but not as a whyd {} does; is --server right, and is the daemon of this version?",
+        clean(server),
+        env!("CARGO_PKG_VERSION")
+    )
 }
 
 /// Whether a shell takes the address as it stands.
@@ -165,6 +173,9 @@ mod tests {
     fn an_answer_of_something_else_is_told_so() {
         let error = refused(StatusCode::NOT_FOUND, b"<html>", "http://h").unwrap_err().to_string();
         assert_eq!(error, "http://h answers 404 Not Found, and not as a whyd does; is --server right?");
+        let unlike = unlike("http://h");
+        let version = format!("as a whyd {} does", env!("CARGO_PKG_VERSION"));
+        assert!(unlike.contains(&version) && unlike.contains("is the daemon of this version?"), "{unlike}");
         let problem = br#"{"type":"t","title":"t","status":404,"detail":"no restart of it","instance":"/"}"#;
         let code = refused(StatusCode::NOT_FOUND, problem, "http://h").unwrap();
         assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE));

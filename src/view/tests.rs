@@ -11,9 +11,17 @@ use crate::{replay, wiring};
 
 /// What is seen of those messages of a recorded cluster that are kept.
 fn view(keep: impl FnMut(&mut Envelope) -> bool) -> View {
+    view_with(keep, None)
+}
+
+/// The same with one more.
+fn view_with(keep: impl FnMut(&mut Envelope) -> bool, more: Option<Envelope>) -> View {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/captures/dependency-down");
     let mut messages = Capture::open(path).unwrap().messages().unwrap();
     messages.retain_mut(keep);
+    if let Some(more) = more {
+        messages.insert(messages.partition_point(|m| m.received <= more.received), more);
+    }
     let config = ConfigFile::default().validate().unwrap();
     let outcome = replay::run(wiring::core(&config), messages, config.lateness);
     View::new(Shown::of(&outcome.core, LogShown::default()))
@@ -74,4 +82,33 @@ fn what_an_operator_made_is_a_workload_of_its_own() {
     });
     let workloads = view.workloads(&Access::team("pay"));
     assert!(workloads.contains(&("team-pay".to_owned(), "StatefulSet/paydb".to_owned())), "{workloads:?}");
+}
+
+#[test]
+fn a_sample_that_is_no_number_is_a_gap_in_the_memory() {
+    let at = Timestamp::parse("2026-11-22T13:38:30Z").unwrap();
+    let second = at.0 / 1_000_000_000;
+    let series = r#"{"__name__":"container_memory_working_set_bytes","namespace":"team-pay","pod":"paydb-0","container":"paydb"}"#;
+    let answer = format!(
+        r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{series},
+            "values":[[{},"NaN"],[{},"+Inf"],[{second},"1048576"]]}}]}}}}"#,
+        second - 2,
+        second - 1
+    );
+    let range = whyd_signals::Range {
+        from: at.minus(std::time::Duration::from_secs(60)),
+        to: at.plus(std::time::Duration::from_secs(1)),
+    };
+    let of = whyd_collector::wire::asked::Target { source: "prometheus".into(), tenant: None };
+    let asked = whyd_collector::wire::asked::Asked { of, range, whole: true, labels: [].into() };
+    let body = [asked.line(), answer.into_bytes()].concat().into();
+    let media = Media::Pulled(whyd_signals::Pulled::QueryRange);
+    let view = view_with(|_| true, Some(Envelope { received: at, media, tenant: None, body }));
+    let rows = view.restarts(&Access::All, &|r| r.mechanism == "oom-limit");
+    let memory = view.memory(&Access::All, &rows[0]).unwrap();
+    let of_answer = |s: &MemorySample| s.bytes == 1_048_576.0 && s.at == at;
+    assert!(memory.samples.iter().any(of_answer), "{memory:?}");
+    assert!(memory.samples.iter().all(|s| s.bytes.is_finite()), "{memory:?}");
+    let json = serde_json::to_string(&memory).unwrap();
+    assert_eq!(serde_json::from_str::<MemoryUse>(&json).unwrap(), memory);
 }

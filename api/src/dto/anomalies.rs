@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use whyd_signals::Timestamp;
 
-use super::Problem;
+use super::{Problem, figure};
 
 /// A value, a rate or a call that is unlike its own past.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -30,10 +30,12 @@ pub struct Anomaly {
     pub metric: String,
     /// Above 1 is anomalous.
     pub score: f64,
-    /// What it is.
-    pub value: f64,
-    /// What is usual.
-    pub expected: f64,
+    /// What it is; null where that is no number.
+    #[schema(required)]
+    pub value: Option<f64>,
+    /// What is usual; null where that is no number.
+    #[schema(required)]
+    pub expected: Option<f64>,
     /// The same in words.
     pub text: String,
     /// The trace of a request that shows it; null where there is none.
@@ -52,9 +54,9 @@ impl From<&whyd_signals::schema::Anomaly> for Anomaly {
             pod: a.pod.clone(),
             container: a.container.clone(),
             metric: a.metric.clone(),
-            score: a.score,
-            value: a.value,
-            expected: a.expected,
+            score: figure(a.score),
+            value: Some(a.value).filter(|value| value.is_finite()),
+            expected: Some(a.expected).filter(|value| value.is_finite()),
             text: a.text.clone(),
             trace_id: Some(a.trace.clone()).filter(|id| !id.is_empty()),
         }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use whyd_signals::{Timestamp, schema};
 
-use super::{Evidence, Problem, Root};
+use super::{Evidence, Problem, Root, figure};
 
 /// A change shortly before an end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -133,7 +133,7 @@ impl From<&schema::Restart> for Restart {
             mechanism: r.mechanism.clone(),
             cause: r.cause.clone(),
             cause_detail: r.cause_detail.clone(),
-            confidence: r.confidence,
+            confidence: figure(r.confidence),
             root: r.root.as_ref().map(Root::from),
             summary: r.summary.clone(),
             evidence: r.evidence.iter().map(|e| Evidence::of(r, e)).collect(),

@@ -92,7 +92,7 @@ pub(super) async fn timeline(
                 pod: a.pod.clone(),
                 container: a.container.clone(),
                 metric: a.metric.clone(),
-                score: a.score,
+                score: dto::figure(a.score),
                 text: a.text.clone(),
                 until: Some(a.until),
                 trace_id: Some(a.trace.clone()).filter(|id| !id.is_empty()),
