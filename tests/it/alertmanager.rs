@@ -115,7 +115,7 @@ async fn an_incident_is_one_alert_over_resends_and_a_kill_and_ends_when_it_is_ov
         (alertmanager.alert(id).await["annotations"]["summary"] == now).then_some(())
     })
     .await;
-    assert_eq!(alert["generatorURL"], format!("https://whyd.example/api/v1/incidents/{id}"));
+    assert_eq!(alert["generatorURL"], format!("https://whyd.example/?pod={id}"));
     // We name it as the Alertmanager does.
     let ours = get_json(daemon.address, "/alertmanager/api/v2/alerts").await;
     assert_eq!(ours[0]["fingerprint"], alert["fingerprint"]);

@@ -92,9 +92,10 @@ pub struct Alert {
     pub generator_url: String,
 }
 
-/// Where people read on; `base` is the URL under which they reach the daemon.
+/// The page that tells of it, where people read on and type in their token; `base` is the URL under which they reach the daemon.
 pub fn link(base: &str, id: &str) -> String {
-    format!("{}/api/v1/incidents/{id}", base.trim_end_matches('/'))
+    let id: String = form_urlencoded::byte_serialize(id.as_bytes()).collect();
+    format!("{}/?pod={id}", base.trim_end_matches('/'))
 }
 
 /// How the incident stands. Text and figures belong here: they change.

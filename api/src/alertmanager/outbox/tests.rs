@@ -228,7 +228,7 @@ fn what_is_made_of_others_is_told_once_whatever_id_it_comes_to_have() {
         (&sent[0]["labels"]["incident_id"], &sent[0]["annotations"]["summary"]),
         (&"w".into(), &"v of 3".into())
     );
-    assert_eq!(sent[0]["generatorURL"], "https://whyd.example/api/v1/incidents/v");
+    assert_eq!(sent[0]["generatorURL"], "https://whyd.example/?pod=v");
     // What it turned out to be worse as is one alert more, and so is another trouble, and that of another team.
     let worse = || Incident { severity: Severity::Critical, ..wider() };
     check(&mut outbox, 61, Whole, vec![worse()], true, &["w warning 61", "w critical 301"]);
@@ -270,7 +270,7 @@ fn labels_never_change_and_annotations_tell_what_did() {
     assert!(is_ours(labels.as_object().unwrap().iter().map(|(k, v)| (k.as_str(), v.as_str().unwrap()))));
     let said = &later[0]["annotations"];
     assert_eq!((said["cause"].as_str(), said["restarts"].as_str()), (Some("oom-node"), Some("20")));
-    assert_eq!(said["link"], "https://whyd.example/api/v1/incidents/i");
+    assert_eq!(said["link"], "https://whyd.example/?pod=i");
     assert!(said["members"].as_str().unwrap().ends_with("team-shop/cart-9/cart and 2 more"), "{said}");
 }
 
