@@ -6,12 +6,12 @@
 mod heard;
 mod incident;
 mod memory;
-mod next;
 mod text;
 
 use std::collections::BTreeSet;
 
 use whyd_api::dto::{Evidence, Incident, IncidentStatus, Learning, Match, Problem, Restart, Root, Severity, Why};
+use whyd_api::next;
 use whyd_signals::{Sample, Timestamp};
 
 pub use memory::{Memory, memory};

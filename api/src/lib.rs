@@ -9,6 +9,7 @@ mod cursor;
 pub mod dto;
 mod known;
 pub mod listen;
+pub mod next;
 mod owners;
 pub mod problem;
 mod promql;

@@ -110,6 +110,7 @@ fn an_answer_lists_what_was_before_and_what_is_missing() {
             until: Timestamp::parse("2026-01-31T13:40:00Z").unwrap(),
         }),
         heard: Vec::new(),
+        look_next: Vec::new(),
         problems: vec![Problem { source: Some("logs".to_owned()), detail: "nothing came".to_owned() }],
     };
     let text = why(&answer, Style::PLAIN);
@@ -131,7 +132,7 @@ fn an_answer_lists_what_was_before_and_what_is_missing() {
 
 fn answer(matched: Match, restarts: Vec<Restart>, incidents: Vec<Incident>) -> Why {
     let (memory, learning, heard, problems) = (None, None, Vec::new(), Vec::new());
-    Why { matched, restarts, incidents, memory, learning, heard, problems }
+    Why { matched, restarts, incidents, memory, learning, heard, look_next: Vec::new(), problems }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 const PROBE: &str = include_str!("page/probe.js");
+const ASKED: &str = include_str!("page/asked.js");
 
 fn restart(n: usize) -> Value {
     // Ten in nine seconds, and others that lie apart.
@@ -22,8 +23,31 @@ fn restart(n: usize) -> Value {
     })
 }
 
+/// Of what never started nothing is known but evidence; the others tell the same.
+fn why() -> Value {
+    let rows = (0..3).rev().map(|n| {
+        let mut row = restart(3 * n + 1);
+        row["pod"] = json!("cart-1");
+        row["evidence"][0]["at"] = json!("2026-11-22T13:00:00Z");
+        for (key, value) in [("confidence", json!(0.97)), ("exit_code", json!(137)), ("reason", json!("OOMKilled")), ("node", json!("n1"))] {
+            row[key] = value;
+        }
+        row["ruled_out"] = json!([{"cause": "oom-node", "because": "no event", "field": "events"}]);
+        row["changes"] = json!([{"at": "2026-11-22T12:59:00Z", "object": "Deployment/cart", "what": "image", "detail": "", "by": "", "touches": true}]);
+        row
+    });
+    let mut rows: Vec<Value> = rows.collect();
+    let mut never = restart(0);
+    (never["finished_at"], never["cause"]) = (Value::Null, json!("image-pull"));
+    never["evidence"][0]["at"] = json!("2026-11-22T12:58:00Z");
+    rows.push(never);
+    let learning = json!({"since": "2026-11-22T12:00:00Z", "until": "2026-11-22T14:00:00Z"});
+    json!({"matched": "pod", "restarts": rows, "incidents": [], "memory": null, "learning": learning,
+        "look_next": ["kubectl -n team-shop top pod cart-1"], "problems": []})
+}
+
 /// What is answered at a path.
-fn answer(path: &str, fails: bool) -> (u16, &'static str, String) {
+fn answer(path: &str, query: &str, fails: bool) -> (u16, &'static str, String) {
     let file = |name: &str| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("api/src/page").join(name);
         std::fs::read_to_string(path).unwrap()
@@ -34,18 +58,32 @@ fn answer(path: &str, fails: bool) -> (u16, &'static str, String) {
     });
     let (kind, body) = match path {
         // No window is as narrow as a frame may be.
-        "/" => ("text/html", "<iframe src=\"narrow\" width=\"400\" height=\"900\"></iframe>".to_owned()),
+        "/" => ("text/html", format!("<iframe src=\"narrow?{query}\" width=\"400\" height=\"900\"></iframe>")),
         "/narrow" => {
-            let probe = "<script src=\"probe.js\" type=\"module\"></script></head>";
-            ("text/html", file("index.html").replace("</head>", probe))
+            let probe = if query.is_empty() { "probe.js" } else { "asked.js" };
+            let probe = format!("<script src=\"{probe}\" type=\"module\"></script></head>");
+            ("text/html", file("index.html").replace("</head>", &probe))
         }
+        "/asked.js" => ("text/javascript", ASKED.to_owned()),
         "/probe.js" => ("text/javascript", PROBE.to_owned()),
-        "/page.js" | "/timeline.js" => ("text/javascript", file(&path[1..])),
+        "/page.js" | "/timeline.js" | "/answer.js" => ("text/javascript", file(&path[1..])),
         "/page.css" => ("text/css", file("page.css")),
         "/api/v1/restarts" => {
             let rows: Vec<Value> = (0..30).rev().map(restart).collect();
             ("application/json", json!({"restarts": rows, "problems": []}).to_string())
         }
+        "/api/v1/why" => match query {
+            "pod=cart-1" => ("application/json", why().to_string()),
+            "pod=deploy%2Fcart" => {
+                let said = json!({"type": "urn:whyd:problem:ambiguous-namespace", "detail": "say which", "candidates": ["a", "b"]});
+                return (400, "application/problem+json", said.to_string());
+            }
+            _ => {
+                let said =
+                    json!({"type": "urn:whyd:problem:not-found", "detail": "not known", "candidates": ["a/cart-1"]});
+                return (404, "application/problem+json", said.to_string());
+            }
+        },
         "/api/v1/incidents" => ("application/json", json!({"incidents": [incident]}).to_string()),
         "/api/v1/incidents/i1/suspects" => ("application/json", json!({"ranking": []}).to_string()),
         "/api/v1/anomalies" if fails => {
@@ -68,8 +106,9 @@ async fn serve(listener: TcpListener, fails: bool) {
                 }
             }
             let asked = String::from_utf8(asked).unwrap();
-            let path = asked.split(' ').nth(1).unwrap().split('?').next().unwrap();
-            let (status, kind, body) = answer(path, fails);
+            let target = asked.split(' ').nth(1).unwrap();
+            let (path, query) = target.split_once('?').unwrap_or((target, ""));
+            let (status, kind, body) = answer(path, query, fails);
             let head = format!(
                 "HTTP/1.1 {status} said\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
                 body.len()
@@ -80,7 +119,7 @@ async fn serve(listener: TcpListener, fails: bool) {
 }
 
 /// What the probe saw.
-async fn probed(fails: bool) -> Value {
+async fn probed(query: &'static str, fails: bool) -> Value {
     let browser = std::env::var_os("CHROMIUM").expect("CHROMIUM names a browser");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -90,7 +129,7 @@ async fn probed(fails: bool) -> Value {
         let mut asked = Command::new(browser);
         asked.args(["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=15000"]);
         asked.arg(format!("--user-data-dir={}", home.path().display())).arg("--dump-dom");
-        asked.arg(format!("http://{address}/")).output().unwrap()
+        asked.arg(format!("http://{address}/{query}")).output().unwrap()
     });
     let told = String::from_utf8(told.await.unwrap().stdout).unwrap();
     server.abort();
@@ -101,7 +140,7 @@ async fn probed(fails: bool) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a browser: CHROMIUM"]
 async fn on_a_narrow_screen_all_is_within_it_and_nothing_lies_over_another() {
-    let seen = probed(false).await;
+    let seen = probed("", false).await;
     assert_eq!((&seen["beyond"], &seen["beyondOpened"]), (&json!(0), &json!(0)), "{seen}");
     assert!(seen["within"].as_f64().unwrap() <= 400.0, "{seen}");
     let marks: Vec<[f64; 3]> = serde_json::from_value(seen["marks"].clone()).unwrap();
@@ -123,7 +162,41 @@ async fn on_a_narrow_screen_all_is_within_it_and_nothing_lies_over_another() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a browser: CHROMIUM"]
 async fn that_anomalies_cannot_be_told_is_said() {
-    let seen = probed(true).await;
+    let seen = probed("", true).await;
     assert_eq!(seen["unknown"], "They cannot be told: too many queries wait");
     assert_eq!(seen["rows"], 30, "all else is there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a browser: CHROMIUM"]
+async fn an_answer_stands_there_unfolded() {
+    let seen = probed("?pod=cart-1", false).await;
+    let told = seen["answer"].as_str().unwrap();
+    for says in [
+        "oom-limit, 97 % sure",
+        "2026-11-22 13:00:07 UTC; 3 times since 13:00:01",
+        "node n1",
+        "exit code 137, OOMKilled",
+        "seen since 2026-11-22 12:00:00 UTC, were still being learnt",
+        "the limit: 96Mi",
+        "Deployment/cart image",
+        "kubectl -n team-shop top pod cart-1",
+        "Ruled out: 1",
+    ] {
+        assert!(told.contains(says), "{says}: {seen}");
+    }
+    assert_eq!(seen["folded"], 1, "{seen}");
+    let rows: Vec<String> = serde_json::from_value(seen["rows"].clone()).unwrap();
+    assert!(rows.len() == 1 && rows[0].starts_with("2026-11-22 12:58:00"), "what never started has its time: {seen}");
+    assert_eq!(seen["beyond"], 0, "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a browser: CHROMIUM"]
+async fn what_could_have_been_meant_is_a_link() {
+    let seen = probed("?pod=crat", false).await;
+    assert_eq!((&seen["said"], &seen["meant"]), (&json!(1), &json!(["?pod=a%2Fcart-1"])), "{seen}");
+    let seen = probed("?pod=deploy%2Fcart", false).await;
+    assert_eq!(seen["meant"], json!(["?pod=a%2Fdeploy%2Fcart", "?pod=b%2Fdeploy%2Fcart"]), "{seen}");
+    assert_eq!(seen["said"], 1, "{seen}");
 }

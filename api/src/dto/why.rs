@@ -98,6 +98,10 @@ pub struct Why {
     /// Of pods that no object of the cluster is known of: what is sent about them, which is all that can be said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub heard: Vec<Heard>,
+    /// Where to look next: commands and hints, of the first restart, or else of the incidents.
+    #[serde(default)]
+    #[schema(required)]
+    pub look_next: Vec<String>,
     /// What is missing from the answer.
     pub problems: Vec<Problem>,
 }

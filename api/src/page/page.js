@@ -1,15 +1,10 @@
 // Shows what the API answers to whoever looks. All of it is put in as text, never as markup.
 
-import { clock, timeline } from "./timeline.js";
+import { answer, groups, make, often } from "./answer.js";
+import { clock, seen, timeline } from "./timeline.js";
 
 const EVERY = 15000;
 const at = (id) => document.getElementById(id);
-const make = (tag, text, ...children) => {
-  const element = document.createElement(tag);
-  if (text) element.textContent = text;
-  element.append(...children);
-  return element;
-};
 
 async function ask(path) {
   const token = sessionStorage.getItem("token");
@@ -18,6 +13,9 @@ async function ask(path) {
   if (answer.ok) return said;
   const refused = token ? "The token is not accepted: type in another one, or forget it." : "A token is needed to see anything.";
   const error = new Error(answer.status === 401 ? refused : said.detail || said.title || `The answer is ${answer.status}.`);
+  // What could have been meant.
+  error.candidates = said.candidates || [];
+  error.kind = said.type || "";
   error.tokenRefused = answer.status === 401 && Boolean(token);
   throw error;
 }
@@ -51,29 +49,45 @@ const asked = (name) => `?pod=${encodeURIComponent(name)}`;
 
 function reveal(place) {
   const details = place.querySelector("details");
+  if (place.id === "answer" || !details) return place.scrollIntoView();
   const summary = details.querySelector("summary");
   details.open = true;
   summary.scrollIntoView({ block: "center" });
   summary.focus({ preventScroll: true });
 }
 
-async function showAsked(id) {
-  history.pushState(null, "", asked(id));
-  pod = at("pod").value = id;
+async function showAsked(name) {
+  history.pushState(null, "", asked(name));
+  pod = at("pod").value = name;
   await show();
-  if (incidents.has(id)) reveal(incidents.get(id));
+  scrollTo(0, 0);
 }
 
 // Its incident where that is shown; else it is asked for.
 const showIncident = (id) => (incidents.has(id) ? reveal(incidents.get(id)) : showAsked(id));
+const itsIncident = (row, text) => link(text, asked(row.incident_id), () => showIncident(row.incident_id));
 
-function restart(row) {
+// A line for what restarted, or for all that tell the same, of which the first is the newest.
+function restart(group) {
+  const [row] = group;
   const name = `${row.namespace}/${row.pod || row.workload}${row.container ? ` (${row.container})` : ""}`;
+  const when = make("td", clock(seen(row)));
+  if (group.length > 1) when.append(make("br"), make("span", often(group)));
   const cause = make("td", row.cause);
-  if (row.incident_id) cause.append(make("br"), link("its incident", asked(row.incident_id), () => showIncident(row.incident_id)));
-  const line = make("tr", "", make("td", clock(row.finished_at || row.started_at || "")), make("td", name), cause, make("td", "", why(row)));
-  places.set(row, line);
+  if (row.incident_id) cause.append(make("br"), itsIncident(row, "its incident"));
+  const line = make("tr", "", when, make("td", name), cause, make("td", "", why(row)));
+  group.forEach((one) => places.set(one, line));
   return line;
+}
+
+// What could have been meant by a name that nothing has, or that there is in several namespaces.
+function candidate(name) {
+  return make("li", "", link(name, asked(name), () => showAsked(name)));
+}
+
+function candidates({ kind, candidates = [] }) {
+  const bare = pod.replace(/^\/+/, "");
+  return kind.endsWith(":ambiguous-namespace") ? candidates.map((namespace) => `${namespace}/${bare}`) : candidates;
 }
 
 // Of what one mark stands for the first is looked at, and all are marked.
@@ -104,7 +118,7 @@ function incident(one, known) {
   const [members, likeliest] = [make("ul", "", ...one.members.map((member) => make("li", member))), make("ol")];
   const own = known.filter((row) => ids.includes(row.incident_id));
   const here = own.map((row) =>
-    make("li", "", link(`${clock(row.finished_at || row.started_at || "")} ${row.pod || row.workload}: ${row.cause}`, asked(row.pod || row.workload), () => showPlaces([row]))));
+    make("li", "", link(`${clock(seen(row))} ${row.pod || row.workload}: ${row.cause}`, asked(row.pod || row.workload), () => showPlaces([row]))));
   if (own.length < one.restarts) {
     const is_asked = ids.includes(pod);
     here.push(make("li", "", is_asked ? `${one.restarts - own.length} more, not shown` : link("all of them", asked(one.id), () => showAsked(one.id))));
@@ -161,22 +175,36 @@ async function show() {
   const anomalies = strange.status === "fulfilled" ? strange.value : [];
   places.clear();
   incidents.clear();
-  at("restarts").replaceChildren(...known.restarts.map(restart));
+  const answered = Boolean(pod) && rows.status === "fulfilled";
+  const told = answered ? groups(known.restarts) : known.restarts.map((row) => [row]);
+  const [own, others] = answered ? [told[0] || [], told.slice(1)] : [[], told];
+  at("restarts").replaceChildren(...others.map(restart));
+  own.forEach((row) => places.set(row, at("answer")));
+  const leads = own.length && own[0].incident_id ? itsIncident(own[0], own[0].incident_id) : "";
+  at("answer").replaceChildren(...(answered ? answer(known, own, leads) : []));
+  at("answer").hidden = !answered;
   at("problems").replaceChildren(...known.problems.map((p) => make("li", p.detail)));
   history.replaceState(null, "", pod ? asked(pod) : location.pathname);
-  const found = known.restarts.length ? `${known.restarts.length} restarts` : "No restart is known.";
+  const found = known.restarts.length ? `${known.restarts.length} restarts` : pod ? "" : "No restart is known.";
   at("state").textContent = rows.status === "fulfilled" ? found : rows.reason.message;
+  at("meant").replaceChildren(...(rows.reason?.candidates ? candidates(rows.reason).map(candidate) : []));
   // Asked for one, its own are shown, over or not.
-  const told = pod ? rows : open;
-  const listed = told.status === "fulfilled" ? told.value.incidents.map((one) => incident(one, known.restarts)) : [make("li", told.reason.message)];
+  const of_these = pod ? rows : open;
+  // Why there is no answer is said once.
+  const again = of_these.reason?.message === at("state").textContent;
+  const listed = of_these.status === "fulfilled" ? of_these.value.incidents.map((one) => incident(one, known.restarts)) : [make("li", of_these.reason.message)];
   at("of").textContent = pod ? "Its incidents" : "Open incidents";
+  at("of").hidden = at("incidents").hidden = again;
+  at("rest").textContent = !pod ? "Newest restarts" : known.matched === "incident" ? "Also in it" : "Before that";
+  at("newest").hidden = !others.length;
   at("incidents").replaceChildren(...(listed.length ? listed : [make("li", "none")]));
   at("anomalies").replaceChildren(...anomalies.map(anomaly));
   // That there is none is not the same as that none can be told.
-  at("unknown").textContent = strange.status === "fulfilled" ? "" : `They cannot be told: ${strange.reason.message}`;
-  at("unknown").hidden = strange.status === "fulfilled";
+  const silent = strange.status === "fulfilled" || strange.reason.message === at("state").textContent;
+  at("unknown").textContent = silent ? "" : `They cannot be told: ${strange.reason.message}`;
+  at("unknown").hidden = silent;
   at("strange").hidden = !anomalies.length;
-  at("odd").hidden = !anomalies.length && strange.status === "fulfilled";
+  at("odd").hidden = !anomalies.length && silent;
   drawn = [known.restarts, anomalies];
   picture();
   at("forget").hidden = !answers.some((answer) => answer.reason?.tokenRefused);

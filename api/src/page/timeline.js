@@ -24,6 +24,9 @@ const lane = (row) => (row.namespace ? `${row.namespace}/${row.workload || row.p
 const many = (n, one, more = `${one}s`) => `${n} ${n === 1 ? one : more}`;
 export const clock = (time) => time.slice(0, 19).replace("T", " ");
 
+// When a restart was seen: what never started has no end, but evidence.
+export const seen = (row) => row.finished_at || row.evidence.map((e) => e.at || "").sort().pop() || row.started_at || "";
+
 // Where the lines of the grid are, no more than there is room for.
 function grid(from, to, most) {
   const step = STEPS.find((step) => (to - from) / step <= most) || STEPS[STEPS.length - 1];
@@ -49,7 +52,7 @@ export function merged(marks) {
 
 const isBorne = (row) => row.cause.startsWith("dependency");
 const kind = (rows) => (rows.every(isBorne) ? "borne" : rows.some(isBorne) ? "own borne" : "own");
-const ofRestart = (row) => `${clock(row.finished_at || row.started_at)} ${row.cause}: ${row.summary}`;
+const ofRestart = (row) => `${clock(seen(row))} ${row.cause}: ${row.summary}`;
 const ofAnomaly = (row) => `${clock(row.at)} ${row.text}`;
 
 function shape({ rows, x0, x1 }, top, height, name, said) {
@@ -62,7 +65,7 @@ function shape({ rows, x0, x1 }, top, height, name, said) {
 // Restarts and anomalies as marks, each with its text to be pointed at, in a picture that is so many pixels wide. `chosen` is called with
 // the restarts of the mark that was clicked. Nothing is drawn of a single moment.
 export function timeline(restarts, anomalies, chosen, wide) {
-  const ends = restarts.map((row) => ({ row, at: Date.parse(row.finished_at || row.started_at) }));
+  const ends = restarts.map((row) => ({ row, at: Date.parse(seen(row)) }));
   const odd = anomalies.map((row) => ({ row, at: Date.parse(row.at), until: Date.parse(row.until) }));
   const all = [...ends, ...odd].filter((mark) => !Number.isNaN(mark.at)).sort((a, b) => a.at - b.at);
   const times = all.flatMap((mark) => [mark.at, mark.until || mark.at]);

@@ -82,6 +82,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/", get(page::index)),
         ("/page.js", get(page::script)),
         ("/timeline.js", get(page::timeline)),
+        ("/answer.js", get(page::answer)),
         ("/page.css", get(page::style)),
         ("/api/v1/why", get(why::why)),
         ("/api/v1/restarts", get(restarts::restarts)),

@@ -17,6 +17,7 @@ use crate::dto;
         page::index,
         page::script,
         page::timeline,
+        page::answer,
         page::style,
         why::why,
         restarts::restarts,

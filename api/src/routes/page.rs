@@ -11,6 +11,7 @@ use crate::dto::{Index, IndexLink};
 const HTML: &str = include_str!("../page/index.html");
 const SCRIPT: &str = include_str!("../page/page.js");
 const TIMELINE: &str = include_str!("../page/timeline.js");
+const ANSWER: &str = include_str!("../page/answer.js");
 const STYLE: &str = include_str!("../page/page.css");
 /// Nothing is loaded from elsewhere, nothing of what is shown is run, and nobody puts the page into a frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'none'; \
@@ -73,6 +74,14 @@ pub(super) async fn script() -> Response {
 ))]
 pub(super) async fn timeline() -> Response {
     file("text/javascript; charset=utf-8", TIMELINE)
+}
+
+/// Of its script, what shows one answer.
+#[utoipa::path(get, path = "/answer.js", tag = "health", security(()), responses(
+    (status = 200, description = "a part of the script of the page", body = String, content_type = "text/javascript"),
+))]
+pub(super) async fn answer() -> Response {
+    file("text/javascript; charset=utf-8", ANSWER)
 }
 
 /// Its style.
@@ -161,7 +170,9 @@ mod tests {
         }
         // What is shown is text, whoever wrote it.
         let markup = ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("];
-        for (markup, script) in markup.into_iter().flat_map(|markup| [(markup, SCRIPT), (markup, TIMELINE)]) {
+        for (markup, script) in
+            markup.into_iter().flat_map(|markup| [(markup, SCRIPT), (markup, TIMELINE), (markup, ANSWER)])
+        {
             assert!(!script.contains(markup), "{markup}");
         }
     }

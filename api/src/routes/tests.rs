@@ -516,6 +516,7 @@ async fn another_team_never_shows() {
         "/openapi.json",
         "/",
         "/page.js",
+        "/answer.js",
         "/api/v1/sql?query=SELECT%20*%20FROM%20restarts",
         "/api/v1/baselines",
         "/api/v1/baselines?limit=1",

@@ -19,6 +19,7 @@ use super::{Api, problems};
 use crate::access::Caller;
 use crate::cursor::DEFAULT_LIMIT;
 use crate::dto::{self, Match};
+use crate::next;
 use crate::problem::{ErrorKind, Failure, ProblemDetails};
 use crate::reader::{PodName, Reader, Status};
 use crate::scope::Scope;
@@ -71,7 +72,8 @@ pub(super) async fn why(
     let incident = scope.incident_called(name);
     let without_rows = |matched: Match, incidents: Vec<dto::Incident>, heard: Vec<dto::Heard>| {
         let (restarts, memory, learning, problems) = (Vec::new(), None, None, problems(&status));
-        Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, heard, problems }))
+        let look_next = incidents.iter().flat_map(next::of_incident).collect();
+        Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, heard, look_next, problems }))
     };
     let (matched, mut rows) = match (find(&scope, &asked, namespace), &incident) {
         (Some(found), _) => found,
@@ -157,7 +159,8 @@ pub(super) async fn why(
         }
         None => None,
     };
-    Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, heard: Vec::new(), problems }))
+    let look_next = restarts.first().map(|row| next::steps(row, None)).unwrap_or_default();
+    Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, heard: Vec::new(), look_next, problems }))
 }
 
 /// How far a row is from what an incident is about: its root, then what has its cause, then what else it took down.

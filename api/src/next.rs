@@ -1,13 +1,13 @@
 //! Where to look next, cause by cause.
 
-use whyd_api::dto::{Incident, Restart};
+use crate::dto::{Incident, Restart};
 
 /// What a probe's failure is held against.
 const COMPARE: &str = "compare the probe's timeout, delay and threshold with what the program needs";
 
 /// What a person would do now, the most telling first. Names are put into commands only where they are plain words.
 /// `server` is where the daemon is to be asked, where that is not where it is by default.
-pub(super) fn steps(row: &Restart, server: Option<&str>) -> Vec<String> {
+pub fn steps(row: &Restart, server: Option<&str>) -> Vec<String> {
     let at = Target { row, server };
     let steps = match row.cause.as_str() {
         "oom-limit" | "oom-child" | "heap-exhausted" => vec![
@@ -53,7 +53,7 @@ pub(super) fn steps(row: &Restart, server: Option<&str>) -> Vec<String> {
 }
 
 /// The same of an incident in which nothing restarted: of the pod that its evidence is of, else of the first in it.
-pub(super) fn of_incident(incident: &Incident) -> Vec<String> {
+pub fn of_incident(incident: &Incident) -> Vec<String> {
     let pod = incident.evidence.iter().find_map(|e| e.object.strip_prefix("Pod/"));
     let shown = incident.members.iter().find(|m| m.split('/').nth(1).is_some_and(|name| Some(name) == pod));
     let mut parts = shown.or(incident.members.first()).map_or("", String::as_str).split('/').map(word);
