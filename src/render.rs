@@ -5,6 +5,7 @@
 
 mod heard;
 mod incident;
+mod list;
 mod memory;
 mod text;
 
@@ -14,6 +15,7 @@ use whyd_api::dto::{Evidence, Incident, IncidentStatus, Learning, Match, Problem
 use whyd_api::next;
 use whyd_signals::{Sample, Timestamp};
 
+pub use list::list;
 pub use memory::{Memory, memory};
 use text::{Page, clock, date, day_and_clock, span};
 pub use text::{Style, clean};

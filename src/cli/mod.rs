@@ -44,6 +44,7 @@ const EXAMPLES: &str = "Examples:
   whyd demo                          a recorded cluster through a real daemon on this machine
   whyd run --config whyd.yaml        the daemon
   whyd why cart-6f6ff55c87-p825w     why that pod restarted, asked of a running daemon
+  whyd why -n team-shop              what is wrong in that namespace
   whyd replay fixtures/captures/oom-limit --json
   whyd record --out bug --for 10m --redact     a live cluster into a capture, for a bug report
   whyd eval why fixtures/captures    how often it is right";
@@ -222,13 +223,15 @@ enum EvalOf {
 
 #[derive(Debug, Args)]
 struct WhyArgs {
-    /// A pod, the beginning of its name, a workload, or an incident's id; also NAMESPACE/POD, pod/NAME, deploy/NAME
-    pod: String,
-    /// Its namespace
+    /// A pod, the beginning of its name, a workload, or an incident's id or its first eight letters; also NAMESPACE/POD, pod/NAME,
+    /// deploy/NAME. Without one: the open incidents and the newest restarts
+    #[arg(value_name = "NAME")]
+    pod: Option<String>,
+    /// Its namespace; without a name, the namespace that is listed
     #[arg(short, long)]
     namespace: Option<String>,
     /// One container of it
-    #[arg(short, long)]
+    #[arg(short, long, requires = "pod")]
     container: Option<String>,
     /// The daemon's API
     #[arg(long, value_name = "URL", default_value = USUAL, env = "WHYD_SERVER")]

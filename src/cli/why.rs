@@ -1,4 +1,4 @@
-//! `whyd why`: a look-up in a running daemon.
+//! `whyd why`: a look-up in a running daemon; without a name, a list of what is wrong.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use reqwest::{StatusCode, Url};
-use whyd_api::dto::Why;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use whyd_api::dto::{Incidents, Restarts, Why};
 use whyd_api::problem::ProblemDetails;
 use whyd_signals::{Token, token};
 
@@ -17,22 +19,58 @@ use crate::render::{self, Style, clean};
 /// A verdict is stored when it is reached: a daemon that needs longer than this is in trouble.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// So many incidents and restarts are asked for where no name is given.
+const LISTED: &str = "50";
+
 pub(super) fn why(args: &WhyArgs) -> Result<ExitCode> {
-    let url = query(args)?;
     let token = fit(args.token.as_deref())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (status, body) = runtime.block_on(ask(url, &args.server, token))?;
+    let Some(name) = &args.pod else { return list(args, token) };
+    let asked = [("pod", Some(name)), ("namespace", args.namespace.as_ref()), ("container", args.container.as_ref())];
+    let (status, body) = asked_of(args, "why", &asked, token)?;
     if status != StatusCode::OK {
         return refused(status, &body, &args.server);
     }
-    let answer: Why = serde_json::from_slice(&body).with_context(|| unlike(&args.server))?;
+    let answer: Why = read(&body, &args.server)?;
     match args.output {
         Output::Json => print(&serde_json::to_string_pretty(&answer)?),
-        Output::Text => {
-            let server = Some(args.server.as_str()).filter(|server| *server != USUAL && is_plain(server));
-            print(&render::why(&answer, Style { colour: coloured(), server, ..Style::PLAIN }))
-        }
+        Output::Text => print(&render::why(&answer, style(args))),
     }
+}
+
+/// What a list answers in JSON.
+#[derive(Serialize)]
+struct Listed {
+    incidents: Incidents,
+    restarts: Restarts,
+}
+
+/// What is wrong in the namespaces that the token opens.
+fn list(args: &WhyArgs, token: Option<&str>) -> Result<ExitCode> {
+    let (open, limit) = ("open".to_owned(), LISTED.to_owned());
+    let within = [("namespace", args.namespace.as_ref()), ("limit", Some(&limit))];
+    let (status, body) = asked_of(args, "incidents", &[&within[..], &[("status", Some(&open))]].concat(), token)?;
+    if status != StatusCode::OK {
+        return refused(status, &body, &args.server);
+    }
+    let incidents: Incidents = read(&body, &args.server)?;
+    let (status, body) = asked_of(args, "restarts", &within, token)?;
+    if status != StatusCode::OK {
+        return refused(status, &body, &args.server);
+    }
+    let listed = Listed { incidents, restarts: read(&body, &args.server)? };
+    match args.output {
+        Output::Json => print(&serde_json::to_string_pretty(&listed)?),
+        Output::Text => print(&render::list(&listed.incidents, &listed.restarts, style(args))),
+    }
+}
+
+fn style(args: &WhyArgs) -> Style<'_> {
+    let server = Some(args.server.as_str()).filter(|server| *server != USUAL && is_plain(server));
+    Style { colour: coloured(), server, ..Style::PLAIN }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8], server: &str) -> Result<T> {
+    serde_json::from_slice(body).with_context(|| unlike(server))
 }
 
 /// What to make of an answer that does not fit.
@@ -49,16 +87,27 @@ fn is_plain(server: &str) -> bool {
     server.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ':' | '/' | '.' | '-' | '_'))
 }
 
+/// The answer to one question.
+fn asked_of(
+    args: &WhyArgs,
+    what: &str,
+    asked: &[(&str, Option<&String>)],
+    token: Option<&str>,
+) -> Result<(StatusCode, Vec<u8>)> {
+    let url = query(&args.server, what, asked)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(ask(url, &args.server, token))
+}
+
 /// The address of the question. A server may have a path of its own, as behind an ingress.
-fn query(args: &WhyArgs) -> Result<Url> {
-    let mut url =
-        Url::parse(&args.server).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host()).with_context(
-            || format!("--server {:?} is no address, expected one like http://127.0.0.1:8080", args.server),
-        )?;
-    url.set_path(&format!("{}/api/v1/why", url.path().trim_end_matches('/')));
+fn query(server: &str, what: &str, asked: &[(&str, Option<&String>)]) -> Result<Url> {
+    let mut url = Url::parse(server)
+        .ok()
+        .filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host())
+        .with_context(|| format!("--server {server:?} is no address, expected one like http://127.0.0.1:8080"))?;
+    url.set_path(&format!("{}/api/v1/{what}", url.path().trim_end_matches('/')));
     url.set_query(None);
-    url.query_pairs_mut().append_pair("pod", &args.pod);
-    for (name, value) in [("namespace", &args.namespace), ("container", &args.container)] {
+    for (name, value) in asked {
         if let Some(value) = value {
             url.query_pairs_mut().append_pair(name, value);
         }
@@ -98,8 +147,10 @@ fn refused(status: StatusCode, body: &[u8], server: &str) -> Result<ExitCode> {
     };
     let mut err = std::io::stderr().lock();
     writeln!(err, "whyd: {}", clean(&problem.detail))?;
+    // Of a name that several namespaces have, the candidates are these.
+    let option = if problem.kind.ends_with(":ambiguous-namespace") { "-n " } else { "" };
     for candidate in &problem.candidates {
-        writeln!(err, "      {}", clean(candidate))?;
+        writeln!(err, "      {option}{}", clean(candidate))?;
     }
     Ok(ExitCode::FAILURE)
 }
@@ -113,20 +164,16 @@ mod tests {
 
     use super::*;
 
-    fn args(server: &str, container: Option<&str>) -> WhyArgs {
-        WhyArgs {
-            pod: "cart 1&2".to_owned(),
-            namespace: Some("team-shop".to_owned()),
-            container: container.map(str::to_owned),
-            server: server.to_owned(),
-            token: None,
-            output: Output::Text,
-        }
+    fn asked(server: &str, container: Option<&str>) -> Result<Url> {
+        let [name, namespace] = ["cart 1&2", "team-shop"].map(str::to_owned);
+        let container = container.map(str::to_owned);
+        let pairs = [("pod", Some(&name)), ("namespace", Some(&namespace)), ("container", container.as_ref())];
+        query(server, "why", &pairs)
     }
 
     #[test]
     fn the_question_is_encoded_and_keeps_the_servers_path() {
-        let url = query(&args("http://h:1/whyd/", Some("c"))).unwrap();
+        let url = asked("http://h:1/whyd/", Some("c")).unwrap();
         assert_eq!(url.as_str(), "http://h:1/whyd/api/v1/why?pod=cart+1%262&namespace=team-shop&container=c");
     }
 
@@ -144,7 +191,7 @@ mod tests {
     #[test]
     fn what_is_no_address_is_named() {
         for server in ["127.0.0.1:8080", "", "ftp://h", "http://"] {
-            let error = query(&args(server, None)).unwrap_err().to_string();
+            let error = asked(server, None).unwrap_err().to_string();
             assert!(error.starts_with(&format!("--server {server:?} is no address")), "{error}");
         }
     }
@@ -156,7 +203,7 @@ mod tests {
         let routes = Router::new()
             .fallback(async |RawQuery(query): RawQuery| (StatusCode::NOT_FOUND, query.unwrap_or_default()));
         let task = tokio::spawn(async move { axum::serve(listener, routes).await });
-        let (status, body) = ask(query(&args(&server, None)).unwrap(), &server, None).await.unwrap();
+        let (status, body) = ask(asked(&server, None).unwrap(), &server, None).await.unwrap();
         assert_eq!((status, &*body), (StatusCode::NOT_FOUND, &b"pod=cart+1%262&namespace=team-shop"[..]));
         task.abort();
     }
@@ -165,7 +212,7 @@ mod tests {
     async fn a_daemon_that_is_not_there_is_named_with_the_flag() {
         let free = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
         let server = format!("http://{free}");
-        let error = ask(query(&args(&server, None)).unwrap(), &server, None).await.unwrap_err().to_string();
+        let error = ask(asked(&server, None).unwrap(), &server, None).await.unwrap_err().to_string();
         assert_eq!(error, format!("no daemon answers at {server}; start one, or say where it is with --server"));
     }
 

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use serde_json::json;
-use whyd_api::dto::{Heard, HeardLine, MemorySample, MemoryUse};
+use whyd_api::dto::{Heard, HeardLine, Incidents, MemorySample, MemoryUse, Restarts};
 use whyd_signals::Sample;
 
 use super::*;
@@ -309,4 +309,30 @@ fn ids_under_which_an_incident_was_told_before_stand_beside_its_id() {
     assert!(standing(&[]).ends_with(", id 1a2b"), "{}", standing(&[]));
     assert!(standing(&["3c"]).ends_with(", id 1a2b, formerly 3c"), "{}", standing(&["3c"]));
     assert!(standing(&["3", "4", "5", "6", "7"]).ends_with("id 1a2b, formerly 3, 4, 5 and 2 more"));
+}
+
+#[test]
+fn without_a_name_what_is_wrong_is_listed_a_line_each() {
+    let rows = vec![
+        restart(json!({"finished_at": "2026-01-31T13:40:00Z", "summary": "it met its limit ".repeat(20)})),
+        restart(json!({"finished_at": "2026-01-31T13:38:00Z"})),
+        restart(json!({"cause": "app-error", "pod": "api-1"})),
+    ];
+    let open = incident(json!({"id": "93f86e8d420f48ea35a7c7571c3ee765"}));
+    let of = |incidents: Vec<Incident>, restarts: Vec<Restart>| {
+        let incidents = Incidents { incidents, hidden: Vec::new(), next: None, problems: Vec::new() };
+        list(&incidents, &Restarts { restarts, next: None, problems: Vec::new() }, Style::PLAIN)
+    };
+    let text = of(vec![open], rows);
+    assert!(text.starts_with("1 incident is open\n    2026-01-31 "), "{text}");
+    assert!(text.contains("  93f86e8d  critical  "), "{text}");
+    assert!(
+        text.contains("    2026-01-31 13:40:00  ")
+            && text.contains("/basket-6f6ff55c87-p825w  oom-limit, 2 times in 2 min 0 s: "),
+        "{text}"
+    );
+    assert!(text.contains("/api-1  app-error: "), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
+    assert_eq!(text.lines().filter(|line| line.starts_with("    2026")).count(), 3, "a line each: {text}");
+    assert_eq!(of(Vec::new(), Vec::new()), "no incident is open\n\nno restart is known");
 }
