@@ -12,6 +12,9 @@ use whyd_signals::{Access, Asked, Team};
 use crate::dto;
 use crate::reader::{PodName, Reader, TellsOf, Told};
 
+/// So many letters of an incident's id are enough where it is the only one.
+const SHORTEST: usize = 8;
+
 /// The reader through the eyes of one caller.
 pub(crate) struct Scope<'a> {
     reader: &'a dyn Reader,
@@ -37,10 +40,28 @@ impl<'a> Scope<'a> {
         self.reader.incidents(self.access, &|i| i.is_seen_by(self.access) && wanted(i))
     }
 
-    /// The incident of this id, or else the one that was told under it before.
+    /// The incident of this id, or else the one that was told under it before, or else the only one whose id begins so.
     pub(crate) fn incident_called(&self, id: &str) -> Option<Arc<Incident>> {
         let named = self.all_incidents(|i| i.id == id).into_iter().next();
-        named.or_else(|| self.all_incidents(|i| i.formerly.iter().any(|former| former == id)).into_iter().next())
+        let named =
+            named.or_else(|| self.all_incidents(|i| i.formerly.iter().any(|former| former == id)).into_iter().next());
+        if named.is_some() || id.len() < SHORTEST || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return named;
+        }
+        let begin = id.to_ascii_lowercase();
+        let only = |begun: Vec<Arc<Incident>>| if begun.len() > 1 { None } else { begun.into_iter().next() };
+        let by_id = self.all_incidents(|i| i.id.starts_with(&begin));
+        if !by_id.is_empty() {
+            return only(by_id);
+        }
+        only(self.all_incidents(|i| i.formerly.iter().any(|former| former.starts_with(&begin))))
+    }
+
+    /// In what something is looked for, where that is not everything.
+    pub(crate) fn within(&self) -> String {
+        let Access::Teams(teams) = self.access else { return String::new() };
+        let names: Vec<&str> = teams.iter().map(Team::as_str).collect();
+        format!(" in what the team{} {} may see", if names.len() == 1 { "" } else { "s" }, names.join(", "))
     }
 
     pub(crate) fn anomalies(&self) -> Vec<Arc<Anomaly>> {

@@ -670,6 +670,53 @@ async fn an_id_that_was_told_before_leads_to_what_it_is_now_for_whom_may_see_tha
 }
 
 #[tokio::test]
+async fn an_id_is_known_by_its_beginning_where_no_other_begins_so() {
+    let made = |id: &str, formerly: &str| Incident {
+        formerly: vec![formerly.to_owned()],
+        ..incident("a", id, IncidentStatus::Open, 60, &[])
+    };
+    let incidents = [
+        made("93f86e8d420f48ea", "72ed612e7d36a446"),
+        made("93f86e8d52000000", "aaaaaaaabbbbbbbb"),
+        made("aaaaaaaacccccccc", "93f86e8d52000000"),
+    ];
+    let router = routes(Fixture { incidents: incidents.map(Arc::new).to_vec(), ..Fixture::default() });
+    for (asked, id) in [
+        ("93f86e8d4", Some("93f86e8d420f48ea")),
+        ("93F86E8D4", Some("93f86e8d420f48ea")),
+        ("72ed612e", Some("93f86e8d420f48ea")),
+        ("93f86e8d52", Some("93f86e8d52000000")),
+        ("aaaaaaaa", Some("aaaaaaaacccccccc")),
+        ("93f86e8d", None),
+        ("72ed612", None),
+        ("72ed612e7d36a446x", None),
+    ] {
+        let answer = get(&router, &format!("/api/v1/why?pod={asked}"), Some("a")).await.json();
+        assert_eq!(answer["incidents"][0]["id"].as_str(), id, "{asked}: {answer}");
+        let other = get(&router, &format!("/api/v1/incidents/{asked}"), Some("b")).await;
+        assert_eq!(other.status, StatusCode::NOT_FOUND, "{asked} of another team");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_found_is_said_to_be_looked_for_where_the_token_looks() {
+    let router = routes(Fixture::default());
+    let said = async |query: &str, token: Option<&str>| {
+        let answer = get(&router, &format!("/api/v1/why?pod={query}"), token).await;
+        assert!(answer.status.is_client_error(), "{query}");
+        answer.json()["detail"].as_str().unwrap().to_owned()
+    };
+    assert!(
+        said("nobody", Some("a"))
+            .await
+            .starts_with("no pod or workload \"nobody\" is known in what the team a may see")
+    );
+    assert!(!said("nobody", None).await.contains("may see"));
+    assert!(said("node/n-1", None).await.contains("SELECT * FROM restarts WHERE node = "));
+    assert!(said("web", Some("a")).await.ends_with("; say which by namespace=NAME, in the terminal -n NAME"));
+}
+
+#[tokio::test]
 async fn a_row_names_its_incident_and_an_id_is_asked_about_as_a_pod_is() {
     let mut fixture = Fixture::default();
     let key = |i: usize| format!("k-{i}");

@@ -33,8 +33,8 @@ const BRIEFLY: Duration = Duration::from_millis(100);
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct WhyQuery {
-    /// The pod's name, its workload's, an incident's id, also one under which it was told before, or the beginning of pods' names; in
-    /// that order. Names are taken as kubectl has them, `pod/NAME` or `deploy/NAME`, and with their namespace before them,
+    /// The pod's name, its workload's, an incident's id or the first eight letters of it or more, also one under which it was told before,
+    /// or the beginning of pods' names; in that order. Names are taken as kubectl has them, `pod/NAME` or `deploy/NAME`, and with their namespace before them,
     /// `NAMESPACE/NAME` or `NAMESPACE/deploy/NAME`.
     #[param(required, value_type = String)]
     pod: Option<String>,
@@ -233,7 +233,10 @@ fn one_namespace<'a>(name: &str, namespaces: impl Iterator<Item = &'a str>) -> R
         return Ok(());
     }
     let candidates: Vec<String> = namespaces.into_iter().map(str::to_owned).collect();
-    let detail = format!("{name:?} is known in the namespaces {}; say which", candidates.join(", "));
+    let detail = format!(
+        "{name:?} is known in the namespaces {}; say which by namespace=NAME, in the terminal -n NAME",
+        candidates.join(", ")
+    );
     Err(Failure::new(ErrorKind::AmbiguousNamespace, detail).with_candidates(candidates))
 }
 
@@ -265,7 +268,7 @@ fn incidents_with(scope: &Scope<'_>, members: &HashSet<String>, from: Timestamp,
 fn unknown(scope: &Scope<'_>, status: &Status, name: &str, asked: &Asked, namespace: Option<&str>) -> Failure {
     let pods = scope.pods();
     let place = namespace.map_or_else(|| format!("{name:?}"), |n| format!("{name:?} in namespace {n:?}"));
-    let mut detail = format!("no pod or workload {place} is known");
+    let mut detail = format!("no pod or workload {place} is known{}", scope.within());
     let mut names: BTreeSet<(String, String)> = pods.into_iter().map(|p| (p.namespace, p.name)).collect();
     for row in scope.restarts(|r| r.pod.is_some()) {
         names.extend(row.pod.iter().map(|pod| (row.namespace.clone(), pod.clone())));
@@ -276,6 +279,12 @@ fn unknown(scope: &Scope<'_>, status: &Status, name: &str, asked: &Asked, namesp
     let candidates = nearby(names.iter().map(|(n, pod)| (n.as_str(), pod.as_str())), asked.name(), namespace);
     if !candidates.is_empty() {
         detail.push_str("; candidates are the names most like it");
+    }
+    if name.split_once('/').is_some_and(|(kind, _)| matches!(kind, "node" | "nodes" | "no")) {
+        detail.push_str(
+            "; a node is asked about in SQL, as by SELECT * FROM restarts WHERE node = '...', and the incidents whose root it is by \
+             /api/v1/incidents?workload=Node/NAME",
+        );
     }
     detail.push_str(&unsynced(status));
     let kind = if status.replayed { ErrorKind::NotFound } else { ErrorKind::Replaying };
