@@ -300,6 +300,12 @@ impl ConfigFile {
                     .into(),
             );
         }
+        if !dir.is_empty() && !dir.starts_with(b"~") && config.data_dir.is_relative() {
+            wrong.told.push(format!(
+                "dataDir: {:?} would be another folder wherever whyd is started; write the whole path, which begins with /",
+                config.data_dir.display().to_string()
+            ));
+        }
         if config.cluster.is_empty() {
             wrong.told.push("cluster: must not be empty".into());
         }
@@ -340,6 +346,37 @@ mod tests {
         assert!(
             read("listen: {http: \"127.0.0.1:0\"}\notlp: {grpc: \"127.0.0.1:0\", http: \"127.0.0.1:0\"}\n").is_ok()
         );
+    }
+
+    #[test]
+    fn what_is_wrong_says_what_is_allowed() {
+        for (text, says) in [
+            ("dataDir: data\n", "dataDir: \"data\" would be another folder"),
+            ("dataDir: ./data\n", "write the whole path"),
+            (
+                "listen: {http: \"localhost:8080\"}\n",
+                "listen.http: \"localhost:8080\" is not an address, no name is looked up here",
+            ),
+            (
+                "alertmanager: {urls: [\"http://a\"], interval: 0s}\n",
+                "alertmanager.interval: must be between 1s and 1h",
+            ),
+            (
+                "pull: {prometheus: [{name: a, url: \"http://a\", interval: 0s}]}\n",
+                "interval: must be between 1s and 1h",
+            ),
+            ("pull: {loki: [{url: \"http://a\"}]}\n", "pull.loki[0].name: is missing"),
+            ("limits: {tick: 0s}\n", "limits.tick: \"0s\" is no time at all"),
+            (
+                "incidents: {suppressions: [{name: a, cause: rollout, until: \"2030-01-01T00:00:00Z\"}, \
+                 {name: a, cause: scaled, until: \"2030-01-01T00:00:00Z\"}]}\n",
+                "incidents.suppressions[1].name: \"a\" is that of incidents.suppressions[0] too",
+            ),
+        ] {
+            let wrong = ConfigFile::parse(text).unwrap().validate().unwrap_err();
+            assert!(wrong.len() == 1 && wrong[0].contains(says), "{text}: {wrong:?}");
+        }
+        assert!(ConfigFile::parse("dataDir: /data\n").unwrap().validate().is_ok());
     }
 
     #[test]

@@ -39,6 +39,11 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     for warning in config.warnings((wall_clock())()) {
         tracing::warn!("{warning}");
     }
+    if config.tokens.is_empty() && config.write_token.is_none() {
+        tracing::warn!(
+            "everything is open: whoever reaches the port can read all, and write; access.tokens and access.writeTokenFile keep others out"
+        );
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         // Heard from the beginning: reading the log back may take a while.

@@ -59,10 +59,8 @@ impl Errors {
         if urls.len() > PEERS {
             self.told.push(format!("alertmanager.urls: more than {PEERS} peers"));
         }
-        let interval = self.duration("alertmanager.interval", file.interval.as_deref().unwrap_or("1m"));
-        if !(INTERVAL.0..=INTERVAL.1).contains(&interval) {
-            self.told.push("alertmanager.interval: must be between 1s and 1h".into());
-        }
+        let interval = file.interval.as_deref().unwrap_or("1m");
+        let interval = self.bounded("alertmanager.interval", interval, INTERVAL, "1s and 1h");
         let external_url = file.external_url.as_ref().map(|text| self.url("alertmanager.externalUrl", text));
         let credential = match (file.token_file, file.username, file.password_file) {
             (None, None, None) => None,

@@ -79,16 +79,30 @@ impl Errors {
 
     pub(super) fn address(&mut self, key: &str, text: &str) -> SocketAddr {
         text.parse().unwrap_or_else(|_| {
-            self.told.push(format!("{key}: {text:?} is not an address, write for instance 0.0.0.0:8080"));
+            let is_named = text.rsplit_once(':').is_some_and(|(host, port)| {
+                port.parse::<u16>().is_ok() && host.contains(|c: char| c.is_ascii_alphabetic()) && !host.contains(':')
+            });
+            let hint = if is_named { "no name is looked up here; " } else { "" };
+            self.told.push(format!("{key}: {text:?} is not an address, {hint}write for instance 0.0.0.0:8080"));
             SocketAddr::from(([0, 0, 0, 0], 0))
         })
     }
 
     pub(super) fn duration(&mut self, key: &str, text: &str) -> Duration {
         duration(text).unwrap_or_else(|| {
-            self.told.push(format!("{key}: {text:?} is not a duration, write for instance 90s, 10m or 6h"));
+            let why = if is_nothing(text) { "is no time at all" } else { "is not a duration" };
+            self.told.push(format!("{key}: {text:?} {why}, write for instance 90s, 10m or 6h"));
             Duration::from_secs(1)
         })
+    }
+
+    /// A duration from the first to the second, `between` them in words.
+    pub(super) fn bounded(&mut self, key: &str, text: &str, within: (Duration, Duration), between: &str) -> Duration {
+        if is_nothing(text) || duration(text).is_some_and(|d| !(within.0..=within.1).contains(&d)) {
+            self.told.push(format!("{key}: must be between {between}"));
+            return within.0;
+        }
+        self.duration(key, text)
     }
 
     pub(super) fn bytes(&mut self, key: &str, text: &str) -> u64 {
@@ -97,6 +111,12 @@ impl Errors {
             1 << 30
         })
     }
+}
+
+/// Whether it is a duration of no length, `0s` or `0`.
+fn is_nothing(text: &str) -> bool {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    number.parse::<f64>().is_ok_and(|n| n == 0.0)
 }
 
 fn is_at_or_below(key: &str, other: &str) -> bool {

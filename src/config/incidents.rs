@@ -83,6 +83,11 @@ impl Errors {
             let key = format!("incidents.suppressions[{n}]");
             if rule.name.is_empty() {
                 self.told.push(format!("{key}.name: must not be empty, it is shown with what it hid"));
+            } else if let Some(first) = suppressions.iter().position(|other: &Suppression| other.name == rule.name) {
+                self.told.push(format!(
+                    "{key}.name: {:?} is that of incidents.suppressions[{first}] too, and what it hid could not be told apart",
+                    rule.name
+                ));
             }
             let until = Timestamp::parse(&rule.until).unwrap_or_else(|| {
                 let why = match rule.until.as_str() {

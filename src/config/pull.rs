@@ -157,10 +157,8 @@ impl Errors {
         }
         selectors.sort_by(|a, b| a.text().cmp(b.text()));
         selectors.dedup();
-        let step = self.duration(&format!("{key}.step"), file.step.as_deref().unwrap_or("15s"));
-        if !(INTERVAL.0..=INTERVAL.1).contains(&step) {
-            self.told.push(format!("{key}.step: must be between 1s and 1h"));
-        }
+        let step = file.step.as_deref().unwrap_or("15s");
+        let step = self.bounded(&format!("{key}.step"), step, INTERVAL, "1s and 1h");
         for name in file.labels.keys().filter(|name| !is_label(name)) {
             self.told.push(format!("{key}.labels: {name:?} is no name of a label"));
         }
@@ -226,18 +224,16 @@ impl Errors {
 
     /// Its name is checked, and its URL given.
     fn source(&mut self, key: &str, name: &str, url: &str) -> String {
-        if name.is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
+        if name.is_empty() {
+            self.told.push(format!("{key}.name: is missing, what was had of it is known by that"));
+        } else if name.len() > 100 || name.chars().any(char::is_control) {
             self.told.push(format!("{key}.name: must be a short name, what was had of it is known by that"));
         }
         self.url(&format!("{key}.url"), url)
     }
 
     fn interval(&mut self, key: &str, text: &str) -> Duration {
-        let interval = self.duration(&format!("{key}.interval"), text);
-        if !(INTERVAL.0..=INTERVAL.1).contains(&interval) {
-            self.told.push(format!("{key}.interval: must be between 1s and 1h"));
-        }
-        interval
+        self.bounded(&format!("{key}.interval"), text, INTERVAL, "1s and 1h")
     }
 
     fn history(&mut self, key: &str, text: Option<&str>, window: Duration) -> Option<Duration> {

@@ -71,6 +71,7 @@ pub async fn client(server: &ApiServer) -> Result<Client, ConnectError> {
             kube::Config::new(url.parse().map_err(|e| ConnectError(format!("address {url:?}: {e}")))?)
         }
     };
+    tracing::info!(address = %config.cluster_url, "the Kubernetes API that is watched");
     config.read_timeout = Some(SILENT);
     let builder = ClientBuilder::try_from(config).map_err(|e| ConnectError(e.to_string()))?;
     Ok(builder.with_layer(&Pace::default()).build())
@@ -102,6 +103,19 @@ pub async fn watch(client: Client, resource: Resource, inlet: Inlet, clock: Cloc
         let api = Api::<DynamicObject>::all_with(client, &kind);
         follower.follow(watcher(api, config)).await;
     }
+}
+
+/// An error with all that it comes from, each said once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = String::new();
+    for cause in std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// The inlet is closed.
@@ -145,7 +159,7 @@ impl Follower {
     }
 
     fn failed(&mut self, error: &watcher::Error) -> Result<(), Closed> {
-        let (refusal, text) = (Refusal::of(error), error.to_string());
+        let (refusal, text) = (Refusal::of(error), chain(error));
         let Failed { pause, news } = self.trouble.failed(refusal, Instant::now());
         let (resource, unserved) = (self.door.resource, refusal == Refusal::Unserved);
         if news {

@@ -245,6 +245,14 @@ async fn addresses_are_checked_and_tls_has_its_provider() {
 }
 
 #[test]
+fn an_error_is_told_down_to_its_last_cause() {
+    let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+    let error = kube::Error::Service(Box::new(refused));
+    let text = chain(&error);
+    assert!(text.ends_with("connection refused") && text.matches("connection refused").count() == 1, "{text}");
+}
+
+#[test]
 fn error_texts_are_bounded() {
     let statuses = Statuses::default();
     statuses.failed(Resource::Pods, Timestamp(1), &"a\n".repeat(9000));
