@@ -137,6 +137,10 @@ impl CheckpointsShown {
             Some("the log was damaged and set aside; what could not be read of it is missing from what is shown")
         } else if self.stats.damaged > 0 {
             Some("a checkpoint was damaged; the start went on from the one before it, or from the log")
+        } else if self.stats.strange > 0 {
+            Some(
+                "a checkpoint is of another version or configuration of whyd; the start went on from the one before it, or from the log",
+            )
         } else {
             None
         }
@@ -190,5 +194,21 @@ impl CheckpointsShown {
                 by("reason", gone),
             ),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_why_a_checkpoint_was_of_no_use_is_noted() {
+        let note = |damaged, strange| {
+            let stats = KeepStats { damaged, strange, ..KeepStats::default() };
+            CheckpointsShown { stats, ..CheckpointsShown::default() }.note()
+        };
+        assert_eq!(note(0, 0), None);
+        assert!(note(0, 1).is_some_and(|note| note.contains("another version or configuration")));
+        assert!(note(1, 1).is_some_and(|note| note.contains("damaged")));
     }
 }
