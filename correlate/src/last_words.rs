@@ -1,9 +1,16 @@
-//! Which of an instance's last lines says most about its end, and where in its own code that was.
+//! Which of an instance's last lines says most about its end, which of them may be told as the reason, and where in its own code
+//! that was.
 
-use whyd_buffers::LogLine;
+use std::time::Duration;
+
+use whyd_buffers::{Level, LogLine};
+use whyd_signals::Timestamp;
 
 /// How far back from the end a line counts as a last word, in lines.
 const LAST: usize = 60;
+
+/// What only a runtime that dies prints weighs so much.
+const DEATH: u32 = 9;
 
 /// Marks by weight: what a runtime prints when it dies, then what a program prints when it gives up.
 const MARKS: [(&str, u32); 17] = [
@@ -34,6 +41,46 @@ pub(crate) fn telling(lines: &[LogLine]) -> Option<&LogLine> {
     let marked = marked.max_by_key(|l| (weight(&l.line), l.ts));
     let spoken = |l: &&LogLine| !l.line.trim().is_empty() && !is_frame(&l.line);
     marked.or_else(|| last.iter().rev().find(spoken)).or(last.last())
+}
+
+/// A line that only stands last is the reason of an end that came so soon after it, or of none.
+const NEAR: Duration = Duration::from_secs(15);
+
+/// The line that may be told as the reason of an end at this time: of those that tell of trouble the one that says most, else
+/// the last of all, shortly before the end and of a level that the line keeps to itself. What a program says in the
+/// ordinary course of things, of a request that went well or as information, is no reason.
+pub(crate) fn reason(lines: &[LogLine], end: Timestamp) -> Option<&LogLine> {
+    let last = &lines[lines.len().saturating_sub(LAST)..];
+    let of_trouble = last.iter().filter(|l| tells_of_trouble(l) && !is_frame(&l.line));
+    of_trouble.max_by_key(|l| (weight(&l.line), l.ts)).or_else(|| {
+        let spoken = last.iter().rev().find(|l| !l.line.trim().is_empty() && !is_frame(&l.line))?;
+        let unsaid = spoken.level == Level::Unknown && !is_request(&spoken.line);
+        (unsaid && spoken.ts.plus(NEAR) >= end).then_some(spoken)
+    })
+}
+
+/// Whether a line says that something went wrong: by its level, else by its words. A runtime that dies is heard whatever
+/// level its stream has.
+fn tells_of_trouble(line: &LogLine) -> bool {
+    match line.level {
+        Level::Error | Level::Fatal => true,
+        Level::Warn | Level::Unknown => weight(&line.line) > 0 && !is_request(&line.line),
+        Level::Info | Level::Debug | Level::Trace => {
+            // Its own words count for more than those of its stream.
+            let of_itself = Level::of(&line.line);
+            weight(&line.line) >= DEATH && !matches!(of_itself, Level::Info | Level::Debug | Level::Trace)
+        }
+    }
+}
+
+/// A line of an access log, in the common formats.
+fn is_request(line: &str) -> bool {
+    ["GET /", "POST /", "PUT /", "PATCH /", "DELETE /", "HEAD /", "OPTIONS /", "HTTP/1.", "HTTP/2"]
+        .iter()
+        .any(|m| line.contains(m))
+        && line
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .any(|w| w.len() == 3 && w.starts_with(['2', '3']) && w.parse::<u16>().is_ok())
 }
 
 /// Whether a line tells of trouble, and how much.
@@ -111,6 +158,38 @@ mod tests {
     use whyd_signals::{TemplateId, Timestamp};
 
     use super::*;
+
+    #[test]
+    fn what_goes_well_is_no_reason() {
+        let of = |level: Level, text: &str| LogLine { level, ..lines(text).remove(0) };
+        let end = Timestamp(0).plus(Duration::from_secs(10));
+        let late = Timestamp(0).plus(Duration::from_secs(19));
+        let reason = |said: &[LogLine], end| super::reason(said, end).map(|l| l.line.clone());
+        let served = of(Level::Info, r#"{"dur_ms":34,"level":"info","msg":"request","path":"/pay","status":201}"#);
+        assert_eq!(reason(std::slice::from_ref(&served), end), None, "an ordinary line");
+        assert_eq!(
+            reason(&[of(Level::Info, "level=info msg=\"0 errors\"")], end),
+            None,
+            "its level says that nothing is wrong"
+        );
+        let failed = of(Level::Error, r#"{"level":"error","msg":"no licence"}"#);
+        assert_eq!(
+            reason(&[failed.clone(), served.clone()], late),
+            Some(failed.line.clone()),
+            "whatever was served after it"
+        );
+        let plain = of(Level::Unknown, "decoding frame with unknown chroma layout 0x2f");
+        assert_eq!(reason(std::slice::from_ref(&plain), end), Some(plain.line.clone()), "the last that it said");
+        assert_eq!(reason(std::slice::from_ref(&plain), late), None, "that was long before");
+        let access = of(Level::Unknown, r#"10.0.0.7 - - [30/Nov/2026:15:00:00 +0000] "GET /errors HTTP/1.1" 200 12"#);
+        assert_eq!(reason(std::slice::from_ref(&access), end), None);
+        let broke = of(Level::Info, "panic: assignment to entry in nil map");
+        assert_eq!(
+            reason(std::slice::from_ref(&broke), late),
+            Some(broke.line.clone()),
+            "its stream's level is not the runtime's"
+        );
+    }
 
     fn lines(text: &str) -> Vec<LogLine> {
         let line = |(n, text): (usize, &str)| LogLine {

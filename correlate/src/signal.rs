@@ -4,7 +4,6 @@ use whyd_signals::schema::RuledOut;
 
 use crate::case::Case;
 use crate::finding::{Depth, Finding, ruled_out};
-use crate::last_words::telling;
 
 /// One such signal.
 pub(crate) struct OwnSignal {
@@ -24,8 +23,7 @@ impl OwnSignal {
         if case.exit()? != self.exit || case.deleting() || case.evicted() {
             return None;
         }
-        let telling = telling(case.lines());
-        let because = telling.map_or(String::new(), |l| format!(": {}", l.line.trim()));
+        let because = case.because();
         let summary = format!("{} {} ({}){because}", case.container.unwrap_or_default(), self.did, self.name);
         let exit = format!("128 + {} ({})", self.name, self.exit - 128);
         Some(

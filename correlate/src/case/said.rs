@@ -91,10 +91,21 @@ impl Case<'_> {
         }
     }
 
+    /// The line that may be told as the reason of the end.
+    pub fn reason(&self) -> Option<&LogLine> {
+        crate::last_words::reason(self.lines(), self.finished())
+    }
+
+    /// The same, to be put behind what happened; empty where no line tells why.
+    pub fn because(&self) -> String {
+        self.reason().map_or(String::new(), |l| format!(": {}", l.line.trim()))
+    }
+
     /// The line that says most of the end, with the place in the program's own code where that was.
     pub fn words(&self) -> Vec<Evidence> {
         let said = self.lines();
-        let Some(telling) = crate::last_words::telling(said) else { return Vec::new() };
+        let telling = self.reason().or_else(|| crate::last_words::telling(said));
+        let Some(telling) = telling else { return Vec::new() };
         let place = crate::last_words::own_frame(said, telling);
         let novel = self.novel().filter(|l| l.line != telling.line);
         let first = self.line(telling, "its last words");

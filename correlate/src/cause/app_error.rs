@@ -13,11 +13,9 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     if case.deleting() || case.evicted() {
         return None;
     }
-    let said = case.lines();
-    let telling = crate::last_words::telling(said);
-    let because = telling.map_or(String::new(), |l| format!(": {}", l.line.trim()));
+    let reason = case.reason();
     let name = case.container.unwrap_or_default();
-    let summary = format!("{name} ended itself with exit {}{because}", t.exit_code);
+    let summary = format!("{name} ended itself with exit {}{}", t.exit_code, case.because());
     // A burst of errors is told beside the line that shows it.
     let mut words = case.words();
     if let (Some(first), Some(burst)) = (words.first_mut(), case.anomaly("log_errors")) {
@@ -28,8 +26,8 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let probed = case.spec().is_some_and(|c| c.liveness_probe.is_some() || c.startup_probe.is_some());
     let doubt = match (case.logs_known(), case.events_known()) {
         // Its termination message may hold them all the same.
-        (false, _) if telling.is_none() => Some("logs"),
-        (_, false) if probed && telling.is_none_or(|l| crate::last_words::weight(&l.line) == 0) => Some("events"),
+        (false, _) if reason.is_none() => Some("logs"),
+        (_, false) if probed && reason.is_none_or(|l| crate::last_words::weight(&l.line) == 0) => Some("events"),
         _ => None,
     };
     Some(

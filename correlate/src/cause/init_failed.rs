@@ -13,9 +13,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     if !case.pod.object.is_init(name) || case.deleting() {
         return None;
     }
-    let said = case.lines();
-    let telling = crate::last_words::telling(said);
-    let because = telling.map_or(String::new(), |l| format!(": {}", l.line.trim()));
+    let because = case.because();
     let summary = format!("init container {name} failed with exit {code}{because}");
     let waits = case.pod.object.condition("Initialized").filter(|c| c.status == "False").map(|c| {
         let object = format!("Pod/{}", case.pod_name());

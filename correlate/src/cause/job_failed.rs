@@ -40,8 +40,7 @@ fn gave_up(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let code = case.exit().map_or(String::new(), |code| format!(", exit {code}"));
-    let telling = crate::last_words::telling(case.lines());
-    let because = telling.map_or(String::new(), |l| format!(": {}", l.line.trim()));
+    let because = case.because();
     let summary = format!("Job {} gave up ({}){code}{because}", owner.name, failed.reason);
     let object = format!("Job/{}", owner.name);
     let told = case.space.events_about(&owner.uid).find(|e| e.event.reason == failed.reason);

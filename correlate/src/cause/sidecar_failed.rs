@@ -13,8 +13,7 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     if !case.pod.object.is_sidecar(name) || case.deleting() || case.evicted() {
         return None;
     }
-    let telling = crate::last_words::telling(case.lines());
-    let because = telling.map_or(String::new(), |l| format!(": {}", l.line.trim()));
+    let because = case.because();
     let summary = format!("sidecar {name} ended with exit {}{because}", t.exit_code);
     let policy = case.of_pod(None, &case.spec_field("restartPolicy"), "Always", "it is meant to go on");
     Some(
