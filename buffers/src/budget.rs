@@ -104,6 +104,8 @@ pub struct Stats {
     pub samples: u64,
     /// Log lines published since the start.
     pub lines: u64,
+    /// Of these those that named no pod, since the start.
+    pub podless: u64,
     /// Samples and lines that were there already, bit for bit.
     pub repeated: u64,
     /// Samples of replicas that are not the elected one of their cluster.

@@ -18,6 +18,7 @@ mod catalog;
 mod chunk;
 mod encoding;
 mod hash;
+mod heard;
 mod history;
 mod labels;
 mod lacking;

@@ -258,7 +258,7 @@ impl Scoped {
         batches.filter(move |b| b.min_ts <= to.0 && b.max_ts >= from.0)
     }
 
-    fn streams_of(&self, namespace: &str, pod: &str, container: &str) -> Vec<u32> {
+    pub(crate) fn streams_of(&self, namespace: &str, pod: &str, container: &str) -> Vec<u32> {
         if !self.sees_named(namespace) {
             return Vec::new();
         }

@@ -1,5 +1,6 @@
 //! One ended instance, or one pod that was replaced or never started, with all that can be read about it.
 
+mod heard;
 mod said;
 
 use std::cell::OnceCell;
@@ -318,9 +319,10 @@ impl Case<'_> {
         self.scoped.cluster().synced(Resource::Events)
     }
 
-    /// Whether log lines of this namespace came in, and none is known to be missing around the end.
+    /// Whether log lines of this namespace came in, and nothing speaks for it that some are missing around the end.
     pub fn logs_known(&self) -> bool {
-        self.scoped.has_logs(&self.space.name) && !self.scoped.lacks_logs(self.around_the_end())
+        let had = self.scoped.has_logs(&self.space.name) && !self.scoped.lacks_logs(self.around_the_end());
+        had && self.unheard().is_none()
     }
 
     /// Whether metrics of this namespace came in, and none is known to be missing around the end.

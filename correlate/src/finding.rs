@@ -23,7 +23,7 @@ pub enum Basis {
     Proven,
     /// What the program itself says, together with what happened to what it names.
     Said,
-    /// That one came soon after the other, or a figure without the event that belongs to it.
+    /// That one came soon after the other, a figure without the event that belongs to it, or that nothing was said of more.
     Inferred,
 }
 

@@ -95,7 +95,9 @@ fn fill(row: &mut Restart, case: &Case<'_>, winner: Finding) {
     }
     if let Some(source) = winner.doubt {
         missing(source);
-        row.summary = format!("likely {}, but without {source} other causes cannot be excluded", row.cause);
+        let why = if source == "logs" { case.unheard() } else { None };
+        let why = why.map_or(String::new(), |why| format!(": {why}"));
+        row.summary = format!("likely {}, but without {source} other causes cannot be excluded{why}", row.cause);
         row.cause_detail = Some(row.cause.clone());
         row.cause = INSUFFICIENT.into();
         row.confidence /= 2.0;

@@ -107,6 +107,12 @@ fn buffer_metrics(stats: &Stats) -> Vec<Metric> {
     let dropped = by("reason", stats.dropped.iter().map(|(k, v)| (*k, *v as f64)).collect());
     vec![
         metric("whyd_samples_total", "samples published", Kind::Counter, one(stats.samples as f64)),
+        metric(
+            "whyd_lines_without_pod_total",
+            "log lines published that named no pod: no verdict knows whose they are",
+            Kind::Counter,
+            one(stats.podless as f64),
+        ),
         metric("whyd_lines_total", "log lines published", Kind::Counter, one(stats.lines as f64)),
         metric(
             "whyd_deduplicated_total",

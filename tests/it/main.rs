@@ -26,6 +26,7 @@ mod remote_write;
 mod scenarios;
 mod sealed;
 mod server;
+mod silence;
 mod sql;
 mod until;
 mod variants;

@@ -148,6 +148,10 @@ impl Writer {
         };
         published.batches = self.logs.publish(mark.number, nanos(self.limits.window) / 8, self.kept, template);
         self.stats.lines += published.batches.iter().map(|b| b.len() as u64).sum::<u64>();
+        let registry = &self.logs.streams.registry;
+        let is_podless = |stream: u32| registry.meta(stream).is_some_and(|meta| meta.pod.is_empty());
+        let tallies = published.batches.iter().flat_map(|b| b.tallies());
+        self.stats.podless += tallies.filter(|t| is_podless(t.stream)).map(|t| t.ts.len() as u64).sum::<u64>();
         published
     }
 
