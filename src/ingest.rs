@@ -107,6 +107,11 @@ impl Ingest {
         answered.collect()
     }
 
+    /// Whether the cluster's pods are heard of from now on. To be called between batches.
+    pub fn hears(&mut self, at: Timestamp, heard: bool) {
+        self.core.step(at, Message::Hears(heard));
+    }
+
     /// Time went on. To be called between batches.
     pub fn tick(&mut self, at: Timestamp) -> Ticked {
         let unshown = std::mem::take(&mut self.unshown);

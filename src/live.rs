@@ -158,7 +158,9 @@ impl Live {
     }
 
     fn tick(&mut self) {
-        let ticked = self.ingest.tick((self.clock)());
+        let now = (self.clock)();
+        self.ingest.hears(now, self.view.hears_pods());
+        let ticked = self.ingest.tick(now);
         self.keep(&ticked.settled);
         let written = self.checkpointing.ended();
         written.flatten().into_iter().for_each(|generation| self.ingest.keep(generation));

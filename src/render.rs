@@ -103,7 +103,12 @@ pub fn why(answer: &Why, style: Style<'_>) -> String {
         }
         heard::of(&mut page, &answer.heard);
         if answer.incidents.is_empty() && answer.heard.is_empty() {
-            page.headline("it did not restart, and nothing is wrong with it as far as is known");
+            // Of what nobody could see nothing is known to be well.
+            let unseen = |p: &&Problem| matches!(p.source.as_deref(), Some("kubernetes" | "pods"));
+            match answer.problems.iter().find(unseen) {
+                Some(problem) => page.headline(&format!("no restart of it is known, but {}", problem.detail)),
+                None => page.headline("it did not restart, and nothing is wrong with it as far as is known"),
+            }
         }
     }
     problems(&mut page, &answer.problems);

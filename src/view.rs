@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use whyd_api::alertmanager::{Active, Board};
 use whyd_api::dto::{self, MemorySample, MemoryUse};
-use whyd_api::{Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, WrongAt};
+use whyd_api::{Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Unheard, WrongAt};
 use whyd_buffers::{Scoped, Snapshot, Stats};
 use whyd_core::{Core, Counters, Pulls};
 use whyd_correlate::redact::redact;
@@ -146,6 +146,11 @@ impl View {
     /// When metrics were pushed.
     pub fn metrics_pushed(&self) -> Ranges {
         self.now().counters.pushed.clone()
+    }
+
+    /// Whether the cluster's pods are heard of now.
+    pub fn hears_pods(&self) -> bool {
+        self.watches.as_ref().is_none_or(Watches::hears_pods)
     }
 
     /// Whether the cluster's pods and nodes were listed since the start: until then, absence means nothing.
@@ -342,11 +347,16 @@ impl Reader for View {
         let last = |source: &str| shown.counters.last_seen.get(source).copied();
         let none = SourceStatus { source: "kubernetes", synced: false, newest: None };
         let resources = Resource::ALL.into_iter().filter(|_| !self.without_cluster);
+        let (failing, all_fail) = self.watches.as_ref().map(Watches::unheard).unwrap_or_default();
         let watched = resources.map(|r| SourceStatus {
             source: r.plural(),
-            synced: scoped.cluster().synced(r),
-            newest: last(if r == Resource::Events { "events" } else { "kube" }),
+            synced: scoped.cluster().synced(r) && failing.iter().all(|(unheard, _)| *unheard != r),
+            newest: self.watches.as_ref().and_then(|w| w.heard_at(r)).or(match r {
+                Resource::Events => last("events"),
+                _ => last("kube"),
+            }),
         });
+        let failing = failing.iter().map(|(resource, heard)| (resource.plural(), *heard)).collect();
         let pushed = PUSHED.into_iter().map(|source| SourceStatus {
             source,
             synced: last(source).is_some(),
@@ -357,6 +367,7 @@ impl Reader for View {
             stopping: self.stopping.load(Ordering::Acquire),
             trouble: shown.log.trouble(),
             note: self.note().or_else(|| shown.checkpoints.note()),
+            unheard: Unheard { failing, all_fail },
             sources: watched
                 .chain(self.without_cluster.then_some(none))
                 .chain(pushed)

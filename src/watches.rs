@@ -2,6 +2,7 @@
 
 use whyd_api::{Kind, Metric};
 use whyd_collector::source::kube::{SourceStatus, Statuses};
+use whyd_signals::{Resource, Timestamp};
 
 /// What the watches themselves tell.
 #[derive(Clone)]
@@ -25,6 +26,26 @@ impl Watches {
             ),
             (false, false) => Some("a watch of the Kubernetes API fails; whyd_watch_failing at /metrics says which"),
         }
+    }
+
+    /// Those that fail and what the server has, each with when anything of it was heard last; and whether there is no other.
+    pub fn unheard(&self) -> (Vec<(Resource, Option<Timestamp>)>, bool) {
+        let all = self.statuses.all();
+        let served = all.iter().filter(|s| !s.failing.is_some_and(|f| f.unserved));
+        // One that was heard since it failed is only not yet known to last.
+        let is_lost = |s: &&SourceStatus| s.failing.is_some_and(|f| s.heard_at.is_none_or(|heard| heard <= f.at));
+        let (failing, sound): (Vec<_>, Vec<_>) = served.partition(is_lost);
+        (failing.into_iter().map(|s| (s.resource, s.heard_at)).collect(), sound.is_empty())
+    }
+
+    /// Whether the cluster's pods are heard of.
+    pub fn hears_pods(&self) -> bool {
+        !self.unheard().0.iter().any(|(resource, _)| *resource == Resource::Pods)
+    }
+
+    /// When anything of a resource was heard last.
+    pub fn heard_at(&self, resource: Resource) -> Option<Timestamp> {
+        self.statuses.all().iter().find(|s| s.resource == resource)?.heard_at
     }
 
     /// Figures for each resource that was asked for.
@@ -77,7 +98,6 @@ mod tests {
 
     use whyd_collector::inlet::{InletLimits, inlet};
     use whyd_collector::source::kube::{ApiServer, client, watch as follow};
-    use whyd_signals::{Resource, Timestamp};
 
     use super::*;
 
@@ -101,6 +121,7 @@ mod tests {
         watching.abort();
         assert_eq!(gauge("whyd_watch_unserved"), Some(0.0));
         assert!((0.5..=1.5).contains(&gauge("whyd_watch_pause_seconds").unwrap()));
+        assert_eq!((watches.unheard(), watches.hears_pods()), ((vec![(Resource::Pods, None)], true), false));
         assert!(watches.note().unwrap().contains("a watch of the Kubernetes API fails"));
     }
 }

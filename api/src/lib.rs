@@ -22,7 +22,8 @@ pub mod sql;
 pub use access::{Anonymous, Door, Grant};
 pub use listen::{Deadlines, serve};
 pub use reader::{
-    Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Trouble, Visit, Wanted, WrongAt,
+    Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Trouble, Unheard, Visit, Wanted,
+    WrongAt,
 };
 pub use routes::openapi::document;
 pub use routes::{Api, router};

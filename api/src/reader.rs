@@ -154,8 +154,19 @@ pub struct Status {
     pub trouble: Option<Trouble>,
     /// What the last start could not use of what is on disk, if anything.
     pub note: Option<&'static str>,
+    /// Of the cluster's watches those that fail.
+    pub unheard: Unheard,
     /// Every source, in a fixed order.
     pub sources: Vec<SourceStatus>,
+}
+
+/// The watches that fail.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unheard {
+    /// The resource of each, with when anything of it was heard last.
+    pub failing: Vec<(&'static str, Option<Timestamp>)>,
+    /// Whether no other goes on: then it is the server that is not heard.
+    pub all_fail: bool,
 }
 
 /// Why nothing can be taken in.
@@ -182,9 +193,9 @@ impl Trouble {
 pub struct SourceStatus {
     /// Its name, from the code: it cannot hold a name of the cluster.
     pub source: &'static str,
-    /// Whether absence means that there is none: listed, or for a source that pushes, heard of.
+    /// Whether absence means that there is none: listed and not lost since, or for a source that pushes, heard of.
     pub synced: bool,
-    /// When its newest item was received.
+    /// When it was heard last: of what is watched a bookmark counts, of all else its newest item.
     pub newest: Option<Timestamp>,
 }
 

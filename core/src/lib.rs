@@ -205,6 +205,10 @@ impl Core {
             Message::LogFull => self.log_full(),
             Message::LogFailed(why) => self.log_failed(why),
             Message::Replayed(record) => self.replayed(&record),
+            Message::Hears(heard) => {
+                self.ledger.hears(at, heard);
+                Vec::new()
+            }
             Message::Tick => self.tick(at),
         }
     }

@@ -101,6 +101,11 @@ impl Incidents {
         !self.dirty.is_empty() || is_due || self.merged.is_due(now)
     }
 
+    /// The cluster is heard again: what waited for that has another time now.
+    pub(crate) fn heard_again(&mut self) {
+        self.dirty.extend(self.groups.iter().filter(|(_, group)| group.due.is_some()).map(|(key, _)| key.clone()));
+    }
+
     /// The readiness of a pod changed: what it is a member of may be over, or not any more.
     pub(crate) fn pod_changed(&mut self, uid: &str) {
         if let Some(keys) = self.of_pod.get(uid) {
@@ -192,8 +197,9 @@ impl Incidents {
             if let Some(at) = group.due.take() {
                 self.due.remove(&(at, key.clone()));
             }
-            let Episodes { made, firsts, over } = episodes(&self.cluster, &self.rules, (&key, group), now, readiness);
-            let resolved = over.map(|over| over.plus(self.rules.quiet)).filter(|at| *at > now);
+            let Episodes { made, firsts, resolves } =
+                episodes(&self.cluster, &self.rules, (&key, group), now, readiness);
+            let resolved = resolves.filter(|at| *at > now);
             if let Some(at) = resolved.into_iter().chain(forgotten).min() {
                 group.due = Some(at);
                 self.due.insert((at, key.clone()));

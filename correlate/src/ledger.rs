@@ -188,6 +188,13 @@ impl Ledger {
         self.entries.has_new()
     }
 
+    /// From now on the cluster is heard, or not: what was in trouble is not over for what nobody could see.
+    pub fn hears(&mut self, now: Timestamp, heard: bool) {
+        if self.readiness.hears(now, heard) {
+            self.incidents.heard_again();
+        }
+    }
+
     /// New logs, metrics or events came for this namespace: its open verdicts are looked at again.
     pub fn touch(&mut self, namespace: &str) {
         if !self.touched.contains(namespace) {

@@ -2,10 +2,11 @@
 //! matter in which order the statuses came.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use whyd_signals::objects::Pod;
-use whyd_signals::{Timestamp, Verb};
+use whyd_signals::{Range, Ranges, Timestamp, Verb};
 
 /// Turns that are kept of a pod; the oldest go first.
 const TURNS: usize = 64;
@@ -60,6 +61,12 @@ pub(crate) struct Readiness {
     /// By namespace, the pods that stopped being ready while their containers ran on, and of which something may still
     /// be told.
     watched: BTreeMap<String, BTreeSet<String>>,
+    /// Times in which the cluster was not heard: whatever happened to pods then, nobody could see it.
+    #[serde(default)]
+    unheard: Ranges,
+    /// Since when it is not.
+    #[serde(default)]
+    unheard_since: Option<Timestamp>,
 }
 
 impl Readiness {
@@ -79,6 +86,31 @@ impl Readiness {
             self.watched.entry(pod.metadata.namespace.clone()).or_default().insert(uid.clone());
         }
         told
+    }
+
+    /// From now on the cluster is heard, or not; whether it is heard again.
+    pub(crate) fn hears(&mut self, now: Timestamp, heard: bool) -> bool {
+        if !heard {
+            self.unheard_since.get_or_insert(now);
+            return false;
+        }
+        let Some(since) = self.unheard_since.take() else { return false };
+        self.unheard.add(Range::new(since, now));
+        true
+    }
+
+    /// When trouble that was over then has been over for so long, of the time in which the cluster was heard; the end of time
+    /// while it is not, unless that was before.
+    pub(crate) fn quiet_until(&self, over: Timestamp, quiet: Duration) -> Timestamp {
+        let mut end = over.plus(quiet);
+        for unheard in self.unheard.iter().filter(|r| r.to > over) {
+            if unheard.from >= end {
+                break;
+            }
+            let lost = unheard.to.nanos().saturating_sub(unheard.from.max(over).nanos());
+            end = end.plus(Duration::from_nanos(lost.unsigned_abs()));
+        }
+        if self.unheard_since.is_some_and(|since| since < end) { Timestamp::MAX } else { end }
     }
 
     /// Whether anything is known of a pod.

@@ -129,6 +129,7 @@ mod tests {
             lists: 0,
             last_error,
             errors: 1,
+            heard_at: None,
             failing: None,
         };
         let failed = nothing(true, false, &[status(None), status(last_error)]);

@@ -130,6 +130,20 @@ fn an_answer_lists_what_was_before_and_what_is_missing() {
     assert!(text.ends_with("this answer is not whole\n    logs                 nothing came"), "{text}");
 }
 
+#[test]
+fn of_what_nobody_could_see_nothing_is_said_to_be_well() {
+    let calm = answer(Match::Pod, Vec::new(), Vec::new());
+    assert!(why(&calm, Style::PLAIN).contains("nothing is wrong with it as far as is known"));
+    let detail = "the API server has not been heard since 2026-01-31T13:40:00Z (the watch of pods fails)".to_owned();
+    let text =
+        why(&Why { problems: vec![Problem { source: Some("kubernetes".to_owned()), detail }], ..calm }, Style::PLAIN);
+    assert!(
+        text.starts_with("no restart of it is known, but the API server has not been heard since 2026-01-31T13:40:00Z"),
+        "{text}"
+    );
+    assert!(!text.contains("nothing is wrong"), "{text}");
+}
+
 fn answer(matched: Match, restarts: Vec<Restart>, incidents: Vec<Incident>) -> Why {
     let (memory, learning, heard, problems) = (None, None, Vec::new(), Vec::new());
     Why { matched, restarts, incidents, memory, learning, heard, look_next: Vec::new(), problems }

@@ -24,9 +24,9 @@ pub struct Readiness {
 pub struct Freshness {
     /// Its name.
     pub source: String,
-    /// Whether what it does not hold is known not to be.
+    /// Whether what it does not hold is known not to be: false while its watch fails.
     pub synced: bool,
-    /// When its newest item was received.
+    /// When it was heard last: of what is watched a bookmark counts, of all else its newest item.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub newest: Option<Timestamp>,
 }

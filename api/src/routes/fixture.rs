@@ -18,8 +18,8 @@ use whyd_signals::{Access, Asked, Sample, SeriesId, Team, Timestamp};
 use crate::alertmanager::{Active, Identity};
 use crate::dto::{Baseline, BaselineState, Heard, Learning, MemoryUse, Problem, Ranked, Suspects, WatchedMetric};
 use crate::{
-    Anonymous, Api, Door, Grant, Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Visit,
-    Wanted, WrongAt, router,
+    Anonymous, Api, Door, Grant, Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told,
+    Unheard, Visit, Wanted, WrongAt, router,
 };
 
 /// In every name and text of the other team.
@@ -320,7 +320,14 @@ impl Default for Fixture {
             restarts: restarts.into_iter().map(Arc::new).collect(),
             incidents: incidents.into_iter().map(Arc::new).collect(),
             pods,
-            status: Status { replayed: true, stopping: false, trouble: None, note: None, sources },
+            status: Status {
+                replayed: true,
+                stopping: false,
+                trouble: None,
+                note: None,
+                unheard: Unheard::default(),
+                sources,
+            },
             samples: Arc::new(vec![
                 sent(
                     &[("__name__", "up"), ("job", "kube"), ("namespace", "a"), ("pod", "web-1")],

@@ -27,12 +27,12 @@ use axum::Router;
 use axum::http::{Method, Uri};
 use axum::middleware::from_fn;
 use axum::routing::{MethodRouter, get};
-use whyd_signals::Clock;
+use whyd_signals::{Clock, Timestamp};
 
 use crate::access::Door;
 use crate::dto;
 use crate::problem::{ErrorKind, Failure, render};
-use crate::reader::{Reader, Status};
+use crate::reader::{Reader, Status, Unheard};
 use crate::sql::Sql;
 
 /// What every route is given.
@@ -124,13 +124,42 @@ fn problems(status: &Status) -> Vec<dto::Problem> {
         let detail = "the log is still being read back: what was known before the start may be missing".to_owned();
         problems.push(dto::Problem { source: None, detail });
     }
-    for source in status.sources.iter().filter(|s| !s.synced) {
+    let failing = &status.unheard.failing;
+    problems.extend(unheard(&status.unheard));
+    let is_told = |source: &str| failing.iter().any(|(told, _)| *told == source);
+    for source in status.sources.iter().filter(|s| !s.synced && !is_told(s.source)) {
         let name = source.source;
         let detail = format!("{name} is not synced: what it would hold is unknown, not empty");
         problems.push(dto::Problem { source: Some(name.to_owned()), detail });
     }
     problems
 }
+
+/// What the watches that fail keep from answers: each for itself, or all as the one server that they are of.
+fn unheard(unheard: &Unheard) -> Vec<dto::Problem> {
+    let failing = &unheard.failing;
+    let since = |heard: Option<Timestamp>| heard.map_or_else(|| "yet".to_owned(), |at| format!("since {}", at.whole()));
+    let lost = "what has happened since is unknown, and nothing that went on then is known to be over";
+    if unheard.all_fail
+        && let Some((first, _)) = failing.first()
+    {
+        let heard = failing.iter().filter_map(|(_, heard)| *heard).max();
+        let which = match failing.len() {
+            1 => format!("the watch of {first} fails"),
+            n => format!("the watch of {first} fails, and {} more", n - 1),
+        };
+        let detail = format!("the API server has not been heard {} ({which}): {lost}", since(heard));
+        return vec![dto::Problem { source: Some(CLUSTER.to_owned()), detail }];
+    }
+    let one = |(resource, heard): &(&'static str, Option<Timestamp>)| dto::Problem {
+        source: Some((*resource).to_owned()),
+        detail: format!("{resource} have not been heard of {} (their watch fails): {lost}", since(*heard)),
+    };
+    failing.iter().map(one).collect()
+}
+
+/// The source of what no watch tells.
+const CLUSTER: &str = "kubernetes";
 
 #[cfg(test)]
 pub(crate) mod fixture;

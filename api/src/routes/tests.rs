@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use axum::http::{StatusCode, header};
 use serde_json::Value;
-use whyd_signals::Team;
 use whyd_signals::schema::{Incident, IncidentStatus, Link, Root};
+use whyd_signals::{Team, Timestamp};
 
-use super::fixture::{Answer, CANARY, Fixture, get, incident, routes, send};
+use super::fixture::{Answer, CANARY, Fixture, at, get, incident, routes, send};
 use super::table;
 use crate::dto::{Incidents, Match, Restarts, Why};
-use crate::{Trouble, document};
+use crate::{Trouble, Unheard, document};
 
 /// The answer is a problem of this kind, and whole.
 fn check_problem(answer: &Answer, uri: &str, status: u16, kind: &str) {
@@ -418,6 +418,39 @@ async fn health_is_open_and_says_how_fresh() {
     assert!(metrics.text.contains(canary), "{}", metrics.text);
     let own = get(&router, "/metrics/incidents", Some("a")).await.text;
     assert_eq!(own.matches("\nwhyd_incident_active{").count(), 2, "{own}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_heard_is_told_in_every_answer() {
+    let lost = |failing: &[(&'static str, Option<Timestamp>)], all_fail: bool| {
+        let mut fixture = Fixture::default();
+        fixture.status.sources[0].synced = false;
+        fixture.status.unheard = Unheard { failing: failing.to_vec(), all_fail };
+        routes(fixture)
+    };
+    let (pods, nodes) = (("pods", Some(at(60))), ("nodes", Some(at(62))));
+    let problems = |problems: Value| problems.as_array().unwrap().clone();
+    let router = lost(&[pods, nodes], true);
+    for uri in ["/api/v1/why?pod=calm-1", "/api/v1/restarts", "/api/v1/incidents", "/api/v1/anomalies"] {
+        let told = problems(get(&router, uri, Some("a")).await.json()["problems"].clone());
+        let said = |p: &Value| {
+            p["source"] == "kubernetes" && p["detail"].as_str().unwrap().starts_with(
+            "the API server has not been heard since 2026-09-21T14:14:22Z (the watch of pods fails, and 1 more): ",
+        )
+        };
+        assert!(told.iter().any(said), "{uri}: {told:?}");
+        assert!(told.iter().all(|p| p["source"] != "pods"), "once: {told:?}");
+    }
+    // Where others go on it is no server that is lost.
+    let router = lost(&[pods], false);
+    let told = problems(get(&router, "/api/v1/restarts", Some("a")).await.json()["problems"].clone());
+    let said = |p: &Value| {
+        p["detail"]
+            .as_str()
+            .unwrap()
+            .starts_with("pods have not been heard of since 2026-09-21T14:14:20Z (their watch fails)")
+    };
+    assert!(told.iter().any(|p| p["source"] == "pods" && said(p)), "{told:?}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! gap is found. A watch that fails is taken up again after a pause ([`trouble`]); its error stays in the status until the
 //! next message.
 
+mod heard;
 mod pace;
 mod status;
 mod trouble;
@@ -80,6 +81,7 @@ pub async fn client(server: &ApiServer) -> Result<Client, ConnectError> {
 /// Watches one resource in all namespaces; ends only when the inlet is closed. The caller owns the task.
 pub async fn watch(client: Client, resource: Resource, inlet: Inlet, clock: Clock, statuses: Statuses) {
     statuses.watched(resource);
+    let client = heard::by(client, resource, &clock, &statuses);
     let (group, version) = resource.group_version();
     let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     let kind = ApiResource {
@@ -167,7 +169,8 @@ impl Follower {
             tracing::warn!(resource = resource.plural(), error = text, why, "watch fails");
         }
         self.door.wrong(&text);
-        self.door.statuses.failing(resource, Some(Failing { pause, unserved }));
+        let at = (self.door.clock)();
+        self.door.statuses.failing(resource, Some(Failing { at, pause, unserved }));
         if self.door.inlet.is_closed() { Err(Closed) } else { Ok(()) }
     }
 

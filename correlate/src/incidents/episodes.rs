@@ -22,8 +22,8 @@ pub(super) struct Episodes {
     pub(super) made: Vec<(Incident, Facts)>,
     /// The member that each began with.
     pub(super) firsts: Vec<Place>,
-    /// When the newest trouble is over; `None`: it is not.
-    pub(super) over: Option<Timestamp>,
+    /// When the newest trouble has been over for long enough; `None`: it is not over.
+    pub(super) resolves: Option<Timestamp>,
 }
 
 /// One time of trouble.
@@ -59,7 +59,7 @@ pub(super) fn cut<'a>(quiet: Duration, group: &'a Group, readiness: &Readiness) 
             (None, Some(until), uid) => readiness.recovered(uid, until),
             (None, None, _) => None,
         };
-        let goes_on = |e: &&mut Episode<'a>| e.over.is_none_or(|over| member.at <= over.plus(quiet));
+        let goes_on = |e: &&mut Episode<'a>| e.over.is_none_or(|over| member.at <= readiness.quiet_until(over, quiet));
         let episode = match episodes.last_mut().filter(goes_on) {
             Some(last) => last,
             None => {
@@ -92,7 +92,8 @@ pub(super) fn episodes(
     let mut before: Option<String> = None;
     let mut newest = Some(Timestamp::MIN);
     for Episode { members, heads, over, .. } in cut(rules.quiet, group, readiness) {
-        let mut incident = incident(cluster, rules, (&members, &heads), over, now);
+        let resolves = over.map(|over| readiness.quiet_until(over, rules.quiet));
+        let mut incident = incident(cluster, rules, (&members, &heads), resolves, now);
         if let (Some((first, _)), Some((last, _))) = (members.first(), members.last()) {
             let last = heads.iter().map(|head| head.range().1).fold((*last).clone(), Ord::max);
             let led = group.led.range((*first).clone()..=last).rev().filter(|place| place != first);
@@ -103,16 +104,16 @@ pub(super) fn episodes(
         incident.follows = before.replace(incident.id.clone());
         let facts = Facts::of(key, &incident, (&members, &heads));
         made.push((incident, facts));
-        newest = over;
+        newest = resolves;
     }
-    Episodes { made, firsts, over: newest }
+    Episodes { made, firsts, resolves: newest }
 }
 
 pub(super) fn incident(
     cluster: &str,
     rules: &Rules,
     (members, heads): (&[(&Place, &Member)], &[&Head]),
-    over: Option<Timestamp>,
+    resolves: Option<Timestamp>,
     now: Timestamp,
 ) -> Incident {
     // One whose own trouble it is speaks for all, the first of them.
@@ -120,7 +121,7 @@ pub(super) fn incident(
     let certain = members.iter().find(|(_, m)| m.cause != crate::cause::INSUFFICIENT).map(|(_, m)| *m);
     let told = told.filter(|m| m.cause != crate::cause::INSUFFICIENT).or(certain).or(told);
     let first = members.first().map_or("", |((_, id), _)| id.as_str());
-    let resolved = over.map(|over| over.plus(rules.quiet)).filter(|at| now >= *at);
+    let resolved = resolves.filter(|at| now >= *at);
     let let_go = heads.iter().map(|head| head.ends).sum::<usize>();
     let ends = members.iter().filter(|(_, m)| m.ended).count() + let_go;
     let mut names: Vec<String> = Vec::new();

@@ -103,6 +103,45 @@ fn the_one_that_is_not_suppressed_is_told_by_itself() {
 }
 
 #[test]
+fn quiet_that_nobody_could_hear_is_none() {
+    let (key, member) = crash(0);
+    let mut incidents = Incidents::new("lab", Rules::default());
+    let mut readiness = Readiness::default();
+    incidents.put("id", Some((key.clone(), Member { until: Some(at(150)), ..member.clone() })));
+    let quiet = Rules::default().quiet;
+    let status = |incidents: &mut Incidents, readiness: &Readiness, now: Timestamp| {
+        incidents.derive((now, LATENESS), readiness, &population());
+        let all = incidents.all();
+        assert_eq!(all.len(), 1, "{all:?}");
+        (all[0].status, all[0].resolved_at)
+    };
+    assert_eq!(status(&mut incidents, &readiness, at(200)).0, IncidentStatus::Open);
+    // Half of it was heard when the server was lost, and it is lost for long.
+    let (lost, found) = (at(150).plus(quiet / 2), at(150).plus(quiet * 4));
+    readiness.hears(lost, false);
+    assert!(!incidents.is_due(lost));
+    assert_eq!(status(&mut incidents, &readiness, at(150).plus(quiet * 3)).0, IncidentStatus::Open);
+    assert!(readiness.hears(found, true));
+    incidents.heard_again();
+    assert!(incidents.is_due(found));
+    assert_eq!(status(&mut incidents, &readiness, found).0, IncidentStatus::Open);
+    // What befalls the same root then is the same trouble, as long as it is open.
+    let again = found.plus(Duration::from_secs(1));
+    let late = Member { at: again, seen: again, until: Some(again), ..member };
+    incidents.put("later", Some((key, late)));
+    assert_eq!(status(&mut incidents, &readiness, again).0, IncidentStatus::Open);
+    incidents.put("later", None);
+    assert_eq!(status(&mut incidents, &readiness, again).0, IncidentStatus::Open);
+    let resolves = found.plus(quiet / 2);
+    assert_eq!(status(&mut incidents, &readiness, resolves), (IncidentStatus::Resolved, Some(resolves)));
+    // What resolved before the next loss stays so.
+    readiness.hears(resolves.plus(Duration::from_secs(1)), false);
+    incidents.heard_again();
+    incidents.put("other", None);
+    assert_eq!(status(&mut incidents, &readiness, resolves.plus(quiet)).0, IncidentStatus::Resolved);
+}
+
+#[test]
 fn nothing_changes_where_nothing_is_suppressed_or_all_is() {
     let mut incidents = suppressing(&[]);
     put(&mut incidents, 0..3);

@@ -16,6 +16,8 @@ pub struct SourceStatus {
     pub resource: Resource,
     /// When a whole list was last taken in; `None`: what there is, is unknown.
     pub synced_at: Option<Timestamp>,
+    /// When anything of it was heard last: part of a list, a change, or a bookmark, which says that there is none.
+    pub heard_at: Option<Timestamp>,
     /// How many whole lists were taken in: one at the start, and one more each time a watch could not be resumed.
     pub lists: u64,
     /// What went wrong since the last message, and when.
@@ -29,6 +31,8 @@ pub struct SourceStatus {
 /// A watch that cannot be taken up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failing {
+    /// When it failed last.
+    pub at: Timestamp,
     /// How long it is left alone until it is asked again.
     pub pause: Duration,
     /// Whether the server says that there is no such resource.
@@ -58,6 +62,10 @@ impl Statuses {
         });
     }
 
+    pub(super) fn heard(&self, resource: Resource, at: Timestamp) {
+        self.change(resource, |s| s.heard_at = s.heard_at.max(Some(at)));
+    }
+
     pub(super) fn received(&self, resource: Resource) {
         self.change(resource, |s| s.last_error = None);
     }
@@ -76,7 +84,15 @@ impl Statuses {
 
     fn change(&self, resource: Resource, change: impl FnOnce(&mut SourceStatus)) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let empty = SourceStatus { resource, synced_at: None, lists: 0, last_error: None, errors: 0, failing: None };
+        let empty = SourceStatus {
+            resource,
+            synced_at: None,
+            heard_at: None,
+            lists: 0,
+            last_error: None,
+            errors: 0,
+            failing: None,
+        };
         change(all.entry(resource).or_insert(empty));
     }
 }

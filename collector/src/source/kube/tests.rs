@@ -230,6 +230,23 @@ async fn a_resource_that_is_not_served_is_left_alone_for_longer_each_time() {
 }
 
 #[tokio::test]
+async fn a_watch_that_nothing_changes_of_is_heard_and_one_that_is_refused_is_not() {
+    let bookmark = json!({"type": "BOOKMARK", "object": {"kind": "Pod", "apiVersion": "v1", "metadata": {"resourceVersion": "9"}}});
+    let script = Script { lists: vec![page("1", "", &[])], watches: vec![vec![bookmark]], ..Script::default() };
+    let (_server, mut queue, statuses) = start(Resource::Pods, script, InletLimits::default()).await;
+    assert_eq!(take(&mut queue, Reply::Stored(Written::rows(0))).await, "listed ");
+    while statuses.all()[0].heard_at.is_none() || statuses.all()[0].synced_at.is_none() {
+        tokio::task::yield_now().await;
+    }
+    let (_server, _queue, statuses) = start(Resource::Pods, Script::default(), InletLimits::default()).await;
+    while statuses.all().first().is_none_or(|s| s.failing.is_none()) {
+        tokio::task::yield_now().await;
+    }
+    let refused = &statuses.all()[0];
+    assert_eq!((refused.heard_at, refused.failing.unwrap().at), (None, Timestamp(7)));
+}
+
+#[tokio::test]
 async fn a_watch_ends_with_the_inlet() {
     let (inlet, queue) = inlet(InletLimits::default());
     drop(queue);
