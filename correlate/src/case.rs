@@ -104,6 +104,8 @@ pub struct Case<'a> {
     pub neighbours: (Option<Timestamp>, Option<Timestamp>),
     /// What [`Case::lines`] read; empty to begin with.
     pub said: OnceCell<Vec<LogLine>>,
+    /// Why lines of it may be missing, once that was asked for.
+    pub unheard: OnceCell<Option<String>>,
 }
 
 impl Case<'_> {

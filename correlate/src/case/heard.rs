@@ -28,7 +28,11 @@ const MOST_OTHERS: usize = 50;
 
 impl Case<'_> {
     /// Why its last words may have been written and not come, in words; `None` where nothing speaks for that.
-    pub fn unheard(&self) -> Option<String> {
+    pub fn unheard(&self) -> Option<&str> {
+        self.unheard.get_or_init(|| self.find_unheard()).as_deref()
+    }
+
+    fn find_unheard(&self) -> Option<String> {
         let container = self.container?;
         self.terminated()?;
         let end = self.finished();

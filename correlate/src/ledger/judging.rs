@@ -112,6 +112,7 @@ impl Ledger {
             seen_at: entry.seen_at,
             neighbours,
             said: OnceCell::new(),
+            unheard: OnceCell::new(),
         };
         let verdict =
             if early { verdict::Verdict { row: None, depends_on: Vec::new() } } else { verdict::judge(&case) };
