@@ -14,6 +14,8 @@ const ROUNDS: i64 = 500;
 /// Samples a processor second; half of what is promised, for a machine that does other things.
 const FLOOR: f64 = 1e6;
 
+const READINGS: usize = 3;
+
 /// A body of all series at a time, with as many labels as series of containers have.
 fn round(ms: i64) -> Vec<u8> {
     let one = |n: usize| {
@@ -63,25 +65,27 @@ async fn the_log_is_read_back_at_its_rate_and_ready_comes_after() {
     let mut daemon = Process::start_in(dir.path(), CONFIG, &[]);
     ready(daemon.address).await;
     let empty = daemon.processor_time();
+    let samples = SERIES * ROUNDS as usize;
     let mut sender = Sender::connect(daemon.address).await;
     let from = now_ms() - ROUNDS * 1000;
     for n in 0..ROUNDS {
         assert_eq!(sender.write(&round(from + n * 1000)).await, Some(204));
     }
-    daemon.kill();
-
-    // Free a moment ago.
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let path = dir.path().to_owned();
-    let starting = tokio::task::spawn_blocking(move || Process::start_on(&path, CONFIG, free));
-    let early = ready(free).await;
-    let daemon = starting.await.unwrap();
-    let took = daemon.processor_time().saturating_sub(empty);
-    let samples = SERIES * ROUNDS as usize;
-    let held = metric(daemon.address, "whyd_samples_total").await.unwrap();
+    // What runs beside it makes a processor second worth less, never more: the fastest of three readings says what one costs.
+    let mut took = Duration::MAX;
+    for _ in 0..READINGS {
+        daemon.kill();
+        // Free a moment ago.
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let path = dir.path().to_owned();
+        let starting = tokio::task::spawn_blocking(move || Process::start_on(&path, CONFIG, free));
+        let early = ready(free).await;
+        daemon = starting.await.unwrap();
+        took = took.min(daemon.processor_time().saturating_sub(empty));
+        assert_eq!(metric(daemon.address, "whyd_samples_total").await, Some(samples as f64));
+        assert!(early > 0, "it was asked before all was there");
+    }
     let rate = samples as f64 / took.as_secs_f64();
-    println!("{samples} samples read back in {took:?} of processor time, {rate:.0} a second; {early} times not ready");
-    assert_eq!(held, samples as f64);
-    assert!(early > 0, "it was asked before all was there");
+    println!("{samples} samples read back in {took:?} of processor time, {rate:.0} a second");
     assert!(rate > FLOOR, "{rate:.0} samples a processor second");
 }
