@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
+use datafusion::common::{ScalarValue, exec_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::{WindowFrameBound, WindowFrameUnits};
 use datafusion::physical_expr::window::WindowExpr;
@@ -11,12 +11,12 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 
 use super::account::{Account, Holds};
-use super::{Constants, Work};
+use super::{Constants, VALUE, Work};
 
 /// The account of a window operator, `None` for any other.
 ///
 /// # Errors
-/// DataFusion's, when it does not know what a function answers.
+/// When its constants are too long; DataFusion's, when it does not know what a function answers.
 pub(super) fn account(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Account>> {
     let (functions, behind) = if let Some(windows) = node.downcast_ref::<WindowAggExec>() {
         (windows.window_expr(), None)
@@ -36,6 +36,13 @@ pub(super) fn account(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Account>> 
         made = work.texts.max(made);
     }
     let of = Constants::of(node)?;
+    if of.written > VALUE {
+        return exec_err!(
+            "the constants that functions with OVER are given and divided by come to {} KiB, and are looked at anew for each row: {} are allowed",
+            of.written >> 10,
+            VALUE >> 10
+        );
+    }
     let constants = of.written + of.given;
     Ok(Some(Account::new(Holds { numbers: functions.len(), texts, constants, made, behind })))
 }

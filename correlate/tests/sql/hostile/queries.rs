@@ -37,7 +37,7 @@ pub(super) fn planned() -> Vec<String> {
              ON a.pod = CASE WHEN b.level = 'x' THEN {constant} ELSE b.pod END"
         ));
     }
-    for kib in [8, 90] {
+    for kib in [3, 90] {
         let constant = constant(kib);
         for over in [
             format!("max({constant}) OVER (PARTITION BY pod)"),
