@@ -1,4 +1,7 @@
 //! Promise 7: how fast the log is read back after a kill, and that nobody is told to send before it is.
+//!
+//! What runs beside it on the machine makes a processor second worth up to four times less, which is memory that others push out
+//! of its caches. So it is held against a walk over as much memory, taken right before and after.
 #![allow(clippy::print_stdout)]
 
 use std::net::{SocketAddr, TcpListener};
@@ -11,10 +14,35 @@ use crate::remote_write::encode::{Series, snappy, version1};
 const CONFIG: &str = "kubernetes: {enabled: false}\notlp: {grpc: none, http: none}\n";
 const SERIES: usize = 2_000;
 const ROUNDS: i64 = 500;
-/// Samples a processor second; half of what is promised, for a machine that does other things.
-const FLOOR: f64 = 1e6;
+/// How often the log is read back.
+const READINGS: usize = 5;
+/// What is promised takes 0.5 s of processor time where a walk takes 0.065 s, and half of that has to be held.
+const WALKS: f64 = 2.0 * 0.5 / 0.065;
 
-const READINGS: usize = 3;
+/// Processor time of this thread for a walk over 16 MiB, as detectors go over the state of their series: a visit is for one series, and
+/// reads and writes twelve cache lines of its 8 KiB. As many visits as samples are read back.
+fn walk() -> Duration {
+    const STATE: usize = 1024;
+    let clock = || {
+        let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        Duration::from_nanos(stat.split_whitespace().next().unwrap().parse().unwrap())
+    };
+    let from = clock();
+    let (mut states, mut random) = (vec![0_u64; SERIES * STATE], 88_172_645_463_325_252_u64);
+    for round in 0..ROUNDS as u64 {
+        for state in states.chunks_exact_mut(STATE) {
+            for line in 0..12 {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                let word = &mut state[line * 80 + (random & 7) as usize];
+                *word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(round ^ random);
+            }
+        }
+    }
+    std::hint::black_box(&states);
+    clock().saturating_sub(from)
+}
 
 /// A body of all series at a time, with as many labels as series of containers have.
 fn round(ms: i64) -> Vec<u8> {
@@ -71,21 +99,22 @@ async fn the_log_is_read_back_at_its_rate_and_ready_comes_after() {
     for n in 0..ROUNDS {
         assert_eq!(sender.write(&round(from + n * 1000)).await, Some(204));
     }
-    // What runs beside it makes a processor second worth less, never more: the fastest of three readings says what one costs.
-    let mut took = Duration::MAX;
+    let mut readings = Vec::new();
     for _ in 0..READINGS {
         daemon.kill();
         // Free a moment ago.
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let path = dir.path().to_owned();
+        let before = walk();
         let starting = tokio::task::spawn_blocking(move || Process::start_on(&path, CONFIG, free));
         let early = ready(free).await;
         daemon = starting.await.unwrap();
-        took = took.min(daemon.processor_time().saturating_sub(empty));
+        let took = daemon.processor_time().saturating_sub(empty);
+        readings.push((took, (before + walk()) / 2));
         assert_eq!(metric(daemon.address, "whyd_samples_total").await, Some(samples as f64));
         assert!(early > 0, "it was asked before all was there");
     }
-    let rate = samples as f64 / took.as_secs_f64();
-    println!("{samples} samples read back in {took:?} of processor time, {rate:.0} a second");
-    assert!(rate > FLOOR, "{rate:.0} samples a processor second");
+    println!("{samples} samples read back, and walks beside it, in processor time: {readings:?}");
+    let walks = readings.iter().map(|(took, walk)| took.as_secs_f64() / walk.as_secs_f64()).fold(f64::MAX, f64::min);
+    assert!(walks < WALKS, "reading back takes as long as {walks:.1} walks: {readings:?}");
 }
