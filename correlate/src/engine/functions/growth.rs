@@ -32,6 +32,33 @@ impl Clock {
         }
         Ok(())
     }
+
+    /// For so many steps of a loop at a time.
+    pub(super) fn every(&self, steps: usize) -> Every<'_> {
+        Every { clock: self, steps, left: steps }
+    }
+}
+
+/// A clock that is looked at once in so many steps.
+pub(super) struct Every<'c> {
+    clock: &'c Clock,
+    steps: usize,
+    left: usize,
+}
+
+impl Every<'_> {
+    /// At each step.
+    ///
+    /// # Errors
+    /// When it is late.
+    pub(super) fn step(&mut self) -> Result<()> {
+        self.left -= 1;
+        if self.left > 0 {
+            return Ok(());
+        }
+        self.left = self.steps;
+        self.clock.now()
+    }
 }
 
 /// What one call may still add.
