@@ -42,7 +42,7 @@ pub use hash::FixedState;
 pub use history::History;
 pub use labels::Labels;
 pub use lacking::Lacking;
-pub use logs::{Level, Levels, LineRef, LineRun, LogLine, StreamMeta};
+pub use logs::{Level, Levels, LineRef, LineRun, LogLine, Seconds, StreamMeta};
 pub use replicas::ReplicaRule;
 pub use scan::{LineColumns, LinesWanted};
 pub use scoped::Scoped;

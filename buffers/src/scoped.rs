@@ -85,7 +85,7 @@ impl Scoped {
         }
     }
 
-    fn sees_named(&self, namespace: &str) -> bool {
+    pub(crate) fn sees_named(&self, namespace: &str) -> bool {
         self.access == Access::All || self.access.allows(&self.team_of(namespace))
     }
 

@@ -11,7 +11,7 @@ use crate::alerts::Held;
 use crate::catalog::CatalogView;
 use crate::encoding::Pair;
 use crate::lacking::Lacking;
-use crate::logs::{self, Batch, StreamMeta};
+use crate::logs::{self, Batch, Seconds, StreamMeta};
 use crate::scoped::Scoped;
 use crate::seal::{Chunks, Corrections};
 use crate::series_index::{self, SeriesMeta};
@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub(crate) streams: CatalogView<StreamMeta>,
     pub(crate) stream_lookup: Arc<RwLock<logs::Lookup>>,
     pub(crate) batches: Arc<Vec<Arc<Batch>>>,
+    /// When lines were written.
+    pub(crate) seconds: Arc<Seconds>,
     /// What the ids of templates stand for by now.
     pub(crate) templates: Arc<dyn Resolver>,
     /// Namespaces by number.

@@ -354,6 +354,7 @@ impl Writer {
                 stream_lookup: Arc::clone(self.logs.streams.lookup()),
                 templates: self.templates.resolver(),
                 batches: Arc::clone(self.logs.batches()),
+                seconds: Arc::clone(self.logs.seconds()),
                 namespaces: Arc::clone(self.namespaces.names()),
                 alerts: Arc::clone(self.alerts.shared()),
                 cluster: Arc::clone(&self.cluster),

@@ -2,6 +2,7 @@
 
 mod batch;
 mod level;
+mod seconds;
 mod streams;
 mod unit;
 
@@ -15,6 +16,7 @@ use batch::Filling;
 pub use batch::LineRun;
 pub(crate) use batch::{Batch, Line, ahead};
 pub use level::{Level, Levels};
+pub use seconds::Seconds;
 pub use streams::StreamMeta;
 pub(crate) use streams::{Lookup, Streams};
 pub(crate) use unit::is_another;
@@ -114,6 +116,8 @@ pub(crate) enum Kept {
 pub(crate) struct LogStore {
     pub(crate) streams: Streams,
     batches: Arc<Vec<Arc<Batch>>>,
+    /// When the lines of what is published were written.
+    seconds: Arc<Seconds>,
     /// Staged and not yet published, each with the number of its staging.
     pending: VecDeque<(u64, Batch)>,
     staging: Staging,
@@ -277,12 +281,27 @@ impl LogStore {
             batch.generation = self.generation;
             self.lines += batch.len() as u64;
             self.bytes += batch.bytes();
+            self.heard(&batch);
             let batch = Arc::new(batch);
             fresh.push(Arc::clone(&batch));
             Arc::make_mut(&mut self.batches).push(batch);
             self.merge(widest, kept);
         }
         fresh
+    }
+
+    fn heard(&mut self, batch: &Batch) {
+        let (registry, seconds) = (&self.streams.registry, Arc::make_mut(&mut self.seconds));
+        for lines in batch.tallies() {
+            if let Some(slot) = registry.slot(lines.stream) {
+                seconds.take(slot.about.namespace, lines.ts);
+            }
+        }
+    }
+
+    /// When lines were written.
+    pub(crate) fn seconds(&self) -> &Arc<Seconds> {
+        &self.seconds
     }
 
     fn merge(&mut self, widest: i64, kept: Durable) {
@@ -322,6 +341,8 @@ impl LogStore {
         self.arrivals = arrivals;
         self.lines = batches.iter().map(|b| b.len() as u64).sum();
         self.bytes = batches.iter().map(|b| b.bytes()).sum();
+        self.seconds = Arc::default();
+        batches.iter().for_each(|batch| self.heard(batch));
         self.batches = Arc::new(batches);
     }
 

@@ -62,28 +62,28 @@ impl Case<'_> {
         self.finished().max(seen.max(measured).unwrap_or(Timestamp::MIN))
     }
 
-    /// Nothing of anybody came any more since before the end, though lines had come steadily until then and all else went on.
+    /// Nothing of anybody came any more since before the end, though lines had come steadily until then and all else went on. Only of
+    /// whose namespace lines came is anything missed; when others' stopped is for their teams to know.
     fn source_stopped(&self) -> Option<String> {
         let end = self.finished();
+        let own = self.scoped.newest_line_of(&self.space.name)?;
+        let heard = self.scoped.lines_heard()?;
+        let newest = heard.newest()?;
         let (ended, known_until) = (end.plus(SECOND), self.known_until());
-        if self.scoped.hears(ended.min(known_until.minus(LATE)), Timestamp::MAX) {
+        if newest >= ended.min(known_until.minus(LATE)) {
             return None;
         }
-        let newest = self.scoped.newest_line(None, end)?;
-        let step = |n: u64| newest.minus(STEP * u32::try_from(n).unwrap_or(u32::MAX));
-        let heard: Vec<u64> = (0..STEPS).filter(|n| self.scoped.hears(step(n + 1).plus(NANO), step(*n))).collect();
-        let longest = heard.windows(2).map(|pair| (pair[1] - pair[0]) as i64).max()?;
+        let step = STEP.as_secs() as i64;
+        let heard: Vec<i64> = (0..STEPS as i64).filter(|n| heard.any(n * step, step)).collect();
+        let longest = heard.windows(2).map(|pair| pair[1] - pair[0]).max()?;
         let silent = known_until.nanos() - newest.nanos();
         let usual = longest * TIMES * STEP.as_nanos() as i64;
         if heard.len() < STEADY || silent < usual {
             return None;
         }
-        let own = self.scoped.newest_line(Some(&self.space.name), end).unwrap_or(newest);
         let ago = end.seconds_since(own).max(0.0);
-        Some(format!(
-            "no line of any container came after {}; the newest of its namespace was {ago:.0} s before its end",
-            newest.whole()
-        ))
+        let own = own.whole();
+        Some(format!("no line of its namespace came after {own}, {ago:.0} s before its end, nor of any other"))
     }
 
     /// Lines of a container of this name, or of any of its namespace, came without the name of a pod around the end.
@@ -152,5 +152,3 @@ impl Case<'_> {
         })
     }
 }
-
-const NANO: Duration = Duration::from_nanos(1);
