@@ -54,23 +54,33 @@ pub(crate) fn reason(lines: &[LogLine], end: Timestamp) -> Option<&LogLine> {
     let of_trouble = last.iter().filter(|l| tells_of_trouble(l) && !is_frame(&l.line));
     of_trouble.max_by_key(|l| (weight(&l.line), l.ts)).or_else(|| {
         let spoken = last.iter().rev().find(|l| !l.line.trim().is_empty() && !is_frame(&l.line))?;
-        let unsaid = spoken.level == Level::Unknown && !is_request(&spoken.line);
+        let unsaid = matches!(spoken.level, Level::Unknown | Level::Warn) && !is_request(&spoken.line);
         (unsaid && spoken.ts.plus(NEAR) >= end).then_some(spoken)
     })
 }
 
 /// Whether a line says that something went wrong: by its level, else by its words. A runtime that dies is heard whatever
 /// level its stream has.
-fn tells_of_trouble(line: &LogLine) -> bool {
+pub(crate) fn tells_of_trouble(line: &LogLine) -> bool {
     match line.level {
         Level::Error | Level::Fatal => true,
         Level::Warn | Level::Unknown => weight(&line.line) > 0 && !is_request(&line.line),
         Level::Info | Level::Debug | Level::Trace => {
             // Its own words count for more than those of its stream.
-            let of_itself = Level::of(&line.line);
-            weight(&line.line) >= DEATH && !matches!(of_itself, Level::Info | Level::Debug | Level::Trace)
+            match Level::of(&line.line) {
+                Level::Error | Level::Fatal => true,
+                Level::Info | Level::Debug | Level::Trace => false,
+                Level::Warn | Level::Unknown => weight(&line.line) >= DEATH || dies(&line.line),
+            }
         }
     }
+}
+
+/// Whether a line begins as runtimes and shells begin the last that they say of a program.
+fn dies(line: &str) -> bool {
+    let said = line.trim_start().as_bytes();
+    let begins = |with: &str| said.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()));
+    ["uncaught ", "unhandled ", "exception in thread ", "segmentation fault", "fatal"].into_iter().any(begins)
 }
 
 /// A line of an access log, in the common formats.
@@ -86,7 +96,22 @@ fn is_request(line: &str) -> bool {
 /// Whether a line tells of trouble, and how much.
 pub(crate) fn weight(line: &str) -> u32 {
     let lower = line.to_ascii_lowercase();
-    MARKS.iter().filter(|(mark, _)| lower.contains(mark)).map(|(_, w)| *w).max().unwrap_or(0)
+    let is_marked =
+        |mark: &str| lower.match_indices(mark).any(|(at, _)| !is_none(lower.get(..at), lower.get(at + mark.len()..)));
+    MARKS.iter().filter(|(mark, _)| is_marked(mark)).map(|(_, w)| *w).max().unwrap_or(0)
+}
+
+/// Whether what stands around a mark says that there was none of it, or makes another word of it: `0 errors`, `no error`, `errors=0`,
+/// `non-fatal`, `invalidated`.
+fn is_none(before: Option<&str>, after: Option<&str>) -> bool {
+    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+    let count = before.trim_end_matches([' ', '-']).rsplit(|c: char| !c.is_ascii_alphanumeric()).next();
+    let none = before.ends_with([' ', '-']) && matches!(count, Some("0" | "no" | "non" | "zero" | "without"));
+    let rest = after.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    let counted = rest.trim_start_matches(['"', ' ', '=', ':']);
+    let zero = counted.len() < rest.len() && counted.starts_with('0') && !counted.starts_with("0x");
+    let zero = zero && !counted.as_bytes().get(1).is_some_and(u8::is_ascii_alphanumeric);
+    none || zero || after.starts_with("ated")
 }
 
 /// Code that is not the program's own: runtimes, standard libraries, what is installed.
@@ -183,6 +208,33 @@ mod tests {
         assert_eq!(reason(std::slice::from_ref(&plain), late), None, "that was long before");
         let access = of(Level::Unknown, r#"10.0.0.7 - - [30/Nov/2026:15:00:00 +0000] "GET /errors HTTP/1.1" 200 12"#);
         assert_eq!(reason(std::slice::from_ref(&access), end), None);
+        for died in [
+            "ERROR: cannot bind to port 80",
+            "FATAL: no licence",
+            "Uncaught TypeError: x is undefined",
+            "Exception in thread \"main\" java.lang.IllegalStateException: no cart",
+            "Segmentation fault (core dumped)",
+        ] {
+            let died = of(Level::Info, died);
+            let told = reason(std::slice::from_ref(&died), late);
+            assert_eq!(told, Some(died.line.clone()), "its own words, whatever its stream's level");
+        }
+        let gave_up = of(Level::Warn, "giving up after 5 attempts, shutting down");
+        assert_eq!(reason(std::slice::from_ref(&gave_up), end), Some(gave_up.line.clone()));
+        for well in [
+            "batch done: 812 ok, 0 failed, 0 errors",
+            "cache: 20 invalidated entries",
+            "done, errors=0 failed: 0",
+            r#"{"msg":"done","errors": 0}"#,
+            "finished without error",
+        ] {
+            assert_eq!(weight(well), 0, "{well}");
+            assert_eq!(reason(&[of(Level::Unknown, well)], late), None, "{well}");
+        }
+        for ill in ["10 failed", "error: 0x80070005", "errors: 20", "exit status: failed", "invalid token", "error=042"]
+        {
+            assert!(weight(ill) > 0, "{ill}");
+        }
         let broke = of(Level::Info, "panic: assignment to entry in nil map");
         assert_eq!(
             reason(std::slice::from_ref(&broke), late),

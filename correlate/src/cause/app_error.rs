@@ -3,6 +3,7 @@
 use super::{Cause, is_own};
 use crate::case::Case;
 use crate::finding::{Basis, Depth, Finding, ruled_out};
+use crate::last_words::tells_of_trouble;
 
 /// See [`super::ALL`].
 pub(super) const CAUSE: Cause = Cause { id: "app-error", judge, contradict };
@@ -32,8 +33,8 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     };
     Some(
         Finding::new(CAUSE.id, Depth::Mechanism, 50, case.pod_root(), summary)
-            // That nothing lies behind it is only as sure as that it would have said so.
-            .basis(if reason.is_some() { Basis::Proven } else { Basis::Inferred })
+            // That nothing lies behind it is only as sure as that it would have said so: what merely stands last may be anything.
+            .basis(if reason.is_some_and(tells_of_trouble) { Basis::Proven } else { Basis::Inferred })
             .with(case.status("exitCode", "the exit code it chose"))
             .with(case.status("reason", "how the runtime names it"))
             .with_all(words)
