@@ -1,10 +1,13 @@
 //! `GET /openapi.json`: the document, made from the code.
 
+mod receivers;
+
 use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+use self::receivers::Receivers;
 use super::{
     anomalies, baselines, cohorts, health, incidents, metrics, page, prometheus, restarts, sql, suspects, timeline, why,
 };
@@ -18,6 +21,8 @@ use crate::dto;
         page::script,
         page::timeline,
         page::answer,
+        page::drawing,
+        page::memory,
         page::style,
         why::why,
         restarts::restarts,
@@ -50,10 +55,12 @@ use crate::dto;
     components(schemas(dto::Replay)),
     // The empty one: where the configuration lets anonymous requests in, none is needed.
     security((), ("bearer" = [])),
-    modifiers(&Bearer),
+    modifiers(&Bearer, &Receivers),
     tags(
         (name = "api", description = "verdicts and incidents"),
         (name = "prometheus", description = "for Grafana's Prometheus datasource"),
+        (name = "senders", description = "for those who send metrics, logs and alerts"),
+        (name = "alertmanager", description = "for Grafana's Alertmanager datasource and amtool"),
         (name = "health", description = "the daemon itself"),
     )
 )]

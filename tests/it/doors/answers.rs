@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{JSON, PROTO, body, metric, now_ms, samples};
+use super::{JSON, PROTO, QUIET, body, metric, now_ms, samples};
 use crate::daemon::{Process, answer, get_json, request};
 use crate::remote_write::encode::{Series, snappy, version2};
 use crate::until::until;
@@ -126,4 +126,24 @@ async fn without_the_token_nobody_writes_and_everybody_reads_as_before() {
         .unwrap();
     let said = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
     assert!(!out.status.success() && said.contains("access.writeTokenFile") && !said.contains("two words"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_the_document_lists_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = Process::start_in(dir.path(), QUIET, &[]);
+    let (status, document) = request(daemon.address, "GET", "/openapi.json", "", b"").await.unwrap();
+    assert_eq!(status, 200);
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let mut posts = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys().map(|method| method.to_ascii_uppercase()) {
+            let (status, said) = request(daemon.address, &method, path, "", b"").await.unwrap();
+            let is_routed =
+                status != 405 && !said.contains("no-such-route") && (status != 404 || said.contains("urn:"));
+            assert!(is_routed, "{method} {path}: {status} {said}");
+            posts += usize::from(method == "POST");
+        }
+    }
+    assert!(posts >= 5, "the receivers are among them");
 }
