@@ -11,7 +11,9 @@ mod text;
 
 use std::collections::BTreeSet;
 
-use whyd_api::dto::{Evidence, Incident, IncidentStatus, Learning, Match, Problem, Restart, Root, Severity, Why};
+use whyd_api::dto::{
+    Evidence, Incident, IncidentStatus, Learning, Match, Problem, Restart, Root, Severity, Standing, StandingState, Why,
+};
 use whyd_api::next;
 use whyd_signals::{Sample, Timestamp};
 
@@ -42,7 +44,7 @@ pub fn verdicts(
     for group in groups {
         let Some(row) = group.last() else { continue };
         page.gap();
-        verdict(&mut page, row, &group, memory(row).as_ref());
+        verdict(&mut page, row, &group, None, memory(row).as_ref());
         for incident in incidents.iter().filter(|i| concerns(i, row)) {
             told.insert(&incident.id);
             page.field("incident", &standing(incident, Some(row)));
@@ -77,7 +79,7 @@ pub fn why(answer: &Why, style: Style<'_>) -> String {
         let mut group = own;
         group.push(row);
         group.sort_by_key(|r| seen_at(r));
-        verdict(&mut page, row, &group, drawn.as_ref());
+        verdict(&mut page, row, &group, answer.now.as_ref(), drawn.as_ref());
         for incident in &answer.incidents {
             page.field("incident", &standing(incident, Some(row)));
             shared(&mut page, incident);
@@ -103,16 +105,22 @@ pub fn why(answer: &Why, style: Style<'_>) -> String {
         }
         heard::of(&mut page, &answer.heard);
         if answer.incidents.is_empty() && answer.heard.is_empty() {
-            // Of what nobody could see nothing is known to be well.
-            let unseen = |p: &&Problem| matches!(p.source.as_deref(), Some("kubernetes" | "pods"));
-            match answer.problems.iter().find(unseen) {
+            match unseen(&answer.problems) {
                 Some(problem) => page.headline(&format!("no restart of it is known, but {}", problem.detail)),
                 None => page.headline("it did not restart, and nothing is wrong with it as far as is known"),
             }
         }
+        if let Some(now) = &answer.now {
+            page.field("now", &stands(now));
+        }
     }
     problems(&mut page, &answer.problems);
     page.finish()
+}
+
+/// What keeps the cluster from being seen: of what nobody could see nothing is known to be well.
+fn unseen(problems: &[Problem]) -> Option<&Problem> {
+    problems.iter().find(|problem| matches!(problem.source.as_deref(), Some("kubernetes" | "pods")))
 }
 
 /// In one clause, that metrics could not say what was unusual.
@@ -182,7 +190,7 @@ fn seen_at(row: &Restart) -> Option<Timestamp> {
     row.finished_at.or_else(|| row.evidence.iter().filter_map(|e| e.at).max())
 }
 
-fn verdict(page: &mut Page<'_>, row: &Restart, group: &[&Restart], drawn: Option<&Memory>) {
+fn verdict(page: &mut Page<'_>, row: &Restart, group: &[&Restart], now: Option<&Standing>, drawn: Option<&Memory>) {
     page.headline(&row.summary);
     let mut cause = row.cause.clone();
     if let Some(detail) = row.cause_detail.as_ref().filter(|d| !row.summary.contains(d.as_str())) {
@@ -195,7 +203,10 @@ fn verdict(page: &mut Page<'_>, row: &Restart, group: &[&Restart], drawn: Option
         cause.push_str(&format!(", {:.0} % sure", row.confidence.clamp(0.0, 1.0) * 100.0));
     }
     page.strong_field("cause", &cause);
-    page.field("when", &when(row, group));
+    page.field("when", &when(row, group, now.map(|now| now.at)));
+    if let Some(now) = now {
+        page.field("now", &stands(now));
+    }
     page.field("where", &place(row));
     if let Some(ending) = ending(row) {
         page.field("ended", &ending);
@@ -352,9 +363,24 @@ fn named(root: &Root) -> String {
     format!("{}/{}{place}", root.kind, root.name)
 }
 
-fn when(row: &Restart, group: &[&Restart]) -> String {
+/// How it stands, and for how long.
+fn stands(now: &Standing) -> String {
+    let Some(since) = now.since else { return now.text.clone() };
+    let long = span(now.at.seconds_since(since));
+    match now.state {
+        StandingState::Running => format!("{}, for {long}", now.text),
+        StandingState::Waiting => format!("{}, {long} by now", now.text),
+        StandingState::Ended | StandingState::Gone => format!("{}, {long} ago", now.text),
+    }
+}
+
+/// `asked` is what is now, where the answer is of a living daemon.
+fn when(row: &Restart, group: &[&Restart], asked: Option<Timestamp>) -> String {
     let Some(at) = seen_at(row) else { return "at a time that is not known".to_owned() };
     let mut when = format!("{} UTC", day_and_clock(at));
+    if let Some(asked) = asked {
+        when.push_str(&format!(", {} ago", span(asked.seconds_since(at))));
+    }
     if let (Some(start), Some(end)) = (row.started_at, row.finished_at) {
         when.push_str(&format!(", {} after its start", span(end.seconds_since(start))));
     }

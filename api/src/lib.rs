@@ -23,7 +23,7 @@ pub use access::{Anonymous, Door, Grant};
 pub use listen::{Deadlines, serve};
 pub use reader::{
     Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Trouble, Unheard, Visit, Wanted,
-    WrongAt,
+    Whom, WrongAt,
 };
 pub use routes::openapi::document;
 pub use routes::{Api, router};

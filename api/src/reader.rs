@@ -8,7 +8,7 @@ use whyd_signals::schema::{Alert, Anomaly, Change, Incident, Restart};
 use whyd_signals::{Access, Asked, Sample as MetricSample, Team, Timestamp};
 
 use crate::alertmanager::Active;
-use crate::dto::{Baseline, Cohorts, Heard, Learning, MemoryUse, Suspects, WatchedMetric};
+use crate::dto::{Baseline, Cohorts, Heard, Learning, MemoryUse, Standing, Suspects, WatchedMetric};
 
 /// When something was wrong.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +60,10 @@ pub trait Reader: Send + Sync + 'static {
     }
     /// The memory of the container of a row that met its limit, over its instances; `None` for other rows.
     fn memory(&self, access: &Access, row: &Restart) -> Option<MemoryUse>;
+    /// How a container or pod stands, `at` being now; `None` where the pod was never seen.
+    fn standing(&self, _access: &Access, _whom: &Whom<'_>, _at: Timestamp) -> Option<Standing> {
+        None
+    }
     /// The pods that are known, restarted or not; asked only when there is no verdict to give.
     fn pods(&self, access: &Access) -> Vec<PodName>;
     /// The namespaces that are known, by their objects or by what is sent about them, each with its team; asked only where nothing was
@@ -88,6 +92,19 @@ pub trait Reader: Send + Sync + 'static {
     fn status(&self) -> Status;
     /// The daemon's own counters, each name once. Shown to [`Access::All`] only, as they count across teams.
     fn metrics(&self) -> Vec<Metric>;
+}
+
+/// Whose standing is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whom<'a> {
+    /// Where it is.
+    pub namespace: &'a str,
+    /// The pod's name.
+    pub pod: &'a str,
+    /// The uid of the very pod; else the newest of its name is meant.
+    pub pod_uid: Option<&'a str>,
+    /// The container; without one the pod as a whole.
+    pub container: Option<&'a str>,
 }
 
 /// What alerts are asked for.

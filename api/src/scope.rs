@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use whyd_signals::schema::{Anomaly, Change, EvidenceSource, Incident, IncidentsOfRows, Link, Restart, Root};
-use whyd_signals::{Access, Asked, Team};
+use whyd_signals::{Access, Asked, Team, Timestamp};
 
 use crate::dto;
-use crate::reader::{PodName, Reader, TellsOf, Told};
+use crate::reader::{PodName, Reader, TellsOf, Told, Whom};
 
 /// So many letters of an incident's id are enough where it is the only one.
 const SHORTEST: usize = 8;
@@ -87,6 +87,11 @@ impl<'a> Scope<'a> {
 
     pub(crate) fn memory(&self, row: &Restart) -> Option<dto::MemoryUse> {
         self.access.allows(&row.team).then(|| self.reader.memory(self.access, row)).flatten()
+    }
+
+    /// How a container or pod stands now.
+    pub(crate) fn standing(&self, whom: &Whom<'_>, now: Timestamp) -> Option<dto::Standing> {
+        self.owns(whom.namespace).then(|| self.reader.standing(self.access, whom, now)).flatten()
     }
 
     /// Those of a namespace, and of nodes, which every pod names.

@@ -3,7 +3,7 @@
 use whyd_api::dto::{Incident, Incidents, Restart, Restarts, Severity};
 
 use super::text::{Page, Style, clean, day_and_clock, span};
-use super::{groups, problems, seen_at};
+use super::{groups, problems, seen_at, unseen};
 
 /// Incidents, and restarts that tell the same as one, that are shown.
 const SHOWN: usize = 15;
@@ -17,12 +17,17 @@ pub fn list(incidents: &Incidents, restarts: &Restarts, style: Style<'_>) -> Str
     let mut page = Page::new(style);
     let room = style.width.saturating_sub(BESIDE).max(40);
     let open = &incidents.incidents;
-    page.headline(&match (open.len(), incidents.next.is_some()) {
-        (0, _) => "no incident is open".to_owned(),
-        (1, _) => "1 incident is open".to_owned(),
-        (n, false) => format!("{n} incidents are open"),
-        (n, true) => format!("more than {n} incidents are open"),
-    });
+    let mut said = match (open.len(), incidents.next.is_some(), unseen(&incidents.problems)) {
+        (0, _, Some(problem)) => format!("no open incident is known, but {}", problem.detail),
+        (0, _, None) => "no incident is open".to_owned(),
+        (1, ..) => "1 incident is open".to_owned(),
+        (n, false, _) => format!("{n} incidents are open"),
+        (n, true, _) => format!("more than {n} incidents are open"),
+    };
+    for hidden in &incidents.hidden {
+        said.push_str(&format!("; the suppression {} hides {}", hidden.suppression, hidden.incidents));
+    }
+    page.headline(&said);
     for incident in open.iter().take(SHOWN) {
         page.item(&[&day_and_clock(incident.opened_at)], &line(&of_incident(incident), room), "");
     }

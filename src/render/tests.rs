@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use serde_json::json;
-use whyd_api::dto::{Heard, HeardLine, Incidents, MemorySample, MemoryUse, Restarts};
+use whyd_api::dto::{Heard, HeardLine, Incidents, MemorySample, MemoryUse, Restarts, Standing, StandingState};
 use whyd_signals::Sample;
 
 use super::*;
@@ -100,6 +100,13 @@ fn an_answer_lists_what_was_before_and_what_is_missing() {
         matched: whyd_api::dto::Match::Pod,
         restarts: vec![restart(json!({})), earlier],
         incidents: vec![incident(json!({"cause": "readiness-failed"}))],
+        now: Some(Standing {
+            at: Timestamp::parse("2026-01-31T13:49:58Z").unwrap(),
+            state: StandingState::Waiting,
+            ready: false,
+            since: Timestamp::parse("2026-01-31T13:48:58Z"),
+            text: "waiting: CrashLoopBackOff".to_owned(),
+        }),
         memory: Some(MemoryUse {
             limit_bytes: Some(134_217_728.0),
             samples: curve().samples.iter().map(|s| MemorySample { at: s.ts, bytes: s.value }).collect(),
@@ -115,6 +122,8 @@ fn an_answer_lists_what_was_before_and_what_is_missing() {
     };
     let text = why(&answer, Style::PLAIN);
     assert!(text.starts_with("basket met its memory limit"), "{text}");
+    assert!(text.contains("  now        waiting: CrashLoopBackOff, 1 min 0 s by now\n"), "{text}");
+    assert!(text.contains("2026-01-31 13:37:58 UTC, 12 min 0 s ago, 41 s after its start"), "{text}");
     assert!(text.contains("128 MiB ┄┄┄"), "memory is drawn: {text}");
     assert!(text.contains("incident   readiness-failed of "), "an incident of another cause says so: {text}");
     assert!(
@@ -132,7 +141,11 @@ fn an_answer_lists_what_was_before_and_what_is_missing() {
 
 #[test]
 fn of_what_nobody_could_see_nothing_is_said_to_be_well() {
-    let calm = answer(Match::Pod, Vec::new(), Vec::new());
+    let mut calm = answer(Match::Pod, Vec::new(), Vec::new());
+    let at = Timestamp::parse("2026-01-31T13:49:58Z").unwrap();
+    let text = "running and ready".to_owned();
+    calm.now = Some(Standing { at, state: StandingState::Running, ready: true, since: Some(at), text });
+    assert!(why(&calm, Style::PLAIN).ends_with("\n  now        running and ready, for 0 s"));
     assert!(why(&calm, Style::PLAIN).contains("nothing is wrong with it as far as is known"));
     let detail = "the API server has not been heard since 2026-01-31T13:40:00Z (the watch of pods fails)".to_owned();
     let text =
@@ -146,7 +159,7 @@ fn of_what_nobody_could_see_nothing_is_said_to_be_well() {
 
 fn answer(matched: Match, restarts: Vec<Restart>, incidents: Vec<Incident>) -> Why {
     let (memory, learning, heard, problems) = (None, None, Vec::new(), Vec::new());
-    Why { matched, restarts, incidents, memory, learning, heard, look_next: Vec::new(), problems }
+    Why { matched, restarts, incidents, now: None, memory, learning, heard, look_next: Vec::new(), problems }
 }
 
 #[test]

@@ -42,7 +42,11 @@ fn why() -> Value {
     never["evidence"][0]["at"] = json!("2026-11-22T12:58:00Z");
     rows.push(never);
     let learning = json!({"since": "2026-11-22T12:00:00Z", "until": "2026-11-22T14:00:00Z"});
-    json!({"matched": "pod", "restarts": rows, "incidents": [], "memory": null, "learning": learning,
+    let samples = [(0, 20), (10, 30), (20, 40), (40, 70), (50, 90)]
+        .map(|(second, mebibytes)| json!({"at": format!("2026-11-22T12:59:{second:02}Z"), "bytes": mebibytes << 20}));
+    let memory = json!({"limit_bytes": 96 << 20, "samples": samples, "ends": ["2026-11-22T12:59:30Z"]});
+    let now = json!({"at": "2026-11-22T13:10:07Z", "state": "waiting", "ready": false, "since": "2026-11-22T13:00:07Z", "text": "waiting: CrashLoopBackOff"});
+    json!({"matched": "pod", "restarts": rows, "incidents": [], "memory": memory, "now": now, "learning": learning,
         "look_next": ["kubectl -n team-shop top pod cart-1"], "problems": []})
 }
 
@@ -66,7 +70,9 @@ fn answer(path: &str, query: &str, fails: bool) -> (u16, &'static str, String) {
         }
         "/asked.js" => ("text/javascript", ASKED.to_owned()),
         "/probe.js" => ("text/javascript", PROBE.to_owned()),
-        "/page.js" | "/timeline.js" | "/answer.js" => ("text/javascript", file(&path[1..])),
+        "/page.js" | "/timeline.js" | "/answer.js" | "/drawing.js" | "/memory.js" => {
+            ("text/javascript", file(&path[1..]))
+        }
         "/page.css" => ("text/css", file("page.css")),
         "/api/v1/restarts" => {
             let rows: Vec<Value> = (0..30).rev().map(restart).collect();
@@ -74,6 +80,12 @@ fn answer(path: &str, query: &str, fails: bool) -> (u16, &'static str, String) {
         }
         "/api/v1/why" => match query {
             "pod=cart-1" => ("application/json", why().to_string()),
+            "pod=unseen" => {
+                let detail = "the API server has not been heard since 2026-11-22T13:00:00Z";
+                let problems = [json!({"source": "kubernetes", "detail": detail})];
+                let said = json!({"matched": "pod", "restarts": [], "incidents": [], "problems": problems});
+                ("application/json", said.to_string())
+            }
             "pod=deploy%2Fcart" => {
                 let said = json!({"type": "urn:whyd:problem:ambiguous-namespace", "detail": "say which", "candidates": ["a", "b"]});
                 return (400, "application/problem+json", said.to_string());
@@ -174,7 +186,8 @@ async fn an_answer_stands_there_unfolded() {
     let told = seen["answer"].as_str().unwrap();
     for says in [
         "oom-limit, 97 % sure",
-        "2026-11-22 13:00:07 UTC; 3 times since 13:00:01",
+        "2026-11-22 13:00:07 UTC, 10 min 0 s ago; 3 times since 13:00:01",
+        "waiting: CrashLoopBackOff, 10 min 0 s by now",
         "node n1",
         "exit code 137, OOMKilled",
         "seen since 2026-11-22 12:00:00 UTC, were still being learnt",
@@ -186,9 +199,23 @@ async fn an_answer_stands_there_unfolded() {
         assert!(told.contains(says), "{says}: {seen}");
     }
     assert_eq!(seen["folded"], 1, "{seen}");
+    assert_eq!(
+        seen["memory"],
+        "Memory, peak 90 MiB, 94 % of the limit, as far as it was measured; the container ended where there is a dashed line."
+    );
+    // What is measured before and after an end is no one line.
+    assert_eq!((&seen["runs"], &seen["ends"]), (&json!([3, 2]), &json!(1)), "{seen}");
     let rows: Vec<String> = serde_json::from_value(seen["rows"].clone()).unwrap();
     assert!(rows.len() == 1 && rows[0].starts_with("2026-11-22 12:58:00"), "what never started has its time: {seen}");
     assert_eq!(seen["beyond"], 0, "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a browser: CHROMIUM"]
+async fn of_what_nobody_could_see_nothing_is_said_to_be_well() {
+    let seen = probed("?pod=unseen", false).await;
+    let told = seen["answer"].as_str().unwrap();
+    assert!(told.starts_with("No restart of it is known, but the API server has not been heard since"), "{seen}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use whyd_signals::Timestamp;
 
-use super::{Incident, Learning, Problem, Restart};
+use super::{Incident, Learning, Problem, Restart, Standing};
 
 /// How the asked name was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -86,6 +86,10 @@ pub struct Why {
     pub restarts: Vec<Restart>,
     /// The incidents that these restarts belong to, newest first.
     pub incidents: Vec<Incident>,
+    /// How the container of the first of them stands now, or the pod that is asked about and did not restart; null where the pod was never seen.
+    #[serde(default)]
+    #[schema(required)]
+    pub now: Option<Standing>,
     /// Where the first of them met its memory limit: how it came to that.
     #[serde(default)]
     #[schema(required)]

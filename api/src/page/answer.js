@@ -1,7 +1,8 @@
 // The answer to what was asked, unfolded: what happened, how sure that is, when and where, the evidence in the order of time, what was
 // changed before, where to look next.
 
-import { clock, seen } from "./timeline.js";
+import { clock } from "./drawing.js";
+import { seen } from "./timeline.js";
 
 export const make = (tag, text, ...children) => {
   const element = document.createElement(tag);
@@ -43,11 +44,19 @@ function cause(row) {
   return `${row.cause}${detail}${way}, ${Math.round(row.confidence * 100)} % sure`;
 }
 
-function when(row, group) {
+// How it stands, and for how long.
+function stands(now) {
+  if (!now?.since) return now?.text;
+  const long = span((Date.parse(now.at) - Date.parse(now.since)) / 1000);
+  return `${now.text}, ${{ running: `for ${long}`, waiting: `${long} by now` }[now.state] || `${long} ago`}`;
+}
+
+function when(row, group, now) {
   const at = seen(row);
   if (!at) return "at a time that is not known";
   const after = row.started_at && row.finished_at ? `, ${span((Date.parse(row.finished_at) - Date.parse(row.started_at)) / 1000)} after its start` : "";
-  return `${clock(at)} UTC${after}${group.length > 1 ? `; ${often(group)}` : ""}`;
+  const ago = now ? `, ${span((Date.parse(now.at) - Date.parse(at)) / 1000)} ago` : "";
+  return `${clock(at)} UTC${ago}${after}${group.length > 1 ? `; ${often(group)}` : ""}`;
 }
 
 function where(row) {
@@ -100,7 +109,7 @@ function folded(row) {
 function verdict(row, group, why, incident) {
   const learning = why.learning && `its metrics, seen since ${clock(why.learning.since)} UTC, were still being learnt: nothing unusual could be found in them`;
   const count = row.restart_count > 0 && `${row.restart_count} before this one, as Kubernetes counts them`;
-  const fields = [["cause", cause(row)], ["when", when(row, group)], ["where", where(row)], ["ended", ended(row)], ["restarts", count],
+  const fields = [["cause", cause(row)], ["when", when(row, group, why.now)], ["now", stands(why.now)], ["where", where(row)], ["ended", ended(row)], ["restarts", count],
     ["at fault", row.root && named(row.root)], ["incident", incident], ["learning", learning], ["missing", row.missing.join(", ")]];
   const told = fields.filter(([, said]) => said).flatMap(([name, said]) => [make("dt", name), make("dd", "", said)]);
   return [make("h2", row.summary), make("dl", "", ...told), ...list("Evidence (UTC)", evidence(row), { className: "facts" }),
@@ -116,8 +125,12 @@ function heard(one) {
 
 // The whole answer; `group` are the rows that tell the same as the first.
 export function answer(why, group, incident) {
+  // Of what nobody could see nothing is known to be well.
+  const unseen = why.problems.find(({ source }) => source === "kubernetes" || source === "pods");
   if (group.length) return verdict(why.restarts[0], group, why, incident);
-  if (why.incidents.length) return [make("h2", why.incidents[0].summary), make("p", "Nothing restarted."), ...next(why.look_next)];
+  const now = why.now ? [make("p", `Now: ${stands(why.now)}.`)] : [];
+  if (why.incidents.length) return [make("h2", why.incidents[0].summary), make("p", "Nothing restarted."), ...now, ...next(why.look_next)];
   if (why.heard?.length) return [make("h2", "No restart of it was seen: no object of the cluster says that it is there"), make("ul", "", ...why.heard.map(heard))];
-  return [make("h2", "It did not restart, and nothing is wrong with it as far as is known")];
+  const calm = unseen ? `No restart of it is known, but ${unseen.detail}` : "It did not restart, and nothing is wrong with it as far as is known";
+  return [make("h2", calm), ...now];
 }

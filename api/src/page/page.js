@@ -1,7 +1,9 @@
 // Shows what the API answers to whoever looks. All of it is put in as text, never as markup.
 
 import { answer, groups, make, often } from "./answer.js";
-import { clock, seen, timeline } from "./timeline.js";
+import { clock } from "./drawing.js";
+import { memory } from "./memory.js";
+import { seen, timeline } from "./timeline.js";
 
 const EVERY = 15000;
 const at = (id) => document.getElementById(id);
@@ -73,9 +75,10 @@ function restart(group) {
   const name = `${row.namespace}/${row.pod || row.workload}${row.container ? ` (${row.container})` : ""}`;
   const when = make("td", clock(seen(row)));
   if (group.length > 1) when.append(make("br"), make("span", often(group)));
+  const full = `${row.namespace}/${row.pod || row.workload}`;
   const cause = make("td", row.cause);
   if (row.incident_id) cause.append(make("br"), itsIncident(row, "its incident"));
-  const line = make("tr", "", when, make("td", name), cause, make("td", "", why(row)));
+  const line = make("tr", "", when, make("td", "", link(name, asked(full), () => showAsked(full))), cause, make("td", "", why(row)));
   group.forEach((one) => places.set(one, line));
   return line;
 }
@@ -156,13 +159,19 @@ let turn = 0;
 const ofAddress = () => new URLSearchParams(location.search).get("pod") || "";
 let pod = ofAddress();
 
-// What the timeline shows; it is drawn anew where the page gets wider or narrower.
+// What the pictures show; they are drawn anew where the page gets wider or narrower.
 let drawn = [[], []];
+let used = null;
 
-function picture() {
-  const made = timeline(...drawn, showPlaces, at("timeline").parentElement.clientWidth);
-  at("timeline").replaceChildren(...(made ? [made.picture, make("figcaption", made.what)] : []));
-  at("timeline").hidden = !made;
+function put(id, made) {
+  at(id).replaceChildren(...(made ? [made.picture, make("figcaption", made.what)] : []));
+  at(id).hidden = !made;
+}
+
+function pictures() {
+  const wide = document.querySelector("main").clientWidth;
+  put("memory", used && memory(used, wide));
+  put("timeline", timeline(...drawn, showPlaces, wide));
 }
 
 async function show() {
@@ -206,7 +215,8 @@ async function show() {
   at("strange").hidden = !anomalies.length;
   at("odd").hidden = !anomalies.length && silent;
   drawn = [known.restarts, anomalies];
-  picture();
+  used = known.memory || null;
+  pictures();
   at("forget").hidden = !answers.some((answer) => answer.reason?.tokenRefused);
 }
 
@@ -227,7 +237,7 @@ at("forget").addEventListener("click", () => keep(""));
 at("token").value = sessionStorage.getItem("token") || "";
 at("pod").value = pod;
 show();
-addEventListener("resize", picture);
+addEventListener("resize", pictures);
 addEventListener("popstate", () => {
   pod = at("pod").value = ofAddress();
   show();

@@ -1,39 +1,21 @@
 // A picture of what happened when: a lane for each workload, the one that anything befell first on top. What would lie over each other is
 // one mark with how many it stands for.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { clock, draw, pointed, rules, text } from "./drawing.js";
+
 const LANES = 24;
 // In pixels: half a mark of a restart, a mark with a number in it, and what a picture has that leaves no room for names beside the lanes.
 const RADIUS = 6;
 const NUMBERED = 20;
 const NARROW = 700;
 const NAMED = 60;
-const STEPS = [1, 5, 15, 30, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 7 * 86400].map((s) => s * 1000);
 
-function draw(tag, attributes, ...children) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
-
-const text = (attributes, said) => draw("text", attributes, said);
-const pointed = (said) => draw("title", {}, said);
 const short = (name, letters) => (name.length > letters ? `${name.slice(0, letters / 2 - 2)}…${name.slice(1 - letters / 2)}` : name);
 const lane = (row) => (row.namespace ? `${row.namespace}/${row.workload || row.pod}` : "nodes");
 const many = (n, one, more = `${one}s`) => `${n} ${n === 1 ? one : more}`;
-export const clock = (time) => time.slice(0, 19).replace("T", " ");
 
 // When a restart was seen: what never started has no end, but evidence.
 export const seen = (row) => row.finished_at || row.evidence.map((e) => e.at || "").sort().pop() || row.started_at || "";
-
-// Where the lines of the grid are, no more than there is room for.
-function grid(from, to, most) {
-  const step = STEPS.find((step) => (to - from) / step <= most) || STEPS[STEPS.length - 1];
-  const lines = [];
-  for (let at = Math.ceil(from / step) * step; at <= to && lines.length < 8; at += step) lines.push(at);
-  return { step, lines };
-}
 
 // Marks of one lane in the order of where they begin: those that would touch are one, which is wide enough for its number.
 export function merged(marks) {
@@ -80,12 +62,7 @@ export function timeline(restarts, anomalies, chosen, wide) {
   const x = (at) => left + NUMBERED / 2 + ((at - first) / (last - first)) * (wide - left - 1.5 * NUMBERED);
   const height = shown.length * tall + 24;
 
-  const { step, lines } = grid(first, last, Math.min(6, (wide - left) / NAMED));
-  const ruled = lines.map((at) => {
-    const time = new Date(at).toISOString();
-    const tick = text({ x: x(at), y: height - 6, class: "tick" }, step < 60000 ? time.slice(11, 19) : step < 86400000 ? time.slice(11, 16) : time.slice(5, 10));
-    return draw("g", {}, draw("line", { x1: x(at), x2: x(at), y1: 0, y2: height - 22, class: "rule" }), tick);
-  });
+  const ruled = rules(first, last, x, [0, height - 22], Math.min(6, (wide - left) / NAMED));
   const lanes = shown.map((name, n) => {
     const top = n * tall;
     const label = draw("text", { x: 0, y: top + (narrow ? 14 : 21), class: "lane" }, pointed(name), short(name, narrow ? Math.floor(wide / 8) : 40));

@@ -83,7 +83,7 @@ pub(super) async fn anomalies(
     query: Raw<AnomaliesQuery>,
 ) -> Result<Json<dto::Anomalies>, Failure> {
     let query = known(query)?;
-    let mut checks = Checks::default();
+    let mut checks = Checks::at((api.clock)());
     let (since, until) = checks.range(query.since.as_deref(), query.until.as_deref());
     let least = checks.score("min_score", query.min_score.as_deref());
     let ongoing = checks.truth("ongoing", query.ongoing.as_deref());

@@ -67,7 +67,7 @@ pub(super) async fn baselines(
 ) -> Result<Json<dto::Baselines>, Failure> {
     use dto::BaselineState::{Days, Hours, Learning};
     let query = known(query)?;
-    let mut checks = Checks::default();
+    let mut checks = Checks::at((api.clock)());
     let states = [("learning", Learning), ("hours", Hours), ("days", Days)];
     let state = checks.one_of("state", query.state.as_deref(), &states);
     let limit = checks.limit(query.limit.as_deref());

@@ -48,7 +48,7 @@ pub(super) async fn cohorts(
     query: Raw<CohortsQuery>,
 ) -> Result<Json<dto::Cohorts>, Failure> {
     let query = known(query)?;
-    let mut checks = Checks::default();
+    let mut checks = Checks::at((api.clock)());
     let until = checks.time("until", query.until.as_deref()).unwrap_or_else(|| (api.clock)());
     let since = checks.time("since", query.since.as_deref()).unwrap_or_else(|| until.minus(BACK));
     checks.done()?;

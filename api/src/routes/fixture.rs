@@ -16,10 +16,13 @@ use whyd_signals::schema::{
 use whyd_signals::{Access, Asked, Sample, SeriesId, Team, Timestamp};
 
 use crate::alertmanager::{Active, Identity};
-use crate::dto::{Baseline, BaselineState, Heard, Learning, MemoryUse, Problem, Ranked, Suspects, WatchedMetric};
+use crate::dto::{
+    Baseline, BaselineState, Heard, Learning, MemoryUse, Problem, Ranked, Standing, StandingState, Suspects,
+    WatchedMetric,
+};
 use crate::{
     Anonymous, Api, Door, Grant, Kind, Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told,
-    Unheard, Visit, Wanted, WrongAt, router,
+    Unheard, Visit, Wanted, Whom, WrongAt, router,
 };
 
 /// In every name and text of the other team.
@@ -141,6 +144,11 @@ impl Reader for Fixture {
     }
     fn memory(&self, _: &Access, _: &Restart) -> Option<MemoryUse> {
         None
+    }
+    /// Of all teams, whoever asks.
+    fn standing(&self, _: &Access, whom: &Whom<'_>, at: Timestamp) -> Option<Standing> {
+        let text = format!("{}/{}, container {}", whom.namespace, whom.pod, whom.container.unwrap_or("none"));
+        Some(Standing { at, state: StandingState::Running, ready: true, since: None, text })
     }
     fn pods(&self, access: &Access) -> Vec<PodName> {
         self.pods.iter().filter(|p| self.sees(access, &p.namespace)).cloned().collect()

@@ -76,7 +76,7 @@ pub(super) async fn incidents(
     query: Raw<IncidentsQuery>,
 ) -> Result<Json<dto::Incidents>, Failure> {
     let query = known(query)?;
-    let mut checks = Checks::default();
+    let mut checks = Checks::at((api.clock)());
     let choices = [("open", IncidentStatus::Open), ("resolved", IncidentStatus::Resolved)];
     let status = checks.one_of("status", query.status.as_deref(), &choices);
     let severities = [("warning", Severity::Warning), ("critical", Severity::Critical)];

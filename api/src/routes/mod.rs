@@ -83,6 +83,8 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/page.js", get(page::script)),
         ("/timeline.js", get(page::timeline)),
         ("/answer.js", get(page::answer)),
+        ("/drawing.js", get(page::drawing)),
+        ("/memory.js", get(page::memory)),
         ("/page.css", get(page::style)),
         ("/api/v1/why", get(why::why)),
         ("/api/v1/restarts", get(restarts::restarts)),
@@ -145,15 +147,15 @@ fn unheard(unheard: &Unheard) -> Vec<dto::Problem> {
     {
         let heard = failing.iter().filter_map(|(_, heard)| *heard).max();
         let which = match failing.len() {
-            1 => format!("the watch of {first} fails"),
-            n => format!("the watch of {first} fails, and {} more", n - 1),
+            1 => format!("the watch of {first} fails or is silent"),
+            n => format!("the watch of {first} fails or is silent, and {} more", n - 1),
         };
         let detail = format!("the API server has not been heard {} ({which}): {lost}", since(heard));
         return vec![dto::Problem { source: Some(CLUSTER.to_owned()), detail }];
     }
     let one = |(resource, heard): &(&'static str, Option<Timestamp>)| dto::Problem {
         source: Some((*resource).to_owned()),
-        detail: format!("{resource} have not been heard of {} (their watch fails): {lost}", since(*heard)),
+        detail: format!("{resource} have not been heard of {} (their watch fails or is silent): {lost}", since(*heard)),
     };
     failing.iter().map(one).collect()
 }

@@ -11,6 +11,8 @@ use crate::dto::{Index, IndexLink};
 const HTML: &str = include_str!("../page/index.html");
 const SCRIPT: &str = include_str!("../page/page.js");
 const TIMELINE: &str = include_str!("../page/timeline.js");
+const DRAWING: &str = include_str!("../page/drawing.js");
+const MEMORY: &str = include_str!("../page/memory.js");
 const ANSWER: &str = include_str!("../page/answer.js");
 const STYLE: &str = include_str!("../page/page.css");
 /// Nothing is loaded from elsewhere, nothing of what is shown is run, and nobody puts the page into a frame.
@@ -74,6 +76,22 @@ pub(super) async fn script() -> Response {
 ))]
 pub(super) async fn timeline() -> Response {
     file("text/javascript; charset=utf-8", TIMELINE)
+}
+
+/// Of its script, what pictures are made of.
+#[utoipa::path(get, path = "/drawing.js", tag = "health", security(()), responses(
+    (status = 200, description = "a part of the script of the page", body = String, content_type = "text/javascript"),
+))]
+pub(super) async fn drawing() -> Response {
+    file("text/javascript; charset=utf-8", DRAWING)
+}
+
+/// Of its script, what draws memory.
+#[utoipa::path(get, path = "/memory.js", tag = "health", security(()), responses(
+    (status = 200, description = "a part of the script of the page", body = String, content_type = "text/javascript"),
+))]
+pub(super) async fn memory() -> Response {
+    file("text/javascript; charset=utf-8", MEMORY)
 }
 
 /// Of its script, what shows one answer.

@@ -1,5 +1,7 @@
 //! Reading a query: every error of it at once, and a parameter that is not known is an error, not ignored.
 
+use std::time::Duration;
+
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use serde::de::DeserializeOwned;
@@ -8,6 +10,7 @@ use whyd_signals::causes::IDS;
 
 use crate::cursor;
 use crate::problem::{ErrorKind, Failure};
+use crate::promql::duration;
 
 /// What axum makes of a query.
 pub(super) type Raw<Q> = Result<Query<Q>, QueryRejection>;
@@ -27,12 +30,17 @@ fn said(why: &str) -> String {
 }
 
 /// Parses values and collects what is wrong with them.
-#[derive(Default)]
 pub(super) struct Checks {
     errors: Vec<String>,
+    now: Timestamp,
 }
 
 impl Checks {
+    /// `now` is what lengths of time are counted back from.
+    pub(super) fn at(now: Timestamp) -> Self {
+        Self { errors: Vec::new(), now }
+    }
+
     pub(super) fn limit(&mut self, text: Option<&str>) -> usize {
         let Some(text) = text else { return cursor::DEFAULT_LIMIT };
         match text.parse() {
@@ -44,12 +52,16 @@ impl Checks {
         }
     }
 
+    /// A time, or how long ago that was.
     pub(super) fn time(&mut self, name: &str, text: Option<&str>) -> Option<Timestamp> {
         let text = text?;
-        let at = Timestamp::parse(text);
+        let ago = || duration(text).map(|ms| self.now.minus(Duration::from_millis(ms.unsigned_abs())));
+        let at = Timestamp::parse(text).or_else(ago);
         if at.is_none() {
             // A + in a query is a space, the usual reason for an offset to go wrong.
-            self.errors.push(format!("{name} must be an RFC 3339 time such as 2026-01-31T12:00:00Z, not {text:?}"));
+            self.errors.push(format!(
+                "{name} must be an RFC 3339 time such as 2026-01-31T12:00:00Z, or how long ago that was, such as 90m, not {text:?}"
+            ));
         }
         at
     }

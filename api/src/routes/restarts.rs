@@ -65,7 +65,7 @@ pub(super) async fn restarts(
     query: Raw<RestartsQuery>,
 ) -> Result<Json<dto::Restarts>, Failure> {
     let query = known(query)?;
-    let mut checks = Checks::default();
+    let mut checks = Checks::at((api.clock)());
     let (since, until) = checks.range(query.since.as_deref(), query.until.as_deref());
     let limit = checks.limit(query.limit.as_deref());
     checks.cause(query.cause.as_deref());

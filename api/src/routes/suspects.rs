@@ -53,8 +53,8 @@ pub(super) async fn suspects(
     query: Raw<SuspectsQuery>,
 ) -> Result<Json<dto::Suspects>, Failure> {
     let query = known(query)?;
-    let mut checks = Checks::default();
     let now = (api.clock)();
+    let mut checks = Checks::at(now);
     let at = checks.time("at", query.at.as_deref()).map_or(now, |at| at.min(now));
     checks.done()?;
     ranked(api, access, WrongAt { first: None, until: at }, query.namespace).await

@@ -48,7 +48,7 @@ pub(super) async fn timeline(
 ) -> Result<Json<dto::Timeline>, Failure> {
     let Path((namespace, name)) = path.map_err(|r| Failure::new(ErrorKind::InvalidQuery, r.body_text()))?;
     let query = known(query)?;
-    let mut checks = Checks::default();
+    let mut checks = Checks::at((api.clock)());
     let since = checks.time("since", query.since.as_deref()).unwrap_or(Timestamp::MIN);
     checks.done()?;
 

@@ -21,7 +21,7 @@ use crate::cursor::DEFAULT_LIMIT;
 use crate::dto::{self, Match};
 use crate::next;
 use crate::problem::{ErrorKind, Failure, ProblemDetails};
-use crate::reader::{PodName, Reader, Status};
+use crate::reader::{PodName, Reader, Status, Whom};
 use crate::scope::Scope;
 
 /// How many incidents are shown with the alerts around them, the newest.
@@ -61,7 +61,8 @@ pub(super) async fn why(
     query: Raw<WhyQuery>,
 ) -> Result<Json<dto::Why>, Failure> {
     let query = known(query)?;
-    let mut checks = Checks::default();
+    let now = (api.clock)();
+    let mut checks = Checks::at(now);
     let name = checks.needed("pod", query.pod.as_deref());
     checks.done()?;
 
@@ -70,10 +71,14 @@ pub(super) async fn why(
     let namespace = query.namespace.as_deref();
     let asked = Asked::read(name);
     let incident = scope.incident_called(name);
-    let without_rows = |matched: Match, incidents: Vec<dto::Incident>, heard: Vec<dto::Heard>| {
+    let without_rows = |matched: Match, pod: Option<PodName>, incidents: Vec<dto::Incident>, heard: Vec<dto::Heard>| {
         let (restarts, memory, learning, problems) = (Vec::new(), None, None, problems(&status));
+        let whom = |pod: &PodName| {
+            scope.standing(&Whom { namespace: &pod.namespace, pod: &pod.name, pod_uid: None, container: None }, now)
+        };
+        let now = pod.as_ref().and_then(whom);
         let look_next = incidents.iter().flat_map(next::of_incident).collect();
-        Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, heard, look_next, problems }))
+        Ok(Json(dto::Why { matched, restarts, incidents, now, memory, learning, heard, look_next, problems }))
     };
     let (matched, mut rows) = match (find(&scope, &asked, namespace), &incident) {
         (Some(found), _) => found,
@@ -81,7 +86,7 @@ pub(super) async fn why(
             let rows = scope.rows_of(incident);
             if rows.is_empty() {
                 let incidents = vec![super::incidents::with_alerts(&scope, incident)];
-                return without_rows(Match::Incident, incidents, Vec::new());
+                return without_rows(Match::Incident, None, incidents, Vec::new());
             }
             (Match::Incident, rows)
         }
@@ -91,8 +96,8 @@ pub(super) async fn why(
             if found.is_none() && begin.is_empty() {
                 found = calm(&scope, name, &asked, namespace, true)?;
             }
-            if let Some((matched, incidents)) = found {
-                return without_rows(matched, incidents, Vec::new());
+            if let Some((matched, only, incidents)) = found {
+                return without_rows(matched, only, incidents, Vec::new());
             }
             (Match::Prefix, begin)
         }
@@ -108,7 +113,7 @@ pub(super) async fn why(
         }
         one_namespace(name, heard.iter().map(|h| h.namespace.as_str()))?;
         let is_exact = heard.iter().any(|h| asked.is_pod(&h.namespace, &h.pod));
-        return without_rows(if is_exact { Match::Pod } else { Match::Prefix }, Vec::new(), heard);
+        return without_rows(if is_exact { Match::Pod } else { Match::Prefix }, None, Vec::new(), heard);
     }
     if let Some(container) = &query.container {
         let known: BTreeSet<&str> = rows.iter().filter_map(|r| r.container.as_deref()).collect();
@@ -143,6 +148,11 @@ pub(super) async fn why(
         None => incidents_of(&scope, &rows),
     };
     let restarts = scope.rows(&rows);
+    let stands = |row: &Arc<Restart>| {
+        let (pod, pod_uid, container) = (row.pod.as_deref()?, row.pod_uid.as_deref(), row.container.as_deref());
+        scope.standing(&Whom { namespace: &row.namespace, pod, pod_uid, container }, now)
+    };
+    let now = rows.first().and_then(stands);
     let memory = rows.first().and_then(|newest| scope.memory(newest));
     let learning = match rows.first().filter(|newest| scope.may_have_been_learning(newest)) {
         Some(newest) => {
@@ -160,7 +170,7 @@ pub(super) async fn why(
         None => None,
     };
     let look_next = restarts.first().map(|row| next::steps(row, None)).unwrap_or_default();
-    Ok(Json(dto::Why { matched, restarts, incidents, memory, learning, heard: Vec::new(), look_next, problems }))
+    Ok(Json(dto::Why { matched, restarts, incidents, now, memory, learning, heard: Vec::new(), look_next, problems }))
 }
 
 /// How far a row is from what an incident is about: its root, then what has its cause, then what else it took down.
@@ -194,14 +204,14 @@ fn find(scope: &Scope<'_>, asked: &Asked, namespace: Option<&str>) -> Option<(Ma
 }
 
 /// What is known of a pod or workload that did not restart, or of the pods whose names begin so: the incidents that they are in
-/// all the same.
+/// all the same, and the pod where it is a single one.
 fn calm(
     scope: &Scope<'_>,
     name: &str,
     asked: &Asked,
     namespace: Option<&str>,
     beginning: bool,
-) -> Result<Option<(Match, Vec<dto::Incident>)>, Failure> {
+) -> Result<Option<(Match, Option<PodName>, Vec<dto::Incident>)>, Failure> {
     let pods = scope.pods();
     let here = |p: &&PodName| is_in(namespace, &p.namespace);
     let of = |test: &dyn Fn(&PodName) -> bool| pods.iter().filter(here).filter(|p| test(p)).collect::<Vec<_>>();
@@ -216,7 +226,8 @@ fn calm(
     }
     one_namespace(name, found.iter().map(|p| p.namespace.as_str()))?;
     let members: HashSet<String> = found.iter().map(|p| format!("{}/{}", p.namespace, p.name)).collect();
-    Ok(Some((matched, incidents_with(scope, &members, Timestamp::MIN, Timestamp::MAX))))
+    let only = if let [only] = found[..] { Some(only.clone()) } else { None };
+    Ok(Some((matched, only, incidents_with(scope, &members, Timestamp::MIN, Timestamp::MAX))))
 }
 
 /// The rows of pods whose names begin with this one.

@@ -9,6 +9,9 @@ async function probe() {
   const state = document.getElementById("state").textContent;
   const found = {
     answer: document.getElementById("answer").textContent,
+    memory: document.querySelector("#memory figcaption")?.textContent,
+    runs: see("#memory polyline").map((line) => line.getAttribute("points").split(" ").length),
+    ends: see("#memory .end").length,
     folded: see("#answer details:not([open])").length,
     rows: see("#restarts tr").map((row) => row.textContent),
     meant: see("#meant a").map((link) => link.getAttribute("href")),

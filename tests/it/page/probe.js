@@ -18,7 +18,7 @@ async function probe() {
     counted: see("svg .own, svg .borne").map((mark) => Number(mark.querySelector(".number")?.textContent || 1)),
     letters: see("svg text.lane").map((text) => text.getBoundingClientRect().height),
   };
-  const [first] = see("#restarts a");
+  const [first] = see("#restarts td:nth-child(3) a");
   first.click();
   await pause(300);
   found.incident = see("#incidents details[open]").length;
