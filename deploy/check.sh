@@ -100,7 +100,13 @@ if grep '^kind: PrometheusRule' "$work/told.yaml"; then
   echo "incidents would be told twice"
   exit 1
 fi
-grep -q 'externalUrl: http://whyd.whyd:8080' "$work/told.yaml"
+grep -q 'externalUrl: http://whyd.whyd:8080$' "$work/told.yaml"
+readonly outside=(--set ingress.host=whyd.example.org --set config.access.anonymous=true
+  --set config.access.writeTokenFile=/run/secrets/whyd/a --set tokens.secret=whyd)
+render "${outside[@]}" --set ingress.tlsSecret=tls --set 'config.alertmanager.urls={http://alertmanager:9093}' >"$work/outside.yaml"
+grep -q 'externalUrl: https://whyd.example.org$' "$work/outside.yaml"
+grep -q '^kind: Ingress$' "$work/outside.yaml"
+grep -q 'tells more: http://whyd.example.org/' <(render "${outside[@]}")
 
 stage refuse
 refused imag --set imag.tag=x
@@ -110,6 +116,8 @@ refused config.access.tokens --set-json 'config.access.tokens=[]'
 refused tokens.secret --set tokens.metricsKey=platform
 refused tokens.secret --set 'config.access.tokens[0].tokenFile=/run/secrets/whyd/a' --set serviceMonitor.enabled=false
 refused tokens.secret --set config.access.writeTokenFile=/run/secrets/whyd/a
+refused config.access.tokens --set ingress.host=whyd.example.org
+refused config.access.writeTokenFile --set ingress.host=whyd.example.org --set config.access.anonymous=true
 refused tokens.metricsKey --set 'config.access.tokens[0].tokenFile=/run/secrets/whyd/a' --set tokens.secret=whyd
 
 stage rules

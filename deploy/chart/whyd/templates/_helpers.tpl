@@ -14,6 +14,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
+{{- /* Where people reach the page. */ -}}
+{{- define "whyd.url" -}}
+{{- with .Values.ingress.host }}
+{{- if $.Values.ingress.tlsSecret }}https{{ else }}http{{ end }}://{{ . }}
+{{- else -}}
+http://{{ include "whyd.name" . }}.{{ .Release.Namespace }}:8080
+{{- end }}
+{{- end }}
+
 {{- define "whyd.port" -}}
 {{ regexFind "[0-9]+$" (dig "listen" "http" "0.0.0.0:8080" .Values.config) }}
 {{- end }}
