@@ -2,7 +2,7 @@
 //! kube-apiserver does, so that the daemon's own client meets real bodies.
 //!
 //! Time is the capture's, told by a channel: an object is there once the clock has reached the instant at which it was
-//! received. Nothing in here sleeps. A resource that was not recorded answers 404, so that it stays unknown.
+//! received; while nothing is, a watch that asks for them gets bookmarks. A resource that was not recorded answers 404, so that it stays unknown.
 
 mod answer;
 mod shelf;
@@ -29,6 +29,9 @@ use whyd_signals::{Resource, Timestamp};
 use crate::capture::Capture;
 use answer::Form;
 use shelf::Shelf;
+
+/// A real one sends them each minute.
+const BOOKMARKS: Duration = Duration::from_secs(1);
 
 /// How the time of a capture runs against that of whoever looks on.
 #[derive(Debug, Clone, Copy)]
@@ -177,7 +180,12 @@ impl Watch {
                 let lines = Bytes::from(std::mem::take(&mut self.ready));
                 return Some((Ok(lines), self));
             }
-            self.clock.changed().await.ok()?;
+            tokio::select! {
+                changed = self.clock.changed() => changed.ok()?,
+                () = tokio::time::sleep(BOOKMARKS), if self.bookmarks => {
+                    answer::bookmark(shelf, self.form, self.next, &mut self.ready);
+                }
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use whyd_buffers::wal::{Dropped, Log, Record, Recovery, WalError};
 use whyd_collector::inlet::Reply;
 use whyd_core::{Core, Effect, Held, Message};
 use whyd_signals::schema::Restart;
-use whyd_signals::{Envelope, Lsn, Timestamp};
+use whyd_signals::{Envelope, Hearing, Lsn, Media, Timestamp};
 
 use crate::log_health::LogHealth;
 use crate::view::Shown;
@@ -107,9 +107,12 @@ impl Ingest {
         answered.collect()
     }
 
-    /// Whether the cluster's pods are heard of from now on. To be called between batches.
-    pub fn hears(&mut self, at: Timestamp, heard: bool) {
-        self.core.step(at, Message::Hears(heard));
+    /// Writes down whether the cluster is heard. To be called between batches; what cannot be written is to be said again.
+    pub fn hears(&mut self, token: u64, at: Timestamp, hearing: Hearing, body: String) {
+        let envelope = Envelope { received: at, media: Media::Hearing(hearing), tenant: None, body: body.into() };
+        if self.take(token, envelope).is_none() {
+            self.commit(at);
+        }
     }
 
     /// Time went on. To be called between batches.

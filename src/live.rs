@@ -15,11 +15,13 @@ use whyd_collector::Clock;
 use whyd_collector::inlet::{Delivery, Reply, Responder};
 use whyd_core::{Core, Rest};
 use whyd_signals::schema::Restart;
+use whyd_signals::{Hearing, Timestamp};
 
 use crate::checkpointing::Checkpointing;
 use crate::ingest::Ingest;
 use crate::ledger_file::LedgerFile;
 use crate::view::View;
+use crate::watches::Heard;
 
 /// A restart that came is looked at no later than so long after the tick before: soon, and many together once.
 const NEWS: Duration = Duration::from_millis(50);
@@ -28,6 +30,9 @@ const TRIM: Duration = Duration::from_secs(60);
 
 /// How long the last checkpoint may take: of the 25 seconds in which it ends, what serving and draining leave.
 const LAST_CHECKPOINT: Duration = Duration::from_secs(12);
+
+/// Between two records of up to when the cluster was heard.
+const HEARD: Duration = Duration::from_secs(5);
 
 /// Between two checkpoints: what a restart has to replay at most.
 const CHECKPOINT: Duration = Duration::from_secs(900);
@@ -98,6 +103,11 @@ impl Live {
         let (senders, token, unkept) = (HashMap::new(), 0, false);
         let mut live = Self { ingest, ledger, checkpointing, clock, times, view, senders, token, unkept };
         live.keep(&settled);
+        // What went on since the last record nobody heard.
+        if live.view.hears_pods().is_some() && live.ingest.core().last_heard().is_some_and(|(_, lost)| !lost) {
+            live.token += 1;
+            live.ingest.hears(live.token, (live.clock)(), Hearing::Lost, String::new());
+        }
         live.show();
         live.view.ready();
         Ok(live)
@@ -159,7 +169,7 @@ impl Live {
 
     fn tick(&mut self) {
         let now = (self.clock)();
-        self.ingest.hears(now, self.view.hears_pods());
+        self.note_hearing(now);
         let ticked = self.ingest.tick(now);
         self.keep(&ticked.settled);
         let written = self.checkpointing.ended();
@@ -167,6 +177,22 @@ impl Live {
         if ticked.changed || written.is_some() {
             self.show();
         }
+    }
+
+    /// Writes down up to when the cluster's pods were heard of, or that they are not any more: a start reads it back.
+    fn note_hearing(&mut self, now: Timestamp) {
+        let known = self.ingest.core().last_heard();
+        let (hearing, body) = match self.view.hears_pods() {
+            Some(Heard { at: Some(at), lost: false })
+                if known.is_none_or(|(last, lost)| lost || at >= last.plus(HEARD)) =>
+            {
+                (Hearing::Heard, at.to_string())
+            }
+            Some(Heard { lost: true, .. }) if known.is_some_and(|(_, lost)| !lost) => (Hearing::Lost, String::new()),
+            _ => return,
+        };
+        self.token += 1;
+        self.ingest.hears(self.token, now, hearing, body);
     }
 
     /// One message and all that came meanwhile: decoded, written, synced once, published, answered.

@@ -107,8 +107,8 @@ impl Recording {
                 let bodies = open(&mut self.otlp_logs, &self.dir, "otlp_logs")?;
                 bodies.append(message, "/otlp/v1/logs", message.media, &message.body)
             }
-            // A recording asks nobody.
-            Media::Pulled(_) => Ok(()),
+            // A recording asks nobody, and listens all the time.
+            Media::Pulled(_) | Media::Hearing(_) => Ok(()),
         }
     }
 

@@ -3,6 +3,7 @@
 mod heard;
 mod metrics;
 mod series;
+mod standing;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use whyd_api::alertmanager::{Active, Board};
 use whyd_api::dto::{self, MemorySample, MemoryUse};
-use whyd_api::{Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Unheard, WrongAt};
+use whyd_api::{Metric, PodName, Reader, SeriesSet, SourceStatus, Status, TellsOf, Told, Unheard, Whom, WrongAt};
 use whyd_buffers::{Scoped, Snapshot, Stats};
 use whyd_core::{Core, Counters, Pulls};
 use whyd_correlate::redact::redact;
@@ -26,7 +27,7 @@ use crate::doors::Doors;
 use crate::log_health::LogShown;
 use crate::pull_health::PullHealth;
 use crate::suspects::Most;
-use crate::watches::Watches;
+use crate::watches::{Heard, Watches};
 use crate::{report, suspects};
 
 /// What the driver publishes after each step that changed something.
@@ -148,9 +149,14 @@ impl View {
         self.now().counters.pushed.clone()
     }
 
-    /// Whether the cluster's pods are heard of now.
-    pub fn hears_pods(&self) -> bool {
-        self.watches.as_ref().is_none_or(Watches::hears_pods)
+    /// Whether the cluster's pods are heard of now; `None` where no cluster is watched.
+    pub fn hears_pods(&self) -> Option<Heard> {
+        self.watches.as_ref().map(|watches| watches.hears_pods(self.time()))
+    }
+
+    /// The daemon's time, where it has a clock.
+    fn time(&self) -> Option<Timestamp> {
+        self.clock.as_ref().map(SteadyClock::now)
     }
 
     /// Whether the cluster's pods and nodes were listed since the start: until then, absence means nothing.
@@ -285,6 +291,14 @@ impl Reader for View {
         Some(MemoryUse { limit_bytes, samples, ends: drawn.ends })
     }
 
+    fn standing(&self, access: &Access, whom: &Whom<'_>, at: Timestamp) -> Option<dto::Standing> {
+        let mut now = standing::of(&self.scoped(access), whom, at)?;
+        if self.hears_pods().is_some_and(|heard| heard.lost) {
+            (now.text, now.since) = (format!("when the cluster was heard last: {}", now.text), None);
+        }
+        Some(now)
+    }
+
     fn pods(&self, access: &Access) -> Vec<PodName> {
         let scoped = self.scoped(access);
         let mut pods = Vec::new();
@@ -347,7 +361,7 @@ impl Reader for View {
         let last = |source: &str| shown.counters.last_seen.get(source).copied();
         let none = SourceStatus { source: "kubernetes", synced: false, newest: None };
         let resources = Resource::ALL.into_iter().filter(|_| !self.without_cluster);
-        let (failing, all_fail) = self.watches.as_ref().map(Watches::unheard).unwrap_or_default();
+        let (failing, all_fail) = self.watches.as_ref().map(|watches| watches.unheard(self.time())).unwrap_or_default();
         let watched = resources.map(|r| SourceStatus {
             source: r.plural(),
             synced: scoped.cluster().synced(r) && failing.iter().all(|(unheard, _)| *unheard != r),

@@ -2,12 +2,27 @@
 
 use whyd_api::{Kind, Metric};
 use whyd_collector::source::kube::{SourceStatus, Statuses};
+use whyd_correlate::SILENCE;
 use whyd_signals::{Resource, Timestamp};
 
 /// What the watches themselves tell.
 #[derive(Clone)]
 pub struct Watches {
     statuses: Statuses,
+}
+
+/// When pods were heard of last since the start, and whether they are not any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Heard {
+    pub at: Option<Timestamp>,
+    pub lost: bool,
+}
+
+/// Whether a watch fails, or its connection is there and nothing comes. One that was heard since it failed is only not yet known to last.
+fn is_lost(status: &SourceStatus, now: Option<Timestamp>) -> bool {
+    let is_silent = status.heard_at.zip(now).is_some_and(|(heard, now)| now > heard.plus(SILENCE));
+    is_silent || status.failing.is_some_and(|f| status.heard_at.is_none_or(|heard| heard <= f.at))
 }
 
 impl Watches {
@@ -28,19 +43,20 @@ impl Watches {
         }
     }
 
-    /// Those that fail and what the server has, each with when anything of it was heard last; and whether there is no other.
-    pub fn unheard(&self) -> (Vec<(Resource, Option<Timestamp>)>, bool) {
+    /// Those that fail, or are silent for long, of what the server has, each with when anything of it was heard last; and whether there
+    /// is no other.
+    pub fn unheard(&self, now: Option<Timestamp>) -> (Vec<(Resource, Option<Timestamp>)>, bool) {
         let all = self.statuses.all();
         let served = all.iter().filter(|s| !s.failing.is_some_and(|f| f.unserved));
-        // One that was heard since it failed is only not yet known to last.
-        let is_lost = |s: &&SourceStatus| s.failing.is_some_and(|f| s.heard_at.is_none_or(|heard| heard <= f.at));
+        let is_lost = |s: &&SourceStatus| is_lost(s, now);
         let (failing, sound): (Vec<_>, Vec<_>) = served.partition(is_lost);
         (failing.into_iter().map(|s| (s.resource, s.heard_at)).collect(), sound.is_empty())
     }
 
     /// Whether the cluster's pods are heard of.
-    pub fn hears_pods(&self) -> bool {
-        !self.unheard().0.iter().any(|(resource, _)| *resource == Resource::Pods)
+    pub fn hears_pods(&self, now: Option<Timestamp>) -> Heard {
+        let pods = self.statuses.all().into_iter().find(|s| s.resource == Resource::Pods);
+        Heard { at: pods.as_ref().and_then(|s| s.heard_at), lost: pods.is_some_and(|s| is_lost(&s, now)) }
     }
 
     /// When anything of a resource was heard last.
@@ -121,7 +137,8 @@ mod tests {
         watching.abort();
         assert_eq!(gauge("whyd_watch_unserved"), Some(0.0));
         assert!((0.5..=1.5).contains(&gauge("whyd_watch_pause_seconds").unwrap()));
-        assert_eq!((watches.unheard(), watches.hears_pods()), ((vec![(Resource::Pods, None)], true), false));
+        assert_eq!(watches.unheard(None), (vec![(Resource::Pods, None)], true));
+        assert_eq!(watches.hears_pods(None), Heard { at: None, lost: true });
         assert!(watches.note().unwrap().contains("a watch of the Kubernetes API fails"));
     }
 }

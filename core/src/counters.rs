@@ -59,7 +59,7 @@ pub fn source_name(media: Media) -> &'static str {
         Media::LokiProto | Media::LokiJson | Media::OtlpLogsProto | Media::OtlpLogsJson | Media::Pulled(_) => "logs",
         Media::AlertmanagerWebhook => "alerts",
         Media::Kube(whyd_signals::Resource::Events, _) => "events",
-        Media::Kube(..) => "kube",
+        Media::Kube(..) | Media::Hearing(_) => "kube",
     }
 }
 
@@ -91,7 +91,7 @@ impl Core {
     }
 
     pub(crate) fn count(&mut self, media: Media, received: Timestamp, rows: u64, counts: &Counts) {
-        if is_lack(media) {
+        if is_lack(media) || matches!(media, Media::Hearing(_)) {
             return;
         }
         let source = source_name(media);

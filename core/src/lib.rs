@@ -25,7 +25,7 @@ use whyd_correlate::ledger::Ledger;
 use whyd_correlate::rules::Rules;
 use whyd_signals::schema::{Incident, Restart};
 use whyd_signals::sink::{Counts, DecodeError, Refusal};
-use whyd_signals::{Access, Envelope, Lsn, Media, Resource, Timestamp, Verb};
+use whyd_signals::{Access, Envelope, Hearing, Lsn, Media, Resource, Timestamp, Verb};
 
 pub(crate) use crate::counters::SOURCES;
 use crate::counters::is_lack;
@@ -48,6 +48,28 @@ pub(crate) struct Pending {
     counts: Counts,
     /// Of an answer to a question of ours, the question.
     asked: Option<Asked>,
+    /// Of what tells whether the cluster is heard, that.
+    hearing: Option<Heard>,
+}
+
+/// Whether the cluster is heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    UpTo(Timestamp),
+    Lost,
+}
+
+impl Heard {
+    /// What a record says; `None` of one that says other things, or nothing that can be read.
+    fn of(envelope: &Envelope) -> Option<Self> {
+        match envelope.media {
+            Media::Hearing(Hearing::Heard) => {
+                Timestamp::parse(std::str::from_utf8(&envelope.body).ok()?).map(Self::UpTo)
+            }
+            Media::Hearing(Hearing::Lost) => Some(Self::Lost),
+            _ => None,
+        }
+    }
 }
 
 /// How the core is set up.
@@ -205,10 +227,6 @@ impl Core {
             Message::LogFull => self.log_full(),
             Message::LogFailed(why) => self.log_failed(why),
             Message::Replayed(record) => self.replayed(&record),
-            Message::Hears(heard) => {
-                self.ledger.hears(at, heard);
-                Vec::new()
-            }
             Message::Tick => self.tick(at),
         }
     }
@@ -257,8 +275,8 @@ impl Core {
         let lsn = self.next;
         self.next = lsn.next();
         let (mark, stored) = (staged.mark, staged.stored);
-        let Envelope { media, received, .. } = envelope;
-        self.pending.push_back(Pending { lsn, token, mark, reply, media, received, stored, counts, asked });
+        let (media, received, hearing) = (envelope.media, envelope.received, Heard::of(&envelope));
+        self.pending.push_back(Pending { lsn, token, mark, reply, media, received, stored, counts, asked, hearing });
         vec![Effect::Append(Record { lsn, envelope, refused: staged.bitmap })]
     }
 
@@ -284,11 +302,14 @@ impl Core {
         while let Some(front) = self.pending.front()
             && front.lsn <= lsn
         {
-            let Some(Pending { token, mark, reply, media, received, stored, counts, asked, .. }) =
+            let Some(Pending { token, mark, reply, media, received, stored, counts, asked, hearing, .. }) =
                 self.pending.pop_front()
             else {
                 break;
             };
+            if let Some(hearing) = hearing {
+                self.hears(hearing);
+            }
             self.count(media, received, stored, &counts);
             self.heard(media, received, asked.as_ref());
             if let Media::Kube(resource, Verb::Listed) = media {
@@ -301,6 +322,18 @@ impl Core {
             effects.push(Effect::Changed);
         }
         effects
+    }
+
+    fn hears(&mut self, hearing: Heard) {
+        match hearing {
+            Heard::UpTo(at) => self.ledger.heard(at),
+            Heard::Lost => self.ledger.lost(),
+        }
+    }
+
+    /// When the cluster's pods were heard of last, if that is told at all, and whether they are lost since.
+    pub fn last_heard(&self) -> Option<(Timestamp, bool)> {
+        self.ledger.last_heard()
     }
 
     /// Nothing of what waits is in the log, so its places are free again.
@@ -334,6 +367,9 @@ impl Core {
             return Vec::new();
         };
         let staged = self.writer.stage();
+        if let Some(hearing) = Heard::of(&record.envelope) {
+            self.hears(hearing);
+        }
         self.count(record.envelope.media, record.envelope.received, staged.stored, &counts);
         self.heard(record.envelope.media, record.envelope.received, asked.as_ref());
         self.publish(staged.mark, record.envelope.received);

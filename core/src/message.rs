@@ -25,8 +25,6 @@ pub enum Message {
     LogFailed(String),
     /// A record read back from the log; it was judged when it came and is obeyed now.
     Replayed(Record),
-    /// Whether the cluster's pods are heard of from now on. What is replayed was heard.
-    Hears(bool),
     /// Time went on: verdicts are revised, chunks sealed, the old forgotten.
     Tick,
 }

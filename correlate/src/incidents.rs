@@ -101,9 +101,10 @@ impl Incidents {
         !self.dirty.is_empty() || is_due || self.merged.is_due(now)
     }
 
-    /// The cluster is heard again: what waited for that has another time now.
-    pub(crate) fn heard_again(&mut self) {
-        self.dirty.extend(self.groups.iter().filter(|(_, group)| group.due.is_some()).map(|(key, _)| key.clone()));
+    /// The cluster was heard: what only waited for that may be over.
+    pub(crate) fn heard(&mut self) {
+        let waiting = self.due.range((Timestamp::MAX, String::new())..);
+        self.dirty.extend(waiting.map(|(_, key)| key.clone()));
     }
 
     /// The readiness of a pod changed: what it is a member of may be over, or not any more.

@@ -188,11 +188,20 @@ impl Ledger {
         self.entries.has_new()
     }
 
-    /// From now on the cluster is heard, or not: what was in trouble is not over for what nobody could see.
-    pub fn hears(&mut self, now: Timestamp, heard: bool) {
-        if self.readiness.hears(now, heard) {
-            self.incidents.heard_again();
-        }
+    /// The cluster's pods were heard of at this time: what was in trouble is not over for what nobody could see.
+    pub fn heard(&mut self, at: Timestamp) {
+        self.readiness.heard(at);
+        self.incidents.heard();
+    }
+
+    /// They are not heard of any more.
+    pub fn lost(&mut self) {
+        self.readiness.lost();
+    }
+
+    /// When they were heard of last, if that is told at all, and whether they are lost since.
+    pub fn last_heard(&self) -> Option<(Timestamp, bool)> {
+        self.readiness.last_heard()
     }
 
     /// New logs, metrics or events came for this namespace: its open verdicts are looked at again.

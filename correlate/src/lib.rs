@@ -23,6 +23,7 @@ mod probe;
 pub mod quantity;
 pub mod ranking;
 mod readiness;
+
 pub mod redact;
 mod refused;
 mod rejection;
@@ -37,3 +38,5 @@ mod taint;
 pub mod unreached;
 mod unstartable;
 mod verdict;
+
+pub use readiness::SILENCE;

@@ -62,16 +62,22 @@ pub(crate) struct Readiness {
     /// be told.
     watched: BTreeMap<String, BTreeSet<String>>,
     /// Times in which the cluster was not heard: whatever happened to pods then, nobody could see it.
-    #[serde(default)]
     unheard: Ranges,
-    /// Since when it is not.
-    #[serde(default)]
-    unheard_since: Option<Timestamp>,
+    /// When it was heard last; `None` where nothing tells, and all that came is taken to be all that was.
+    heard: Option<Timestamp>,
+    /// It is not heard since.
+    lost: bool,
 }
+
+/// An API server that is well says something of each watch once a minute, a bookmark if nothing else. So long a silence is none of its.
+pub const SILENCE: Duration = Duration::from_secs(150);
 
 impl Readiness {
     /// Takes in one status; whether it told something new.
     pub(crate) fn observe(&mut self, pod: &Pod, verb: Verb, received: Timestamp) -> bool {
+        if self.heard.is_some() {
+            self.heard(received);
+        }
         let uid = &pod.metadata.uid;
         let known = self.pods.entry(uid.clone()).or_default();
         known.namespace.clone_from(&pod.metadata.namespace);
@@ -88,19 +94,33 @@ impl Readiness {
         told
     }
 
-    /// From now on the cluster is heard, or not; whether it is heard again.
-    pub(crate) fn hears(&mut self, now: Timestamp, heard: bool) -> bool {
-        if !heard {
-            self.unheard_since.get_or_insert(now);
-            return false;
+    /// The cluster was heard at this time.
+    pub(crate) fn heard(&mut self, at: Timestamp) {
+        let before = self.heard.unwrap_or(at);
+        if self.lost || at > before.plus(SILENCE) {
+            self.unheard.add(Range::new(before, at.max(before)));
         }
-        let Some(since) = self.unheard_since.take() else { return false };
-        self.unheard.add(Range::new(since, now));
-        true
+        self.lost = false;
+        self.heard = Some(at.max(before));
+    }
+
+    /// The cluster is not heard any more, since it was heard last.
+    pub(crate) fn lost(&mut self) {
+        self.lost = self.heard.is_some();
+    }
+
+    /// When the cluster was heard last, if that is told at all, and whether it is lost since.
+    pub(crate) fn last_heard(&self) -> Option<(Timestamp, bool)> {
+        Some((self.heard?, self.lost))
+    }
+
+    /// Whether all is known that pods did until then.
+    pub(crate) fn is_known(&self, at: Timestamp) -> bool {
+        self.heard.is_none_or(|heard| at <= heard)
     }
 
     /// When trouble that was over then has been over for so long, of the time in which the cluster was heard; the end of time
-    /// while it is not, unless that was before.
+    /// while it is lost, unless that was before.
     pub(crate) fn quiet_until(&self, over: Timestamp, quiet: Duration) -> Timestamp {
         let mut end = over.plus(quiet);
         for unheard in self.unheard.iter().filter(|r| r.to > over) {
@@ -110,7 +130,7 @@ impl Readiness {
             let lost = unheard.to.nanos().saturating_sub(unheard.from.max(over).nanos());
             end = end.plus(Duration::from_nanos(lost.unsigned_abs()));
         }
-        if self.unheard_since.is_some_and(|since| since < end) { Timestamp::MAX } else { end }
+        if self.lost && !self.is_known(end) { Timestamp::MAX } else { end }
     }
 
     /// Whether anything is known of a pod.
@@ -241,6 +261,32 @@ mod tests {
             assert_eq!(readiness.recovered("u", at(9)), Some(at(20)));
             assert_eq!(readiness.recovered("u", at(31)), None);
         }
+    }
+
+    #[test]
+    fn quiet_time_is_what_was_heard() {
+        let minute = |minute: i64| at(0).plus(Duration::from_secs(minute.unsigned_abs() * 60));
+        let quiet = Duration::from_secs(600);
+        let mut readiness = Readiness::default();
+        assert_eq!(readiness.quiet_until(minute(1), quiet), minute(11), "nothing tells of hearing");
+        assert!(readiness.is_known(minute(100)));
+        readiness.lost();
+        assert_eq!(readiness.last_heard(), None, "it was never heard");
+        for heard in 0..=3 {
+            readiness.heard(minute(heard));
+        }
+        assert!(readiness.is_known(minute(3)) && !readiness.is_known(minute(4)));
+        readiness.lost();
+        assert_eq!(readiness.quiet_until(minute(1), quiet), Timestamp::MAX);
+        readiness.heard(minute(5));
+        assert_eq!(readiness.quiet_until(minute(1), quiet), minute(13), "of these ten minutes two were not heard");
+        // A server that only falls silent.
+        readiness.heard(minute(9));
+        assert_eq!(readiness.quiet_until(minute(1), quiet), minute(17));
+        // What comes of pods is heard.
+        readiness.observe(&pod(10, false), Verb::Apply, minute(10));
+        assert_eq!(readiness.last_heard(), Some((minute(10), false)));
+        assert_eq!(readiness.quiet_until(minute(11), quiet), minute(21), "what was before it does not count");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub mod token;
 
 pub use access::Access;
 pub use ids::{Lsn, SeriesId, StreamId, Team, TemplateId};
-pub use message::{Compression, Envelope, Media, Pulled, Resource, Source, Verb};
+pub use message::{Compression, Envelope, Hearing, Media, Pulled, Resource, Source, Verb};
 pub use names::Asked;
 pub use ranges::{Range, Ranges};
 pub use sample::{Sample, is_stale};

@@ -170,6 +170,21 @@ impl Pulled {
     }
 }
 
+/// Whether the cluster's pods are heard of. That nothing came is a fact only while they are, so it is a record as what came is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Hearing {
+    /// They were, up to the time that the body is, as text.
+    Heard = 0,
+    /// They are not, since they were heard last. No body.
+    Lost = 1,
+}
+
+impl Hearing {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Heard, Self::Lost];
+}
+
 /// How a body is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Media {
@@ -195,6 +210,8 @@ pub enum Media {
     Kube(Resource, Verb),
     /// An answer to a question of ours.
     Pulled(Pulled),
+    /// Whether the cluster is heard.
+    Hearing(Hearing),
 }
 
 impl Media {
@@ -205,7 +222,7 @@ impl Media {
             Self::LokiProto | Self::LokiJson => Source::Loki,
             Self::OtlpMetricsProto | Self::OtlpMetricsJson | Self::OtlpLogsProto | Self::OtlpLogsJson => Source::Otlp,
             Self::AlertmanagerWebhook => Source::Alertmanager,
-            Self::Kube(..) => Source::Kube,
+            Self::Kube(..) | Self::Hearing(_) => Source::Kube,
             Self::Pulled(_) => Source::Pull,
         }
     }
@@ -228,6 +245,7 @@ impl Media {
             | Self::AlertmanagerWebhook
             | Self::Kube(..) => ("application/json", None),
             Self::Pulled(_) => ("application/octet-stream", None),
+            Self::Hearing(_) => ("text/plain", None),
         }
     }
 }

@@ -155,6 +155,14 @@ pub(super) fn initial(shelf: &Shelf, form: Form, steps: usize, end_marked: bool)
     lines
 }
 
+/// That there is nothing after so many steps.
+pub(super) fn bookmark(shelf: &Shelf, form: Form, steps: usize, lines: &mut Vec<u8>) {
+    let mark = serde_json::json!({"metadata": {"resourceVersion": shelf.version(steps).to_string()}});
+    if let Ok(mark) = serde_json::value::to_raw_value(&mark) {
+        form.line(shelf.resource, BOOKMARK, &mark, lines);
+    }
+}
+
 fn status_object(code: StatusCode, reason: &str, message: &str) -> serde_json::Value {
     serde_json::json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",

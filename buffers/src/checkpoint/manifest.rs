@@ -14,7 +14,7 @@ use crate::writer::Held;
 
 const MAGIC: &[u8; 8] = b"whydckpt";
 /// To be raised with whatever changes what is in a manifest.
-const VERSION: u32 = 9;
+const VERSION: u32 = 10;
 /// Magic, version, checksum, length.
 const HEAD: usize = 8 + 4 + 4 + 8;
 const FOLDER: &str = "checkpoint/";

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use whyd_signals::{Compression, Envelope, Lsn, Media, Pulled, Resource, Team, Timestamp, Verb};
+use whyd_signals::{Compression, Envelope, Hearing, Lsn, Media, Pulled, Resource, Team, Timestamp, Verb};
 
 use super::Record;
 use crate::bitmap::Bitmap;
@@ -34,6 +34,7 @@ fn media_bytes(media: Media) -> [u8; 3] {
         Media::OtlpLogsJson => [13, 0, 0],
         Media::Pulled(what) => [20, what as u8, 0],
         Media::AlertmanagerWebhook => [21, 0, 0],
+        Media::Hearing(hearing) => [22, hearing as u8, 0],
     }
 }
 
@@ -53,6 +54,7 @@ fn media(bytes: [u8; 3]) -> Option<Media> {
         [13, 0, 0] => Some(Media::OtlpLogsJson),
         [20, n, 0] => Pulled::ALL.into_iter().find(|p| *p as u8 == n).map(Media::Pulled),
         [21, 0, 0] => Some(Media::AlertmanagerWebhook),
+        [22, n, 0] => Hearing::ALL.into_iter().find(|h| *h as u8 == n).map(Media::Hearing),
         _ => None,
     }
 }

@@ -92,7 +92,9 @@ pub(super) fn episodes(
     let mut before: Option<String> = None;
     let mut newest = Some(Timestamp::MIN);
     for Episode { members, heads, over, .. } in cut(rules.quiet, group, readiness) {
-        let resolves = over.map(|over| readiness.quiet_until(over, rules.quiet));
+        let ends = over.map(|over| readiness.quiet_until(over, rules.quiet));
+        // What nobody heard yet may be trouble again.
+        let resolves = ends.map(|at| if at > now || readiness.is_known(at) { at } else { Timestamp::MAX });
         let mut incident = incident(cluster, rules, (&members, &heads), resolves, now);
         if let (Some((first, _)), Some((last, _))) = (members.first(), members.last()) {
             let last = heads.iter().map(|head| head.range().1).fold((*last).clone(), Ord::max);

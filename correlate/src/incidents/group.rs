@@ -100,7 +100,10 @@ impl Group {
             return None;
         }
         self.heads.iter_mut().for_each(|head| head.settle(readiness));
-        let ends = |over: Timestamp| readiness.quiet_until(over, quiet).plus(quiet);
+        let ends = |over: Timestamp| {
+            let resolves = readiness.quiet_until(over, quiet);
+            if readiness.is_known(resolves) { resolves.plus(quiet) } else { Timestamp::MAX }
+        };
         let left = episodes::cut(quiet, self, readiness).into_iter().filter(|episode| !episode.is_held);
         let left: Vec<(Vec<usize>, Timestamp)> = left.filter_map(|e| Some((e.at, ends(e.over?)))).collect();
         let gone: Vec<usize> = left.iter().filter(|(_, ends)| *ends <= now).flat_map(|(at, _)| at).copied().collect();

@@ -118,11 +118,16 @@ fn quiet_that_nobody_could_hear_is_none() {
     assert_eq!(status(&mut incidents, &readiness, at(200)).0, IncidentStatus::Open);
     // Half of it was heard when the server was lost, and it is lost for long.
     let (lost, found) = (at(150).plus(quiet / 2), at(150).plus(quiet * 4));
-    readiness.hears(lost, false);
+    let hear = |readiness: &mut Readiness, from: Timestamp, to: Timestamp| {
+        let minutes = (0..).map(|n| from.plus(Duration::from_secs(60 * n))).take_while(|at| *at < to);
+        minutes.chain([to]).for_each(|at| readiness.heard(at));
+    };
+    hear(&mut readiness, at(150), lost);
+    readiness.lost();
     assert!(!incidents.is_due(lost));
     assert_eq!(status(&mut incidents, &readiness, at(150).plus(quiet * 3)).0, IncidentStatus::Open);
-    assert!(readiness.hears(found, true));
-    incidents.heard_again();
+    readiness.heard(found);
+    incidents.heard();
     assert!(incidents.is_due(found));
     assert_eq!(status(&mut incidents, &readiness, found).0, IncidentStatus::Open);
     // What befalls the same root then is the same trouble, as long as it is open.
@@ -133,10 +138,13 @@ fn quiet_that_nobody_could_hear_is_none() {
     incidents.put("later", None);
     assert_eq!(status(&mut incidents, &readiness, again).0, IncidentStatus::Open);
     let resolves = found.plus(quiet / 2);
+    assert_eq!(status(&mut incidents, &readiness, resolves).0, IncidentStatus::Open, "so far it was not heard");
+    hear(&mut readiness, found, resolves);
+    incidents.heard();
     assert_eq!(status(&mut incidents, &readiness, resolves), (IncidentStatus::Resolved, Some(resolves)));
     // What resolved before the next loss stays so.
-    readiness.hears(resolves.plus(Duration::from_secs(1)), false);
-    incidents.heard_again();
+    readiness.lost();
+    incidents.heard();
     incidents.put("other", None);
     assert_eq!(status(&mut incidents, &readiness, resolves.plus(quiet)).0, IncidentStatus::Resolved);
 }

@@ -230,7 +230,7 @@ async fn a_resource_that_is_not_served_is_left_alone_for_longer_each_time() {
 }
 
 #[tokio::test]
-async fn a_watch_that_nothing_changes_of_is_heard_and_one_that_is_refused_is_not() {
+async fn a_watch_that_is_answered_is_heard_and_one_that_is_refused_is_not() {
     let bookmark = json!({"type": "BOOKMARK", "object": {"kind": "Pod", "apiVersion": "v1", "metadata": {"resourceVersion": "9"}}});
     let script = Script { lists: vec![page("1", "", &[])], watches: vec![vec![bookmark]], ..Script::default() };
     let (_server, mut queue, statuses) = start(Resource::Pods, script, InletLimits::default()).await;
