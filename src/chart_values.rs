@@ -27,6 +27,8 @@ pub struct Values {
     pub persistence: Persistence,
     /// Who may reach the daemon, and whom it may.
     pub network_policy: NetworkPolicy,
+    /// The page and the API from outside.
+    pub ingress: Ingress,
     /// Has Prometheus scrape it, where the cluster knows the kind.
     pub service_monitor: Monitoring,
     /// Has Prometheus alert of incidents, where the cluster knows the kind and `config.alertmanager.urls` names none.
@@ -105,6 +107,20 @@ pub struct NetworkPolicy {
     pub alertmanager_ports: Option<Vec<u16>>,
     /// Ports at which the sources that are asked really listen, where a Service has another. Default: those of `config.pull`.
     pub pull_ports: Option<Vec<u16>>,
+}
+
+/// An Ingress, which needs tokens of readers and one of senders in `config.access`.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields, default, rename_all = "camelCase")]
+pub struct Ingress {
+    /// The name that it is reached by. Default: there is none, and no Ingress.
+    pub host: Option<String>,
+    /// Default: the cluster's.
+    pub class_name: Option<String>,
+    /// Annotations, as a controller or cert-manager reads them. Default: none.
+    pub annotations: Option<BTreeMap<String, String>>,
+    /// The Secret with the certificate. Default: none, and plain HTTP.
+    pub tls_secret: Option<String>,
 }
 
 /// An object of the Prometheus operator.
