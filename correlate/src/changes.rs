@@ -26,6 +26,10 @@ pub fn all(scoped: &Scoped) -> Vec<Change> {
     found
 }
 
+/// ConfigMaps that a platform puts into each namespace, with its certificates: Kubernetes, OpenShift, Istio. They change with nobody's
+/// doing, and all have them.
+pub(crate) const OF_ALL: [&str; 3] = ["kube-root-ca.crt", "openshift-service-ca.crt", "istio-ca-root-cert"];
+
 /// The changes of one namespace, in no order.
 pub fn of_namespace(space: &NamespaceState) -> Vec<Change> {
     let workloads = space.workloads.values().flat_map(|(resource, record)| of_workload(space, *resource, record));
@@ -36,8 +40,7 @@ pub fn of_namespace(space: &NamespaceState) -> Vec<Change> {
 fn of_config_map(space: &NamespaceState, record: &Record<ConfigMap>) -> Vec<Change> {
     let meta = &record.object.metadata;
     let mut found = Vec::new();
-    // Kubernetes makes it in each namespace.
-    if meta.name == "kube-root-ca.crt" {
+    if OF_ALL.contains(&meta.name.as_str()) {
         return found;
     }
     let mut tell = |ts: Timestamp, what: &str, detail: String, by: &str| {

@@ -12,12 +12,11 @@ use whyd_signals::schema::{Restart, Shared, Sharing};
 
 use crate::case::Case;
 use crate::cause::config_changed::{names_read, rewritten};
+use crate::changes::OF_ALL;
 use crate::complaint::Dependency;
 
 /// The label by which a node says its zone.
 const ZONE: &str = "topology.kubernetes.io/zone";
-/// The one that Kubernetes makes in each namespace, with the cluster's certificates.
-const OF_ALL: &str = "kube-root-ca.crt";
 /// A version of a ConfigMap is new for so long.
 const NEW: Duration = Duration::from_secs(1800);
 const SECOND: Duration = Duration::from_secs(1);
@@ -38,7 +37,7 @@ pub(crate) fn of_pod(scoped: &Scoped, pod: &Pod) -> Vec<Shared> {
     let containers = pod.spec.containers.iter().chain(&pod.spec.init_containers);
     let images: BTreeSet<&str> = containers.map(|c| c.image.as_str()).filter(|image| !image.is_empty()).collect();
     let maps: BTreeSet<String> = pod.spec.containers.iter().flat_map(|c| names_read(pod, &c.name)).collect();
-    let maps = maps.into_iter().filter(|name| !name.is_empty() && name != OF_ALL).take(KEPT);
+    let maps = maps.into_iter().filter(|name| !name.is_empty() && !OF_ALL.contains(&name.as_str())).take(KEPT);
     let mut all = of_node(scoped, &pod.spec.node_name);
     all.extend(images.into_iter().take(KEPT).map(|image| shared(Sharing::Image, image.to_owned())));
     all.extend(maps.map(|name| shared(Sharing::Config, format!("{}/{name}", pod.metadata.namespace))));
@@ -91,7 +90,7 @@ fn new_configs(case: &Case<'_>) -> Vec<Shared> {
     let (from, to) = (case.finished().minus(NEW), case.finished().plus(SECOND));
     let read = case.container.map_or(Vec::new(), |c| names_read(&case.pod.object, c));
     let mut found = Vec::new();
-    for name in read.into_iter().filter(|name| name != OF_ALL) {
+    for name in read.into_iter().filter(|name| !OF_ALL.contains(&name.as_str())) {
         for map in case.space.config_maps_called(&name) {
             let meta = &map.object.metadata;
             let made = meta.creation_timestamp.unwrap_or(map.first_seen);

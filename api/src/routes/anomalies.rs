@@ -43,11 +43,9 @@ pub(super) struct AnomaliesQuery {
     /// `true`: only those that were seen to go on in the last five minutes; `false`: only the others.
     #[param(value_type = Option<bool>)]
     ongoing: Option<String>,
-    /// Only those that went on at this time or later.
-    #[param(format = DateTime)]
+    /// Only those that went on at this time or later. RFC 3339, or how long ago that was, as `90m`.
     since: Option<String>,
-    /// Only those that showed at this time or before.
-    #[param(format = DateTime)]
+    /// Only those that showed at this time or before. RFC 3339, or how long ago that was, as `90m`.
     until: Option<String>,
     /// How many at most, 1 to 1000; 100 if not given.
     #[param(value_type = Option<i32>, minimum = 1, maximum = 1000)]

@@ -24,11 +24,9 @@ const BACK: Duration = Duration::from_secs(3600);
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct CohortsQuery {
-    /// Restarts from this time on; an hour before `until` if not given.
-    #[param(format = DateTime)]
+    /// Restarts from this time on; an hour before `until` if not given. RFC 3339, or how long ago that was, as `90m`.
     since: Option<String>,
-    /// Restarts until this time; now if not given.
-    #[param(format = DateTime)]
+    /// Restarts until this time; now if not given. RFC 3339, or how long ago that was, as `90m`.
     until: Option<String>,
 }
 

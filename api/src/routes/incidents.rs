@@ -40,11 +40,9 @@ pub(super) struct IncidentsQuery {
     /// Only with this status.
     #[param(value_type = Option<dto::IncidentStatus>)]
     status: Option<String>,
-    /// Only those that were open at this time or later.
-    #[param(format = DateTime)]
+    /// Only those that were open at this time or later. RFC 3339, or how long ago that was, as `90m`.
     since: Option<String>,
-    /// Only those that were open at this time or before.
-    #[param(format = DateTime)]
+    /// Only those that were open at this time or before. RFC 3339, or how long ago that was, as `90m`.
     until: Option<String>,
     /// `true` shows those that a suppression hides, too.
     #[param(value_type = Option<bool>)]

@@ -35,11 +35,9 @@ pub(super) struct RestartsQuery {
     cause: Option<String>,
     /// Only what this incident holds, or its parts do; an id under which it was told before will do.
     incident_id: Option<String>,
-    /// Only those that ended at this time or later.
-    #[param(format = DateTime)]
+    /// Only those that ended at this time or later. RFC 3339, or how long ago that was, as `90m`.
     since: Option<String>,
-    /// Only those that ended at this time or before.
-    #[param(format = DateTime)]
+    /// Only those that ended at this time or before. RFC 3339, or how long ago that was, as `90m`.
     until: Option<String>,
     /// How many at most, 1 to 1000; 100 if not given.
     #[param(value_type = Option<i32>, minimum = 1, maximum = 1000)]

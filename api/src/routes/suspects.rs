@@ -27,8 +27,7 @@ const INTO: Duration = Duration::from_secs(300);
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SuspectsQuery {
-    /// Of what was wrong in the ten minutes before this time; now if not given.
-    #[param(format = DateTime)]
+    /// Of what was wrong in the ten minutes before this time; now if not given. RFC 3339, or how long ago that was, as `90m`.
     at: Option<String>,
     /// Only workloads of this namespace; those of all that the caller may see if not given.
     namespace: Option<String>,

@@ -308,6 +308,11 @@ async fn alerts_of_others_stand_beside_what_they_fired_for() {
     }
     let answer = get(&router, "/api/v1/why?pod=web-1&namespace=a", None).await.json();
     assert_eq!(names(&answer["incidents"][1]["alerts"]), ["a Pod web-1", "a Deployment web"]);
+    let unknown = get(&router, "/api/v1/workloads/a/calmer/timeline", Some("a")).await;
+    assert_eq!(
+        (unknown.status, &unknown.json()["candidates"]),
+        (StatusCode::NOT_FOUND, &serde_json::json!(["a/Deployment/calm"]))
+    );
     let answer = get(&router, "/api/v1/workloads/a/web/timeline", None).await.json();
     let moments = answer["moments"].as_array().unwrap().iter().filter(|m| m["kind"] == "alert");
     assert_eq!(names(&moments.cloned().collect()), ["a Pod web-1", "a Deployment web"]);

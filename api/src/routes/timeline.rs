@@ -9,6 +9,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use whyd_signals::{Asked, Timestamp};
 
+use super::nearby::nearby;
 use super::query::{Checks, Raw, known};
 use super::restarts::when;
 use super::{Api, problems};
@@ -22,8 +23,7 @@ use crate::scope::Scope;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct TimelineQuery {
-    /// Only what happened at this time or later.
-    #[param(format = DateTime)]
+    /// Only what happened at this time or later. RFC 3339, or how long ago that was, as `90m`.
     since: Option<String>,
 }
 
@@ -64,7 +64,11 @@ pub(super) async fn timeline(
     let changed = changed.find(|object| is_it(object));
     let Some(workload) = workload.or(changed) else {
         let kind = if status.replayed { ErrorKind::NotFound } else { ErrorKind::Replaying };
-        return Err(Failure::new(kind, format!("no workload {name:?} is known in namespace {namespace:?}")));
+        let detail = format!("no workload {name:?} is known in namespace {namespace:?}{}", scope.within());
+        let mut known: BTreeSet<(String, String)> = scope.workloads().into_iter().collect();
+        known.extend(scope.pods().into_iter().map(|pod| (pod.namespace, pod.workload)));
+        let names = known.iter().map(|(space, workload)| (space.as_str(), workload.as_str()));
+        return Err(Failure::new(kind, detail).with_candidates(nearby(names, asked.name(), Some(&namespace))));
     };
 
     let mut moments: Vec<Moment> = Vec::new();
