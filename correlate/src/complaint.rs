@@ -63,14 +63,13 @@ const ANSWERS: [&str; 6] = [
 /// Numbers of such answers, where a line speaks of a status.
 const STATUSES: [&str; 4] = ["500", "502", "503", "504"];
 /// How a program says that a name leads nowhere.
-const UNRESOLVED: [&str; 15] = [
+const UNRESOLVED: [&str; 14] = [
     "nosuchhost",
     "badaddress",
     "namenotknown",
     "nameorservicenotknown",
     "namedoesnotresolve",
     "nodenamenorservname",
-    "enotfound",
     "eaiagain",
     "unknownhost",
     "couldnotresolve",
@@ -138,7 +137,9 @@ pub(crate) fn unanswered(line: &str) -> bool {
 /// Whether a line says that a name leads nowhere.
 pub(crate) fn unresolved(line: &str) -> bool {
     let bare = letters(line);
+    // `FileNotFoundError` is none of them.
     UNRESOLVED.iter().any(|s| bare.contains(s))
+        || line.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "ENOTFOUND")
 }
 
 fn mistake(line: &str) -> bool {
@@ -307,6 +308,9 @@ mod tests {
         }
         for line in ["getaddrinfo ENOTFOUND paydb", "Name or service not known", "dial tcp: lookup db: no such host"] {
             assert!(unresolved(line), "{line}");
+        }
+        for line in ["FileNotFoundError: [Errno 2] No such file", "ModuleNotFoundError: No module named 'flask'"] {
+            assert!(!unresolved(line), "{line}");
         }
         for line in ["request took 500 ms", "listening on port 503", "KeyError: 'timeout'"] {
             assert!(!unanswered(line), "{line}");

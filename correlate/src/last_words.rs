@@ -44,7 +44,7 @@ pub(crate) fn telling(lines: &[LogLine]) -> Option<&LogLine> {
 }
 
 /// A line that only stands last is the reason of an end that came so soon after it, or of none.
-const NEAR: Duration = Duration::from_secs(15);
+pub(crate) const NEAR: Duration = Duration::from_secs(15);
 
 /// The line that may be told as the reason of an end at this time: of those that tell of trouble the one that says most, else
 /// the last of all, shortly before the end and of a level that the line keeps to itself. What a program says in the
@@ -68,7 +68,8 @@ pub(crate) fn tells_of_trouble(line: &LogLine) -> bool {
         Level::Info | Level::Debug | Level::Trace => {
             // Its own words count for more than those of its stream.
             match Level::of(&line.line) {
-                Level::Error | Level::Fatal => true,
+                // `error rate 0.00%` begins as an error would.
+                Level::Error | Level::Fatal => weight(&line.line) > 0 || !has_mark(&line.line),
                 Level::Info | Level::Debug | Level::Trace => false,
                 Level::Warn | Level::Unknown => weight(&line.line) >= DEATH || dies(&line.line),
             }
@@ -76,11 +77,27 @@ pub(crate) fn tells_of_trouble(line: &LogLine) -> bool {
     }
 }
 
-/// Whether a line begins as runtimes and shells begin the last that they say of a program.
+/// Whether a line begins as runtimes and shells begin the last that they say of a program, or with the name of an exception.
 fn dies(line: &str) -> bool {
-    let said = line.trim_start().as_bytes();
-    let begins = |with: &str| said.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()));
-    ["uncaught ", "unhandled ", "exception in thread ", "segmentation fault", "fatal"].into_iter().any(begins)
+    let said = line.trim_start();
+    let begins = |with: &str| said.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+    let starts = [
+        "uncaught ",
+        "unhandled ",
+        "exception in thread ",
+        "segmentation fault",
+        "fatal",
+        "traceback (most",
+        "caused by: ",
+    ];
+    let class = said.split([':', ' ', '\n']).next().unwrap_or_default();
+    let is_exception = (class.ends_with("Error") || class.ends_with("Exception"))
+        && class.contains(|c: char| c.is_ascii_uppercase())
+        && class.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '$'))
+        && said.get(class.len()..).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '\n']));
+    // As Ruby says it: `app.rb:3:in 'run': undefined method 'x' (NoMethodError)`
+    let is_last = said.lines().next().is_some_and(|first| first.trim_end().ends_with("Error)"));
+    (starts.into_iter().any(|with: &str| begins(with)) || is_exception || is_last) && weight(line) > 0
 }
 
 /// A line of an access log, in the common formats.
@@ -90,28 +107,92 @@ fn is_request(line: &str) -> bool {
         .any(|m| line.contains(m))
         && line
             .split(|c: char| !c.is_ascii_alphanumeric())
-            .any(|w| w.len() == 3 && w.starts_with(['2', '3']) && w.parse::<u16>().is_ok())
+            .any(|w| w.len() == 3 && w.starts_with(['1', '2', '3', '4', '5']) && w.parse::<u16>().is_ok())
 }
 
 /// Whether a line tells of trouble, and how much.
 pub(crate) fn weight(line: &str) -> u32 {
     let lower = line.to_ascii_lowercase();
-    let is_marked =
-        |mark: &str| lower.match_indices(mark).any(|(at, _)| !is_none(lower.get(..at), lower.get(at + mark.len()..)));
+    let is_marked = |mark: &str| {
+        let word = mark.trim_end_matches(':');
+        lower.match_indices(mark).any(|(at, _)| {
+            let (before, rest) = lower.split_at(at);
+            !is_none(word, before, rest.get(word.len()..).unwrap_or_default())
+        })
+    };
     MARKS.iter().filter(|(mark, _)| is_marked(mark)).map(|(_, w)| *w).max().unwrap_or(0)
 }
 
+fn has_mark(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    MARKS.iter().any(|(mark, _)| lower.contains(mark))
+}
+
 /// Whether what stands around a mark says that there was none of it, or makes another word of it: `0 errors`, `no error`, `errors=0`,
-/// `non-fatal`, `invalidated`.
-fn is_none(before: Option<&str>, after: Option<&str>) -> bool {
-    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
-    let count = before.trim_end_matches([' ', '-']).rsplit(|c: char| !c.is_ascii_alphanumeric()).next();
-    let none = before.ends_with([' ', '-']) && matches!(count, Some("0" | "no" | "non" | "zero" | "without"));
-    let rest = after.trim_start_matches(|c: char| c.is_ascii_alphabetic());
-    let counted = rest.trim_start_matches(['"', ' ', '=', ':']);
-    let zero = counted.len() < rest.len() && counted.starts_with('0') && !counted.starts_with("0x");
-    let zero = zero && !counted.as_bytes().get(1).is_some_and(u8::is_ascii_alphanumeric);
-    none || zero || after.starts_with("ated")
+/// `"error":null`, `0 of 12 jobs failed`, `non-fatal`, `invalidated`. A number beside one of it is no count: `KeyError: 0`,
+/// `worker 0 failed to start`.
+fn is_none(mark: &str, before: &str, after: &str) -> bool {
+    let suffix = after.len() - after.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_').len();
+    let (suffix, rest) = after.split_at(suffix);
+    if mark == "invalid" && suffix.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return true;
+    }
+    let is_many = suffix.ends_with('s') || suffix.contains("_count") || suffix.ends_with("_total");
+    none_before(before, is_many || mark == "failed" && ends(rest)) || none_after(rest, is_many || mark == "failed")
+}
+
+/// Whether a text is over, or goes on with something else.
+fn ends(rest: &str) -> bool {
+    rest.trim_start_matches(['"', '}', ')', ']', '.']).trim_start().is_empty()
+        || rest.starts_with([',', ';', ')', '}'])
+        || rest.starts_with(". ")
+}
+
+/// Whether what stands before says that there was none; `counts`: a number there is one of how many.
+fn none_before(before: &str, counts: bool) -> bool {
+    let mut words =
+        before.trim_end_matches([' ', '-']).rsplit([' ', '"', '(', ',', ';', '|']).filter(|w| !w.is_empty());
+    let joined = before.ends_with([' ', '-']);
+    let (last, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let expected = matches!(second, "expected" | "want" | "wanted" | "expecting");
+    if !joined || expected {
+        return false;
+    }
+    let negates = |word: &str| matches!(word, "no" | "non" | "without");
+    if negates(last) || matches!(last, "any" | "unhandled" | "uncaught" | "fatal") && negates(second) {
+        return true;
+    }
+    // `0 of 12 jobs failed`, `0/12 checks failed`
+    let of_many = before.split([' ', '"', ',', ';']).collect::<Vec<_>>();
+    let of_many = of_many.windows(3).any(|w| matches!(w, ["0", "of", n] if n.parse::<u64>().is_ok()))
+        || of_many.iter().any(|w| w.strip_prefix("0/").is_some_and(|n| n.parse::<u64>().is_ok()));
+    counts && matches!(last, "0" | "zero") || of_many
+}
+
+/// Whether what stands behind gives a value, and it is none; `counts`: a plain number behind a colon is one of how many.
+fn none_after(rest: &str, counts: bool) -> bool {
+    // `fatal errors: 0`, `error rate 0.00%`
+    let noun = rest.strip_prefix(' ').map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()));
+    let noun = noun.filter(|after| after.len() + 1 < rest.len());
+    let is_plural = noun.is_some_and(|after| rest.strip_suffix(after).is_some_and(|word| word.ends_with('s')));
+    let rate = rest.strip_prefix(" rate").map(|rest| rest.trim_start_matches([':', '=', ' ']));
+    if let Some(rate) = rate {
+        return rate.starts_with("0.0") || rate.starts_with("0%") || rate.starts_with("0 ");
+    }
+    let (rest, counts) = if is_plural { (noun.unwrap_or(rest), true) } else { (rest, counts) };
+    let of_key = rest.strip_prefix('=').or_else(|| rest.strip_prefix("\":"));
+    let value = of_key.or_else(|| rest.strip_prefix(':').filter(|value| counts && value.starts_with(' ')));
+    let Some(value) = value.map(|value| value.trim_start().trim_start_matches('"')) else { return false };
+    let none = ["0", "none", "null", "nil", "<nil>", "false", "[]", "{}", "ok"];
+    none.iter().any(|none| {
+        value.strip_prefix(none).is_some_and(|rest| ends(rest) || of_key.is_some() && rest.starts_with(' '))
+    })
+}
+
+/// Of a record of several lines, as of a whole trace, the one that says most; the later of equals.
+pub(crate) fn telling_part(record: &str) -> &str {
+    let parts = record.trim().lines().filter(|line| !line.trim().is_empty() && !is_frame(line));
+    parts.max_by_key(|line| weight(line)).unwrap_or(record).trim()
 }
 
 /// Code that is not the program's own: runtimes, standard libraries, what is installed.
@@ -142,6 +223,10 @@ const FOREIGN: [&str; 22] = [
 
 /// Whether a line is a frame of a stack trace, or its heading, in one of the common languages.
 fn is_frame(line: &str) -> bool {
+    // A whole trace in one record is none of its lines.
+    if line.trim().contains('\n') {
+        return false;
+    }
     frame(line).is_some() || line.trim_start().starts_with("Traceback (most recent call last)")
 }
 
@@ -230,6 +315,57 @@ mod tests {
         ] {
             assert_eq!(weight(well), 0, "{well}");
             assert_eq!(reason(&[of(Level::Unknown, well)], late), None, "{well}");
+        }
+        for well in [
+            "shutdown complete {\"error\":null}",
+            "msg=\"server stopped\" err=<nil> error=<nil>",
+            r#"{"msg":"summary","error_count":0,"failed_requests":0}"#,
+            "error_count=0 failed_count=0",
+            "health: failed=false",
+            "error rate 0.00%",
+            "0 of 12 jobs failed",
+            "0/12 checks failed",
+            "finished without any errors",
+            "no unhandled exceptions",
+            "errors: none",
+            "Cache invalidation complete",
+            "tests passed: 12, failed: 0",
+            "fatal errors: 0",
+            "Fatal conditions: none",
+        ] {
+            assert_eq!(weight(well), 0, "{well}");
+            assert!(!tells_of_trouble(&of(Level::Info, well)), "{well}");
+        }
+        for died in [
+            "KeyError: 0",
+            "worker 0 failed to start",
+            "java.lang.ArrayIndexOutOfBoundsException: 0",
+            "Task 0 in stage 0.0 failed 4 times",
+            "shard 0 failed to open",
+            "connection failed: 0 of 3 brokers reachable",
+            "migration failed: 0 rows updated, expected 1",
+            "listen failed: 0.0.0.0:8080 already in use",
+            "Divide by zero error encountered",
+            "startup probe: expected 0 errors, got 12",
+        ] {
+            assert!(weight(died) > 0, "{died}");
+        }
+        for died in [
+            "TypeError: Cannot read properties of undefined (reading 'x')",
+            "OSError: [Errno 28] No space left on device",
+            "app.rb:3:in 'run': undefined method 'x' for nil (NoMethodError)",
+            "Caused by: java.net.ConnectException: Connection refused",
+            "Traceback (most recent call last):\n  File \"/app/main.py\", line 3, in <module>\n    run()\nKeyError: 'DB'",
+        ] {
+            let said = LogLine { line: died.to_owned(), ..of(Level::Info, "x") };
+            assert!(reason(std::slice::from_ref(&said), late).is_some(), "{}", said.line);
+            if said.line.starts_with("Traceback") {
+                assert_eq!(telling_part(&said.line), "KeyError: 'DB'");
+            }
+        }
+        for status in [404, 500] {
+            let served = format!("10.0.0.7 - - [30/Nov/2026] \"GET /fatal.html HTTP/1.1\" {status} 5");
+            assert_eq!(reason(&[of(Level::Unknown, &served)], end), None, "{served}");
         }
         for ill in ["10 failed", "error: 0x80070005", "errors: 20", "exit status: failed", "invalid token", "error=042"]
         {

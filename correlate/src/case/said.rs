@@ -98,7 +98,7 @@ impl Case<'_> {
 
     /// The same, to be put behind what happened; empty where no line tells why.
     pub fn because(&self) -> String {
-        self.reason().map_or(String::new(), |l| format!(": {}", l.line.trim()))
+        self.reason().map_or(String::new(), |l| format!(": {}", crate::last_words::telling_part(&l.line)))
     }
 
     /// The line that says most of the end, with the place in the program's own code where that was.
