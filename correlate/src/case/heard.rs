@@ -6,6 +6,7 @@ use std::time::Duration;
 use whyd_signals::Timestamp;
 
 use super::{BEFORE_END, Case, SECOND};
+use crate::last_words::NEAR;
 
 /// A line so shortly before the end is the last of all.
 const LAST: Duration = Duration::from_secs(2);
@@ -14,7 +15,7 @@ const LATE: Duration = Duration::from_secs(15);
 /// Lines come in steps of so much or more often where they come steadily.
 const STEP: Duration = Duration::from_secs(5);
 /// For how long before they stopped they are looked at, in steps, and in how many of them there must be some.
-const STEPS: u64 = 60;
+const STEPS: u32 = 60;
 const STEADY: usize = 4;
 /// Silence is none as long as it is not so many times the longest pause before it.
 const TIMES: i64 = 3;
@@ -37,11 +38,14 @@ impl Case<'_> {
         self.terminated()?;
         let end = self.finished();
         let last = self.lines().last().map(|l| l.ts);
-        if self.reason().is_some() || last.is_some_and(|at| at >= end.minus(LAST)) {
+        if last.is_some_and(|at| at >= end.minus(LAST)) || self.reason().is_some_and(|l| l.ts.plus(NEAR) >= end) {
             return None;
         }
         if let Some(words) = self.source_stopped() {
             return Some(words);
+        }
+        if self.reason().is_some() {
+            return None;
         }
         // What only its own words would tell is missed where it ended by its own choice.
         self.terminated().filter(|t| crate::cause::is_own(t.exit_code))?;
@@ -63,18 +67,19 @@ impl Case<'_> {
     }
 
     /// Nothing of anybody came any more since before the end, though lines had come steadily until then and all else went on. Only of
-    /// whose namespace lines came is anything missed; when others' stopped is for their teams to know.
+    /// whose namespace lines came until shortly before is anything missed; when others' stopped is for their teams to know.
     fn source_stopped(&self) -> Option<String> {
         let end = self.finished();
         let own = self.scoped.newest_line_of(&self.space.name)?;
         let heard = self.scoped.lines_heard()?;
         let newest = heard.newest()?;
         let (ended, known_until) = (end.plus(SECOND), self.known_until());
-        if newest >= ended.min(known_until.minus(LATE)) {
+        let had = own >= newest.minus(STEP * STEPS);
+        if !had || newest >= ended.min(known_until.minus(LATE)) {
             return None;
         }
         let step = STEP.as_secs() as i64;
-        let heard: Vec<i64> = (0..STEPS as i64).filter(|n| heard.any(n * step, step)).collect();
+        let heard: Vec<i64> = (0..i64::from(STEPS)).filter(|n| heard.any(n * step, step)).collect();
         let longest = heard.windows(2).map(|pair| pair[1] - pair[0]).max()?;
         let silent = known_until.nanos() - newest.nanos();
         let usual = longest * TIMES * STEP.as_nanos() as i64;
@@ -83,7 +88,9 @@ impl Case<'_> {
         }
         let ago = end.seconds_since(own).max(0.0);
         let own = own.whole();
-        Some(format!("no line of its namespace came after {own}, {ago:.0} s before its end, nor of any other"))
+        Some(format!(
+            "no line of its namespace came after {own}, {ago:.0} s before its end: what sends them may have stopped"
+        ))
     }
 
     /// Lines of a container of this name, or of any of its namespace, came without the name of a pod around the end.
@@ -110,7 +117,7 @@ impl Case<'_> {
         let of = (self.space.name.as_str(), self.pod_name(), container);
         if let Some(last) = self.lines().last().map(|l| l.ts) {
             let mut times: Vec<i64> = Vec::new();
-            let from = last.minus(STEP * u32::try_from(STEPS).unwrap_or(u32::MAX));
+            let from = last.minus(STEP * STEPS);
             self.scoped.visit_last_lines(of, from, last, WROTE * WROTE, |l| times.push(l.ts.nanos()));
             times.sort_unstable();
             let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max()?;

@@ -3,7 +3,7 @@
 use super::{Cause, is_own};
 use crate::case::Case;
 use crate::finding::{Basis, Depth, Finding, ruled_out};
-use crate::last_words::tells_of_trouble;
+use crate::last_words::{NEAR, tells_of_trouble};
 
 /// See [`super::ALL`].
 pub(super) const CAUSE: Cause = Cause { id: "app-error", judge, contradict };
@@ -27,14 +27,18 @@ fn judge(case: &Case<'_>) -> Option<Finding> {
     let probed = case.spec().is_some_and(|c| c.liveness_probe.is_some() || c.startup_probe.is_some());
     let doubt = match (case.logs_known(), case.events_known()) {
         // Its termination message may hold them all the same.
-        (false, _) if reason.is_none() => Some("logs"),
+        (false, _) if reason.is_none_or(|_| case.unheard().is_some()) => Some("logs"),
         (_, false) if probed && reason.is_none_or(|l| crate::last_words::weight(&l.line) == 0) => Some("events"),
         _ => None,
     };
     Some(
         Finding::new(CAUSE.id, Depth::Mechanism, 50, case.pod_root(), summary)
             // That nothing lies behind it is only as sure as that it would have said so: what merely stands last may be anything.
-            .basis(if reason.is_some_and(tells_of_trouble) { Basis::Proven } else { Basis::Inferred })
+            .basis(if reason.is_some_and(|l| tells_of_trouble(l) && l.ts.plus(NEAR) >= case.finished()) {
+                Basis::Proven
+            } else {
+                Basis::Inferred
+            })
             .with(case.status("exitCode", "the exit code it chose"))
             .with(case.status("reason", "how the runtime names it"))
             .with_all(words)
