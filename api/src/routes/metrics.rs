@@ -31,7 +31,7 @@ pub(super) async fn metrics(State(api): State<Api>, Caller(access): Caller) -> R
 }
 
 /// The open incidents as a gauge, for a team's own Prometheus.
-#[utoipa::path(get, path = "/metrics/incidents", tag = "health", responses(
+#[utoipa::path(get, path = "/metrics/incidents", operation_id = "metrics_of_incidents", tag = "health", responses(
     (status = 200, description = "text format 0.0.4", body = String, content_type = "text/plain"),
     (status = 401, description = "no valid token", body = ProblemDetails, content_type = "application/problem+json"),
 ))]

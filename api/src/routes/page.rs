@@ -71,7 +71,7 @@ pub(super) async fn script() -> Response {
 }
 
 /// Of its script, what draws the timeline.
-#[utoipa::path(get, path = "/timeline.js", tag = "health", security(()), responses(
+#[utoipa::path(get, path = "/timeline.js", operation_id = "page_timeline", tag = "health", security(()), responses(
     (status = 200, description = "a part of the script of the page", body = String, content_type = "text/javascript"),
 ))]
 pub(super) async fn timeline() -> Response {

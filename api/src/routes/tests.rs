@@ -687,8 +687,13 @@ async fn the_document_lists_every_route_and_defines_what_it_refers_to() {
         let pointer = reference.strip_prefix('#').unwrap();
         assert!(document.pointer(pointer).is_some(), "{reference} is not defined");
     }
+    let mut ids = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
+            assert!(ids.insert(operation["operationId"].as_str()), "{method} {path}: {}", operation["operationId"]);
+            let in_path = |p: &&Value| p["in"] == "path";
+            let named = operation["parameters"].as_array().map_or(0, |all| all.iter().filter(in_path).count());
+            assert_eq!(path.matches('{').count(), named, "{method} {path}");
             let answers = operation["responses"].as_object().unwrap();
             assert!(answers.contains_key("200") || answers.contains_key("204"), "{method} {path}");
             assert!(operation["operationId"].is_string(), "{method} {path}");

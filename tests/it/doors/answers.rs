@@ -139,8 +139,9 @@ async fn all_that_the_document_lists_is_there() {
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys().map(|method| method.to_ascii_uppercase()) {
             let (status, said) = request(daemon.address, &method, path, "", b"").await.unwrap();
-            let is_routed =
-                status != 405 && !said.contains("no-such-route") && (status != 404 || said.contains("urn:"));
+            let is_routed = status != 405
+                && !said.contains("no-such-route")
+                && (status != 404 || said.contains("urn:") || path.contains('{'));
             assert!(is_routed, "{method} {path}: {status} {said}");
             posts += usize::from(method == "POST");
         }

@@ -2,11 +2,11 @@
 //! answers are told. Their routes are the collector's and, of what Alertmanager's clients read, [`crate::alertmanager`]'s.
 
 use utoipa::Modify;
-use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder};
+use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi};
+use utoipa::openapi::{ContentBuilder, Object, OpenApi, Required, Type};
 
 /// Of a token that only sends.
 const SENDERS: &str = "senders";
@@ -21,12 +21,17 @@ struct Receiver {
     what: &'static str,
     /// Types of bodies.
     takes: &'static [&'static str],
-    /// The status of what was stored, and what that says.
-    stored: (&'static str, &'static str),
+    /// What it answers where it took something, and where not all: each a status and what it says.
+    stored: &'static [(&'static str, &'static str)],
 }
 
-const STORED: (&str, &str) = ("204", "all of it is on disk");
-const COUNTED: (&str, &str) = ("200", "it is on disk, but for what the answer counts as refused");
+const ON_DISK: (&str, &str) = ("204", "all of it is on disk");
+const IN_PART: (&str, &str) =
+    ("400", "it cannot be read, or some rows of it are refused and the others stored: not to be sent again");
+const WRITTEN: &[(&str, &str)] = &[ON_DISK, ("202", "they are samples of a replica whose twin's are stored"), IN_PART];
+const STORED: &[(&str, &str)] = &[ON_DISK, IN_PART];
+const COUNTED: &[(&str, &str)] =
+    &[("200", "it is on disk, but for what the answer counts as refused"), ("400", "it cannot be read")];
 
 const RECEIVERS: [Receiver; 5] = [
     Receiver {
@@ -34,7 +39,7 @@ const RECEIVERS: [Receiver; 5] = [
         id: "remote_write",
         what: "Prometheus remote write 1.0 and 2.0, compressed by snappy or zstd",
         takes: &[PROTOBUF],
-        stored: STORED,
+        stored: WRITTEN,
     },
     Receiver {
         path: "/loki/api/v1/push",
@@ -61,8 +66,7 @@ const RECEIVERS: [Receiver; 5] = [
 ];
 
 /// What every receiver answers besides.
-const REFUSALS: [(&str, &str); 6] = [
-    ("400", "it cannot be read, or some rows of it are refused and the others stored: not to be sent again"),
+const REFUSALS: [(&str, &str); 5] = [
     ("401", "the token of senders is missing or wrong"),
     ("413", "it is larger than is taken"),
     ("415", "it is of another type or compression than is taken"),
@@ -71,12 +75,13 @@ const REFUSALS: [(&str, &str); 6] = [
 ];
 
 /// What clients of an Alertmanager read; the answers are as its API v2 specifies them.
-const READ: [(&str, &str, &str); 6] = [
+const READ: [(&str, &str, &str); 7] = [
     ("/alertmanager/api/v2/status", "alertmanager_status", "what Alertmanager's clients ask first"),
     ("/alertmanager/api/v2/receivers", "alertmanager_receivers", "who would be notified"),
     ("/alertmanager/api/v2/alerts", "alertmanager_alerts", "the open incidents as alerts"),
     ("/alertmanager/api/v2/alerts/groups", "alertmanager_groups", "the same in groups"),
-    ("/alertmanager/api/v2/silences", "alertmanager_silences", "none: suppressions are in the configuration"),
+    ("/alertmanager/api/v2/silences", "alertmanager_silences", "the suppressions of the configuration, as silences"),
+    ("/alertmanager/api/v2/silence/{id}", "alertmanager_silence", "one suppression, as a silence"),
     ("/alertmanager/metrics", "alertmanager_metrics", "what Grafana tells the kind of an Alertmanager by"),
 ];
 
@@ -91,6 +96,12 @@ impl Modify for Receivers {
         }
         for (path, id, what) in READ {
             let read = described("alertmanager", id, what).response("200", said(what));
+            let mut read = read.response("401", said("no valid token"));
+            if path.ends_with("{id}") {
+                let id = ParameterBuilder::new().name("id").parameter_in(ParameterIn::Path).required(Required::True);
+                let id = id.schema(Some(Object::with_type(Type::String)));
+                read = read.parameter(id).response("404", said("there is none of this id"));
+            }
             document.paths.add_path_operation(path, vec![HttpMethod::Get], read.build());
         }
         let ready = described("senders", "ready", "whether senders may send, as Loki's agents ask")
@@ -105,12 +116,14 @@ impl Receiver {
         let body = self.takes.iter().fold(RequestBodyBuilder::new().description(Some(self.what)), |body, media| {
             body.content(*media, ContentBuilder::new().build())
         });
-        let (status, stored) = self.stored;
-        let answers = REFUSALS.iter().fold(described("senders", self.id, self.what), |operation, (status, what)| {
-            operation.response(*status, said(what))
-        });
+        let answers = self
+            .stored
+            .iter()
+            .chain(&REFUSALS)
+            .fold(described("senders", self.id, self.what), |operation, (status, what)| {
+                operation.response(*status, said(what))
+            });
         answers
-            .response(status, said(stored))
             .request_body(Some(body.build()))
             .securities(Some([SecurityRequirement::default(), SecurityRequirement::new(SENDERS, [] as [&str; 0])]))
             .build()
