@@ -34,6 +34,9 @@ const LAST_CHECKPOINT: Duration = Duration::from_secs(12);
 /// Between two records of up to when the cluster was heard.
 const HEARD: Duration = Duration::from_secs(5);
 
+/// The same where no cluster is watched any more.
+const UNWATCHED: Duration = Duration::from_secs(60);
+
 /// Between two checkpoints: what a restart has to replay at most.
 const CHECKPOINT: Duration = Duration::from_secs(900);
 
@@ -187,6 +190,10 @@ impl Live {
                 if known.is_none_or(|(last, lost)| lost || at >= last.plus(HEARD)) =>
             {
                 (Hearing::Heard, at.to_string())
+            }
+            // There is nothing to be heard: what is known stands, and goes on to be over.
+            None if known.is_some_and(|(last, lost)| lost || now >= last.plus(UNWATCHED)) => {
+                (Hearing::Heard, now.to_string())
             }
             Some(Heard { lost: true, .. }) if known.is_some_and(|(_, lost)| !lost) => (Hearing::Lost, String::new()),
             _ => return,

@@ -49,6 +49,8 @@ pub struct Shown {
     pub log: LogShown,
     /// The checkpoints' figures.
     pub checkpoints: CheckpointsShown,
+    /// When the cluster's pods were heard of last, as the log has it.
+    pub last_heard: Option<Timestamp>,
 }
 
 impl Shown {
@@ -63,6 +65,7 @@ impl Shown {
             symbols: core.symbols(),
             log,
             checkpoints: CheckpointsShown::default(),
+            last_heard: core.last_heard().map(|(at, _)| at),
         }
     }
 
@@ -151,7 +154,13 @@ impl View {
 
     /// Whether the cluster's pods are heard of now; `None` where no cluster is watched.
     pub fn hears_pods(&self) -> Option<Heard> {
-        self.watches.as_ref().map(|watches| watches.hears_pods(self.time()))
+        let watches = self.watches.as_ref().filter(|_| !self.without_cluster)?;
+        Some(watches.hears_pods(self.time()))
+    }
+
+    /// When the cluster's pods were heard of last, before the start too.
+    fn last_heard(&self) -> Option<Timestamp> {
+        self.hears_pods().and_then(|heard| heard.at).or(self.now().last_heard)
     }
 
     /// The daemon's time, where it has a clock.
@@ -293,8 +302,9 @@ impl Reader for View {
 
     fn standing(&self, access: &Access, whom: &Whom<'_>, at: Timestamp) -> Option<dto::Standing> {
         let mut now = standing::of(&self.scoped(access), whom, at)?;
-        if self.hears_pods().is_some_and(|heard| heard.lost) {
-            (now.text, now.since) = (format!("when the cluster was heard last: {}", now.text), None);
+        if self.hears_pods().is_none_or(|heard| heard.lost) {
+            let when = self.last_heard().map_or(String::new(), |at| format!(", at {}", at.whole()));
+            (now.text, now.since) = (format!("when the cluster was heard last{when}: {}", now.text), None);
         }
         Some(now)
     }
@@ -370,7 +380,8 @@ impl Reader for View {
                 _ => last("kube"),
             }),
         });
-        let failing = failing.iter().map(|(resource, heard)| (resource.plural(), *heard)).collect();
+        // What this start has not heard the one before may have.
+        let failing = failing.iter().map(|(resource, heard)| (resource.plural(), heard.or(shown.last_heard))).collect();
         let pushed = PUSHED.into_iter().map(|source| SourceStatus {
             source,
             synced: last(source).is_some(),

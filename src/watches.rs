@@ -1,7 +1,7 @@
 //! How the watches of the Kubernetes API fare, for `/metrics` and `/readyz`.
 
 use whyd_api::{Kind, Metric};
-use whyd_collector::source::kube::{SourceStatus, Statuses};
+use whyd_collector::source::kube::{SourceStatus, Statuses, WATCH};
 use whyd_correlate::SILENCE;
 use whyd_signals::{Resource, Timestamp};
 
@@ -19,10 +19,14 @@ pub struct Heard {
     pub lost: bool,
 }
 
-/// Whether a watch fails, or its connection is there and nothing comes. One that was heard since it failed is only not yet known to last.
+// A watch that nothing happens to is taken up anew in less time than is taken for silence, so that one without bookmarks is none.
+const _: () = assert!((WATCH as u64) < SILENCE.as_secs());
+
+/// Whether a watch was not heard since the start, fails, or its connection is there and nothing comes. One that was heard since it failed is only not yet known to last.
 fn is_lost(status: &SourceStatus, now: Option<Timestamp>) -> bool {
-    let is_silent = status.heard_at.zip(now).is_some_and(|(heard, now)| now > heard.plus(SILENCE));
-    is_silent || status.failing.is_some_and(|f| status.heard_at.is_none_or(|heard| heard <= f.at))
+    let Some(heard) = status.heard_at else { return true };
+    let is_silent = now.is_some_and(|now| now > heard.plus(SILENCE));
+    is_silent || status.failing.is_some_and(|f| heard <= f.at)
 }
 
 impl Watches {

@@ -17,7 +17,7 @@ pub(super) fn of(scoped: &Scoped, whom: &Whom<'_>, at: Timestamp) -> Option<Stan
     };
     let name = &record.object.metadata.name;
     let (state, ready, since, text) = match record.deleted_at {
-        None => of_pod(&record.object, whom.container),
+        None => of_lost_node(scoped, &record.object).unwrap_or_else(|| of_pod(&record.object, whom.container)),
         Some(gone) => {
             let again = space.pod_named(name).filter(|pod| pod.deleted_at.is_none());
             let (ready, text) = again.map_or_else(
@@ -35,6 +35,14 @@ pub(super) fn of(scoped: &Scoped, whom: &Whom<'_>, at: Timestamp) -> Option<Stan
 }
 
 type Told = (State, bool, Option<Timestamp>, String);
+
+/// Of a node that is not heard, what its pods do is not known: their statuses are those of before.
+fn of_lost_node(scoped: &Scoped, pod: &Pod) -> Option<Told> {
+    let node = scoped.cluster().node_named(&pod.spec.node_name)?;
+    let ready = node.object.status.conditions.iter().find(|condition| condition.kind == "Ready")?;
+    let text = format!("its node {} is not heard: whether it runs is not known", pod.spec.node_name);
+    (ready.status == "Unknown").then_some((State::Waiting, false, ready.last_transition_time, text))
+}
 
 fn is_ready(pod: &Pod) -> bool {
     pod.condition("Ready").is_some_and(|condition| condition.status == "True")
@@ -70,6 +78,9 @@ fn unready(pod: &Pod) -> String {
 
 fn of_container(pod: &Pod, status: &ContainerStatus) -> Told {
     let ContainerStatus { state, ready, .. } = status;
+    if let (Some(running), Some(_)) = (&state.running, pod.metadata.deletion_timestamp) {
+        return (State::Running, false, running.started_at, "running, its pod is being deleted".into());
+    }
     if let Some(running) = &state.running {
         let text = match (ready, is_ready(pod)) {
             (true, true) => "running and ready".to_owned(),
@@ -83,15 +94,16 @@ fn of_container(pod: &Pod, status: &ContainerStatus) -> Told {
         // `back-off 2m40s restarting failed container=app pod=...`: the length of the pause is what matters.
         let pause = message.strip_prefix("back-off ").and_then(|rest| rest.split(' ').next());
         let why = match pause {
-            Some(pause) => format!("{reason}, started again after a pause of {pause}"),
-            None if message.is_empty() => reason.clone(),
-            None => format!("{reason}, {message}"),
+            Some(pause) => format!("for its next start, after a pause of {pause} ({reason})"),
+            None if message.is_empty() => format!("({reason})"),
+            None => format!("({reason}): {message}"),
         };
         let ended = status.last_state.terminated.as_ref().and_then(|ended| ended.finished_at);
-        return (State::Waiting, false, ended, format!("waiting: {why}"));
+        return (State::Waiting, false, ended, format!("waiting {why}"));
     }
     if let Some(ended) = &state.terminated {
-        let text = format!("ended with exit code {}, {}", ended.exit_code, ended.reason);
+        let reason = if ended.reason.is_empty() { String::new() } else { format!(", {}", ended.reason) };
+        let text = format!("ended with exit code {}{reason}", ended.exit_code);
         return (State::Ended, false, ended.finished_at, text);
     }
     (State::Waiting, false, None, "not started yet".into())
@@ -171,10 +183,10 @@ mod tests {
         assert_eq!(now(&running(false), "False"), (State::Running, false, Some(at(7)), text("running and not ready")));
         let back_off = json!({"waiting": {"reason": "CrashLoopBackOff",
             "message": "back-off 2m40s restarting failed container=db pod=db-0_shop(1)"}});
-        let waits = text("waiting: CrashLoopBackOff, started again after a pause of 2m40s");
+        let waits = text("waiting for its next start, after a pause of 2m40s (CrashLoopBackOff)");
         assert_eq!(now(&status(false, &back_off), "False"), (State::Waiting, false, Some(at(5)), waits));
         let image = json!({"waiting": {"reason": "ErrImagePull", "message": "not found"}});
-        assert_eq!(now(&status(false, &image), "False").3, "waiting: ErrImagePull, not found");
+        assert_eq!(now(&status(false, &image), "False").3, "waiting (ErrImagePull): not found");
         let ended = json!({"terminated": {"exitCode": 0, "reason": "Completed", "finishedAt": at(8)}});
         let completed = (State::Ended, false, Some(at(8)), text("ended with exit code 0, Completed"));
         assert_eq!(now(&status(false, &ended), "False"), completed);
@@ -185,6 +197,27 @@ mod tests {
         let whole = told(&[(Verb::Apply, pod("db-0", "1", &running(false), "False"))], None);
         assert_eq!(whole.3, "running and not ready");
         assert_eq!(standing(&[], "1", None), None, "it was never seen");
+    }
+
+    #[test]
+    fn of_a_node_that_is_not_heard_nothing_is_known_of_its_pods() {
+        let mut on_node = pod("db-0", "1", &running(true), "False");
+        on_node["spec"]["nodeName"] = json!("n1");
+        let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "uid": "n", "resourceVersion": "1"},
+            "status": {"conditions": [{"type": "Ready", "status": "Unknown", "lastTransitionTime": at(9)}]}});
+        let mut replay = Replay::new(wiring::core(&ConfigFile::default().validate().unwrap()));
+        for (resource, object) in [(Resource::Nodes, node), (Resource::Pods, on_node)] {
+            let body = slim(resource, object.to_string().as_bytes()).unwrap();
+            replay.feed(envelope(resource, Verb::Apply, at(10), body));
+        }
+        let whom = Whom { namespace: "shop", pod: "db-0", pod_uid: Some("1"), container: Some("db") };
+        let now = of(&replay.snapshot().scoped(&Access::All), &whom, at(100)).unwrap();
+        assert_eq!((now.ready, now.since), (false, Some(at(9))));
+        assert_eq!(now.text, "its node n1 is not heard: whether it runs is not known");
+        let mut leaving = pod("db-0", "1", &running(true), "True");
+        leaving["metadata"]["deletionTimestamp"] = json!(at(9));
+        let leaving = told(&[(Verb::Apply, leaving)], Some("db"));
+        assert_eq!((leaving.1, leaving.3.as_str()), (false, "running, its pod is being deleted"));
     }
 
     #[test]

@@ -43,7 +43,7 @@ const AT_ONCE: usize = 64;
 const OVERLOADED_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long a watch goes on, in seconds, and how long a server may say nothing: what hangs is noticed within a minute.
-const WATCH: u32 = 45;
+pub const WATCH: u32 = 45;
 const SILENT: Duration = Duration::from_secs(55);
 
 /// Where the API server is.

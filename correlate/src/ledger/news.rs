@@ -19,7 +19,6 @@ impl Ledger {
         match &applied.object {
             Some(Object::Pod(pod)) => {
                 self.touch(&pod.metadata.namespace);
-                self.incidents.heard();
                 if self.readiness.observe(pod, applied.verb, applied.received) {
                     self.incidents.pod_changed(&pod.metadata.uid);
                     self.refresh(&pod.metadata.uid);

@@ -16,7 +16,7 @@ pub struct SourceStatus {
     pub resource: Resource,
     /// When a whole list was last taken in; `None`: what there is, is unknown.
     pub synced_at: Option<Timestamp>,
-    /// When anything of it was heard last: part of a list, a change, or a bookmark, which says that there is none.
+    /// When anything of it was heard last: a whole list, a change, or a bookmark, which says that there is none.
     pub heard_at: Option<Timestamp>,
     /// How many whole lists were taken in: one at the start, and one more each time a watch could not be resumed.
     pub lists: u64,
@@ -57,6 +57,7 @@ impl Statuses {
     pub(super) fn synced(&self, resource: Resource, at: Timestamp) {
         self.change(resource, |s| {
             s.synced_at = Some(at);
+            s.heard_at = s.heard_at.max(Some(at));
             s.lists += 1;
             s.last_error = None;
         });
