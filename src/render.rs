@@ -369,8 +369,10 @@ fn stands(now: &Standing) -> String {
     let long = span(now.at.seconds_since(since));
     match now.state {
         StandingState::Running => format!("{}, for {long}", now.text),
-        StandingState::Waiting => format!("{}, {long} by now", now.text),
-        StandingState::Ended | StandingState::Gone => format!("{}, {long} ago", now.text),
+        StandingState::Waiting => format!("{}, for {long} by now", now.text),
+        StandingState::Ended => format!("{}, {long} ago", now.text),
+        // What there is instead may be newer.
+        StandingState::Gone => now.text.replacen("the pod is gone", &format!("the pod is gone for {long}"), 1),
     }
 }
 

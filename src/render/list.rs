@@ -55,7 +55,16 @@ pub fn list(incidents: &Incidents, restarts: &Restarts, style: Style<'_>) -> Str
 fn of_incident(incident: &Incident) -> String {
     let severity = if incident.severity == Severity::Critical { "critical" } else { "warning" };
     let id = incident.id.get(..SHORT).unwrap_or(&incident.id);
-    format!("{id}  {severity}  {}", incident.summary)
+    format!("{id}  {severity}  {}: {}", place(incident), incident.summary)
+}
+
+/// What is at fault, or else the first that it befell.
+fn place(incident: &Incident) -> String {
+    match &incident.root {
+        Some(root) if root.namespace.is_empty() => format!("{}/{}", root.kind, root.name),
+        Some(root) => format!("{}/{}", root.namespace, root.name),
+        None => incident.members.first().cloned().unwrap_or_default(),
+    }
 }
 
 fn of_group(last: &Restart, group: &[&Restart]) -> String {

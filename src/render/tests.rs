@@ -122,7 +122,7 @@ fn an_answer_lists_what_was_before_and_what_is_missing() {
     };
     let text = why(&answer, Style::PLAIN);
     assert!(text.starts_with("basket met its memory limit"), "{text}");
-    assert!(text.contains("  now        waiting: CrashLoopBackOff, 1 min 0 s by now\n"), "{text}");
+    assert!(text.contains("  now        waiting: CrashLoopBackOff, for 1 min 0 s by now\n"), "{text}");
     assert!(text.contains("2026-01-31 13:37:58 UTC, 12 min 0 s ago, 41 s after its start"), "{text}");
     assert!(text.contains("128 MiB ┄┄┄"), "memory is drawn: {text}");
     assert!(text.contains("incident   readiness-failed of "), "an incident of another cause says so: {text}");

@@ -187,7 +187,7 @@ async fn an_answer_stands_there_unfolded() {
     for says in [
         "oom-limit, 97 % sure",
         "2026-11-22 13:00:07 UTC, 10 min 0 s ago; 3 times since 13:00:01",
-        "waiting: CrashLoopBackOff, 10 min 0 s by now",
+        "waiting: CrashLoopBackOff, for 10 min 0 s by now",
         "node n1",
         "exit code 137, OOMKilled",
         "seen since 2026-11-22 12:00:00 UTC, were still being learnt",

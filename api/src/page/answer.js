@@ -48,7 +48,9 @@ function cause(row) {
 function stands(now) {
   if (!now?.since) return now?.text;
   const long = span((Date.parse(now.at) - Date.parse(now.since)) / 1000);
-  return `${now.text}, ${{ running: `for ${long}`, waiting: `${long} by now` }[now.state] || `${long} ago`}`;
+  // What there is instead of a pod that is gone may be newer.
+  if (now.state === "gone") return now.text.replace("the pod is gone", `the pod is gone for ${long}`);
+  return `${now.text}, ${{ running: `for ${long}`, waiting: `for ${long} by now` }[now.state] || `${long} ago`}`;
 }
 
 function when(row, group, now) {

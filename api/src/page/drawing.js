@@ -29,6 +29,7 @@ export function rules(from, to, x, [top, foot], most) {
     const time = new Date(at).toISOString();
     const said = step < 60000 ? time.slice(11, 19) : step < 86400000 ? time.slice(11, 16) : time.slice(5, 10);
     const line = draw("line", { x1: x(at), x2: x(at), y1: top, y2: foot, class: "rule" });
-    return draw("g", {}, line, text({ x: x(at), y: foot + 16, class: "tick" }, said));
+    // The last one is not cut at the edge.
+    return draw("g", {}, line, text({ x: Math.min(x(at), x(to) - 18), y: foot + 16, class: "tick" }, said));
   });
 }

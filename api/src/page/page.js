@@ -126,7 +126,9 @@ function incident(one, known) {
     const is_asked = ids.includes(pod);
     here.push(make("li", "", is_asked ? `${one.restarts - own.length} more, not shown` : link("all of them", asked(one.id), () => showAsked(one.id))));
   }
-  const summary = make("summary", `${clock(one.opened_at)} ${one.severity}: ${one.summary}`);
+  const { namespace = "", kind, name } = one.root || {};
+  const place = one.root ? (namespace ? `${namespace}/${name}` : `${kind}/${name}`) : one.members[0] || "";
+  const summary = make("summary", `${clock(one.opened_at)} ${one.severity}: ${place}: ${one.summary}`);
   const details = make("details", "", summary, make("p", `${one.id}, ${one.status}; ${one.restarts} restarts of`), members, make("p", "Likeliest the root"), likeliest,
     ...(here.length ? [make("p", "Its restarts"), make("ul", "", ...here)] : []));
   details.addEventListener("toggle", () => details.open && !likeliest.children.length && suspects(one, likeliest));
@@ -194,7 +196,7 @@ async function show() {
   at("answer").hidden = !answered;
   at("problems").replaceChildren(...known.problems.map((p) => make("li", p.detail)));
   history.replaceState(null, "", pod ? asked(pod) : location.pathname);
-  const found = known.restarts.length ? `${known.restarts.length} restarts` : pod ? "" : "No restart is known.";
+  const found = known.restarts.length ? `${known.restarts.length} ${known.restarts.length === 1 ? "restart" : "restarts"}` : pod ? "" : "No restart is known.";
   at("state").textContent = rows.status === "fulfilled" ? found : rows.reason.message;
   at("meant").replaceChildren(...(rows.reason?.candidates ? candidates(rows.reason).map(candidate) : []));
   // Asked for one, its own are shown, over or not.

@@ -153,11 +153,16 @@ fn unheard(unheard: &Unheard) -> Vec<dto::Problem> {
         let detail = format!("the API server has not been heard {} ({which}): {lost}", since(heard));
         return vec![dto::Problem { source: Some(CLUSTER.to_owned()), detail }];
     }
-    let one = |(resource, heard): &(&'static str, Option<Timestamp>)| dto::Problem {
-        source: Some((*resource).to_owned()),
-        detail: format!("{resource} have not been heard of {} (their watch fails or is silent): {lost}", since(*heard)),
+    // One sentence for all of them, of which pods matter most.
+    let Some((first, heard)) = failing.iter().find(|(resource, _)| *resource == "pods").or(failing.first()) else {
+        return Vec::new();
     };
-    failing.iter().map(one).collect()
+    let others: Vec<&str> =
+        failing.iter().map(|(resource, _)| *resource).filter(|resource| resource != first).collect();
+    let others = if others.is_empty() { String::new() } else { format!(", nor {}", others.join(", ")) };
+    let since = since(*heard);
+    let detail = format!("{first} have not been heard of {since} (their watch fails or is silent){others}: {lost}");
+    vec![dto::Problem { source: Some((*first).to_owned()), detail }]
 }
 
 /// The source of what no watch tells.
