@@ -138,7 +138,14 @@ fn is_none(mark: &str, before: &str, after: &str) -> bool {
         return true;
     }
     let is_many = suffix.ends_with('s') || suffix.contains("_count") || suffix.ends_with("_total");
-    none_before(before, is_many || mark == "failed" && ends(rest)) || none_after(rest, is_many || mark == "failed")
+    let counted = matches!(mark, "failed" | "invalid");
+    none_before(before, is_many || counted && ends(rest) && !is_named(before)) || none_after(rest, is_many || counted)
+}
+
+/// Whether the number that a text ends with is part of a name, as in `worker 0`.
+fn is_named(before: &str) -> bool {
+    let name = before.trim_end().trim_end_matches(|c: char| c.is_ascii_digit());
+    name.len() < before.trim_end().len() && name.trim_end().ends_with(|c: char| c.is_ascii_alphabetic())
 }
 
 /// Whether a text is over, or goes on with something else.
@@ -330,6 +337,8 @@ mod tests {
             "errors: none",
             "Cache invalidation complete",
             "tests passed: 12, failed: 0",
+            "validation done, invalid: 0",
+            "run finished, FAILED=0 PASSED=12",
             "fatal errors: 0",
             "Fatal conditions: none",
         ] {
@@ -338,6 +347,7 @@ mod tests {
         }
         for died in [
             "KeyError: 0",
+            "worker 0 failed",
             "worker 0 failed to start",
             "java.lang.ArrayIndexOutOfBoundsException: 0",
             "Task 0 in stage 0.0 failed 4 times",
